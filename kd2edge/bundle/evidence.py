@@ -1,0 +1,157 @@
+"""Evidence: what was measured on some machine about one bundle; appended to, never changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, final
+
+from kd2edge.bundle.atomic import write_atomic
+from kd2edge.bundle.fingerprint import as_json
+from kd2edge.bundle.lock import folder_lock
+from kd2edge.bundle.machine import Machine, machine
+from kd2edge.bundle.paths import MANIFEST, REPORTS, read_inside
+from kd2edge.bundle.strict import Fields, as_integer, as_object, as_text, as_texts, parsed
+from kd2edge.errors import IntegrityError, SchemaTooNewError, UsageError
+
+#: Version of the evidence files that this kd2edge writes, and the newest that it reads.
+SCHEMA = 1
+
+_LIMIT = 64 << 20  # bytes of one evidence file
+_WAIT = 10.0  # seconds that an append waits for another one
+_KIND = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One measurement.
+
+    Args:
+        kind: ``validation``, ``bench``, ...
+        machine: where it was made.
+        manifest: identity of the bundle that it is about (SHA-256 of its manifest, hex).
+        time: when, ISO 8601 in UTC.
+        payload: what was found, JSON values.
+    """
+
+    kind: str
+    machine: Machine
+    manifest: str
+    time: str
+    payload: Mapping[str, Any]
+
+
+def append_evidence(
+    directory: Path, kind: str, manifest_sha: str, payload: Mapping[str, Any]
+) -> Path:
+    """Add an entry to ``<kind>-<machine>.json`` and return that file's path.
+
+    Args:
+        directory: a bundle (its ``reports/`` is meant), or any other folder; made when missing.
+        kind: what was done: ``validation``, ``bench``, ...
+        manifest_sha: identity of the bundle.
+        payload: JSON values.
+
+    Raises:
+        StorageError: it cannot be written (a read-only bundle: write to another folder).
+        IntegrityError: the file that is there is no evidence.
+        UsageError: a kind that is no plain word, or a payload that JSON cannot hold.
+    """
+    if not _KIND.fullmatch(kind):
+        raise UsageError(f"kind of evidence {kind!r}: expected a word in lower case")
+    folder, here = _folder(directory), machine()
+    path = folder / f"{kind}-{here.id}.json"
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    with folder_lock(folder, wait=_WAIT):
+        old = _entries(_file(path, kind)) if path.exists() else []
+        entry = {"manifest": manifest_sha, "time": now, "payload": payload}
+        value = {"schema": SCHEMA, "kind": kind, "machine": here, "entries": [*old, entry]}
+        write_atomic(path, _text(value))
+    return path
+
+
+def read_evidence(
+    directory: Path, kind: str | None = None, manifest_sha: str | None = None
+) -> list[Evidence]:
+    """Evidence of a bundle (or of another folder that holds some), oldest first.
+
+    Args:
+        directory: as for :func:`append_evidence`; a missing one holds nothing.
+        kind: only this kind.
+        manifest_sha: only what is about the bundle of this identity.
+
+    Raises:
+        IntegrityError: a damaged file.
+        SchemaTooNewError: a file of a newer kd2edge.
+    """
+    found: list[Evidence] = []
+    for path in sorted(_folder(directory).glob(f"{kind or '*'}-*.json")):
+        found += _file(path, kind)
+    wanted = [one for one in found if manifest_sha in {None, one.manifest}]
+    return sorted(wanted, key=lambda one: one.time)
+
+
+def _folder(directory: Path) -> Path:
+    return directory / REPORTS if (directory / MANIFEST).is_file() else directory
+
+
+def _file(path: Path, kind: str | None) -> list[Evidence]:
+    place = str(path)
+    value = parsed(read_inside(path.parent, path.name, limit=_LIMIT), place, _LIMIT)
+    fields = Fields(value, place)
+    schema = fields.one("schema", as_integer)
+    if schema > SCHEMA:
+        raise SchemaTooNewError(f"{place}: written with schema {schema}: install a newer kd2edge")
+    named, here = fields.one("kind", as_text), fields.one("machine", _machine)
+    if kind not in {None, named}:
+        raise IntegrityError(f"{place}: kind: expected {kind!r}, found {named!r}")
+
+    def entry(value: object, where: str) -> Evidence:
+        parts = Fields(value, where)
+        one = Evidence(
+            kind=named,
+            machine=here,
+            manifest=parts.one("manifest", as_text),
+            time=parts.one("time", as_text),
+            payload=parts.one("payload", as_object),
+        )
+        parts.end()
+        return one
+
+    found = list(fields.list("entries", entry))
+    fields.end()
+    return found
+
+
+def _machine(value: object, where: str) -> Machine:
+    fields = Fields(value, where)
+    found = Machine(
+        id=fields.one("id", as_text),
+        cpu=fields.one("cpu", as_text),
+        cores=fields.one("cores", as_integer),
+        features=fields.one("features", as_texts),
+        os=fields.one("os", as_text),
+        python=fields.one("python", as_text),
+        memory=fields.one("memory", as_integer),
+    )
+    fields.end()
+    return found
+
+
+def _entries(found: list[Evidence]) -> list[dict[str, Any]]:
+    return [{"manifest": e.manifest, "time": e.time, "payload": e.payload} for e in found]
+
+
+def _text(value: Mapping[str, Any]) -> bytes:
+    try:
+        text = json.dumps(
+            value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False, default=as_json
+        )
+        return f"{text}\n".encode()
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"evidence: a value that JSON cannot hold: {error}") from error

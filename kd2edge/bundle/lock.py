@@ -1,0 +1,95 @@
+"""One writer a folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from kd2edge.bundle.atomic import storage_error
+from kd2edge.errors import StorageError
+
+#: Name of the lock file in a locked folder.
+LOCK = ".lock"
+
+_PAUSE = 0.05  # seconds between two tries
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _locked(descriptor: int) -> bool:
+        os.lseek(descriptor, 1 << 20, os.SEEK_SET)  # behind the process id, which stays readable
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+else:
+    import fcntl
+
+    def _locked(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+@contextmanager
+def folder_lock(folder: Path, *, wait: float = 0.0) -> Generator[None]:
+    """Hold the folder's lock; the folder is made when it is missing.
+
+    The operating system owns the lock, so that of a dead process is free at once.
+
+    Args:
+        folder: what to lock against a second writer, this process included.
+        wait: seconds to wait for another holder before giving up.
+
+    Raises:
+        StorageError: another process (named by its id) holds it, or the folder cannot be written.
+    """
+    path = folder / LOCK
+    try:
+        descriptor = _acquired(path, time.monotonic() + wait)
+    except OSError as error:
+        raise storage_error(error, folder, "locked") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows keeps the name of an open file
+            path.unlink()  # while it is held: see _still
+        os.close(descriptor)
+
+
+def _acquired(path: Path, until: float) -> int:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if not _locked(descriptor):
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            holder = os.read(descriptor, 20).decode("ascii", "replace") or "unknown"
+            os.close(descriptor)
+            if time.monotonic() >= until:
+                raise StorageError(
+                    f"{path.parent}: in use by process {holder};"
+                    " wait until it has ended, or name another folder"
+                )
+            time.sleep(_PAUSE)
+        elif _still(path, descriptor):
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, str(os.getpid()).encode())
+            return descriptor
+        else:
+            os.close(descriptor)
+
+
+def _still(path: Path, descriptor: int) -> bool:
+    """Whether the locked file still has its name: its last holder removes it while letting go."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

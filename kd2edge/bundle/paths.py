@@ -1,0 +1,71 @@
+"""Paths inside a bundle: what a manifest may name, and opening it without leaving the folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from kd2edge.errors import IntegrityError, PathEscapeError
+
+MANIFEST = "manifest.json"
+#: Folder of the evidence: beside the identity, never part of it.
+REPORTS = "reports"
+
+_LONGEST = 512
+_DRIVE = re.compile(r"[A-Za-z]:")
+#: Characters that some file system gives a meaning (drives, streams, wildcards) or cannot hold.
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f:*?"<>|]')
+
+
+def checked_path(path: str, where: str) -> str:
+    """``path`` if it is a plain relative POSIX path that stays inside its folder on every system.
+
+    Raises:
+        PathEscapeError: absolute, with ``..``, a backslash or a drive letter.
+        IntegrityError: empty, too long, or with characters that no portable path has.
+    """
+    parts = path.split("/")
+    if path.startswith("/") or "\\" in path or ".." in parts or _DRIVE.match(path):
+        raise PathEscapeError(f"{where}: {path!r} leaves the folder; expected a relative path")
+    if not path or len(path) > _LONGEST or _FORBIDDEN.search(path) or not path.isprintable():
+        raise IntegrityError(f"{where}: {path[:80]!r} is no portable path")
+    if any(part in {"", "."} or part.endswith((" ", ".")) for part in parts):
+        raise IntegrityError(f"{where}: {path!r} is not written in its plain form")
+    return path
+
+
+def read_inside(folder: Path, path: str, *, limit: int) -> bytes:
+    """Read a regular file of a folder, once and whole.
+
+    Args:
+        folder: the folder that the file must not leave, links resolved.
+        path: relative path, already checked by :func:`checked_path`.
+        limit: most bytes the file may have.
+
+    Raises:
+        PathEscapeError: a link on the way leads out of the folder.
+        IntegrityError: not there, no regular file, not readable, or more than ``limit`` bytes.
+    """
+    place = folder / path
+    real = Path(os.path.realpath(place))
+    if not real.is_relative_to(os.path.realpath(folder)):
+        raise PathEscapeError(f"{place}: a link that leaves {folder}")
+    try:
+        # Not blocking: a pipe under that name would otherwise wait for a writer forever.
+        descriptor = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+        with os.fdopen(descriptor, "rb") as handle:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise IntegrityError(f"{place}: expected a regular file")
+            content = handle.read(limit + 1)
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{place}: missing") from error
+    except OSError as error:
+        raise IntegrityError(f"{place}: cannot be read: {error.strerror or error}") from error
+    if len(content) > limit:
+        raise IntegrityError(f"{place}: larger than the {limit:,} bytes it may have")
+    return content
+
+
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends

@@ -1,0 +1,34 @@
+"""``kd2edge doctor``: what works on this machine, and why the rest does not."""
+
+from __future__ import annotations
+
+import click
+
+from kd2edge.cli.output import emit, json_option
+
+
+@click.command("doctor")
+@json_option
+def command(as_json: bool) -> None:
+    """List what this machine can do: train, export, validate, run on each backend."""
+    from kd2edge.bundle import machine
+    from kd2edge.pipeline.doctor import examine
+
+    here = machine()
+    abilities = examine()
+    if as_json:
+        emit(
+            {
+                "machine": here.to_json(),
+                "abilities": {
+                    a.name: {"works": a.works, "detail": a.detail, "mend": a.mend} for a in abilities
+                },
+            }
+        )
+        return
+    click.echo(f"machine  {here.id}")
+    for ability in abilities:
+        mark = "yes" if ability.works else "no"
+        click.echo(f"{ability.name:<22} {mark:<4} {ability.detail}")
+        if ability.mend:
+            click.echo(f"{'':<22}      -> {ability.mend}")

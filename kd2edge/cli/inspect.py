@@ -1,0 +1,39 @@
+"""``kd2edge inspect``: a bundle's manifest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from kd2edge.cli.output import emit, json_option
+
+
+@click.command("inspect")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@json_option
+def command(bundle: Path, as_json: bool) -> None:
+    """Show BUNDLE's tasks, inputs, artefacts and provenance."""
+    from kd2edge.bundle import manifest_to_json, open_bundle
+
+    opened = open_bundle(bundle)
+    manifest = opened.manifest
+    if as_json:
+        emit({"identity": opened.identity, "manifest": json.loads(manifest_to_json(manifest))})
+        return
+    click.echo(f"{manifest.name}  (kd2edge {manifest.version}, schema {manifest.schema})")
+    click.echo(f"identity   {opened.identity}")
+    for name, spec in manifest.inputs.items():
+        click.echo(f"input      {name}: {spec.kind} from {', '.join(spec.columns)}")
+    for task, spec in manifest.tasks.items():
+        click.echo(f"task       {task}: {spec.kind}, {len(spec.labels)} labels, {spec.metric}")
+    for artefact in manifest.artefacts.values():
+        size = sum(entry.bytes for entry in artefact.files)
+        reason = f"  ({artefact.reason})" if artefact.reason else ""
+        click.echo(f"artefact   {artefact.id:<22} {artefact.status:<13} {size:>12,} bytes{reason}")
+    click.echo(f"preferred  {', '.join(manifest.preferred)}")
+    for kind, names in manifest.licences.items():
+        click.echo(f"licence    {kind}: {', '.join(names) or 'not stated'}")
+    for kind, value in manifest.provenance.items():
+        click.echo(f"from       {kind} {value}")

@@ -1,0 +1,290 @@
+"""Encode a split once: raw rows to arrays on disk, in a stream, keyed by everything they depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.bundle import fingerprint
+from kd2edge.data.augment import Views
+from kd2edge.data.layout import MANIFEST, Field
+from kd2edge.data.progress import OnProgress, Progress, ignore
+from kd2edge.data.split import EncodedSplit, is_ragged
+from kd2edge.data.writer import ArrayWriter, Column
+from kd2edge.errors import DataError, InputError
+from kd2edge.inputs.kind import Encoder
+from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
+from kd2edge.rows.rows import Row
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import MISSING, Ragged, TaskName, TaskSpec
+
+#: Rows that are encoded together: enough for the tokenizer's batch call, little memory.
+_CHUNK = 256
+#: Stored types: 32 bits hold every token id and halve the disk.
+_STORED = {"int64": "int32"}
+
+
+class SplitRows(Protocol):
+    """What encoding needs of the joined rows of a split."""
+
+    fingerprint: str
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, position: int) -> Row: ...
+    def place(self, position: int) -> str:
+        """Where a row stands, for messages."""
+        ...
+
+    def root_of(self, position: int) -> str:
+        """Folder that relative media paths of a row start at."""
+        ...
+
+    def tasks_of(self, position: int) -> Any:
+        """Names of the tasks that the row's source labels."""
+        ...
+
+
+def encode_split(
+    rows: SplitRows,
+    inputs: Mapping[str, tuple[InputSpec, Encoder]],
+    tasks: Sequence[TaskSpec],
+    directory: Path,
+    *,
+    file_hashes: Mapping[str, str] | None = None,
+    views: Views | None = None,
+    on_event: OnProgress = ignore,
+) -> EncodedSplit:
+    """Encode every row of a split into ``directory/<key>``, or open what an earlier call left there.
+
+    The key is the fingerprint of rows, input specs with their files, tasks and views, so that a
+    changed recipe never meets old arrays.  A stopped call goes on where it was.
+
+    Args:
+        rows: the joined rows of one split.
+        inputs: input name -> its spec and opened encoder.
+        tasks: tasks whose targets are kept; a row without a task's column value gets ``MISSING``.
+        directory: folder that holds the encoded splits.
+        file_hashes: path in ``InputSpec.files`` -> SHA-256 of its bytes, for all inputs.
+        views: augmentation of the batches (training split only).
+        on_event: told about progress.
+
+    Raises:
+        DataError: a row that cannot be used (file and line), or no rows at all.
+        IntegrityError: what an earlier call left there is damaged.
+    """
+    if len(rows) == 0:
+        raise DataError("the split has no rows; check the path and filters of its sources")
+    hashes = _hashes_of(inputs, file_hashes or {})
+    views = views or Views()
+    key = _key(rows, inputs, tasks, hashes, views)
+    folder = directory / key[:32]
+    if not (folder / MANIFEST).exists():
+        _write(_Job(rows, inputs, tasks), folder, key, views, on_event)
+    return EncodedSplit(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    rows: SplitRows
+    inputs: Mapping[str, tuple[InputSpec, Encoder]]
+    tasks: Sequence[TaskSpec]
+
+    def word_input(self, task: TaskSpec) -> str:
+        """The input whose words a task labels; "" for row-level tasks."""
+        return task.input if task_kind(task.kind).per_word else ""
+
+    def arrays(self) -> Iterator[ArraySpec]:
+        for _, encoder in self.inputs.values():
+            yield from encoder.arrays
+
+
+def _hashes_of(
+    inputs: Mapping[str, tuple[InputSpec, Encoder]], hashes: Mapping[str, str]
+) -> dict[str, str]:
+    paths = [path for spec, _ in inputs.values() for path in spec.files.values()]
+    missing = [path for path in paths if path not in hashes]
+    if missing:  # without it a changed tokenizer would meet arrays of the old one
+        raise ValueError(f"file_hashes: the SHA-256 of {', '.join(missing)} is needed for the key")
+    return {path: hashes[path] for path in paths}
+
+
+def _key(
+    rows: SplitRows,
+    inputs: Mapping[str, tuple[InputSpec, Encoder]],
+    tasks: Sequence[TaskSpec],
+    hashes: Mapping[str, str],
+    views: Views,
+) -> str:
+    known = ("name", "kind", "labels", "column", "input")
+    return fingerprint(
+        {
+            "rows": rows.fingerprint,
+            "inputs": {name: spec for name, (spec, _) in inputs.items()},
+            "files": dict(hashes),
+            "tasks": [{field: getattr(task, field) for field in known} for task in tasks],
+            "views": views,
+            "libraries": {name: _version(name) for name in ("tokenizers", "pillow")},
+        }
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _write(job: _Job, folder: Path, key: str, views: Views, on_event: OnProgress) -> None:
+    first = _encoded_inputs(job, [0])
+    fields = _fields(job, {name for name, one in first.items() if one.words is not None})
+    writer = ArrayWriter(folder, fields, key)
+    pads: dict[str, int] = {}
+    total = len(job.rows)
+    for begin in range(writer.rows, total, _CHUNK):
+        positions = list(range(begin, min(begin + _CHUNK, total)))
+        writer.append(_chunk(job, positions, pads))
+        on_event(Progress("encode", positions[-1] + 1, total))
+    if writer.rows and not pads:  # every shard was taken over: look at the padding once more
+        _chunk(job, list(range(min(_CHUNK, total))), pads)
+    writer.finish(_meta(job, pads, views))
+
+
+def _meta(job: _Job, pads: Mapping[str, int], views: Views) -> dict[str, Any]:
+    return {
+        "rows_fingerprint": job.rows.fingerprint,
+        "arrays": {
+            name: [asdict(spec) for spec in encoder.arrays] for name, (_, encoder) in job.inputs.items()
+        },
+        "pads": dict(pads),
+        "tasks": {task.name: job.word_input(task) for task in job.tasks},
+        "views": {name: getattr(views, name) for name in ("count", "kind", "seed")}
+        | {"options": dict(views.options)},
+    }
+
+
+def _fields(job: _Job, with_words: set[str]) -> list[Field]:
+    fields = [Field("length", "int32")]
+    for spec in job.arrays():
+        ragged = is_ragged(spec)
+        shape = tuple(int(dim) for dim in spec.shape[2 if ragged else 1 :])
+        fields.append(Field(f"array/{spec.name}", _STORED.get(spec.dtype, spec.dtype), shape, ragged))
+    fields += [Field(f"words/{name}", "int32", ragged=True) for name in sorted(with_words)]
+    for task in job.tasks:
+        fields.append(Field(f"target/{task.name}", "int32", ragged=bool(job.word_input(task))))
+        fields.append(Field(f"labelled/{task.name}", "uint8"))
+    return fields
+
+
+def _chunk(job: _Job, positions: Sequence[int], pads: dict[str, int]) -> dict[str, Column]:
+    encoded = _encoded_inputs(job, positions)
+    columns: dict[str, Column] = {}
+    total = np.zeros(len(positions), dtype=np.int64)
+    for name, one in encoded.items():
+        encoder = job.inputs[name][1]
+        lengths = encoder.length(one)
+        total += lengths
+        for spec in encoder.arrays:
+            columns[f"array/{spec.name}"] = _stored(spec, one.arrays[spec.name], lengths, pads)
+        if one.words is not None:
+            columns[f"words/{name}"] = _word_starts(one)
+    columns["length"] = total
+    for task in job.tasks:
+        columns.update(_targets(job, task, positions, encoded))
+    return columns
+
+
+def _encoded_inputs(job: _Job, positions: Sequence[int]) -> dict[str, Encoded]:
+    found: dict[str, Encoded] = {}
+    for name, (spec, encoder) in job.inputs.items():
+        values = [_value(job.rows, spec, position) for position in positions]
+        try:
+            found[name] = encoder.encode(values)
+        except InputError as error:
+            raise DataError(_blamed(job.rows, encoder, values, positions, error)) from error
+    return found
+
+
+def _value(rows: SplitRows, spec: InputSpec, position: int) -> Any:
+    try:
+        return input_kind(spec.kind).value(spec, rows[position], rows.root_of(position))
+    except ValueError as error:
+        raise DataError(f"{rows.place(position)}: {error}") from error
+
+
+def _blamed(
+    rows: SplitRows,
+    encoder: Encoder,
+    values: Sequence[Any],
+    positions: Sequence[int],
+    error: InputError,
+) -> str:
+    """The message of a refused chunk, with the place of the row that is to blame."""
+    for value, position in zip(values, positions, strict=True):
+        try:
+            encoder.encode([value])
+        except InputError as single:
+            return f"{rows.place(position)}: {single}"
+    return str(error)
+
+
+def _stored(
+    spec: ArraySpec, array: npt.NDArray[Any], lengths: npt.NDArray[np.int64], pads: dict[str, int]
+) -> Column:
+    if not is_ragged(spec):
+        return array
+    inside = np.arange(array.shape[1]) < lengths[:, None]
+    if spec.name not in pads and not inside.all():
+        pads[spec.name] = int(array[~inside].flat[0])
+    return Ragged(array[inside], np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+
+def _word_starts(encoded: Encoded) -> Ragged:
+    assert encoded.words is not None
+    assert encoded.word_starts is not None
+    counts = np.array([len(words) for words in encoded.words], dtype=np.int64)
+    starts = encoded.word_starts
+    inside = np.arange(starts.shape[1]) < counts[:, None]
+    return Ragged(starts[inside], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+
+
+def _targets(
+    job: _Job, task: TaskSpec, positions: Sequence[int], encoded: Mapping[str, Encoded]
+) -> dict[str, Column]:
+    per_word = job.word_input(task)
+    words = encoded[per_word].words if per_word else None
+    targets: list[npt.NDArray[np.int64]] = []
+    for index, position in enumerate(positions):
+        target = _target(job.rows, task, position)
+        if words is not None:
+            target = _per_word(target, len(words[index]), f"{job.rows.place(position)}: {task.name}")
+        targets.append(target)
+    has = np.array([bool((target != MISSING).any()) for target in targets], dtype=np.uint8)
+    offsets = np.concatenate([[0], np.cumsum([target.size for target in targets])]).astype(np.int64)
+    values = np.concatenate([target.reshape(-1) for target in targets])
+    column: Column = Ragged(values, offsets) if per_word else values
+    return {f"target/{task.name}": column, f"labelled/{task.name}": has}
+
+
+def _target(rows: SplitRows, task: TaskSpec, position: int) -> npt.NDArray[np.int64]:
+    named: TaskName = task.name
+    value = rows[position].get(task.column) if named in rows.tasks_of(position) else None
+    try:
+        return np.asarray(task_kind(task.kind).target(task, value), dtype=np.int64)
+    except ValueError as error:
+        raise DataError(f"{rows.place(position)}: {task.name}: {error}") from error
+
+
+def _per_word(target: npt.NDArray[np.int64], words: int, place: str) -> npt.NDArray[np.int64]:
+    if target.ndim == 0:  # no label at all
+        return np.full(words, MISSING, dtype=np.int64)
+    if len(target) != words:
+        raise DataError(f"{place}: {len(target)} labels for {words} words; one label a word is needed")
+    return target

@@ -1,0 +1,138 @@
+"""One split, encoded once and read from disk a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kd2edge.data.augment import Views, augmentation, chance
+from kd2edge.data.batch import Batch, Words, padded, words_at
+from kd2edge.data.reader import ArrayStore
+from kd2edge.inputs.spec import ArraySpec
+from kd2edge.tasks.spec import MISSING, Ragged, TaskName, Truth
+
+Positions = npt.NDArray[np.int64]
+
+
+@final
+class EncodedSplit:
+    """The arrays and targets of every row of a split, memory-mapped; made by ``encode_split``.
+
+    Attributes:
+        fingerprint: of rows, preprocessing, tasks and views: what batches are a function of.
+        rows_fingerprint: of the rows alone: two encodings of the same rows share it.
+        lengths: ``[row]`` length of each row, summed over inputs, for length buckets.
+        arrays: input name -> the graph arrays that it gives.
+        views: what the views of a row are.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._store = ArrayStore(directory)
+        meta = self._store.meta
+        self.fingerprint = self._store.fingerprint
+        self.rows_fingerprint: str = meta["rows_fingerprint"]
+        self.arrays = {name: tuple(map(_array_spec, specs)) for name, specs in meta["arrays"].items()}
+        self.views = Views(**meta["views"])
+        self.lengths = self._store.column("length")
+        self._pads: dict[str, int] = meta["pads"]
+        self._task_inputs: dict[TaskName, str] = meta["tasks"]
+        self._augmentation = augmentation(self.views)
+
+    def __len__(self) -> int:
+        return self._store.rows
+
+    @property
+    def tasks(self) -> tuple[TaskName, ...]:
+        """The tasks whose targets are here."""
+        return tuple(self._task_inputs)
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk."""
+        return self._store.bytes
+
+    def batch(self, positions: Positions, view: int = 0) -> Batch:
+        """The rows at ``positions`` in that order, in view ``view % views.count``."""
+        view %= self.views.count
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        words: dict[str, Words] = {}
+        for name, specs in self.arrays.items():
+            arrays.update({spec.name: self._array(spec, positions) for spec in specs})
+            if self.has_words(name):
+                starts = self._store.take_ragged(f"words/{name}", positions)
+                words[name] = words_at(starts, _length(specs, arrays))
+        if view:
+            arrays = self._augmentation.apply(arrays, chance(self.views.seed, positions, view))
+        inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        targets = {task: self._target(task, positions) for task in self._task_inputs}
+        return Batch(positions, view, inputs, targets, words)
+
+    def has_words(self, name: str) -> bool:
+        """Whether an input knows its words."""
+        return f"words/{name}" in self._store.fields
+
+    def input_of(self, task: TaskName) -> str:
+        """The input whose words a task labels; "" for row-level tasks."""
+        return self._task_inputs[task]
+
+    def truth(self, task: TaskName) -> Truth:
+        """What the data says of one task for every row."""
+        name = f"target/{task}"
+        if not self._task_inputs[task]:
+            return Truth(self._store.column(name).astype(np.int64))
+        labels = self._store.take_ragged(name, np.arange(len(self), dtype=np.int64))
+        return Truth(Ragged(labels.values.astype(np.int64), labels.offsets))
+
+    def labelled(self, tasks: Sequence[TaskName]) -> npt.NDArray[np.bool_]:
+        """``[row]`` whether a row has a label for at least one of these tasks."""
+        found = np.zeros(len(self), dtype=bool)
+        for task in tasks:
+            found |= self._store.column(f"labelled/{task}").astype(bool)
+        return found
+
+    def supports(self, task: TaskName, classes: int) -> npt.NDArray[np.int64]:
+        """How often each class stands in the split ``[class]``."""
+        labels = self.truth(task).labels
+        values = labels.values if isinstance(labels, Ragged) else labels
+        return np.bincount(values[values != MISSING].astype(np.int64), minlength=classes)
+
+    def _array(self, spec: ArraySpec, positions: Positions) -> npt.NDArray[Any]:
+        name = f"array/{spec.name}"
+        if self._store.fields[name].ragged:
+            ragged = self._store.take_ragged(name, positions)
+            return padded(ragged, self._pads.get(spec.name, 0), spec.dtype)
+        return self._store.take(name, positions).astype(spec.dtype, copy=False)
+
+    def _target(self, task: TaskName, positions: Positions) -> torch.Tensor:
+        name = f"target/{task}"
+        if self._task_inputs[task]:
+            values = self._store.take_ragged(name, positions).values
+        else:
+            values = self._store.take(name, positions)
+        return torch.from_numpy(values.astype(np.int64))
+
+
+def _array_spec(one: dict[str, Any]) -> ArraySpec:
+    return ArraySpec(one["name"], one["dtype"], tuple(one["shape"]))
+
+
+def _length(specs: Sequence[ArraySpec], arrays: dict[str, npt.NDArray[Any]]) -> int:
+    """The padded length of an input: the second dimension of its first dynamic array."""
+    return next(arrays[spec.name].shape[1] for spec in specs if is_ragged(spec))
+
+
+def is_ragged(spec: ArraySpec) -> bool:
+    """Whether an array has a dynamic dimension beside the batch.
+
+    Raises:
+        ValueError: it has one that is not the second dimension.
+    """
+    dynamic = [at for at, dim in enumerate(spec.shape) if isinstance(dim, str) and at > 0]
+    if dynamic not in ([], [1]):
+        raise ValueError(f"array {spec.name}: only the second dimension may vary, got {spec.shape}")
+    return bool(dynamic)

@@ -1,0 +1,14 @@
+"""The table of graph passes: a new pass is one file and one line here."""
+
+from __future__ import annotations
+
+from kd2edge.export.passes.graph_pass import GraphPass
+from kd2edge.export.passes.int8_embedding import Int8Embedding
+from kd2edge.export.passes.strip_metadata import StripMetadata
+
+#: Name -> pass, with the settings that exporting uses.
+PASSES: dict[str, GraphPass] = {
+    "strip_metadata": StripMetadata(),
+    "int8_embedding_rows": Int8Embedding("rows"),
+    "int8_embedding_table": Int8Embedding("table"),
+}

@@ -1,0 +1,33 @@
+"""Metrics as additive row statistics, with bounds: one mechanism for reports, gates and studies."""
+
+from __future__ import annotations
+
+from kd2edge.metrics.calibration import Bin, Reliability, reliability
+from kd2edge.metrics.estimate import Estimate, drop, evaluate, paired_gain_over_seeds, rows_needed
+from kd2edge.metrics.groups import GROUPS, GroupScore, class_groups, group_scores
+from kd2edge.metrics.kinds import METRICS, metric, misfit
+from kd2edge.metrics.metric import Metric, RankMetric
+from kd2edge.metrics.per_class import ClassScore, confusion, per_class
+
+__all__ = [
+    "GROUPS",
+    "METRICS",
+    "Bin",
+    "ClassScore",
+    "Estimate",
+    "GroupScore",
+    "Metric",
+    "RankMetric",
+    "Reliability",
+    "class_groups",
+    "confusion",
+    "drop",
+    "evaluate",
+    "group_scores",
+    "metric",
+    "misfit",
+    "paired_gain_over_seeds",
+    "per_class",
+    "reliability",
+    "rows_needed",
+]

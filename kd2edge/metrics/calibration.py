@@ -1,0 +1,72 @@
+"""Calibration: is a model that says 90 % right nine times out of ten?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kd2edge.errors import DataError
+from kd2edge.metrics.items import items_of
+from kd2edge.metrics.metric import Floats
+from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskSpec, Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Items whose confidence lies in ``(low, high]``: their mean confidence and the share that is right.
+
+    An empty bin has 0 in both.
+    """
+
+    low: float
+    high: float
+    confidence: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """A reliability diagram and the expected calibration error, in [0, 1], lower is better."""
+
+    bins: tuple[Bin, ...]
+    ece: float
+
+
+def reliability(spec: TaskSpec, truth: Truth, decoded: Decoded, *, bins: int = 15) -> Reliability:
+    """Compare confidence with accuracy in bins of equal width (Guo et al. 2017, 15 bins).
+
+    The confidence of a decision is the probability of the decided label.  Items without a label
+    and words that the length limit cut off are left out.
+
+    Raises:
+        DataError: no item is left.
+    """
+    confidence, right = _confidences(spec, truth, decoded)
+    if not len(right):
+        raise DataError(f"task {spec.name!r}: no row has a label, so there is nothing to measure")
+    # (low, high]: a confidence of exactly 1 belongs to the last bin, one of 0 to the first.
+    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    count = np.bincount(index, minlength=bins)
+    held = np.maximum(count, 1)
+    mean = np.bincount(index, confidence, minlength=bins) / held
+    accuracy = np.bincount(index, right, minlength=bins) / held
+    rows = tuple(
+        Bin(k / bins, (k + 1) / bins, float(mean[k]), float(accuracy[k]), int(count[k]))
+        for k in range(bins)
+    )
+    return Reliability(rows, float(np.sum(count * np.abs(accuracy - mean)) / len(right)))
+
+
+def _confidences(spec: TaskSpec, truth: Truth, decoded: Decoded) -> tuple[Floats, Floats]:
+    """Confidence and correctness (0 or 1) of every item that counts."""
+    items = items_of(truth, decoded)
+    scores = decoded.scores.values if isinstance(decoded.scores, Ragged) else decoded.scores
+    counts = (items.truth != MISSING) & (items.decided >= 0)
+    chosen, decided = np.asarray(scores, dtype=np.float64)[counts], items.decided[counts]
+    if spec.kind == "binary":
+        confidence = np.where(decided == 1, chosen, 1 - chosen)
+    else:
+        confidence = chosen[np.arange(len(chosen)), decided]
+    return confidence, (items.truth[counts] == decided).astype(np.float64)

@@ -1,0 +1,112 @@
+"""Truth and decisions side by side, item by item: an item is a row, or a word of a token-level task."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.tasks.spec import MISSING, Decoded, Ragged, Truth
+
+Ints = npt.NDArray[np.int64]
+
+_Values = TypeVar("_Values", npt.NDArray[np.int64], npt.NDArray[np.float32])
+
+
+class Items(NamedTuple):
+    """Labels and decisions of some rows, flat.
+
+    ``decided`` is -1 for a word that the length limit cut off.
+    """
+
+    truth: Ints  # [item]
+    decided: Ints  # [item]
+    row: Ints  # [item], which row an item belongs to
+    rows: int
+
+    def labelled(self) -> Items:
+        """Only the items that have a label."""
+        has = self.truth != MISSING
+        return Items(self.truth[has], self.decided[has], self.row[has], self.rows)
+
+
+def items_of(truth: Truth, decoded: Decoded) -> Items:
+    """Every item, those without a label included.
+
+    Raises:
+        ValueError: truth and decisions of unequal numbers of rows or words.
+    """
+    labels, decided = truth.labels, decoded.labels
+    if isinstance(labels, Ragged) and isinstance(decided, Ragged):
+        return _word_items(labels, decided)
+    if isinstance(labels, Ragged) or isinstance(decided, Ragged):
+        raise ValueError(
+            "expected truth and decisions both a row or both a word, found one of each"
+        )
+    if len(labels) != len(decided):
+        raise ValueError(f"expected a decision a row: {len(labels)} rows, {len(decided)} decisions")
+    return Items(labels, decided, np.arange(len(labels), dtype=np.int64), len(labels))
+
+
+def _word_items(labels: Ragged, decided: Ragged) -> Items:
+    if labels.rows != decided.rows:
+        raise ValueError(f"expected decisions for {labels.rows} rows, found {decided.rows}")
+    lengths = np.diff(decided.offsets)
+    row = np.repeat(np.arange(decided.rows, dtype=np.int64), lengths)
+    values = np.asarray(labels.values, dtype=np.int64)
+    if not np.array_equal(labels.offsets, decided.offsets):
+        values = _spread(labels, decided)
+    return Items(values, np.asarray(decided.values, dtype=np.int64), row, decided.rows)
+
+
+def _spread(labels: Ragged, decided: Ragged) -> Ints:
+    """Labels in the shape of the decisions: a row without labels may be shorter, any other not."""
+    values = np.full(len(decided.values), MISSING, dtype=np.int64)
+    for row in range(labels.rows):
+        own = labels.row(row)
+        start, stop = int(decided.offsets[row]), int(decided.offsets[row + 1])
+        if len(own) == stop - start:
+            values[start:stop] = own
+        elif np.any(own != MISSING):
+            raise ValueError(
+                f"row {row}: expected a decision a word: {len(own)} labels, {stop - start} decisions"
+            )
+    return values
+
+
+def has_label(truth: Truth) -> npt.NDArray[np.bool_]:
+    """Which rows have a label, or at least one labelled word ``[row]``."""
+    labels = truth.labels
+    if not isinstance(labels, Ragged):
+        return labels != MISSING
+    row = np.repeat(np.arange(labels.rows), np.diff(labels.offsets))
+    return np.bincount(row, labels.values != MISSING, minlength=labels.rows) > 0
+
+
+def taken(truth: Truth, decoded: Decoded, rows: Ints) -> tuple[Truth, Decoded]:
+    """Truth and decisions of the chosen rows, in the order of ``rows``."""
+    scores = decoded.scores
+    return (
+        Truth(_taken(truth.labels, rows)),
+        Decoded(
+            _taken(decoded.labels, rows),
+            _taken(scores, rows) if isinstance(scores, Ragged) else scores[rows],
+        ),
+    )
+
+
+def _taken(values: Any, rows: Ints) -> Any:
+    if not isinstance(values, Ragged):
+        return values[rows]
+    lengths = np.diff(values.offsets)[rows]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    # Source index of every word: its row's start, plus its place within the row.
+    within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    return Ragged(values.values[np.repeat(values.offsets[:-1][rows], lengths) + within], offsets)
+
+
+def row_sums(items: Items, columns: Ints, weights: npt.NDArray[Any], width: int) -> Any:
+    """Add each item's weight to its row and column: ``[row, width]`` (float64)."""
+    flat = np.bincount(items.row * width + columns, weights, minlength=items.rows * width)
+    return flat.reshape(items.rows, width)

@@ -1,0 +1,49 @@
+"""The metrics by name, and whether one suits a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from kd2edge.errors import UsageError
+from kd2edge.metrics.accuracy import Accuracy
+from kd2edge.metrics.auc import Auc
+from kd2edge.metrics.binary_f1 import BinaryF1
+from kd2edge.metrics.entity_f1 import EntityF1, is_bio
+from kd2edge.metrics.macro_f1 import MacroF1
+from kd2edge.metrics.metric import Metric, RankMetric
+from kd2edge.tasks.spec import TaskSpec
+
+METRICS: Mapping[str, Metric | RankMetric] = {
+    made.name: made for made in (Accuracy(), MacroF1(), BinaryF1(), Auc(), EntityF1())
+}
+
+
+def metric(name: str) -> Metric | RankMetric:
+    """The metric of a name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in METRICS:
+        close = get_close_matches(name, METRICS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(METRICS)}"
+        raise UsageError(f"no metric {name!r}; {hint}")
+    return METRICS[name]
+
+
+def misfit(spec: TaskSpec, name: str) -> str:
+    """Why a metric cannot be computed for a task; "" when it can.
+
+    Label names are looked at once they are known (``spec.labels`` not empty).
+
+    Raises:
+        UsageError: there is no metric of that name.
+    """
+    kinds = metric(name).kinds
+    if spec.kind not in kinds:
+        suited = ", ".join(known for known, made in METRICS.items() if spec.kind in made.kinds)
+        return f"metric {name} is not defined for {spec.kind}; there are: {suited}"
+    if name == EntityF1.name and not is_bio(spec.labels):
+        return f"metric {name} needs labels O, B-x, I-x; use accuracy or macro_f1"
+    return ""

@@ -1,0 +1,44 @@
+"""Nets, what teachers and students are made of: backbones, heads, building, saving, loading."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kd2edge.nets.files import align_labels, load_net, save_net
+    from kd2edge.nets.net import Net, build_net, flops
+    from kd2edge.nets.source import resolve_source, tokenizer_json
+    from kd2edge.nets.spec import ModelSpec
+
+__all__ = [
+    "ModelSpec",
+    "Net",
+    "align_labels",
+    "build_net",
+    "flops",
+    "load_net",
+    "resolve_source",
+    "save_net",
+    "tokenizer_json",
+]
+
+# Names load on first use: a plan needs ModelSpec and a tokenizer's bytes, but not seconds of torch.
+_HOMES = {
+    "ModelSpec": "spec",
+    "Net": "net",
+    "align_labels": "files",
+    "build_net": "net",
+    "flops": "net",
+    "load_net": "files",
+    "resolve_source": "source",
+    "save_net": "files",
+    "tokenizer_json": "source",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

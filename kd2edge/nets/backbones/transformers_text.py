@@ -1,0 +1,140 @@
+"""Text encoders of ``transformers``: BERT, ELECTRA, DistilBERT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from kd2edge.errors import UsageError
+from kd2edge.nets import arrays as names
+from kd2edge.nets.backbones import configuration
+from kd2edge.nets.backbones.backbone import Adapter, Built, Hidden, Request
+
+#: Lower, upper, title, mixed, digit, other, and 0 for specials and padding (inputs/text.py).
+CASING_KINDS = 7
+
+#: Added to the attention scores of padding.  exp(-1e4) is exactly 0 in fp32, the value still fits
+#: fp16 graphs, and a row of padding alone gives finite numbers (-inf or a boolean mask gives NaN).
+_HIDDEN_SCORE = -1.0e4
+
+_POOLINGS = ("cls", "mean")
+
+
+@final
+class TextAdapter(Adapter):
+    """Word (and casing) embeddings in, positions and their pooled vector out."""
+
+    def __init__(self, request: Request, *, embedding: int, width: int, typed: bool) -> None:
+        super().__init__()
+        self.width = width
+        self._prefix = names.prefix(request.input)
+        self._pooling = request.model.pooling
+        self._typed = typed
+        self.casing = (
+            nn.Embedding(CASING_KINDS, embedding) if request.input.options.get("casing") else None
+        )
+        if self.casing is not None:
+            nn.init.zeros_(self.casing.weight)  # pretrained embeddings stay what they were at first
+
+    def forward(self, backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Hidden:
+        mask = arrays[self._prefix + "attention_mask"]
+        embedded = backbone.get_input_embeddings()(arrays[self._prefix + "input_ids"])
+        if self.casing is not None:
+            embedded = embedded + self.casing(arrays[self._prefix + "casing_ids"])
+        visible = mask.to(embedded.dtype)  # [batch, length]
+        bias = (1.0 - visible)[:, None, None, :] * _HIDDEN_SCORE  # [batch, 1, 1, length]
+        # One type for all positions as [1, 1]: it broadcasts, and exporters fold it to a constant.
+        types = {"token_type_ids": torch.zeros_like(mask[:1, :1])} if self._typed else {}
+        output = backbone(inputs_embeds=embedded, attention_mask=bias, **types)
+        sequence = output.last_hidden_state
+        return Hidden(self._pooled(sequence, visible), sequence)
+
+    def _pooled(self, sequence: Tensor, visible: Tensor) -> Tensor:
+        if self._pooling == "cls":
+            return sequence[:, 0]
+        weights = visible.to(sequence.dtype)[:, :, None]
+        return (sequence * weights).sum(1) / weights.sum(1).clamp(
+            min=1.0
+        )  # 1: a row of padding alone
+
+    def embeddings(self, backbone: nn.Module) -> Mapping[str, nn.Embedding]:
+        tables = {
+            "word": backbone.get_input_embeddings(),
+            "position": getattr(backbone.embeddings, "position_embeddings", None),
+            "type": getattr(backbone.embeddings, "token_type_embeddings", None),
+            "casing": self.casing,
+        }
+        return {role: table for role, table in tables.items() if isinstance(table, nn.Embedding)}
+
+
+def build(request: Request) -> Built:
+    """A fresh encoder from a configuration, or a pretrained one from a folder.
+
+    Raises:
+        UsageError: an unknown model type, key or pooling, or a vocabulary or length that the
+            tables lack.
+        IntegrityError: a folder whose weights do not fill the encoder.
+    """
+    if request.model.pooling not in _POOLINGS:
+        raise UsageError(f"pooling: expected one of {_POOLINGS}, found {request.model.pooling!r}")
+    given = dict(request.model.config)
+    stored = configuration.read_config(request.source_dir) if request.source_dir else {}
+    model_type = str(given.get("model_type", stored.get("model_type", "")))
+    config_class, model_class, options = _classes(model_type)
+    known = configuration.known_keys(config_class)
+    fields = {key: value for key, value in stored.items() if key in known}
+    fields |= configuration.checked(given, known, model_type)
+    if request.vocabulary is not None and not request.source_dir:
+        fields["vocab_size"] = request.vocabulary
+    config = config_class(**fields)
+    _check_sizes(config, request)
+    backbone = configuration.model_from(model_class, config, options, request.source_dir)
+    # With a padding index the piece that stands there would never learn; the mask hides padding.
+    backbone.get_input_embeddings().padding_idx = None
+    adapter = TextAdapter(
+        request,
+        embedding=backbone.get_input_embeddings().embedding_dim,
+        width=config.hidden_size,
+        typed="token_type_embeddings" in dict(backbone.embeddings.named_children()),
+    )
+    return Built(backbone, adapter, configuration.architecture(config))
+
+
+def _classes(model_type: str) -> tuple[Any, Any, dict[str, Any]]:
+    from transformers import (  # noqa: PLC0415  (seconds of import, only when such a net is built)
+        BertConfig,
+        BertModel,
+        DistilBertConfig,
+        DistilBertModel,
+        ElectraConfig,
+        ElectraModel,
+    )
+
+    table: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+        "bert": (BertConfig, BertModel, {"add_pooling_layer": False}),
+        "distilbert": (DistilBertConfig, DistilBertModel, {}),
+        "electra": (ElectraConfig, ElectraModel, {}),
+    }
+    if model_type not in table:
+        raise UsageError(
+            f"model_type: expected one of {sorted(table)} for a text input, found {model_type!r}"
+        )
+    return table[model_type]
+
+
+def _check_sizes(config: Any, request: Request) -> None:
+    if request.vocabulary is not None and request.vocabulary > config.vocab_size:
+        raise UsageError(
+            f"the tokenizer of input {request.input.name} knows {request.vocabulary} pieces, but"
+            f" the pretrained embedding table has {config.vocab_size} rows;"
+            " take the tokenizer that came with the weights"
+        )
+    longest = request.input.options.get("max_length")
+    if longest is not None and longest > config.max_position_embeddings:
+        raise UsageError(
+            f"input {request.input.name}: max_length {longest} is more than the"
+            f" {config.max_position_embeddings} positions of the {config.model_type}"
+        )

@@ -1,0 +1,166 @@
+"""Nets on disk: weights as safetensors, all else as JSON beside them.  Nothing is pickled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+
+from kd2edge.bundle.atomic import storage_error, write_atomic
+from kd2edge.bundle.fingerprint import fingerprint_bytes
+from kd2edge.errors import DataError, IntegrityError, SchemaTooNewError
+from kd2edge.inputs.spec import InputSpec
+from kd2edge.nets.heads import Head
+from kd2edge.nets.net import Net, build_net
+from kd2edge.nets.spec import ModelSpec
+from kd2edge.tasks.spec import TaskName, TaskSpec
+
+#: Version of the JSON that this kd2edge writes, and the newest that it reads.
+SCHEMA = 1
+
+_KEYS = {"schema", "model", "inputs", "tasks", "vocabulary", "weights"}
+
+
+def save_net(net: Net, stem: Path) -> None:
+    """Write ``<stem>.safetensors`` and ``<stem>.json``, the same bytes for the same net.
+
+    The JSON comes last and carries the weights' SHA-256, so a stop between the two is noticed.
+
+    Raises:
+        StorageError: disk full, no permission ...
+    """
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()
+    }
+    weights = safetensors.torch.save(tensors)
+    content = {
+        "schema": SCHEMA,
+        "model": asdict(net.model)
+        | {"pretrained": False},  # these weights are the ones to load now
+        "inputs": [asdict(spec) for spec in net.inputs],
+        "tasks": [asdict(spec) for spec in net.tasks],
+        "vocabulary": net.vocabulary,
+        "weights": {"sha256": fingerprint_bytes(weights), "bytes": len(weights)},
+    }
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    write_atomic(_beside(stem, ".safetensors"), weights)
+    write_atomic(_beside(stem, ".json"), text.encode())
+
+
+def load_net(stem: Path) -> Net:
+    """The net that :func:`save_net` wrote, on the CPU, in evaluation mode.
+
+    Raises:
+        StorageError: files that cannot be read.
+        SchemaTooNewError: written by a newer kd2edge.
+        IntegrityError: a file that is damaged, or weights that are not the ones the JSON names.
+    """
+    described = _beside(stem, ".json")
+    content = _described(_read(described), described)
+    path = _beside(stem, ".safetensors")
+    weights = _read(path)
+    stated = content["weights"]["sha256"]
+    if fingerprint_bytes(weights) != stated:
+        raise IntegrityError(
+            f"{path}: its SHA-256 is not the {stated[:12]}... that {described.name} states;"
+            " it was changed or cut off, take another copy or train again"
+        )
+    try:
+        net = build_net(
+            ModelSpec(**content["model"]),
+            [_input(item) for item in content["inputs"]],
+            [_task(item) for item in content["tasks"]],
+            vocabulary=content["vocabulary"],
+        )
+        net.load_state_dict(safetensors.torch.load(weights))
+    except (SafetensorError, RuntimeError, TypeError, KeyError) as error:
+        raise IntegrityError(
+            f"{path}: these weights are not those of {described.name}: {error}"
+        ) from error
+    return net.eval()
+
+
+def align_labels(net: Net, tasks: Sequence[TaskSpec]) -> Net:
+    """Bring the heads of ``net`` to the label order of ``tasks``, by name, in place.
+
+    Heads of tasks that are not asked for stay as they are.
+
+    Raises:
+        DataError: a task that the net lacks, of another kind, or with other labels.
+    """
+    own = {task.name: task for task in net.tasks}
+    orders = {task.name: _order(own.get(task.name), task) for task in tasks}
+    for name, order in orders.items():
+        head = net.heads[name]
+        if isinstance(head, Head) and order != sorted(order):
+            head.reorder(order)
+    wanted = {task.name: task for task in tasks}
+    net.tasks = tuple(wanted.get(task.name, task) for task in net.tasks)
+    return net
+
+
+def _order(own: TaskSpec | None, wanted: TaskSpec) -> list[int]:
+    if own is None:
+        raise DataError(f"task {wanted.name}: the checkpoint has no head for it")
+    if own.kind != wanted.kind:
+        raise DataError(
+            f"task {wanted.name}: the checkpoint's is {own.kind}, expected {wanted.kind}"
+        )
+    places = {label: index for index, label in enumerate(own.labels)}
+    lacking = [label for label in wanted.labels if label not in places]
+    surplus = sorted(set(own.labels) - set(wanted.labels))
+    if lacking or surplus:
+        raise DataError(
+            f"task {wanted.name}: the checkpoint has other labels than the data: it lacks"
+            f" {lacking[:5]} ({len(lacking)}) and has {surplus[:5]} ({len(surplus)}) besides;"
+            " state the same labels for both, or train the checkpoint again"
+        )
+    return [places[label] for label in wanted.labels]
+
+
+def _beside(stem: Path, ending: str) -> Path:
+    return stem.with_name(stem.name + ending)  # with_suffix would eat a part of "student.v2"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise storage_error(error, path, "read") from error
+
+
+def _described(text: bytes, path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise IntegrityError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
+        raise IntegrityError(f"{path}: expected an object with a whole number as schema")
+    if content["schema"] > SCHEMA:
+        raise SchemaTooNewError(
+            f"{path}: has schema {content['schema']}, this kd2edge reads up to {SCHEMA};"
+            " update kd2edge"
+        )
+    weights = content.get("weights")
+    if set(content) != _KEYS or not isinstance(weights, Mapping) or "sha256" not in weights:
+        raise IntegrityError(f"{path}: expected the keys {sorted(_KEYS)}, found {sorted(content)}")
+    return content
+
+
+def _input(item: Mapping[str, Any]) -> InputSpec:
+    return InputSpec(**{**item, "columns": tuple(item["columns"])})
+
+
+def _task(item: Mapping[str, Any]) -> TaskSpec:
+    lists = {
+        field.name: tuple(item[field.name]) for field in fields(TaskSpec) if field.name in _LISTS
+    }
+    return TaskSpec(**{**item, **lists, "name": TaskName(item["name"])})
+
+
+_LISTS = ("labels", "metrics")

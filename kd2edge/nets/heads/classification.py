@@ -1,0 +1,29 @@
+"""One class out of several for a whole row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+from torch import Tensor, nn
+
+from kd2edge.nets.backbones.backbone import Hidden
+from kd2edge.nets.heads.head import Head, permute_rows
+from kd2edge.tasks.spec import TaskSpec
+
+
+@final
+class ClassificationHead(Head):
+    """Dropout and one linear layer on the pooled vector: logits [batch, label]."""
+
+    def __init__(self, spec: TaskSpec, width: int, dropout: float) -> None:
+        super(Head, self).__init__()
+        self.shape = ("batch", len(spec.labels))
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(width, len(spec.labels))
+
+    def forward(self, hidden: Hidden) -> Tensor:
+        return self.linear(self.dropout(hidden.pooled))
+
+    def reorder(self, order: Sequence[int]) -> None:
+        permute_rows(self.linear, order)

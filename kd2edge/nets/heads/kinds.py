@@ -1,0 +1,35 @@
+"""The fixed table of heads, one a task kind."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from kd2edge.errors import UsageError
+from kd2edge.nets.heads.binary import BinaryHead
+from kd2edge.nets.heads.classification import ClassificationHead
+from kd2edge.nets.heads.head import Head
+from kd2edge.nets.heads.token_classification import TokenClassificationHead
+from kd2edge.tasks.spec import TaskSpec
+
+#: Task kind -> its head; a test compares the keys with ``tasks.TASK_KINDS``.
+HEADS: MappingProxyType[str, type[Head]] = MappingProxyType(
+    {
+        "binary": BinaryHead,
+        "classification": ClassificationHead,
+        "token_classification": TokenClassificationHead,
+    }
+)
+
+
+def head_for(spec: TaskSpec, width: int, dropout: float) -> Head:
+    """A new head for a task on a backbone that gives vectors of ``width``.
+
+    Raises:
+        UsageError: a task kind without a head.
+    """
+    make = HEADS.get(spec.kind)
+    if make is None:
+        raise UsageError(
+            f"task {spec.name}: no head for kind {spec.kind!r}; known are {sorted(HEADS)}"
+        )
+    return make(spec, width, dropout)

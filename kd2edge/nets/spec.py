@@ -1,0 +1,29 @@
+"""What a net is made of, as recipes, checkpoints and run directories state it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """The backbone of a net and what stands between it and the heads.
+
+    Args:
+        family: ``transformers`` or ``cnn``.
+        config: JSON values of the backbone: ``model_type`` and the fields of that model's own
+            configuration for ``transformers``; channels, strides ... for ``cnn``.  Image backbones
+            also take ``pool: [rows, columns]``, the grid that the feature map is averaged to.
+        pooling: how a sequence becomes one vector: ``mean`` over real tokens or ``cls``, the first.
+        dropout: dropout in front of every head, in [0, 1).
+        pretrained: True when the weights come from a folder at build time; ``config`` then only
+            overrides that folder's own configuration.
+    """
+
+    family: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    pooling: str = "mean"
+    dropout: float = 0.1
+    pretrained: bool = False

@@ -1,0 +1,94 @@
+"""What works on this machine: each ability is tried, not guessed from version numbers."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from kd2edge.errors import Kd2edgeError
+
+__all__ = ["Ability", "examine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """One thing that kd2edge can or cannot do here, and how to mend it."""
+
+    name: str
+    works: bool
+    detail: str
+    mend: str = ""
+
+
+def examine() -> tuple[Ability, ...]:
+    """Try every ability; never raises."""
+    return (
+        _packages("read recipes", ("pydantic", "yaml"), "recipe"),
+        _packages("distill", ("torch", "transformers", "safetensors", "pydantic"), "train"),
+        _cuda(),
+        _packages("export to ONNX", ("torch", "onnx", "onnxscript"), "train"),
+        _packages("validate", ("onnx", "scipy"), "validate"),
+        *(_backend(target) for target in ("onnx", "openvino", "tensorrt")),
+        _packages("build TensorRT-RTX", ("tensorrt_rtx",), "rtx"),
+        _packages("image files", ("PIL",), "image"),
+    )
+
+
+def _packages(name: str, modules: Sequence[str], extra: str) -> Ability:
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        return Ability(name, False, f"missing {', '.join(missing)}", _install(extra))
+    return Ability(name, True, ", ".join(f"{m} {_version(m)}" for m in modules))
+
+
+def _install(extra: str) -> str:
+    return f'pip install "kd2edge[{extra}]"'
+
+
+_DISTRIBUTIONS = {"yaml": "PyYAML", "PIL": "pillow", "tensorrt_rtx": "tensorrt_rtx_cu12"}
+
+
+def _version(module: str) -> str:
+    try:
+        return version(_DISTRIBUTIONS.get(module, module))
+    except PackageNotFoundError:
+        return "(version unknown)"
+
+
+def _cuda() -> Ability:
+    if importlib.util.find_spec("torch") is None:
+        return Ability("train on CUDA", False, "missing torch", _install("train"))
+    import torch
+
+    if torch.cuda.is_available():
+        return Ability("train on CUDA", True, torch.cuda.get_device_name(0))
+    return Ability("train on CUDA", False, "no CUDA device: training runs on the CPU")
+
+
+def _backend(target: str) -> Ability:
+    from kd2edge.runtime.backends.table import missing, preload
+
+    name = f"run {target}"
+    reason = missing(target)
+    if reason:
+        first, _, install = reason.partition("; run: ")
+        return Ability(name, False, first, install)
+    try:
+        preload(target)
+    except (Kd2edgeError, ImportError, OSError) as error:
+        return Ability(name, False, f"installed, but does not import: {error}")
+    if target == "tensorrt" and not _device():
+        return Ability(name, False, "no CUDA device: engines can be built, not run")
+    return Ability(name, True, "imports")
+
+
+def _device() -> bool:
+    from kd2edge.runtime.backends.cuda import Cuda
+
+    try:
+        Cuda("doctor")
+    except Kd2edgeError:
+        return False
+    return True

@@ -1,0 +1,57 @@
+"""The recipes that come with kd2edge, and new ones started from them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import kd2edge
+from kd2edge.errors import UsageError
+
+__all__ = ["GalleryRecipe", "gallery", "started"]
+
+_NAME = re.compile(r"^name:.*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryRecipe:
+    """One recipe of the gallery: its name (path without suffix), first comment and file."""
+
+    name: str
+    title: str
+    path: Path
+
+
+def gallery() -> tuple[GalleryRecipe, ...]:
+    """Every recipe that comes with kd2edge, by name."""
+    root = _root()
+    found = []
+    for path in sorted(root.rglob("*.yaml")):
+        first = path.read_text(encoding="utf-8").partition("\n")[0]
+        name = path.relative_to(root).with_suffix("").as_posix()
+        found.append(GalleryRecipe(name, first.lstrip("# "), path))
+    return tuple(found)
+
+
+def started(origin: str, name: str) -> str:
+    """The text of a new recipe called ``name``, started from ``origin``.
+
+    Raises:
+        UsageError: no recipe of that name in the gallery, or a name that cannot be a folder's.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise UsageError(f"{name!r} cannot name a run: use letters, digits, '.', '_' and '-'")
+    recipes = {recipe.name: recipe for recipe in gallery()}
+    short = {Path(recipe.name).name: recipe for recipe in gallery()}
+    chosen = recipes.get(origin) or short.get(origin)
+    if chosen is None:
+        raise UsageError(f"no recipe {origin!r} in the gallery; there are {', '.join(recipes)}")
+    return _NAME.sub(f"name: {name}", chosen.path.read_text(encoding="utf-8"), count=1)
+
+
+def _root() -> Path:
+    package = Path(kd2edge.__file__).parent
+    # A wheel carries the gallery inside the package; a checkout has it at the top.
+    inside = package / "recipe" / "gallery"
+    return inside if inside.is_dir() else package.parent / "recipes"

@@ -1,0 +1,225 @@
+"""Float32 ONNX to int8 ONNX: static (Q/DQ, calibrated) and dynamic (activations measured at each run)."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kd2edge.errors import UsageError
+from kd2edge.quantize.calibrate import Arrays, Ranges, calibration_batches, tensor_ranges
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+
+#: Operators whose products int8 makes faster.  Everything else stays float.
+OPERATORS = ("Conv", "Gemm", "MatMul")
+
+#: A matrix product with fewer rows or columns than this stays float: nothing to gain, and the heads
+#: of tasks (a binary one has one column) are where an error shows most.
+_NARROWEST = 16
+#: Tells ONNX Runtime's quantizer that shapes were inferred, or it logs advice to the root logger.
+_PREPROCESSED = ("onnx.quant.pre_process", "onnxruntime.quant")
+
+
+def int8_static(
+    onnx: bytes,
+    calibration: Iterable[Arrays],
+    *,
+    symmetric: bool = False,
+    per_channel: bool = True,
+    reduce_range: bool = True,
+    exclude: Sequence[str] = (),
+    method: str = "minmax",
+) -> bytes:
+    """Quantize weights and activations of Conv, Gemm and MatMul to int8, as Q/DQ pairs.
+
+    Only products with a constant weight are quantized.  Two profiles make sense:
+
+    * for CPUs (the default): unsigned activations with a zero point, signed 7-bit weights.  The
+      products of 8-bit weights overflow 16 bits where the CPU has no VNNI, and the same file then
+      gives other answers there; with 7 bits it is the same model everywhere.
+    * for TensorRT (``symmetric=True, reduce_range=False``): signed activations and weights, all
+      zero points 0, biases in float, nothing quantized between a product and what follows it.
+
+    Args:
+        onnx: the float32 graph.
+        calibration: batches of the graph's inputs; lengths may differ.
+        symmetric: signed activations around zero.
+        per_channel: one scale an output channel of each weight.
+        reduce_range: 7-bit weights.
+        exclude: names of nodes to keep in float.
+        method: how ranges are made; see :func:`~kd2edge.quantize.calibrate.tensor_ranges`.
+
+    Raises:
+        DataError: an empty calibration sample.
+        UsageError: an unknown method, a name in ``exclude`` that the graph lacks, or no node to quantize.
+        InputError: calibration batches that the graph does not take.
+    """
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    batches = calibration_batches(calibration)
+    model = _with_shapes(onnx)
+    nodes = _quantizable(model.graph, OPERATORS, exclude)
+    _unshare_constants(model.graph, nodes)
+    held = {tensor.name for tensor in model.graph.initializer}
+    tensors = {node.input[0] for node in nodes} | {node.output[0] for node in nodes}
+    ranges = tensor_ranges(model, batches, tensors - held, method)
+    quantizer = QDQQuantizer(
+        model,
+        per_channel,
+        reduce_range,
+        QuantType.QInt8,
+        QuantType.QInt8 if symmetric else QuantType.QUInt8,
+        _as_ort_ranges(ranges),
+        [node.name for node in nodes],
+        [],
+        list(OPERATORS),
+        _static_options(symmetric),
+    )
+    with _quiet():
+        quantizer.quantize_model()
+    return _bytes(quantizer.model.model)
+
+
+def int8_dynamic(
+    onnx: bytes,
+    *,
+    per_channel: bool = True,
+    reduce_range: bool = True,
+    exclude: Sequence[str] = (),
+) -> bytes:
+    """Quantize the weights of Gemm and MatMul to int8; activations are measured at each run.
+
+    Needs no calibration.  Convolutions stay float: their dynamic form is many times slower.
+    ``reduce_range`` (7-bit weights) keeps the file the same model on CPUs without VNNI.
+
+    Raises:
+        UsageError: a name in ``exclude`` that the graph lacks, or no node to quantize.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    model = _with_shapes(onnx)
+    nodes = _quantizable(model.graph, ("Gemm", "MatMul"), exclude)
+    _unshare_constants(model.graph, nodes)
+    key, value = _PREPROCESSED
+    model.metadata_props.add(key=key, value=value)
+    with tempfile.TemporaryDirectory(prefix="kd2edge-") as folder, _quiet():
+        path = Path(folder) / "int8.onnx"
+        quantize_dynamic(
+            model,
+            path,
+            op_types_to_quantize=["MatMul"],  # a Gemm is split into MatMul and Add first
+            per_channel=per_channel,
+            reduce_range=reduce_range,
+            weight_type=QuantType.QInt8,
+            nodes_to_quantize=[name for node in nodes for name in _names_when_split(node)],
+        )
+        return _bytes(type(model).FromString(path.read_bytes()))
+
+
+def _with_shapes(data: bytes) -> ModelProto:
+    """The model with the types and shapes of all tensors, which the quantizers need."""
+    from onnx import ModelProto, shape_inference
+
+    return shape_inference.infer_shapes(ModelProto.FromString(data))
+
+
+def _quantizable(
+    graph: GraphProto, operators: Sequence[str], exclude: Sequence[str]
+) -> list[NodeProto]:
+    unknown = set(exclude) - {node.name for node in graph.node}
+    if unknown:
+        raise UsageError(f"the graph has no nodes {sorted(unknown)} to keep in float")
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    nodes = [
+        node
+        for node in graph.node
+        if node.op_type in operators
+        and node.name not in exclude
+        and node.input[1] in shapes
+        and _pays(node.op_type, shapes[node.input[1]])
+    ]
+    if not nodes:
+        raise UsageError(
+            f"nothing to quantize: the graph has no {', '.join(operators)} with a constant weight"
+            f" of at least {_NARROWEST} rows and columns"
+        )
+    return nodes
+
+
+def _pays(operator: str, shape: tuple[int, ...]) -> bool:
+    # A convolution inside a chain of int8 ones must be int8 too, however narrow.
+    return operator == "Conv" or min(shape) >= _NARROWEST
+
+
+def _unshare_constants(graph: GraphProto, nodes: Sequence[NodeProto]) -> None:
+    """Give each node its own weight and bias.
+
+    The exporter merges equal constants (all biases that are still zero).  The quantizer would give
+    such a bias the scale of one node only, and TensorRT refuses a constant that is both int8 and float.
+    """
+    readers: dict[str, int] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers[name] = readers.get(name, 0) + 1
+    held = {tensor.name: tensor for tensor in graph.initializer}
+    for node in nodes:
+        for index, name in enumerate(node.input[1:], start=1):
+            if name in held and readers[name] > 1:
+                readers[name] -= 1
+                own = graph.initializer.add()
+                own.CopyFrom(held[name])
+                own.name = node.input[index] = f"{name}_of_{node.name}"
+
+
+def _as_ort_ranges(ranges: Ranges) -> object:
+    from onnxruntime.quantization import CalibrationMethod
+    from onnxruntime.quantization.calibrate import TensorData, TensorsData
+
+    data = {
+        name: TensorData(lowest=np.array(low), highest=np.array(high))
+        for name, (low, high) in ranges.items()
+    }
+    return TensorsData(CalibrationMethod.MinMax, data)
+
+
+def _static_options(symmetric: bool) -> dict[str, object]:
+    # ONNX Runtime needs a convolution's output quantized to run it in int8; a matrix product's it
+    # gives in float at no cost, which is more exact.  TensorRT fuses best with none.
+    float_outputs = list(OPERATORS) if symmetric else ["Gemm", "MatMul"]
+    return {
+        "ActivationSymmetric": symmetric,
+        "WeightSymmetric": True,
+        "QuantizeBias": not symmetric,
+        "OpTypesToExcludeOutputQuantization": float_outputs,
+        "DedicatedQDQPair": symmetric,
+    }
+
+
+def _names_when_split(node: NodeProto) -> tuple[str, ...]:
+    """ONNX Runtime's quantizer renames the MatMul that it makes of a Gemm."""
+    return (node.name, f"{node.name}_MatMul") if node.op_type == "Gemm" else (node.name,)
+
+
+def _bytes(model: ModelProto) -> bytes:
+    del model.metadata_props[:]  # the quantizer's own marks
+    return model.SerializeToString(deterministic=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """ONNX Runtime's quantizer logs to the root logger; only what is an error may pass."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(before)

@@ -1,0 +1,146 @@
+"""Two runs or two bundles side by side, per task and artefact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kd2edge.errors import UsageError
+from kd2edge.reporting import formats
+from kd2edge.reporting.reading import (
+    FORMS,
+    ArtefactLine,
+    artefact_lines,
+    check_report,
+    estimate,
+    leading_split,
+)
+from kd2edge.reporting.tables import Group, Table
+
+__all__ = ["compare_reports", "compare_validations"]
+
+Json = Mapping[str, Any]
+_COLUMNS = ("model", "A", "B", "B - A")
+
+
+def compare_reports(
+    a: Json,
+    b: Json,
+    *,
+    validations: tuple[Json | None, Json | None] = (None, None),
+    benches: tuple[Json | None, Json | None] = (None, None),
+) -> Table:
+    """Each task's metric of each model in both runs, then sizes; artefacts where both have evidence.
+
+    Raises:
+        UsageError: the two have no task in common, or one is no report.
+    """
+    check_report(a)
+    check_report(b)
+    tasks = _common(list(a["tasks"]), list(b["tasks"]), "task")
+    split = _common_split(a, b)
+    lines = (artefact_lines(validations[0], benches[0]), artefact_lines(validations[1], benches[1]))
+    groups = [_task_group(a, b, split, task, lines) for task in tasks]
+    groups += _size_groups(a, b)
+    groups += _speed_groups(lines)
+    return Table(_COLUMNS, tuple(groups), notes=tuple(_warnings(a, b)))
+
+
+def compare_validations(
+    a: Json, b: Json, *, benches: tuple[Json | None, Json | None] = (None, None)
+) -> Table:
+    """Each artefact's metric in the evidence of two bundles.
+
+    Raises:
+        UsageError: the two have no artefact in common.
+    """
+    lines = (artefact_lines(a, benches[0]), artefact_lines(b, benches[1]))
+    _common([line.id for line in lines[0]], [line.id for line in lines[1]], "artefact")
+    tasks = {task: block["metric"] for line in lines[0] for task, block in line.tasks.items()}
+    groups = [
+        Group(f"{task}: {metric}", tuple(_artefact_rows(task, str(metric), lines)))
+        for task, metric in tasks.items()
+    ]
+    return Table(_COLUMNS, (*(group for group in groups if group.rows), *_speed_groups(lines)))
+
+
+def _common(first: Sequence[str], second: Sequence[str], what: str) -> list[str]:
+    common = [name for name in first if name in second]
+    if not common:
+        raise UsageError(
+            f"expected at least one {what} that both have, found {', '.join(first) or 'none'} "
+            f"on one side and {', '.join(second) or 'none'} on the other"
+        )
+    return common
+
+
+def _common_split(a: Json, b: Json) -> str:
+    split = leading_split(a)
+    return split if split in b["splits"] else _common(list(a["splits"]), list(b["splits"]), "split")[0]
+
+
+def _task_group(
+    a: Json, b: Json, split: str, task: str, lines: tuple[list[ArtefactLine], list[ArtefactLine]]
+) -> Group:
+    metric = str(a["tasks"][task]["metric"])
+    rows = [
+        _row(FORMS[form], estimate(a, split, task, form, metric), estimate(b, split, task, form, metric))
+        for form in FORMS
+    ]
+    shown = [row for row in rows if row[1:] != (formats.ABSENT,) * 3]
+    return Group(f"{task}: {metric} on {split}", (*shown, *_artefact_rows(task, metric, lines)))
+
+
+def _row(name: str, a: Json, b: Json) -> tuple[str, ...]:
+    first, second = a.get("value"), b.get("value")
+    difference = None if first is None or second is None else second - first
+    return (name, _estimate(a), _estimate(b), formats.signed(difference))
+
+
+def _estimate(part: Json) -> str:
+    return f"{formats.score(part.get('value'))} {formats.interval(part)}".rstrip()
+
+
+def _artefact_rows(
+    task: str, metric: str, lines: tuple[list[ArtefactLine], list[ArtefactLine]]
+) -> list[tuple[str, ...]]:
+    first, second = ({line.id: line for line in side} for side in lines)
+    return [
+        _row(name, first[name].metric(task, metric), second[name].metric(task, metric))
+        for name in first
+        if name in second
+    ]
+
+
+def _size_groups(a: Json, b: Json) -> list[Group]:
+    rows: list[tuple[str, ...]] = []
+    for form, name in FORMS.items():
+        sizes = [side.get("models", {}).get(form, {}).get("bytes") for side in (a, b)]
+        if any(sizes):
+            rows.append((name, *(formats.size(value) for value in sizes), _factor(*sizes)))
+    return [Group("bytes", tuple(rows))] if rows else []
+
+
+def _speed_groups(lines: tuple[list[ArtefactLine], list[ArtefactLine]]) -> list[Group]:
+    second = {line.id: line.p50 for line in lines[1]}
+    rows = [
+        (line.id, formats.milliseconds(line.p50), formats.milliseconds(second[line.id]),
+         _factor(line.p50, second[line.id]))
+        for line in lines[0]
+        if line.p50 is not None and second.get(line.id) is not None
+    ]  # fmt: skip
+    return [Group("p50 of one row", tuple(rows))] if rows else []
+
+
+def _factor(a: float | None, b: float | None) -> str:
+    return formats.ratio(b / a) if a and b else formats.ABSENT
+
+
+def _warnings(a: Json, b: Json) -> list[str]:
+    """What makes the two numbers less comparable than they look."""
+    prints = [side.get("fingerprints", {}) for side in (a, b)]
+    return [
+        f"The two runs differ in their {what}: differences are not the recipe's alone."
+        for what in ("data", "teacher")
+        if prints[0].get(what) != prints[1].get(what)
+    ]

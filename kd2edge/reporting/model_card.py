@@ -1,0 +1,234 @@
+"""MODEL_CARD.md: what the bundle is, how good, under which licences and where its limits are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from kd2edge.bundle.manifest import Artefact, Manifest
+from kd2edge.inputs.spec import InputSpec
+from kd2edge.reporting import formats
+from kd2edge.reporting.reading import FORMS, check_report, estimate, forms, leading_split, task_block
+from kd2edge.tasks.spec import TaskSpec
+
+__all__ = ["model_card"]
+
+Json = Mapping[str, Any]
+
+#: What model hubs call our task kinds and inputs.
+_PIPELINE_TAGS = {
+    ("classification", "text"): "text-classification",
+    ("binary", "text"): "text-classification",
+    ("token_classification", "tokens"): "token-classification",
+    ("token_classification", "text"): "token-classification",
+    ("classification", "image"): "image-classification",
+    ("binary", "image"): "image-classification",
+}
+#: How many of the weakest classes are named.
+_WEAKEST = 5
+
+
+def model_card(manifest: Manifest, report: Json | None = None) -> str:
+    """The card as Markdown with YAML front matter; the same arguments give the same text.
+
+    Raises:
+        UsageError: ``report`` is no report.
+    """
+    if report is not None:
+        check_report(report)
+    parts = [
+        _front_matter(manifest, report),
+        f"# {_line(manifest.name)}",
+        _summary(manifest),
+        "## Tasks",
+        _task_table(manifest),
+        *_results(report),
+        "## Use",
+        _usage(manifest),
+        "## Artefacts",
+        _artefact_table(manifest),
+        "## Limits",
+        "\n".join(f"- {line}" for line in _limits(manifest, report)),
+        "## Licences",
+        _licences(manifest),
+        "## Provenance",
+        _provenance(manifest),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(manifest: Manifest, report: Json | None) -> str:
+    """YAML; every value is written as JSON, which is YAML too and cannot be misread."""
+    weights = tuple(manifest.licences.get("weights", ()))
+    data: dict[str, Any] = {
+        "library_name": "kd2edge",
+        "license": weights[0].lower() if len(weights) == 1 else "other",
+        "tags": ["kd2edge", "knowledge-distillation", "multi-task", *_targets(manifest)],
+    }
+    tags = {_PIPELINE_TAGS.get((task.kind, _input_kind(manifest, task))) for task in manifest.tasks.values()}
+    if len(tags) == 1 and None not in tags:
+        data["pipeline_tag"] = tags.pop()
+    if len(weights) > 1:
+        data["license_name"] = " AND ".join(weights)
+    data["metrics"] = sorted({task.metric for task in manifest.tasks.values()})
+    if report is not None:
+        data["model-index"] = [{"name": manifest.name, "results": _index(report, tags)}]
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in data.items()]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _index(report: Json, tags: set[str | None]) -> list[Json]:
+    split = leading_split(report)
+    kind = next(iter(tags)) if len(tags) == 1 else None
+    return [
+        {
+            "task": {"type": kind or "other", "name": task},
+            "dataset": {"name": report["name"], "type": report["name"], "split": split},
+            "metrics": [{"type": spec["metric"], "value": round(part["value"], 4), "name": spec["metric"]}],
+        }
+        for task, spec in report["tasks"].items()
+        if (part := estimate(report, split, task, "student")).get("value") is not None
+    ]
+
+
+def _input_kind(manifest: Manifest, task: TaskSpec) -> str:
+    spec = manifest.inputs.get(task.input) or next(iter(manifest.inputs.values()), None)
+    return spec.kind if spec is not None else ""
+
+
+def _targets(manifest: Manifest) -> list[str]:
+    return sorted({artefact.target for artefact in manifest.artefacts.values()})
+
+
+def _line(value: str) -> str:
+    """A name inside Markdown: one line, nothing in it is markup."""
+    flat = " ".join(value.split())
+    return "".join("\\" + sign if sign in "\\`*_{}[]<>#|" else sign for sign in flat)
+
+
+def _summary(manifest: Manifest) -> str:
+    names = ", ".join(_line(task) for task in manifest.tasks)
+    inputs = ", ".join(f"{_line(name)} ({spec.kind})" for name, spec in manifest.inputs.items())
+    return (
+        f"One small network for {len(manifest.tasks)} task(s) ({names}) on {inputs}, taught by a larger "
+        "teacher and exported by kd2edge. It needs neither torch nor a network to run."
+    )
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _task_table(manifest: Manifest) -> str:
+    rows = [
+        [_line(name), spec.kind, str(len(spec.labels)), _some(spec.labels), spec.metric]
+        for name, spec in manifest.tasks.items()
+    ]
+    return _table(["task", "kind", "labels", "for example", "metric"], rows)
+
+
+def _some(labels: Sequence[str], most: int = 6) -> str:
+    shown = ", ".join(_line(label) for label in labels[:most])
+    return f"{shown}, ..." if len(labels) > most else shown
+
+
+def _results(report: Json | None) -> list[str]:
+    if report is None:
+        return []
+    split = leading_split(report)
+    present = forms(report)
+    rows = [
+        [_line(task), str(spec["metric"]), *(_estimate(report, split, task, form) for form in present)]
+        for task, spec in report["tasks"].items()
+    ]
+    table = _table(["task", "metric", *(FORMS[form] for form in present)], rows)
+    count = int(report["splits"][split].get("rows", 0))
+    lead = (
+        f"PyTorch, {count:,} rows of the {split} split; brackets are bootstrap intervals over rows. "
+        "The artefacts' own numbers are evidence beside the bundle (`reports/`), not part of this card."
+    )
+    return ["## Results", lead, table]
+
+
+def _estimate(report: Json, split: str, task: str, form: str) -> str:
+    part = estimate(report, split, task, form)
+    return f"{formats.score(part.get('value'))} {formats.interval(part)}".rstrip()
+
+
+def _usage(manifest: Manifest) -> str:
+    sample = {name: [_sample(spec)] for name, spec in manifest.inputs.items()}
+    call = ", ".join(f"{json.dumps(name)}: {value[0]}" for name, value in sample.items())
+    return "\n".join(
+        [
+            "```python",
+            "from kd2edge.runtime import load",
+            "",
+            f"model = load({json.dumps('models/' + manifest.name)})",
+            f"model.predict({{{call}}})",
+            "```",
+        ]
+    )
+
+
+def _sample(spec: InputSpec) -> str:
+    if spec.kind == "image":
+        return '["picture.png"]'
+    return '[["where", "is", "my", "card"]]' if spec.kind == "tokens" else '["where is my card"]'
+
+
+def _artefact_table(manifest: Manifest) -> str:
+    rows = [
+        [f"`{artefact.id}`", _status(artefact), formats.size(sum(entry.bytes for entry in artefact.files))]
+        for artefact in manifest.artefacts.values()
+    ]
+    return _table(["artefact", "status", "size"], rows)
+
+
+def _status(artefact: Artefact) -> str:
+    return f"{artefact.status}: {_line(artefact.reason)}" if artefact.reason else artefact.status
+
+
+def _limits(manifest: Manifest, report: Json | None) -> Iterator[str]:
+    for name, spec in manifest.inputs.items():
+        if "max_length" in spec.options:
+            yield f"{_line(name)}: what lies beyond {spec.options['max_length']} sub-words is cut off and not read."
+        if "size" in spec.options:
+            height, width = spec.options["size"]
+            yield f"{_line(name)}: pictures of {height} x {width} pixels (height x width)."
+    yield "It knows the labels above and no others: an input of another kind still gets one of them."
+    yield "Scores are not probabilities that can be relied on outside the data it was measured on."
+    if any(artefact.precision == "int8" for artefact in manifest.artefacts.values()):
+        yield (
+            "int8 artefacts can give other answers on another CPU (saturation without VNNI): "
+            "run `kd2edge validate` on the machine that will serve."
+        )
+    if any(artefact.status == "needs_device" for artefact in manifest.artefacts.values()):
+        yield "Artefacts marked needs_device were never run: `kd2edge build`, then `kd2edge validate`, there."
+    if report is not None:
+        yield from _weak_classes(report)
+
+
+def _weak_classes(report: Json) -> Iterator[str]:
+    split = leading_split(report)
+    for task in report["tasks"]:
+        entries = task_block(report, split, task, "student").get("per_class", ())
+        scored = [entry for entry in entries if entry.get("f1") is not None and entry.get("support")]
+        weakest = sorted(scored, key=lambda entry: (entry["f1"], str(entry["label"])))[:_WEAKEST]
+        if len(scored) > _WEAKEST:
+            names = ", ".join(f"{_line(str(entry['label']))} ({entry['f1']:.2f})" for entry in weakest)
+            yield f"{_line(task)}: weakest classes by F1: {names}."
+
+
+def _licences(manifest: Manifest) -> str:
+    lines = [
+        f"- {what}: {', '.join(_line(licence) for licence in manifest.licences.get(what, ())) or 'not stated'}"
+        for what in ("weights", "data")
+    ]
+    return "\n".join(lines)
+
+
+def _provenance(manifest: Manifest) -> str:
+    prints = [f"- {name}: `{value}`" for name, value in sorted(manifest.provenance.items())]
+    return "\n".join(["SHA-256 fingerprints:", "", *prints]) if prints else "Not stated."

@@ -1,0 +1,165 @@
+"""Reads report.json, a validation and a bench: the few questions that tables and the page ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kd2edge.errors import SchemaTooNewError, UsageError
+
+__all__ = ["FORMS", "ArtefactLine", "artefact_lines", "check_report", "gate_text", "leading_split"]
+
+#: Version of report.json that this code reads.
+SCHEMA = 1
+
+#: The models of a report, in the order of the tables, with the names that people read.
+FORMS: Mapping[str, str] = {
+    "teacher": "teacher",
+    "baseline": "no distillation",
+    "student": "student",
+}
+
+Json = Mapping[str, Any]
+_NOTHING: Json = {}
+
+
+def check_report(report: Json) -> None:
+    """Refuse what is no report.
+
+    Raises:
+        SchemaTooNewError: the report was written by a newer kd2edge.
+        UsageError: the mapping has no schema, tasks or splits.
+    """
+    schema = report.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise SchemaTooNewError(
+            f"the report has schema {schema}, this kd2edge reads up to {SCHEMA}: update kd2edge"
+        )
+    missing = [key for key in ("schema", "name", "tasks", "splits") if key not in report]
+    if missing:
+        raise UsageError(
+            f"expected a report.json of `kd2edge distill`, found one without {', '.join(missing)}"
+        )
+    if not report["splits"]:
+        raise UsageError("the report holds no split: nothing was evaluated")
+
+
+def leading_split(report: Json) -> str:
+    """The split that the headline is about: test, else validation, else the first."""
+    splits = report["splits"]
+    return next((name for name in ("test", "validation") if name in splits), next(iter(splits)))
+
+
+def task_block(report: Json, split: str, task: str, form: str) -> Json:
+    """Everything the report says of one task of one model on one split; empty when absent."""
+    return report["splits"].get(split, _NOTHING).get("tasks", _NOTHING).get(task, _NOTHING).get(
+        form, _NOTHING
+    )
+
+
+def estimate(report: Json, split: str, task: str, form: str, metric: str = "") -> Json:
+    """``{"value", "low", "high", ...}`` of a metric (the task's leading one); empty when absent."""
+    metric = metric or str(report["tasks"][task]["metric"])
+    return task_block(report, split, task, form).get("metrics", _NOTHING).get(metric, _NOTHING)
+
+
+def gain(report: Json, split: str, task: str) -> Json:
+    """Student less baseline with its interval; empty when there was no baseline."""
+    return report["splits"].get(split, _NOTHING).get("gain", _NOTHING).get(task, _NOTHING)
+
+
+def kept(report: Json, split: str, task: str) -> float | None:
+    """The student's share of the teacher's metric; None when either is absent or the teacher is at 0."""
+    teacher = estimate(report, split, task, "teacher").get("value")
+    student = estimate(report, split, task, "student").get("value")
+    return student / teacher if teacher and student is not None else None
+
+
+def forms(report: Json) -> list[str]:
+    """The models that the report has numbers of, in table order."""
+    present = {form for blocks in _task_blocks(report) for form in blocks}
+    return [form for form in FORMS if form in present]
+
+
+def _task_blocks(report: Json) -> Iterator[Json]:
+    for split in report["splits"].values():
+        yield from split.get("tasks", _NOTHING).values()
+
+
+@dataclass(frozen=True, slots=True)
+class ArtefactLine:
+    """What validation and bench together say of one artefact.
+
+    Args:
+        outcome: ``pass``, ``fail``, ``undecided``, ``not_run`` or "" (not validated).
+        reason: why it did not run, or what stood against a pass.
+        bytes: size of its files; None when unknown.
+        p50: median latency of one row in milliseconds on one setting of threads; None when not timed.
+        speed_up: against the fp32 ONNX artefact at the same batch and threads; None when not timed.
+        pareto: no other artefact is both smaller and faster.
+        tasks: task -> the validation's block for it.
+    """
+
+    id: str
+    outcome: str = ""
+    reason: str = ""
+    bytes: int | None = None
+    load_ms: float | None = None
+    p50: float | None = None
+    p99: float | None = None
+    rows_per_second: float | None = None
+    memory: int | None = None
+    speed_up: float | None = None
+    pareto: bool = False
+    tasks: Json = field(default_factory=dict)
+
+    def metric(self, task: str, metric: str) -> Json:
+        """``{"value", "low", "high"}`` of the artefact, as validation recomputed it; empty when absent."""
+        block = self.tasks.get(task, _NOTHING)
+        return block.get("metrics", _NOTHING).get(metric, _NOTHING).get("candidate", _NOTHING)
+
+    def drop(self, task: str, metric: str) -> Json:
+        """The drop against the reference with its interval; empty when absent."""
+        block = self.tasks.get(task, _NOTHING)
+        return block.get("metrics", _NOTHING).get(metric, _NOTHING).get("drop", _NOTHING)
+
+    def gate(self, task: str) -> str:
+        """The verdict of one task, or the artefact's own where it did not get as far as its tasks."""
+        return str(self.tasks.get(task, _NOTHING).get("verdict", self.outcome))
+
+
+def artefact_lines(validation: Json | None, bench: Json | None) -> list[ArtefactLine]:
+    """One line an artefact, in the validation's order, then those that only the bench knows."""
+    validated: Json = (validation or _NOTHING).get("artefacts", _NOTHING)
+    timed: Json = _bench_lines(bench)
+    names = [*validated, *(name for name in timed if name not in validated)]
+    return [_line(name, validated.get(name, _NOTHING), timed.get(name, _NOTHING)) for name in names]
+
+
+def _line(name: str, validated: Json, timed: Json) -> ArtefactLine:
+    return ArtefactLine(
+        id=name,
+        outcome=str(validated.get("verdict", "")),
+        reason=str(validated.get("reason", "") or timed.get("reason", "")),
+        bytes=validated.get("bytes", timed.get("bytes")),
+        load_ms=timed.get("load_ms"),
+        p50=timed.get("p50_ms"),
+        p99=timed.get("p99_ms"),
+        rows_per_second=timed.get("rows_per_second"),
+        memory=timed.get("memory"),
+        speed_up=timed.get("speed_up"),
+        pareto=bool(timed.get("pareto", False)),
+        tasks=validated.get("tasks", _NOTHING),
+    )
+
+
+def _bench_lines(bench: Json | None) -> dict[str, Json]:
+    """The bench at its smallest batch and thread count, by artefact."""
+    del bench
+    return {}
+
+
+def gate_text(outcome: str) -> str:
+    """A verdict as people read it."""
+    return {"": "–", "not_run": "not run"}.get(outcome, outcome)

@@ -1,0 +1,124 @@
+"""What ships: each artefact's verdict, drop, size and speed, from the evidence of validate and bench."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kd2edge.reporting import formats
+from kd2edge.reporting.page import Block, Cell, Column, Figure, Figures, Grid, Note, Section
+from kd2edge.reporting.plots import Bar, drop_plot, trade_off_plot
+from kd2edge.reporting.reading import ArtefactLine, gate_text
+
+__all__ = ["section"]
+
+Json = Mapping[str, Any]
+
+_VERDICTS = (("verdict-pass", "pass"), ("verdict-undecided", "undecided"), ("verdict-fail", "fail"))
+
+
+def section(
+    report: Json, lines: Sequence[ArtefactLine], validation: Json | None, bench: Json | None
+) -> Section | None:
+    """Tables and plots of the artefacts; None when nothing was exported, validated or timed."""
+    if not lines:
+        return None
+    blocks: list[Block] = [_table(report, lines)]
+    if validation is not None:
+        blocks.append(Note(_how(validation)))
+        blocks.append(Figures(_drops(report, lines), _VERDICTS))
+    blocks += _trade_off(lines)
+    if bench is not None:
+        blocks.append(_speed(lines))
+    return Section("artefacts", "Artefacts", blocks)
+
+
+def _how(validation: Json) -> str:
+    bound = float(validation.get("confidence", 0.95))
+    return (
+        f"Gate on {int(validation.get('rows', 0)):,} rows of the {validation.get('split', 'test')} split: "
+        f"pass when the {bound:.0%} upper bound of the drop against {validation.get('reference', 'PyTorch')} "
+        "is within the budget, fail when the lower bound is above it, else undecided. "
+        "Drops are in points (1 point = 0.01); what did not run is never a pass."
+    )
+
+
+def _table(report: Json, lines: Sequence[ArtefactLine]) -> Grid:
+    tasks = list(report["tasks"])
+    columns = [Column("Artefact", is_text=True), Column("Gate", is_text=True), Column("Size")]
+    columns += [Column("p50"), Column("Speed-up", title="against onnx-fp32 on the same machine")]
+    columns += [Column(f"{task} drop") for task in tasks]
+    return Grid(columns, [_row(report, line, tasks) for line in lines], sortable=len(lines) > 2)
+
+
+def _row(report: Json, line: ArtefactLine, tasks: Sequence[str]) -> list[Cell]:
+    best = "no other is both smaller and faster" if line.pareto else ""
+    cells = [
+        Cell(line.id, best),
+        Cell(gate_text(line.outcome), line.reason, f"verdict-{line.outcome}"),
+        Cell(formats.size(line.bytes), sort=line.bytes),
+        Cell(formats.milliseconds(line.p50), sort=line.p50),
+        Cell(formats.ratio(line.speed_up), sort=line.speed_up),
+    ]
+    return cells + [_drop_cell(report, line, task) for task in tasks]
+
+
+def _drop_cell(report: Json, line: ArtefactLine, task: str) -> Cell:
+    part = line.drop(task, str(report["tasks"][task]["metric"]))
+    if part.get("value") is None:
+        return Cell(formats.ABSENT)
+    verdict = line.gate(task)
+    return Cell(
+        _points(part["value"]), f"at most {_points(part['high'])}", f"verdict-{verdict}", part["value"]
+    )
+
+
+def _points(value: Any) -> str:
+    return formats.signed(None if value is None else 100 * value, 2)
+
+
+def _drops(report: Json, lines: Sequence[ArtefactLine]) -> list[Figure]:
+    figures: list[Figure] = []
+    for task in report["tasks"]:
+        metric = str(report["tasks"][task]["metric"])
+        bars = [
+            Bar(line.id, line.gate(task), part["value"], part["low"], part["high"])
+            for line in lines
+            if (part := line.drop(task, metric)).get("value") is not None
+        ]
+        budgets = [line.tasks[task].get("max_drop") for line in lines if task in line.tasks]
+        if bars:
+            svg = drop_plot(bars, next(iter(budgets), None), label=f"{task}: drop of each artefact")
+            figures.append(Figure(f"{task}: drop in points", svg))
+    return figures
+
+
+def _trade_off(lines: Sequence[ArtefactLine]) -> list[Block]:
+    points = [
+        (line.id, line.outcome or "none", line.bytes / 1e6, line.p50)
+        for line in lines
+        if line.bytes and line.p50
+    ]
+    svg = trade_off_plot(points, label="latency over size of each artefact")
+    if not svg:
+        return []
+    note = "Lower left is better; colour is the gate's verdict."
+    return [Figures([Figure("Size against latency", svg, note)])]
+
+
+def _speed(lines: Sequence[ArtefactLine]) -> Grid:
+    columns = [Column("Artefact", is_text=True), Column("Load"), Column("p50"), Column("p99")]
+    columns += [Column("Rows a second"), Column("Peak memory")]
+    rows = [
+        [
+            Cell(line.id),
+            Cell(formats.milliseconds(line.load_ms), sort=line.load_ms),
+            Cell(formats.milliseconds(line.p50), sort=line.p50),
+            Cell(formats.milliseconds(line.p99), sort=line.p99),
+            Cell(formats.count(line.rows_per_second), sort=line.rows_per_second),
+            Cell(formats.size(line.memory), sort=line.memory),
+        ]
+        for line in lines
+        if line.p50 is not None
+    ]
+    return Grid(columns, rows, "Timing at the smallest batch", sortable=True)

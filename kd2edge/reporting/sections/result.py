@@ -1,0 +1,136 @@
+"""What came out: each task's metric for teacher, undistilled student and student, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kd2edge.reporting import formats
+from kd2edge.reporting.page import Block, Cell, Column, Figure, Figures, Fold, Grid, Note, Section
+from kd2edge.reporting.plots import Bar, interval_plot
+from kd2edge.reporting.reading import (
+    FORMS,
+    ArtefactLine,
+    estimate,
+    forms,
+    gain,
+    kept,
+    leading_split,
+)
+
+__all__ = ["estimate_cell", "section"]
+
+Json = Mapping[str, Any]
+
+
+def section(report: Json, artefacts: Sequence[ArtefactLine]) -> Section:
+    """The headline table, one interval plot a task, and the other splits folded away."""
+    split = leading_split(report)
+    rows = int(report["splits"][split].get("rows", 0))
+    blocks: list[Block] = [
+        _headline(report, split, artefacts),
+        Note(_legend_of_table(report, split, rows)),
+        _plots(report, split, artefacts),
+    ]
+    blocks += [
+        Fold(f"The same on the {other} split", [_headline(report, other, ())])
+        for other in report["splits"]
+        if other != split
+    ]
+    return Section("result", "Result", blocks)
+
+
+def _legend_of_table(report: Json, split: str, rows: int) -> str:
+    first = next(iter(report["tasks"]))
+    confidence = estimate(report, split, first, "student").get("confidence", 0.95)
+    return (
+        f"Measured on the {rows:,} rows of the {split} split. Brackets hold {confidence:.0%} intervals "
+        "(bootstrap over rows). Kept is the student's share of the teacher's metric; gain is the student "
+        "less the same student trained without a teacher, on the same rows."
+    )
+
+
+def _headline(report: Json, split: str, artefacts: Sequence[ArtefactLine]) -> Grid:
+    present = forms(report)
+    has_gain = any(gain(report, split, task) for task in report["tasks"])
+    ran = [line for line in artefacts if line.tasks]
+    columns = [Column("Task", is_text=True), Column("Metric", is_text=True)]
+    columns += [Column(_form_title(form)) for form in present]
+    columns += [Column("Kept")] if "teacher" in present else []
+    columns += [Column("Gain")] if has_gain else []
+    columns += [Column(line.id) for line in ran]
+    rows = [_headline_row(report, split, task, present, has_gain, ran) for task in report["tasks"]]
+    return Grid(columns, rows)
+
+
+def _form_title(form: str) -> str:
+    return "Student without distillation" if form == "baseline" else FORMS[form].capitalize()
+
+
+def _headline_row(
+    report: Json,
+    split: str,
+    task: str,
+    present: Sequence[str],
+    has_gain: bool,
+    artefacts: Sequence[ArtefactLine],
+) -> list[Cell]:
+    metric = str(report["tasks"][task]["metric"])
+    cells = [Cell(task), Cell(metric.replace("_", " "))]
+    cells += [
+        estimate_cell(estimate(report, split, task, form), strong=form == "student")
+        for form in present
+    ]
+    if "teacher" in present:
+        share = kept(report, split, task)
+        cells.append(Cell(formats.percent(share), sort=share))
+    if has_gain:
+        part = gain(report, split, task)
+        kind = _sign(part)
+        text = formats.signed(part.get("value"))
+        cells.append(Cell(text, formats.interval(part, plus=True), kind, part.get("value")))
+    return cells + [_artefact_cell(line, task, metric) for line in artefacts]
+
+
+def _artefact_cell(line: ArtefactLine, task: str, metric: str) -> Cell:
+    part = line.metric(task, metric)
+    verdict = line.gate(task)
+    return Cell(formats.score(part.get("value")), verdict, f"verdict-{verdict}", part.get("value"))
+
+
+def _sign(part: Json) -> str:
+    if part.get("low") is not None and part["low"] > 0:
+        return "good"
+    return "bad" if part.get("high") is not None and part["high"] < 0 else ""
+
+
+def estimate_cell(part: Json, *, strong: bool = False) -> Cell:
+    """An estimate as a cell: the value, and its interval below."""
+    return Cell(
+        formats.score(part.get("value")),
+        formats.interval(part),
+        "strong" if strong else "",
+        part.get("value"),
+    )
+
+
+def _plots(report: Json, split: str, artefacts: Sequence[ArtefactLine]) -> Figures:
+    figures = [
+        Figure(
+            f"{task}: {str(report['tasks'][task]['metric']).replace('_', ' ')}",
+            interval_plot(_bars(report, split, task, artefacts), label=f"{task}: metric by model"),
+        )
+        for task in report["tasks"]
+    ]
+    return Figures(figures)
+
+
+def _bars(report: Json, split: str, task: str, artefacts: Sequence[ArtefactLine]) -> list[Bar]:
+    metric = str(report["tasks"][task]["metric"])
+    named = [(FORMS[form], form, estimate(report, split, task, form)) for form in forms(report)]
+    named += [(line.id, "artefact", line.metric(task, metric)) for line in artefacts]
+    return [
+        Bar(name, kind, part["value"], part.get("low", part["value"]), part.get("high", part["value"]))
+        for name, kind, part in named
+        if part.get("value") is not None
+    ]

@@ -1,0 +1,173 @@
+"""Tables for the terminal and for Markdown: rows grouped under headings, plain text, no colours needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kd2edge.reporting import formats
+from kd2edge.reporting.reading import (
+    FORMS,
+    ArtefactLine,
+    artefact_lines,
+    check_report,
+    estimate,
+    forms,
+    gate_text,
+    leading_split,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+__all__ = ["Group", "Table", "headline_table", "rich_table"]
+
+Json = Mapping[str, Any]
+
+_GAP = "  "
+_INDENT = "  "
+_VERDICT_STYLES = {"pass": "green", "fail": "bold red", "undecided": "yellow", "not run": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows under one heading."""
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A grouped table of short texts; the first column is left-aligned, the others as ``left`` says.
+
+    Args:
+        left: indices of further columns that are left-aligned.
+        notes: lines that stand below.
+    """
+
+    columns: tuple[str, ...]
+    groups: tuple[Group, ...]
+    left: frozenset[int] = frozenset({0})
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """Every row, its group's title first."""
+        return [(group.title, *row) for group in self.groups for row in group.rows]
+
+    def text(self, width: int = 80) -> str:
+        """Plain text of at most ``width`` columns a line (the first column gives way)."""
+        widths = self._widths(width)
+        lines = [self._line(self.columns, widths)]
+        for group in self.groups:
+            lines.append(_cut(group.title, width))
+            lines += [self._line(row, widths) for row in group.rows]
+        for note in self.notes:
+            lines += _wrapped(note, width)
+        return "\n".join(line.rstrip() for line in lines) + "\n"
+
+    def _widths(self, width: int) -> list[int]:
+        every = [self.columns, *(row for group in self.groups for row in group.rows)]
+        widths = [max(len(row[index]) for row in every) for index in range(len(self.columns))]
+        over = len(_INDENT) + sum(widths) + len(_GAP) * (len(widths) - 1) - width
+        widths[0] = max(8, widths[0] - max(0, over))
+        return widths
+
+    def _line(self, row: Sequence[str], widths: Sequence[int]) -> str:
+        cells = [
+            _cut(cell, size).ljust(size) if index in self.left else cell.rjust(size)
+            for index, (cell, size) in enumerate(zip(row, widths, strict=True))
+        ]
+        return _INDENT + _GAP.join(cells)
+
+    def markdown(self) -> str:
+        """A GitHub-flavoured Markdown table; a group's title fills the first cell of its rows."""
+        heads = ["", *self.columns]
+        marks = [":--", *(":--" if index in self.left else "--:" for index in range(len(self.columns)))]
+        lines = [_pipes(heads), _pipes(marks), *(_pipes(row) for row in self.rows)]
+        return "\n".join([*lines, *(f"\n{note}" for note in self.notes)]) + "\n"
+
+
+def _pipes(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _cut(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else cell[: max(width - 1, 0)] + "…"
+
+
+def _wrapped(note: str, width: int) -> Iterator[str]:
+    import textwrap
+
+    yield from textwrap.wrap(note, width) or [""]
+
+
+def headline_table(report: Json, validation: Json | None = None, bench: Json | None = None) -> Table:
+    """Task x (teacher, student without distillation, student, each artefact), for the end of a run.
+
+    Each row: the metric with its interval, size, p50 of one row, speed-up against onnx-fp32, gate.
+
+    Raises:
+        UsageError: the mapping is no report.  SchemaTooNewError: it is a newer one.
+    """
+    check_report(report)
+    split = leading_split(report)
+    lines = artefact_lines(validation, bench)
+    groups = [_group(report, split, task, lines) for task in report["tasks"]]
+    columns = ("model", "metric", "size", "p50", "speed-up", "gate")
+    return Table(columns, tuple(groups), frozenset({0, 5}), tuple(_notes(lines)))
+
+
+def _group(report: Json, split: str, task: str, lines: Sequence[ArtefactLine]) -> Group:
+    metric = str(report["tasks"][task]["metric"])
+    rows = report["splits"][split].get("rows", 0)
+    title = f"{task}: {metric.replace('_', ' ')} on {rows:,} {split} rows"
+    models = [_model_row(report, split, task, form) for form in forms(report)]
+    return Group(title, (*models, *(_artefact_row(line, task, metric) for line in lines)))
+
+
+def _model_row(report: Json, split: str, task: str, form: str) -> tuple[str, ...]:
+    size = report.get("models", {}).get(form, {}).get("bytes")
+    return (FORMS[form], _estimate(estimate(report, split, task, form)), formats.size(size), "", "", "")
+
+
+def _artefact_row(line: ArtefactLine, task: str, metric: str) -> tuple[str, ...]:
+    timed = line.p50 is not None
+    return (
+        line.id,
+        _estimate(line.metric(task, metric)),
+        formats.size(line.bytes),
+        formats.milliseconds(line.p50) if timed else "",
+        formats.ratio(line.speed_up) if timed else "",
+        gate_text(line.gate(task)),
+    )
+
+
+def _estimate(part: Json) -> str:
+    return f"{formats.score(part.get('value'))} {formats.interval(part)}".rstrip()
+
+
+def _notes(lines: Sequence[ArtefactLine]) -> Iterator[str]:
+    for line in lines:
+        if line.outcome == "not_run":
+            yield f"{line.id} did not run: {line.reason}"
+
+
+def rich_table(table: Table) -> RichTable:
+    """The same table for a rich console, verdicts in colour."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable(box=None, padding=(0, 1), show_edge=False)
+    for index, name in enumerate(table.columns):
+        shown.add_column(name, justify="left" if index in table.left else "right", no_wrap=True)
+    for group in table.groups:
+        # A heading spans no columns in rich: it stands alone in the first one, uncut.
+        shown.add_row(Text(group.title, style="bold", overflow="ellipsis"))
+        for row in group.rows:
+            first, *rest = row
+            cells = [Text(cell, style=_VERDICT_STYLES.get(cell, "")) for cell in rest]
+            shown.add_row(Text(f"  {first}"), *cells)
+    return shown

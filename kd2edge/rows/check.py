@@ -1,0 +1,176 @@
+"""Reads a whole split once and tells everything that is wrong with it, and how often each label occurs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+
+from kd2edge.errors import DataError, Problem
+from kd2edge.inputs.spec import InputSpec
+from kd2edge.rows.join import JoinedRows
+from kd2edge.rows.reading import Target, read_input, read_target
+from kd2edge.rows.rows import Row
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCheck:
+    """What a walk over a split found.
+
+    Args:
+        split: its name.
+        rows: how many it has.
+        problems: the first ones, each with its file and line; one that returns in other rows stands
+            once and says in how many.
+        hidden: further problems that are not listed.
+        labels: task -> label -> items (rows, or words) that have it; every label of the task is there.
+        unlabelled: task -> rows without a label of it.
+    """
+
+    split: str
+    rows: int
+    problems: tuple[Problem, ...]
+    hidden: int
+    labels: Mapping[TaskName, Mapping[str, int]]
+    unlabelled: Mapping[TaskName, int]
+
+
+def check_rows(
+    split: str,
+    rows: JoinedRows,
+    inputs: Sequence[InputSpec],
+    tasks: Sequence[TaskSpec],
+    *,
+    limit: int = 20,
+) -> SplitCheck:
+    """Read every row's inputs and targets.
+
+    Finds lines that cannot be parsed, missing columns, unknown labels, NaN, wrong types, a number of
+    labels that is not the number of words, a task without any label, and an empty split.
+
+    Args:
+        split: its name, for messages.
+        rows: the joined rows.
+        inputs: the inputs of the models.
+        tasks: the tasks, their labels known.
+        limit: how many problems to list.
+    """
+    walk = _Walk(rows, inputs, tasks)
+    for position in range(len(rows)):
+        walk.visit(position)
+    problems = [*walk.problems(), *_lacking(split, rows, walk, tasks)]
+    return SplitCheck(
+        split=split,
+        rows=len(rows),
+        problems=tuple(problems[:limit]),
+        hidden=max(len(problems) - limit, 0),
+        labels={
+            task.name: dict(zip(task.labels, walk.counts[task.name].tolist(), strict=True))
+            for task in tasks
+        },
+        unlabelled=dict(walk.unlabelled),
+    )
+
+
+def require_sound(checks: Sequence[SplitCheck]) -> None:
+    """Refuse splits with problems, all at once.
+
+    Raises:
+        DataError: names every problem with its file and line.
+    """
+    lines = [str(problem) for check in checks for problem in check.problems]
+    hidden = sum(check.hidden for check in checks)
+    if hidden:
+        lines.append(f"... and {hidden} more problems")
+    if lines:
+        raise DataError("\n".join(lines))
+
+
+def _lacking(
+    split: str, rows: JoinedRows, walk: _Walk, tasks: Sequence[TaskSpec]
+) -> Iterator[Problem]:
+    if not len(rows):
+        yield Problem(f"split {split} has no rows")
+        return
+    for task in tasks:
+        if walk.unlabelled[task.name] == len(rows):
+            yield Problem(
+                f"split {split}: no row has a label; name the task in the `tasks` of a source",
+                field=f"task {task.name}",
+            )
+
+
+@final
+class _Walk:
+    """Counts and problems of the rows visited so far."""
+
+    def __init__(
+        self, rows: JoinedRows, inputs: Sequence[InputSpec], tasks: Sequence[TaskSpec]
+    ) -> None:
+        self._rows = rows
+        self._inputs = inputs
+        self._tasks = tasks
+        self.counts = {task.name: np.zeros(len(task.labels), dtype=np.int64) for task in tasks}
+        self.unlabelled = dict.fromkeys((task.name for task in tasks), 0)
+        # (field, message) -> the first place, and how many rows have it.
+        self._found: dict[tuple[str, str], tuple[Problem, int]] = {}
+
+    def visit(self, position: int) -> None:
+        """Read one row."""
+        try:
+            row = self._rows[position]
+        except DataError as error:
+            self._note(position, "", str(error).removeprefix(f"{self._rows.place(position)}: "))
+            return
+        values: dict[str, Any] = {}
+        for spec in self._inputs:
+            try:
+                values[spec.name] = read_input(row, spec, self._rows.root_of(position))
+            except ValueError as error:
+                self._note(position, f"input {spec.name}", str(error))
+        counted = self._rows.tasks_of(position)
+        for task in self._tasks:
+            try:
+                self._count(task, _target(row, task, values, counts=task.name in counted))
+            except ValueError as error:
+                self._note(position, f"task {task.name}", str(error))
+
+    def problems(self) -> list[Problem]:
+        """All problems found, in the order of the rows."""
+        return [
+            replace(problem, message=f"{problem.message} (and in {more} more rows)")
+            if more
+            else problem
+            for problem, more in self._found.values()
+        ]
+
+    def _count(self, task: TaskSpec, target: Target) -> None:
+        indices = np.atleast_1d(target)
+        labelled = indices[indices != MISSING]
+        self.counts[task.name] += np.bincount(labelled, minlength=len(task.labels))
+        self.unlabelled[task.name] += not labelled.size
+
+    def _note(self, position: int, field: str, message: str) -> None:
+        known = self._found.get((field, message))
+        if known is None:
+            file, _, line = self._rows.place(position).rpartition(":")
+            problem = Problem(message, file=file, line=int(line), field=field)
+            self._found[field, message] = (problem, 0)
+        else:
+            self._found[field, message] = (known[0], known[1] + 1)
+
+
+def _target(row: Row, task: TaskSpec, values: Mapping[str, Any], *, counts: bool) -> Target:
+    """The target of a row, of one label a word where the row's words can be counted."""
+    target = read_target(row, task, counts=counts)
+    words = values.get(task.input)
+    if not task_kind(task.kind).per_word or not isinstance(words, list | tuple):
+        return target
+    labels = np.atleast_1d(target)
+    if np.any(labels != MISSING) and len(labels) != len(words):
+        raise ValueError(f"expected a label a word: {len(words)} words, {len(labels)} labels")
+    return target

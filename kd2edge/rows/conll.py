@@ -1,0 +1,121 @@
+"""Column files of the CoNLL kind: one word a line, sentences apart by blank lines."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import final
+
+from kd2edge.bundle.fingerprint import fingerprint
+from kd2edge.errors import DataError
+from kd2edge.rows.content import Content, lines_of, open_content
+from kd2edge.rows.rows import Row, Rows
+
+
+@final
+class ConllRows(Rows):
+    """Sentences of a column file; each row maps a column's name to a list with one string a word.
+
+    ``-DOCSTART-`` sentences are skipped.
+
+    Args:
+        path: the file (``.gz`` is taken too).
+        columns: names of the columns from the left ("_" skips one), or name -> index, where a
+            negative index counts from the right.
+        separator: what stands between columns; None is any white space.
+        comment: lines that begin with this are skipped; "" keeps all ("#" can be a word).
+
+    Raises:
+        DataError: no such file, or a file that is not UTF-8.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        columns: Sequence[str] | Mapping[str, int] = ("tokens", "ner"),
+        separator: str | None = None,
+        comment: str = "",
+    ) -> None:
+        self._content = open_content(path)
+        self._columns = _numbered(path, columns)
+        self._separator = separator
+        self._comment = comment.encode()
+        self.root = str(path.parent)
+        options = [dict(self._columns), separator, comment]
+        self.fingerprint = fingerprint(["conll", self._content.sha256, options])
+        self._starts, self._stops = _index(self._content, self._comment)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, position: int) -> Row:
+        if not 0 <= position < len(self):
+            raise IndexError(f"{self._content.path} has {len(self)} rows, asked for row {position}")
+        block = self._content.read(self._starts[position], self._stops[position])
+        words = [
+            self._fields(line, position, number)
+            for number, line in enumerate(block.split(b"\n"))
+            if line.strip() and not _is_comment(line, self._comment)
+        ]
+        return {name: [fields[index] for fields in words] for name, index in self._columns.items()}
+
+    def place(self, position: int) -> str:
+        return self._place(position, 0)
+
+    def _fields(self, line: bytes, position: int, number: int) -> list[str]:
+        """The columns of a line, which is the ``number``-th of its sentence."""
+        try:
+            fields = line.decode("utf-8").rstrip("\r").split(self._separator)
+        except UnicodeDecodeError as error:
+            raise DataError(f"{self._place(position, number)}: not UTF-8 text: {error}") from error
+        needed = max(i + 1 if i >= 0 else -i for i in self._columns.values())
+        if len(fields) < needed:
+            raise DataError(
+                f"{self._place(position, number)}: expected at least {needed} columns, "
+                f"found {len(fields)}: {fields}"
+            )
+        return fields
+
+    def _place(self, position: int, number: int) -> str:
+        return f"{self._content.path}:{self._content.line(self._starts[position]) + number}"
+
+
+def _numbered(path: Path, columns: Sequence[str] | Mapping[str, int]) -> dict[str, int]:
+    if isinstance(columns, Mapping):
+        numbered = dict(columns)
+    else:
+        numbered = {name: index for index, name in enumerate(columns) if name != "_"}
+    if not numbered:
+        raise DataError(f"{path}: columns: expected at least one name, found none")
+    return numbered
+
+
+def _is_comment(line: bytes, comment: bytes) -> bool:
+    return bool(comment) and line.startswith(comment)
+
+
+def _index(content: Content, comment: bytes) -> tuple[array[int], array[int]]:
+    """Byte offsets where sentences start and stop (16 bytes a row)."""
+    starts: array[int] = array("q")
+    stops: array[int] = array("q")
+    start = -1  # of the open sentence; -1 between sentences
+    docstart = False
+    for offset, line in lines_of(content):
+        blank = not line.strip()
+        if blank and start >= 0:
+            _close(starts, stops, start, offset, docstart=docstart)
+            start, docstart = -1, False
+        elif not blank and not _is_comment(line, comment):
+            docstart = docstart or line.startswith(b"-DOCSTART-")
+            start = offset if start < 0 else start
+    if start >= 0:
+        _close(starts, stops, start, content.size, docstart=docstart)
+    return starts, stops
+
+
+def _close(starts: array[int], stops: array[int], start: int, stop: int, *, docstart: bool) -> None:
+    if not docstart:
+        starts.append(start)
+        stops.append(stop)

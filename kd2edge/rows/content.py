@@ -1,0 +1,182 @@
+"""The bytes of a data file, read by range: plain files from disk, gzip files from packed blocks in memory."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import accumulate
+from pathlib import Path
+from typing import final
+
+from kd2edge.bundle.fingerprint import fingerprint_file
+from kd2edge.errors import DataError, StorageError
+
+_BOM = b"\xef\xbb\xbf"
+
+#: Bytes handled at a time, so that opening a file takes the same memory whatever its size.
+CHUNK = 1 << 18
+
+
+class Content(ABC):
+    """Uncompressed bytes of one data file, by range.  Thread-safe, and safe over a fork."""
+
+    #: The file, as the caller named it.
+    path: Path
+    #: Bytes after decompression.
+    size: int
+    #: SHA-256 (hex) of the file as it stands on disk.
+    sha256: str
+    #: Newlines before each chunk, once a line was asked for.
+    _newlines: list[int] | None = None
+
+    @abstractmethod
+    def read(self, start: int, stop: int) -> bytes:
+        """Bytes ``start`` to ``stop`` (fewer at the end of the file)."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """All bytes, a piece at a time."""
+        return (self.read(at, at + CHUNK) for at in range(0, self.size, CHUNK))
+
+    @property
+    def skip(self) -> int:
+        """Length of the byte-order mark that the text starts after.
+
+        Raises:
+            DataError: the mark of UTF-16.
+        """
+        start = self.read(0, len(_BOM))
+        if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise DataError(f"{self.path}: this is UTF-16; save it as UTF-8")
+        return len(_BOM) if start == _BOM else 0
+
+    def line(self, offset: int) -> int:
+        """Number of the line (from 1) that holds the byte at ``offset``.
+
+        The first call counts the newlines of the whole file, later ones read one chunk.
+        """
+        if self._newlines is None:
+            counts = (chunk.count(b"\n") for chunk in self.chunks())
+            self._newlines = list(accumulate(counts, initial=0))
+        number = offset // CHUNK
+        rest = self.read(number * CHUNK, offset)
+        return 1 + self._newlines[number] + rest.count(b"\n")
+
+
+def lines_of(content: Content) -> Iterator[tuple[int, bytes]]:
+    """Byte offset and bytes of every line, its newline included; after the byte-order mark."""
+    start = content.skip
+    held: list[bytes] = []  # pieces of the line that the last chunk left open
+    for number, chunk in enumerate(content.chunks()):
+        *whole, rest = (chunk[start:] if number == 0 else chunk).split(b"\n")
+        for end in whole:
+            line = b"".join([*held, end, b"\n"])
+            yield start, line
+            start += len(line)
+            held.clear()
+        held.append(rest)
+    last = b"".join(held)
+    if last:
+        yield start, last
+
+
+def open_content(path: Path) -> Content:
+    """Open a data file; a name that ends in ``.gz`` is decompressed.
+
+    Raises:
+        DataError: no such file, a folder, or a damaged gzip file.
+        StorageError: the file cannot be read.
+    """
+    require_file(path)
+    return PackedContent(path) if path.suffix == ".gz" else PlainContent(path)
+
+
+def require_file(path: Path) -> None:
+    """Refuse a path that is no file, with the likeliest reason.
+
+    Raises:
+        DataError: no such file (the message names the nearest one), or a folder.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: {_absent(path)}")
+
+
+def _absent(path: Path) -> str:
+    if path.is_dir():
+        return "expected a data file, found a folder"
+    if not path.parent.is_dir():
+        return f"no such file: the folder {path.parent} does not exist (check data.root)"
+    names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
+    close = get_close_matches(path.name, names, n=1)
+    return f"no such file; did you mean {close[0]}?" if close else "no such file"
+
+
+@final
+class PlainContent(Content):
+    """A plain file: nothing of it is kept in memory.
+
+    The file is opened for each read (a few microseconds): no handle to leak, and a forked worker
+    shares no file position with its parent.  A memory map would count the pages it has touched as
+    resident memory of the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.sha256 = fingerprint_file(path)
+        self.size = path.stat().st_size
+
+    def read(self, start: int, stop: int) -> bytes:
+        try:
+            with self.path.open("rb", buffering=0) as handle:
+                handle.seek(start)
+                return handle.read(stop - start)
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+
+
+@final
+class PackedContent(Content):
+    """A gzip file, kept in memory as blocks that are compressed again: about the file's size on disk.
+
+    Random access unpacks one block (256 KiB, about 1 ms); the last one is kept, so that reading in
+    order unpacks each block once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.sha256 = fingerprint_file(path)
+        self._blocks: list[bytes] = []
+        self._last: tuple[int, bytes] = (-1, b"")
+        try:
+            with gzip.open(path, "rb") as handle:
+                size = 0
+                while block := handle.read(CHUNK):
+                    size += len(block)
+                    self._blocks.append(zlib.compress(block, 6))
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise DataError(f"{path}: not a whole gzip file ({error}); copy it again") from error
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        self.size = size
+
+    def read(self, start: int, stop: int) -> bytes:
+        stop = min(stop, self.size)
+        if start >= stop:
+            return b""
+        first, last = start // CHUNK, (stop - 1) // CHUNK
+        whole = b"".join(self._block(index) for index in range(first, last + 1))
+        return whole[start - first * CHUNK : stop - first * CHUNK]
+
+    def _block(self, index: int) -> bytes:
+        # Read once into a local: another thread may replace the pair at any time.
+        kept = self._last
+        if kept[0] != index:
+            kept = (index, zlib.decompress(self._blocks[index]))
+            self._last = kept
+        return kept[1]
+
+
+def _unreadable(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"{path}: cannot be read: {error.strerror or error}")

@@ -1,0 +1,122 @@
+"""CSV with a header line, indexed by byte offset: quoted newlines are part of their row."""
+
+from __future__ import annotations
+
+import csv
+import io
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import final
+
+from kd2edge.bundle.fingerprint import fingerprint
+from kd2edge.errors import DataError
+from kd2edge.rows.content import Content, lines_of, open_content
+from kd2edge.rows.rows import Row, Rows
+
+
+@final
+class CsvRows(Rows):
+    """Rows of a ``.csv`` or ``.csv.gz`` file.
+
+    Every value is a string; an empty one is missing (None).  The whole file is parsed once at
+    opening, so an unbalanced quote or a row of the wrong width shows there.
+
+    Args:
+        path: the file; a ``.gz`` one is kept packed in memory (about its size on disk).
+        delimiter: one character.
+
+    Raises:
+        DataError: no such file, no header, a column twice, or a line that cannot be parsed.
+    """
+
+    def __init__(self, path: Path, *, delimiter: str = ",") -> None:
+        if len(delimiter) != 1:
+            raise DataError(f"{path}: delimiter: expected one character, found {delimiter!r}")
+        self._content = open_content(path)
+        self._delimiter = delimiter
+        self.root = str(path.parent)
+        self.fingerprint = fingerprint(["csv", self._content.sha256, delimiter])
+        header, starts = _index(self._content, delimiter)
+        self._columns = header
+        self._starts = starts
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, position: int) -> Row:
+        if not 0 <= position < len(self):
+            raise IndexError(f"{self._content.path} has {len(self)} rows, asked for row {position}")
+        following = position + 1
+        stop = self._content.size if following == len(self) else self._starts[following]
+        text = self._content.read(self._starts[position], stop).decode("utf-8")
+        fields = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter))
+        return self._row(fields)
+
+    def __iter__(self) -> Iterator[Row]:
+        records = _records(self._content, self._delimiter)
+        next(records, None)  # the header
+        return (self._row(fields) for _, fields in records)
+
+    def place(self, position: int) -> str:
+        return f"{self._content.path}:{self._content.line(self._starts[position])}"
+
+    def _row(self, fields: list[str]) -> Row:
+        return {
+            name: value if value != "" else None  # noqa: PLC1901  (other falsy values cannot occur)
+            for name, value in zip(self._columns, fields, strict=True)
+        }
+
+
+def _index(content: Content, delimiter: str) -> tuple[tuple[str, ...], array[int]]:
+    records = _records(content, delimiter)
+    first = next(records, None)
+    if first is None:
+        raise DataError(f"{content.path}: expected a header line, found an empty file")
+    header = first[1]
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise DataError(f"{content.path}:1: column {repeated[0]!r} stands in the header twice")
+    starts: array[int] = array("q")
+    for start, fields in records:
+        if len(fields) != len(header):
+            raise DataError(
+                f"{content.path}:{content.line(start)}: expected {len(header)} values as in the "
+                f"header, found {len(fields)}"
+            )
+        starts.append(start)
+    return tuple(header), starts
+
+
+def _records(content: Content, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Byte offset and fields of every record, blank ones left out."""
+    lines = _Lines(content)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        start = lines.offset
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except (csv.Error, UnicodeDecodeError) as error:
+            place = f"{content.path}:{content.line(start)}"
+            raise DataError(f"{place}: not CSV: {error} (a quote left open?)") from error
+        if fields:
+            yield start, fields
+
+
+@final
+class _Lines:
+    """Lines for ``csv.reader``, and the byte offset of the next one."""
+
+    def __init__(self, content: Content) -> None:
+        self._lines = lines_of(content)
+        self.offset = content.skip
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        start, line = next(self._lines)
+        self.offset = start + len(line)
+        return line.decode("utf-8")

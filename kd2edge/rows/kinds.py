@@ -1,0 +1,96 @@
+"""The kinds of sources, and the door that opens one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from kd2edge.errors import DataError
+from kd2edge.rows.builtin import open_builtin
+from kd2edge.rows.rows import Rows
+
+_Opener = Callable[[Path, Mapping[str, Any]], Rows]
+
+
+def _jsonl(path: Path, options: Mapping[str, Any]) -> Rows:
+    from kd2edge.rows.jsonl import JsonlRows
+
+    return JsonlRows(path, **options)
+
+
+def _csv(path: Path, options: Mapping[str, Any]) -> Rows:
+    from kd2edge.rows.csv import CsvRows
+
+    return CsvRows(path, **options)
+
+
+def _parquet(path: Path, options: Mapping[str, Any]) -> Rows:
+    from kd2edge.rows.parquet import ParquetRows
+
+    return ParquetRows(path, **options)
+
+
+def _conll(path: Path, options: Mapping[str, Any]) -> Rows:
+    from kd2edge.rows.conll import ConllRows
+
+    return ConllRows(path, **options)
+
+
+#: Kinds that read a file, by name.
+FILE_KINDS: Mapping[str, _Opener] = {
+    "jsonl": _jsonl,
+    "csv": _csv,
+    "parquet": _parquet,
+    "conll": _conll,
+}
+
+#: Options that each kind takes beside the path.
+ROW_KINDS: Mapping[str, tuple[str, ...]] = {
+    "jsonl": (),
+    "csv": ("delimiter",),
+    "parquet": ("columns",),
+    "conll": ("columns", "separator", "comment"),
+    "builtin": (),
+}
+
+
+def open_rows(
+    kind: str,
+    place: str | Path | Mapping[str, Any],
+    *,
+    root: str | Path = "",
+    options: Mapping[str, Any] | None = None,
+) -> Rows:
+    """Open one split of one source.
+
+    Args:
+        kind: a name in ``ROW_KINDS``.
+        place: the file, relative to ``root``; for ``builtin`` a mapping
+            ``{builder: multimnist, split: train, ...}``.
+        root: folder that ``place`` starts at.
+        options: further options of the kind (``delimiter``, ``columns`` ...).
+
+    Raises:
+        DataError: an unknown kind or option, no such file, or a file that cannot be read as its kind.
+        BackendError: a package that the kind needs is not installed.
+    """
+    chosen = dict(options or {})
+    if kind not in ROW_KINDS:
+        raise DataError(f"no kind of rows {kind!r}; {_hint(kind, ROW_KINDS)}")
+    if kind == "builtin":
+        if not isinstance(place, Mapping):
+            raise DataError(f"builtin: expected {{builder: NAME, ...}}, found {place!r}")
+        return open_builtin({**place, **chosen})
+    if isinstance(place, Mapping):
+        raise DataError(f"{kind}: expected a file, found {dict(place)!r}")
+    for name in chosen:
+        if name not in ROW_KINDS[kind]:
+            raise DataError(f"{kind}: no option {name!r}; {_hint(name, ROW_KINDS[kind])}")
+    return FILE_KINDS[kind](Path(root) / place, chosen)
+
+
+def _hint(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(known) or 'none'}"

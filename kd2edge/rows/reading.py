@@ -1,0 +1,131 @@
+"""Inputs and targets of rows: what kinds of inputs and tasks make of them, with the place of what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.errors import DataError
+from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.spec import InputSpec
+from kd2edge.rows.join import JoinedRows
+from kd2edge.rows.rows import Row
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import TaskName, TaskSpec
+
+#: A class index, or one a word.
+Target: TypeAlias = "npt.NDArray[np.int64] | np.int64"
+
+
+def input_of(rows: JoinedRows, position: int, row: Row, spec: InputSpec) -> Any:
+    """The raw value of an input in a row.
+
+    Raises:
+        DataError: a missing column, NaN or a wrong type, with file and line.
+    """
+    try:
+        return read_input(row, spec, rows.root_of(position))
+    except ValueError as error:
+        raise DataError(f"{rows.place(position)}: input {spec.name}: {error}") from error
+
+
+def target_of(rows: JoinedRows, position: int, row: Row, task: TaskSpec) -> Target:
+    """The target of a task in a row; ``MISSING`` where the row's source does not list the task.
+
+    Raises:
+        DataError: a missing column, an unknown label or a wrong type, with file and line.
+    """
+    try:
+        return read_target(row, task, counts=task.name in rows.tasks_of(position))
+    except ValueError as error:
+        raise DataError(f"{rows.place(position)}: task {task.name}: {error}") from error
+
+
+def targets_of(rows: JoinedRows, tasks: Sequence[TaskSpec]) -> dict[TaskName, list[Target]]:
+    """The targets of all rows, by task; reads all rows once.
+
+    Raises:
+        DataError: see :func:`target_of`.
+    """
+    targets: dict[TaskName, list[Target]] = {task.name: [] for task in tasks}
+    for position, row in enumerate(rows):
+        for task in tasks:
+            targets[task.name].append(target_of(rows, position, row, task))
+    return targets
+
+
+def labels_of(rows: JoinedRows, tasks: Sequence[TaskSpec]) -> dict[TaskName, tuple[str, ...]]:
+    """The labels that occur, by task, in the order that the task's kind gives them; reads all rows once.
+
+    Rows that cannot be read and values of a wrong type are passed over: ``check_rows`` reports them.
+
+    Raises:
+        DataError: a task has no usable label in any row.
+    """
+    seen: dict[TaskName, dict[Hashable, None]] = {task.name: {} for task in tasks}
+    for position in range(len(rows)):
+        row = _row_or_nothing(rows, position)
+        for task in tasks:
+            if task.name in rows.tasks_of(position):
+                seen[task.name].update(dict.fromkeys(_parts(row.get(task.column))))
+    return {task.name: _inventory(task, list(seen[task.name])) for task in tasks}
+
+
+def read_input(row: Row, spec: InputSpec, root: str) -> Any:
+    """The raw value of an input in a row.
+
+    Raises:
+        ValueError: a missing column, NaN or a wrong type.
+    """
+    for column in spec.columns:
+        _require_column(row, column)
+    return input_kind(spec.kind).value(spec, row, root)
+
+
+def read_target(row: Row, task: TaskSpec, *, counts: bool) -> Target:
+    """The target of a task in a row; ``MISSING`` when its label does not count.
+
+    Raises:
+        ValueError: a missing column, an unknown label or a wrong type.
+    """
+    kind = task_kind(task.kind)
+    if not counts:
+        return kind.target(task, None)
+    _require_column(row, task.column)
+    return kind.target(task, row[task.column])
+
+
+def _require_column(row: Row, column: str) -> None:
+    if column not in row:
+        close = get_close_matches(column, list(row), n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        there = ", ".join(repr(name) for name in row) or "none"
+        raise ValueError(f"no column {column!r}, the row has {there}{hint}")
+
+
+def _row_or_nothing(rows: JoinedRows, position: int) -> Row:
+    try:
+        return rows[position]
+    except DataError:
+        return {}
+
+
+def _parts(value: Any) -> Iterable[Hashable]:
+    """The labels in a raw value: itself, or its items."""
+    values = value if isinstance(value, list | tuple | np.ndarray) else [value]
+    return [part for part in values if part is not None and isinstance(part, Hashable)]
+
+
+def _inventory(task: TaskSpec, values: list[Hashable]) -> tuple[str, ...]:
+    kind = task_kind(task.kind)
+    try:
+        labels = kind.labels_from_values([values] if kind.per_word else values)
+    except ValueError as error:
+        raise DataError(f"task {task.name}: column {task.column!r}: {error}") from error
+    if not labels:
+        raise DataError(f"task {task.name}: column {task.column!r} holds no label in any row")
+    return labels

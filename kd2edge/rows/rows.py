@@ -1,0 +1,41 @@
+"""The interface of a source of rows: random access by position, a fingerprint, and a place for messages."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+class Rows(ABC):
+    """Rows of one split of one source.  Opening is cheap in memory: rows are read when asked for."""
+
+    #: SHA-256 of the bytes (or of builder name, version and options) that the rows come from.
+    fingerprint: str
+    #: Folder that relative media paths in the rows start at.
+    root: str
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, position: int) -> Row:
+        """The row at ``position`` (0-based).
+
+        Raises:
+            DataError: a line that cannot be parsed, naming file and line.
+        """
+
+    @abstractmethod
+    def place(self, position: int) -> str:
+        """Where a row stands, for messages: ``train.jsonl:17``."""
+
+    def root_of(self, position: int) -> str:
+        """Folder that relative media paths in this row start at; joined rows have several."""
+        del position
+        return self.root
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self[position] for position in range(len(self)))

@@ -1,0 +1,155 @@
+"""ONNX Runtime: threads and providers are explicit, and a provider that is missing is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import numpy.typing as npt
+
+from kd2edge.errors import BackendError, IntegrityError
+from kd2edge.inputs.spec import ArraySpec
+from kd2edge.runtime.backends.backend import Backend, Settings
+from kd2edge.runtime.graph import ANY, Arrays, GraphSpec
+
+_CPU = "CPUExecutionProvider"
+_LOG_NOTHING = 4  # only what kills the process
+#: ONNX Runtime's type names that are not NumPy's.
+_DTYPES = {"float": "float32", "double": "float64", "string": "object"}
+_INSTALL = 'pip install "kd2edge[cpu]"'
+
+
+@final
+class OnnxRuntime(Backend):
+    """Runs ONNX graphs from bytes, so that weights in other files are refused."""
+
+    install = _INSTALL
+
+    def __init__(self) -> None:
+        self._run: Callable[..., Any] = _closed
+        self._names: list[str] = []
+
+    def open(self, graph: bytes, companions: Mapping[str, bytes], settings: Settings) -> GraphSpec:
+        if companions:
+            raise IntegrityError(
+                f"{settings.label}: an ONNX graph is one file, found also {sorted(companions)};"
+                " external data is refused because nothing ties it to the graph's checksum"
+            )
+        engine = _engine(settings.label)
+        providers = _providers(engine, settings)
+        session = _session(engine, graph, providers, settings)
+        self.providers = tuple(session.get_providers())
+        _assert_no_fallback(providers, self.providers, settings)
+        self.errors = _errors()
+        self.input_errors = self.errors[:1]
+        spec = GraphSpec(
+            tuple(_array(node) for node in session.get_inputs()),
+            tuple(_array(node) for node in session.get_outputs()),
+        )
+        self._names = list(settings.outputs) or [array.name for array in spec.outputs]
+        # The compiled session below the public one: that one lists and compares the input names
+        # at every call (1 us; our checker did) and may fall back.  A release may hide it.
+        self._run = getattr(session, "_sess", session).run
+        return spec
+
+    def infer(self, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
+        names = self._names
+        return dict(zip(names, self._run(names, arrays, None)))  # noqa: B905  (one value a name)
+
+    def close(self) -> None:
+        self._run = _closed
+
+
+def _closed(*_: object) -> Any:
+    raise RuntimeError("the session is closed")
+
+
+def _engine(label: str) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendError(
+            f"{label} needs ONNX Runtime, which cannot be imported ({error}); run: {_INSTALL}"
+        ) from error
+    return onnxruntime
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What a run may raise, first the one that blames the values (an index out of range ...)."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = (
+        "InvalidArgument",
+        "Fail",
+        "RuntimeException",
+        "EPFail",
+        "NotImplemented",
+        "EngineError",
+    )
+    return (*(getattr(state, name) for name in names), ValueError, RuntimeError)
+
+
+def _providers(engine: Any, settings: Settings) -> list[str]:
+    """The providers to ask for: full names, checked against what this build of ONNX Runtime has."""
+    available: list[str] = engine.get_available_providers()
+    wanted = [_full_name(name, available) for name in settings.providers or (_CPU,)]
+    missing = [name for name in wanted if name not in available]
+    if missing and not settings.allow_fallback:
+        raise BackendError(
+            f"{settings.label}: no {', '.join(missing)} in this ONNX Runtime, which has"
+            f" {', '.join(available)}; {_advice(missing[0])}, or pass allow_fallback=True"
+        )
+    return [name for name in wanted if name in available] or [_CPU]
+
+
+def _full_name(name: str, available: list[str]) -> str:
+    """``cuda`` or ``CUDA`` for ``CUDAExecutionProvider``."""
+    known = {*available, _CPU, "CUDAExecutionProvider", "TensorrtExecutionProvider"}
+    short = {full.removesuffix("ExecutionProvider").lower(): full for full in known}
+    return short.get(name.lower(), name)
+
+
+def _advice(provider: str) -> str:
+    if provider in {"CUDAExecutionProvider", "TensorrtExecutionProvider"}:
+        return 'run: pip uninstall onnxruntime && pip install "kd2edge[gpu]"'
+    return "install the ONNX Runtime build that has it"
+
+
+def _session(engine: Any, graph: bytes, providers: list[str], settings: Settings) -> Any:
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    options = engine.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = engine.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = _LOG_NOTHING
+    try:
+        # enable_fallback=0: the default prints to stdout and goes on with another provider.
+        return engine.InferenceSession(graph, options, providers=providers, enable_fallback=0)
+    except state.NotImplemented as error:
+        raise BackendError(
+            f"{settings.label}: ONNX Runtime {engine.__version__} has no kernel for it: {error}"
+        ) from error
+    except state.EPFail as error:
+        raise BackendError(f"{settings.label}: {providers[0]} cannot start: {error}") from error
+    except (*_errors(), state.InvalidProtobuf, state.InvalidGraph, state.NoSuchFile) as error:
+        raise IntegrityError(
+            f"{settings.label}: no graph that ONNX Runtime {engine.__version__} can load"
+            f" ({len(graph)} bytes): {error}"
+        ) from error
+
+
+def _assert_no_fallback(wanted: list[str], real: tuple[str, ...], settings: Settings) -> None:
+    # onnxruntime-gpu lists CUDA as available without a driver and then quietly runs on the CPU.
+    lost = [name for name in wanted if name not in real]
+    if lost and not settings.allow_fallback:
+        raise BackendError(
+            f"{settings.label}: {', '.join(lost)} did not start (no device or driver?);"
+            f" running would be on {', '.join(real)}; pass allow_fallback=True to accept that"
+        )
+
+
+def _array(node: Any) -> ArraySpec:
+    dtype = node.type.removeprefix("tensor(").removesuffix(")")
+    shape = tuple(size if size is not None else ANY for size in node.shape)
+    return ArraySpec(node.name, _DTYPES.get(dtype, dtype), shape)

@@ -1,0 +1,58 @@
+"""Engines that ``kd2edge build`` made on a device: derived files that evidence knows by SHA-256.
+
+The payload of ``build`` evidence, one entry an engine::
+
+    {"artefact": "tensorrt-fp16", "engine": "tensorrt/fp16.engine", "sha256": "...", "bytes": 123,
+     "tool": "tensorrt_rtx", "version": "1.7.1.116", "device": "NVIDIA L4"}
+
+``engine`` is relative to the bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kd2edge.bundle.evidence import Evidence
+from kd2edge.bundle.machine import Machine
+from kd2edge.bundle.paths import checked_path, read_inside
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An engine as the evidence names it: path relative to the bundle, SHA-256 (hex), size."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+def engine_of(artefact: str, evidence: Iterable[Evidence], here: Machine) -> Engine | None:
+    """The newest engine that was built for ``artefact`` on a machine like this one, or None.
+
+    Args:
+        artefact: its id.
+        evidence: oldest first, as ``read_evidence`` gives it.
+        here: this machine.
+    """
+    built = [
+        one.payload
+        for one in evidence
+        if one.kind == "build" and one.machine.id == here.id and one.payload["artefact"] == artefact
+    ]
+    if not built:
+        return None
+    newest = built[-1]  # evidence comes oldest first
+    return Engine(str(newest["engine"]), str(newest["sha256"]), int(newest["bytes"]))
+
+
+def engine_bytes(directory: Path, engine: Engine) -> bytes:
+    """The engine's bytes, not yet checked: the backend compares their SHA-256 before it uses them.
+
+    Raises:
+        PathEscapeError: evidence that points outside the bundle.
+        IntegrityError: the file is gone, cannot be read, or is larger than the evidence says.
+    """
+    checked_path(engine.path, f"{directory}: build evidence")
+    return read_inside(directory, engine.path, limit=engine.bytes)

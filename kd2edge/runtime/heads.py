@@ -1,0 +1,59 @@
+"""One head of a model: from its logits to what ``predict`` answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.errors import InputError
+from kd2edge.inputs.spec import Encoded
+from kd2edge.tasks.kind import TaskKind
+from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec
+
+Logits = npt.NDArray[np.floating[Any]]
+
+
+@final
+class Head:
+    """A task bound to its kind.  Holds constants only."""
+
+    def __init__(self, spec: TaskSpec, kind: TaskKind) -> None:
+        self.spec = spec
+        self.kind = kind
+
+    def decode(self, logits: Logits, encoded: Mapping[str, Encoded] | None) -> Decoded:
+        """Decisions and scores of ``logits`` ``[batch, C]`` or ``[batch, length, C]``.
+
+        Raises:
+            InputError: a token task without the words that its logits belong to.
+        """
+        if not self.kind.per_word:
+            return self.kind.decode(self.spec, logits)
+        return self.kind.decode(self.spec, self.words(logits, encoded))
+
+    def answers(
+        self, logits: Logits, encoded: Mapping[str, Encoded] | None, top_k: int | None
+    ) -> list[Any]:
+        """What ``predict`` gives, one item a row."""
+        words = self._encoded(encoded).words if self.kind.per_word else None
+        decoded = self.decode(logits, encoded)
+        return self.kind.answers(self.spec, decoded, top_k=top_k, words=words)
+
+    def words(self, logits: Logits, encoded: Mapping[str, Encoded] | None) -> Ragged:
+        """Logits ``[word, C]`` of every row, taken at each word's first sub-word."""
+        from kd2edge.tasks.token_classification import gather_words
+
+        starts = self._encoded(encoded).word_starts
+        assert starts is not None
+        return gather_words(logits, starts)
+
+    def _encoded(self, encoded: Mapping[str, Encoded] | None) -> Encoded:
+        if encoded is None or encoded[self.spec.input].word_starts is None:
+            raise InputError(
+                f"task {self.spec.name!r} labels words, and arrays do not say where words start:"
+                f" pass the raw {self.spec.input!r}, or take the sub-words' scores from logits()"
+            )
+        return encoded[self.spec.input]

@@ -1,0 +1,239 @@
+"""A bundle's student, ready to answer: one forward pass for all tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.bundle.evidence import read_evidence
+from kd2edge.bundle.machine import machine
+from kd2edge.bundle.store import Bundle, open_bundle
+from kd2edge.errors import InputError
+from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.spec import Encoded, InputSpec
+from kd2edge.runtime.backends.table import BACKENDS, TARGETS
+from kd2edge.runtime.batches import Batches, merged
+from kd2edge.runtime.choice import Choice, choose
+from kd2edge.runtime.engines import engine_bytes
+from kd2edge.runtime.golden import assert_golden
+from kd2edge.runtime.graph import Arrays, GraphSpec
+from kd2edge.runtime.heads import Head
+from kd2edge.runtime.session import Session
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import Decoded, TaskSpec
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Outputs = dict[str, npt.NDArray[Any]]
+
+
+def load(
+    path: str | PathLike[str],
+    *,
+    artefact: str | None = None,
+    threads: int | None = None,
+    providers: Sequence[str] | None = None,
+    allow_fallback: bool = False,
+    self_test: bool = False,
+) -> Model:
+    """Load one artefact of a bundle, from bytes that were verified against the manifest.
+
+    Args:
+        path: the bundle's folder.
+        artefact: an artefact's id; None: the fastest whose evidence says that it passed on a
+            machine like this one, else the first of the preferred order that can run here.
+        threads: threads for one forward pass; None: the physical cores this process may use.
+        providers: execution providers or devices, best first; None: the CPU (TensorRT: the GPU).
+        allow_fallback: accept another provider when one is missing.
+        self_test: compare with the bundle's golden outputs before returning.
+
+    Raises:
+        UsageError: no such artefact in this bundle, or ``threads`` below 1.
+        StorageError: a folder or file that cannot be read.
+        IntegrityError: a checksum that does not hold, or golden outputs that do not come out.
+        BackendError: the artefact cannot run here; the message says what would help.
+    """
+    bundle = open_bundle(Path(path))
+    evidence = read_evidence(Path(path), manifest_sha=bundle.identity)
+    choice = choose(
+        bundle.manifest, evidence, machine(), asked=artefact, place=str(path), threads=threads
+    )
+    session = _session(bundle, choice, threads, providers, allow_fallback)
+    try:
+        session.open()
+        model = Model(bundle, choice, session)
+        if self_test:
+            assert_golden(bundle, choice.artefact, model.logits)
+    except BaseException:
+        session.close()
+        raise
+    return model
+
+
+@final
+class Model:
+    """A loaded student.  Thread-safe; a context manager; made by :func:`load`."""
+
+    def __init__(self, bundle: Bundle, choice: Choice, session: Session) -> None:
+        manifest = bundle.manifest
+        #: Id of the artefact that runs.
+        self.artefact: str = choice.artefact.id
+        #: Why this artefact.
+        self.why: str = choice.why
+        #: SHA-256 of the bundle's manifest.
+        self.identity: str = bundle.identity
+        self.tasks: Mapping[str, TaskSpec] = dict(manifest.tasks)
+        self.inputs: Mapping[str, InputSpec] = dict(manifest.inputs)
+        self.session = session
+        self._run = session.run
+        self._batches = Batches(
+            session.spec, {n: _encoder(bundle, s) for n, s in self.inputs.items()}
+        )
+        self._heads = {name: Head(spec, task_kind(spec.kind)) for name, spec in self.tasks.items()}
+
+    def predict(
+        self,
+        inputs: Mapping[str, Any],
+        *,
+        tasks: Iterable[str] | None = None,
+        top_k: int | None = None,
+        batch_size: int | None = None,
+    ) -> dict[str, list[Any]]:
+        """Answers of every task (or of ``tasks``), one a row, in the order of the rows.
+
+        Args:
+            inputs: ``{"text": ["...", ...]}``, input name -> raw values; or the graph's arrays.
+            tasks: names of the tasks to answer; None: all.
+            top_k: labels a row, best first; None: what the task's settings say.
+            batch_size: rows in one forward pass; None: all, or as many as the artefact takes.
+
+        Returns:
+            Task -> answers (design section 7): classification ``[{label, score}]``, binary
+            ``{score, label}``, tokens ``[{start, end, label, score, text}]``.
+
+        Raises:
+            InputError: an unknown name, a missing input, no rows, a wrong type or shape.
+            BackendError: the engine failed.
+        """
+        heads = self._wanted(tasks)
+        if top_k is not None and top_k < 1:
+            raise InputError(f"top_k must be at least 1, found {top_k}")
+        answers: dict[str, list[Any]] = {name: [] for name in heads}
+        for arrays, encoded in self._batches.of(inputs, batch_size):
+            outputs = self._outputs(arrays)
+            for name, head in heads.items():
+                answers[name] += head.answers(outputs[name], encoded, top_k)
+        return answers
+
+    def logits(self, inputs: Mapping[str, Any]) -> Outputs:
+        """Raw outputs of every head.
+
+        Args:
+            inputs: as for :meth:`predict`.
+
+        Returns:
+            Task -> ``[batch, C]``, for token tasks ``[batch, length, C]`` over sub-words.
+        """
+        batches = self._batches
+        arrays = inputs if batches.are_arrays(inputs) else merged(batches.encode(inputs))
+        if batches.largest is None:
+            return self._outputs(arrays)
+        parts = [self._outputs(batch.arrays) for batch in batches.of(arrays, None)]
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def encode(self, inputs: Mapping[str, Any]) -> dict[str, Encoded]:
+        """Arrays and words of raw ``inputs``, by input name, padded to the longest row."""
+        return self._batches.encode(inputs)
+
+    def decode(
+        self,
+        logits: Arrays,
+        encoded: Mapping[str, Encoded] | None = None,
+        *,
+        tasks: Iterable[str] | None = None,
+    ) -> dict[str, Decoded]:
+        """Decisions and scores of :meth:`logits`; token tasks need ``encoded`` of the same rows."""
+        return {
+            name: head.decode(logits[name], encoded) for name, head in self._wanted(tasks).items()
+        }
+
+    def close(self) -> None:
+        """Give memory and threads back; wait for running calls to end before."""
+        self.session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _outputs(self, arrays: Arrays) -> Outputs:
+        if not self._batches.pads:
+            return self._run(arrays)
+        padded, rows = self._batches.fitted(arrays)
+        return {name: array[:rows] for name, array in self._run(padded).items()}
+
+    def _wanted(self, tasks: Iterable[str] | None) -> dict[str, Head]:
+        if tasks is None:
+            return self._heads
+        names = [tasks] if isinstance(tasks, str) else list(tasks)
+        unknown = [name for name in names if name not in self._heads]
+        if unknown or not names:
+            raise InputError(
+                f"expected tasks among {', '.join(map(repr, self._heads))},"
+                f" found {unknown or 'none'}"
+            )
+        return {name: self._heads[name] for name in names}
+
+
+def _encoder(bundle: Bundle, spec: InputSpec) -> Any:
+    files = {role: bundle.read(file) for role, file in spec.files.items()}
+    return input_kind(spec.kind).open(spec, files)
+
+
+def _session(
+    bundle: Bundle,
+    choice: Choice,
+    threads: int | None,
+    providers: Sequence[str] | None,
+    allow_fallback: bool,
+) -> Session:
+    artefact = choice.artefact
+    spec = GraphSpec(artefact.inputs, artefact.outputs, artefact.ranges)
+    if choice.engine is not None:
+        graph, sha256, companions = (
+            engine_bytes(bundle.path, choice.engine),
+            choice.engine.sha256,
+            {},
+        )
+    else:
+        suffixes = BACKENDS[TARGETS[artefact.target]].companions
+        files = [file.path for file in artefact.files if file.path.endswith(suffixes)]
+        graph, sha256 = bundle.read(artefact.entry), ""
+        companions = {file: bundle.read(file) for file in files}
+    return Session.from_bytes(
+        graph,
+        spec,
+        backend=TARGETS[artefact.target],
+        companions=companions,
+        threads=threads,
+        providers=providers,
+        allow_fallback=allow_fallback,
+        precision=artefact.precision,
+        sha256=sha256,
+        label=artefact.id,
+    )

@@ -1,0 +1,188 @@
+"""Any graph, opened from bytes and run on arrays; `load` stands on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, final
+
+import numpy.typing as npt
+
+from kd2edge.errors import BackendError, InputError, Kd2edgeError, UsageError
+from kd2edge.runtime.backends.backend import Backend, Settings
+from kd2edge.runtime.backends.table import backend as new_backend
+from kd2edge.runtime.graph import Arrays, Checker, GraphSpec, agreed
+from kd2edge.runtime.threads import default_threads
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Outputs = dict[str, npt.NDArray[Any]]
+
+
+@final
+class Session:
+    """One graph.  Making it is free; ``with session:`` (or the first run) loads the engine.
+
+    ``run`` may be called from several threads.  A closed session stays closed.
+    """
+
+    def __init__(
+        self,
+        graph: bytes,
+        companions: Mapping[str, bytes],
+        spec: GraphSpec | None,
+        backend: Backend,
+        settings: Settings,
+    ) -> None:
+        self._graph: bytes | None = graph
+        self._companions = companions
+        self._size = len(graph) + sum(map(len, companions.values()))
+        self._spec = spec
+        self._backend = backend
+        self._settings = settings
+        self._lock = Lock()
+        self._check: Callable[[Arrays], None] = self._open_and_check
+        self._infer = backend.infer
+        self._closed = False
+
+    @classmethod
+    def from_bytes(
+        cls,
+        graph: bytes,
+        spec: GraphSpec | None = None,
+        *,
+        backend: str = "onnxruntime",
+        companions: Mapping[str, bytes] | None = None,
+        threads: int | None = None,
+        providers: Sequence[str] | None = None,
+        allow_fallback: bool = False,
+        precision: str = "fp32",
+        sha256: str = "",
+        label: str = "graph",
+    ) -> Self:
+        """A session on the bytes of a graph.
+
+        Args:
+            graph: an ONNX file, an OpenVINO ``.xml`` or a TensorRT engine.
+            spec: what the graph takes and gives; None: what the graph itself says.
+            backend: ``onnxruntime``, ``openvino`` or ``tensorrt``.
+            companions: path -> bytes of further files (the ``.bin`` of an OpenVINO IR).
+            threads: threads for one inference; None: the physical cores this process may use.
+            providers: execution providers (ONNX Runtime: ``cpu``, ``cuda`` or full names) or
+                devices (OpenVINO: ``CPU``, ``GPU``), best first; None: the CPU (TensorRT: the GPU).
+            allow_fallback: accept another provider when one is missing.
+            precision: tells the backend which shortcuts it may take; an ``fp32`` graph gets none.
+            sha256: hex digest the bytes must have.  TensorRT needs one: an engine is code.
+            label: what messages call this graph.
+
+        Raises:
+            UsageError: ``threads`` below 1.
+            BackendError: no such backend (a missing engine is noticed when it is opened).
+        """
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads must be at least 1, found {threads}")
+        settings = Settings(
+            label=label,
+            threads=default_threads() if threads is None else threads,
+            providers=tuple(providers or ()),
+            allow_fallback=allow_fallback,
+            precision=precision,
+            sha256=sha256,
+            outputs=tuple(array.name for array in spec.outputs) if spec else (),
+        )
+        return cls(graph, companions or {}, spec, new_backend(backend), settings)
+
+    @property
+    def spec(self) -> GraphSpec:
+        """What the graph takes and gives; opens the session when the caller stated none."""
+        if self._spec is None:
+            self.open()
+        assert self._spec is not None
+        return self._spec
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The providers or devices that really run the graph; empty before it is opened."""
+        return self._backend.providers
+
+    @property
+    def size(self) -> int:
+        """Bytes of the graph and its companions."""
+        return self._size
+
+    @property
+    def threads(self) -> int:
+        """Threads that one inference uses."""
+        return self._settings.threads
+
+    def open(self) -> None:
+        """Load the engine now; does nothing when it is loaded.
+
+        Raises:
+            BackendError: an engine, provider or device is missing, or the session was closed.
+            IntegrityError: the bytes are no graph, or not the graph that ``spec`` states.
+        """
+        with self._lock:
+            if self._closed:
+                raise BackendError(f"{self._settings.label} was closed; load it again")
+            if self._graph is None:
+                return
+            try:
+                found = self._backend.open(self._graph, self._companions, self._settings)
+                self._spec = agreed(self._spec, found, self._settings.label)
+            except Kd2edgeError:
+                self._backend.close()
+                raise
+            self._check = Checker(self._spec, self._settings.label).check
+            self._graph, self._companions = None, {}  # the engine has its own copy
+
+    def run(self, arrays: Arrays) -> Outputs:
+        """Run the graph once.
+
+        Args:
+            arrays: input name -> array, exactly the inputs of the spec; not changed.
+
+        Returns:
+            Output name -> array, in the order of the spec.
+
+        Raises:
+            InputError: names, types, shapes or values that the graph does not take.
+            BackendError: the engine failed; the message names graph and shapes.
+        """
+        self._check(arrays)
+        try:
+            return self._infer(arrays)
+        except self._backend.errors as error:
+            raise self._failure(error, arrays) from error
+
+    def close(self) -> None:
+        """Give memory and threads back; wait for running calls to end before."""
+        with self._lock:
+            self._closed = True
+            self._check = self._open_and_check  # which says that it was closed
+            self._backend.close()
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open_and_check(self, arrays: Arrays) -> None:
+        self.open()
+        self._check(arrays)
+
+    def _failure(self, error: Exception, arrays: Arrays) -> Kd2edgeError:
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
+        message = f"{self._settings.label} failed on {shapes}: {error}"
+        if isinstance(error, self._backend.input_errors):
+            return InputError(message)
+        return BackendError(message)

@@ -1,0 +1,44 @@
+"""How many threads a session should use when nobody says."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+_TOPOLOGY = "/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
+_QUOTA = "/sys/fs/cgroup/cpu.max"
+
+
+def default_threads() -> int:
+    """The physical cores that this process may use, at most its container's share of CPU time.
+
+    Hyper-threads share one multiplier, so a second thread on a core only waits; threads beyond a
+    container's quota are throttled in the middle of a run, which is worse than not having them.
+    Where the system does not say (macOS, Windows) every logical CPU counts.
+    """
+    cpus = _usable()
+    cores = {_siblings(cpu) for cpu in cpus}
+    return max(1, min(len(cores), _quota()))
+
+
+def _usable() -> list[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _siblings(cpu: int) -> str:
+    try:
+        return Path(_TOPOLOGY.format(cpu=cpu)).read_text(encoding="ascii").strip()
+    except OSError:
+        return str(cpu)
+
+
+def _quota() -> int:
+    """CPUs' worth of time that the control group grants, rounded up; no limit: very many."""
+    try:
+        quota, period = Path(_QUOTA).read_text(encoding="ascii").split()
+        return math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return 1 << 16

@@ -1,0 +1,10 @@
+"""Start a student from its teacher: embedding tables and layers."""
+
+from __future__ import annotations
+
+from kd2edge.student.embeddings import svd_embeddings
+from kd2edge.student.kinds import MAPPINGS, init_from
+from kd2edge.student.layers import copy_layers
+from kd2edge.student.mapped import Mapped
+
+__all__ = ["MAPPINGS", "Mapped", "copy_layers", "init_from", "svd_embeddings"]

@@ -1,0 +1,111 @@
+"""Start a student's embedding tables from the teacher's by truncated SVD.
+
+A student's table is narrower than its teacher's.  The best approximation of a given rank (Eckart
+and Young 1936) keeps each word's coordinates along the top singular directions of the teacher's
+table, so distances between words survive as far as that rank allows.  As a start that is then
+trained on: Lioutas et al. 2020, "Improving Word Embedding Factorization for Compression Using
+Distilled Nonlinear Neural Decomposition"; the two-part table itself: Lan et al. 2020, "ALBERT",
+section 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from kd2edge.errors import UsageError
+from kd2edge.nets.net import Net
+from kd2edge.student.mapped import Mapped
+
+
+@torch.no_grad()
+def svd_embeddings(
+    student: Net, teacher: Net, kept_ids: npt.NDArray[np.int64] | None = None
+) -> Mapped:
+    """Start every embedding table of ``student`` from the same table of ``teacher``, in place.
+
+    The directions come from the words that are kept; positions, types and casing are laid out along
+    the same ones and nothing is rescaled: a sequence starts as a *sum* of these tables, so one linear
+    map of all keeps their proportions, and the LayerNorm that follows takes out the common scale.
+    With equal widths the tables are copied as they are.  Where the student projects its embeddings up
+    to the teacher's own width (ELECTRA), that projection starts as the way back; for any other width
+    there is nothing in the teacher to start it from, and it stays fresh.
+
+    Args:
+        kept_ids: ``[student's vocabulary]`` the teacher's row of each word of the student; None when
+            both have the same vocabulary.
+
+    Raises:
+        UsageError: nets without embeddings, a student that is wider, or rows that do not match.
+    """
+    theirs, ours = _tables(teacher, "teacher"), _tables(student, "student")
+    words = _kept(theirs["word"].weight.double(), kept_ids, ours["word"].num_embeddings)
+    basis = _basis(words, ours["word"].embedding_dim)
+    ours["word"].weight.copy_(words @ basis)
+    parts = ["word"]
+    for role in sorted(set(ours) & set(theirs) - {"word"}):
+        rows = min(ours[role].num_embeddings, theirs[role].num_embeddings)
+        ours[role].weight[:rows] = (theirs[role].weight[:rows].double() @ basis).to(
+            ours[role].weight
+        )
+        parts.append(role)
+    if _start_projection(student.backbone, basis):
+        parts.append("embeddings_project")
+    return Mapped(tuple(parts), float((words @ basis).square().sum() / words.square().sum()))
+
+
+def _tables(net: Net, who: str) -> Mapping[str, nn.Embedding]:
+    tables = net.embeddings()
+    if "word" not in tables:
+        raise UsageError(
+            f"init by svd: the {who} ({net.model.family} for {net.inputs[0].kind}) has no word"
+            " embeddings; leave width: svd out of its init"
+        )
+    return tables
+
+
+def _kept(words: Tensor, kept_ids: npt.NDArray[np.int64] | None, vocabulary: int) -> Tensor:
+    """The teacher's rows in the order of the student's vocabulary, ``[vocabulary, width]``."""
+    ids = np.arange(len(words)) if kept_ids is None else np.asarray(kept_ids)
+    if len(ids) != vocabulary:
+        raise UsageError(
+            f"init by svd: the student's table has {vocabulary} words, but {len(ids)} of the"
+            " teacher's are kept; both must come from the same cut of the vocabulary"
+        )
+    if ids.min(initial=0) < 0 or ids.max(initial=0) >= len(words):
+        raise UsageError(
+            f"init by svd: kept ids must lie in 0..{len(words) - 1}, the teacher's table"
+        )
+    return words[torch.as_tensor(ids, device=words.device)]
+
+
+def _basis(words: Tensor, width: int) -> Tensor:
+    """Top right singular vectors of ``words`` as columns, ``[teacher's width, width]``."""
+    theirs = words.shape[1]
+    if width > theirs:
+        raise UsageError(
+            f"init by svd: the student's embeddings are wider ({width}) than the teacher's"
+            f" ({theirs}); set embedding_size to at most {theirs}"
+        )
+    if width == theirs:
+        return torch.eye(width, dtype=words.dtype, device=words.device)
+    # Through the Gram matrix: [width, width] instead of a decomposition of the whole table.
+    _, vectors = torch.linalg.eigh(words.T @ words)  # ascending
+    basis = vectors.flip(1)[:, :width]
+    # A singular vector's sign is arbitrary and differs between libraries; fix it.
+    largest = basis.gather(0, basis.abs().argmax(0, keepdim=True))
+    return basis * largest.sign()
+
+
+def _start_projection(backbone: nn.Module, basis: Tensor) -> bool:
+    """Let the up-projection undo the down-projection, where it leads to the teacher's width."""
+    projection = getattr(backbone, "embeddings_project", None)
+    if not isinstance(projection, nn.Linear) or projection.weight.shape != basis.shape:
+        return False
+    projection.weight.copy_(basis)
+    nn.init.zeros_(projection.bias)
+    return True

@@ -1,0 +1,32 @@
+"""The fixed table of what can start a student from its teacher, and the door to all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from kd2edge.errors import UsageError
+from kd2edge.nets.net import Net
+from kd2edge.student.embeddings import svd_embeddings
+from kd2edge.student.layers import copy_layers
+from kd2edge.student.mapped import Mapped
+
+#: Name -> ``(student, teacher, **options) -> Mapped``.
+MAPPINGS: MappingProxyType[str, Callable[..., Mapped]] = MappingProxyType(
+    {"copy_layers": copy_layers, "svd_embeddings": svd_embeddings}
+)
+
+
+def init_from(
+    student: Net, teacher: Net, mappings: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapped]:
+    """Apply mappings in their order, each with its own options, and say what each did.
+
+    Raises:
+        UsageError: an unknown mapping, or one that does not fit the two nets.
+    """
+    unknown = [name for name in mappings if name not in MAPPINGS]
+    if unknown:
+        raise UsageError(f"init: unknown mapping {unknown[0]!r}; known are {sorted(MAPPINGS)}")
+    return {name: MAPPINGS[name](student, teacher, **options) for name, options in mappings.items()}

@@ -1,0 +1,67 @@
+"""Start a student's layers from some of the teacher's, as they are.
+
+Sanh et al. 2019, "DistilBERT" (every second layer); which ones to take: Sajjad et al. 2023, "On the
+effect of dropping layers of pre-trained transformer models".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from kd2edge.errors import UsageError
+from kd2edge.nets.net import Net
+from kd2edge.student.mapped import Mapped
+
+#: Where a backbone keeps its list of layers.
+_LISTS = ("encoder.layer", "transformer.layer")
+
+
+@torch.no_grad()
+def copy_layers(student: Net, teacher: Net, layers: Sequence[int]) -> Mapped:
+    """Copy layer ``layers[i]`` of the teacher into layer ``i`` of the student, in place.
+
+    Raises:
+        UsageError: nets without such layers, too many or unknown layers, or widths that differ.
+    """
+    path, ours = _layers(student, "student")
+    _, theirs = _layers(teacher, "teacher")
+    if len(layers) > len(ours):
+        raise UsageError(
+            f"init layers {list(layers)}: the student has {len(ours)} layers,"
+            f" fewer than the {len(layers)} named"
+        )
+    unknown = [index for index in layers if not 0 <= index < len(theirs)]
+    if unknown:
+        raise UsageError(
+            f"init layers {list(layers)}: the teacher has layers 0 to {len(theirs) - 1},"
+            f" not {unknown}"
+        )
+    for index, source in enumerate(layers):
+        _require_same_shapes(ours[index], theirs[source], index, source)
+    for index, source in enumerate(layers):
+        ours[index].load_state_dict(theirs[source].state_dict())
+    return Mapped(tuple(f"{path}.{index}" for index in range(len(layers))), 1.0)
+
+
+def _layers(net: Net, who: str) -> tuple[str, nn.ModuleList]:
+    modules = dict(net.backbone.named_modules())
+    for path in _LISTS:
+        layers = modules.get(path)
+        if isinstance(layers, nn.ModuleList):
+            return path, layers
+    raise UsageError(f"init layers: the {who} has no list of layers at {' or '.join(_LISTS)}")
+
+
+def _require_same_shapes(ours: nn.Module, theirs: nn.Module, index: int, source: int) -> None:
+    have = {name: tuple(value.shape) for name, value in ours.state_dict().items()}
+    give = {name: tuple(value.shape) for name, value in theirs.state_dict().items()}
+    wrong = sorted(name for name in have.keys() | give.keys() if have.get(name) != give.get(name))
+    if wrong:
+        raise UsageError(
+            f"init layers: the teacher's layer {source} does not fit the student's layer {index}:"
+            f" {wrong[0]} is {give.get(wrong[0])} there and {have.get(wrong[0])} here;"
+            " layers are copied between equal widths only, leave layers out of init"
+        )

@@ -1,0 +1,70 @@
+"""The interface of a task kind, NumPy half: from a raw label to a target, from logits to a decision."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec, Truth
+
+
+class TaskKind(ABC):
+    """One kind of task.  Implementations are final, hold no state and import numpy alone."""
+
+    #: The name in recipes and manifests.
+    name: str
+    #: True when every word of an input has its own label.
+    per_word: bool = False
+    #: Metrics that a report of this kind computes when the recipe names none; the first one leads.
+    default_metrics: tuple[str, ...]
+
+    @abstractmethod
+    def channels(self, spec: TaskSpec) -> int:
+        """How many logits a row (or a word) has: the last dimension of the head's output."""
+
+    @abstractmethod
+    def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
+        """The label inventory that the data shows, in a stable order (missing values are skipped)."""
+
+    @abstractmethod
+    def target(self, spec: TaskSpec, value: Any) -> npt.NDArray[np.int64] | np.int64:
+        """Class index (row-level) or class indices ``[word]`` of one raw value; ``MISSING`` for None.
+
+        Raises:
+            ValueError: a label outside ``spec.labels`` or of a wrong type; the message names the
+                label and the nearest known one.  Callers add file and line.
+        """
+
+    @abstractmethod
+    def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
+        """Turn logits ``[row, channel]`` (or ragged ``[word, channel]``) into decisions and scores."""
+
+    @abstractmethod
+    def answers(
+        self,
+        spec: TaskSpec,
+        decoded: Decoded,
+        *,
+        top_k: int | None = None,
+        words: Sequence[Sequence[tuple[int, int, str]]] | None = None,
+    ) -> list[Any]:
+        """What ``predict`` gives, one item a row (design section 7).
+
+        ``words`` holds (start, end, text) of each word of each row, for per-word kinds.
+        """
+
+    @abstractmethod
+    def pack(self, decoded: Decoded, top_k: int = 5) -> dict[str, npt.NDArray[Any]]:
+        """Arrays that keep ``decoded`` in a ``reference/<split>.npz`` (fp16 top-k scores, exact labels)."""
+
+    @abstractmethod
+    def unpack(self, spec: TaskSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> Decoded:
+        """The decoded output that :meth:`pack` kept; scores below the top k are zero."""
+
+    @abstractmethod
+    def truth(self, targets: Sequence[npt.NDArray[np.int64] | np.int64]) -> Truth:
+        """Collect the targets of some rows."""

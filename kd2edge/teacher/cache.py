@@ -1,0 +1,72 @@
+"""A teacher's outputs on disk: fp16, memory-mapped, verified, for every view of every row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.data.reader import ArrayStore
+from kd2edge.tasks.spec import Ragged, TaskName
+
+Positions = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float16] | Ragged
+
+
+@final
+class TeacherCache:
+    """What one teacher says of every row of a split; made by ``cache_outputs``.
+
+    Opening verifies every byte.
+
+    Attributes:
+        tasks: the tasks it teaches, labels in the student's order.
+        features: the paths whose features are kept.
+        rows: rows of the split (each in ``views`` views).
+        reused: whether an earlier call left it there.
+
+    Raises:
+        IntegrityError: its files are not the ones that were written.
+    """
+
+    def __init__(self, directory: Path, *, reused: bool = False) -> None:
+        self._store = ArrayStore(directory)
+        meta = self._store.meta
+        self.fingerprint = self._store.fingerprint
+        self.teacher: str = meta["teacher"]
+        self.rows_fingerprint: str = meta["rows_fingerprint"]
+        self.views: dict[str, Any] = meta["views"]
+        self.tasks = tuple(TaskName(task) for task in meta["tasks"])
+        self.features: tuple[str, ...] = tuple(meta["features"])
+        self.rows: int = meta["rows"]
+        self.reused = reused
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk."""
+        return self._store.bytes
+
+    def logits(self, task: TaskName, positions: Positions, view: int = 0) -> Values:
+        """Logits ``[row, channel]``, or ragged ``[word, channel]`` with NaN for words it did not see."""
+        return self._take(f"logits/{task}", positions, view)
+
+    def feature(self, path: str, positions: Positions, view: int = 0) -> Values:
+        """A feature in shared form (see ``teacher.features``); ragged when it is one a word."""
+        return self._take(f"features/{path}", positions, view)
+
+    def feature_shape(self, path: str) -> tuple[int, ...]:
+        """Shape of a feature, without rows or words: ``(width,)`` or ``(channel, height, width)``."""
+        return self._store.fields[f"features/{path}"].shape
+
+    def is_per_word(self, path: str) -> bool:
+        """Whether a feature is one vector a word."""
+        return self._store.fields[f"features/{path}"].ragged
+
+    def _take(self, name: str, positions: Positions, view: int) -> Values:
+        # View v of row p stands at v * rows + p.
+        at = positions + (view % int(self.views["count"])) * self.rows
+        if self._store.fields[name].ragged:
+            return self._store.take_ragged(name, at)
+        return self._store.take(name, at)

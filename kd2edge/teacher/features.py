@@ -1,0 +1,49 @@
+"""Features in the form that teachers and students can share, whatever their tokenizers and strides.
+
+- ``[batch, width]``: a vector a row, as it is.
+- ``[batch, length, width]``: a vector a word, that of its first sub-word.
+- ``[batch, channel, height, width]``: the map, averaged down to at most 4 x 4.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from kd2edge.data.batch import Batch
+from kd2edge.errors import UsageError
+
+#: Side of the grid that a feature map is averaged down to: the cache stays small.
+GRID = 4
+
+
+def shared_form(path: str, feature: Tensor, batch: Batch) -> Tensor:
+    """A feature in its shared form: ``[batch, ...]``, or ``[all words, width]`` for three dimensions.
+
+    Raises:
+        UsageError: a feature that has another form, or is a sequence of no words.
+    """
+    if feature.dim() == 2:
+        return feature
+    if feature.dim() == 4:
+        height, width = feature.shape[2:]
+        return F.adaptive_avg_pool2d(feature, (min(GRID, height), min(GRID, width)))
+    if feature.dim() == 3:
+        if len(batch.words) != 1:
+            names = sorted(batch.words)
+            raise UsageError(f"feature {path}: a sequence needs exactly one input with words, got {names}")
+        return next(iter(batch.words.values())).gather(feature)
+    raise UsageError(f"feature {path}: {feature.dim()} dimensions; 2, 3 (words) or 4 (image) are known")
+
+
+def on_grid(student: Tensor, teacher: Tensor) -> Tensor:
+    """The student's map ``[batch, channel, h, w]`` on the grid of the teacher's; others as they are."""
+    if student.dim() == 4 and teacher.dim() == 4:
+        height, width = teacher.shape[2:]
+        return F.adaptive_avg_pool2d(student, (height, width))
+    return student
+
+
+def as_items(feature: Tensor) -> Tensor:
+    """A feature in shared form as ``[item, width]``: every place of a map is an item."""
+    return feature.flatten(2).transpose(1, 2).flatten(0, 1) if feature.dim() == 4 else feature

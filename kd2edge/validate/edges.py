@@ -1,0 +1,101 @@
+"""Level 5: empty, longest, alone, all padding, and what must be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.errors import InputError, Kd2edgeError
+from kd2edge.inputs.kind import Encoder
+from kd2edge.inputs.spec import Encoded
+from kd2edge.runtime.batches import merged
+from kd2edge.runtime.model import Model
+from kd2edge.validate.validation import Check
+
+__all__ = ["edge_checks"]
+
+#: Values that no input kind may accept.
+_REFUSED: Mapping[str, Any] = {"None": None, "NaN": float("nan")}
+
+
+def edge_checks(
+    model: Model, encoders: Mapping[str, Encoder], usual: Mapping[str, Any]
+) -> tuple[Check, ...]:
+    """Run an artefact at the edges of its inputs.
+
+    Args:
+        model: the loaded artefact.
+        encoders: input -> its encoder, which knows the edges.
+        usual: input -> one ordinary raw value: what the other inputs and rows get.
+    """
+    checks = [_answers("batch of one", model, {name: [value] for name, value in usual.items()})]
+    for name, encoder in encoders.items():
+        for edge, value in encoder.edge_values().items():
+            checks += _edge(model, usual, name, edge, value)
+        checks += [_refuses(model, usual, name, case) for case in _REFUSED]
+    checks += _all_padding(model, usual)
+    return tuple(checks)
+
+
+def _edge(
+    model: Model, usual: Mapping[str, Any], name: str, edge: str, value: Any
+) -> Iterator[Check]:
+    """The edge alone, and in a batch with an ordinary row (which pads one of the two)."""
+    alone = {other: [value if other == name else usual[other]] for other in usual}
+    beside = {other: [alone[other][0], usual[other]] for other in usual}
+    yield _answers(f"{name}: {edge}", model, alone)
+    yield _answers(f"{name}: {edge}, beside an ordinary row", model, beside)
+
+
+def _answers(case: str, model: Model, inputs: Mapping[str, Any]) -> Check:
+    """The model must answer, and every output must be finite."""
+    try:
+        encoded = model.encode(inputs)
+        outputs = model.logits(merged(encoded))
+    except Kd2edgeError as error:
+        return Check(case, "failed", f"expected an answer, found {type(error).__name__}: {error}")
+    return _finite(case, outputs, encoded)
+
+
+def _finite(
+    case: str, outputs: Mapping[str, npt.NDArray[Any]], encoded: Mapping[str, Encoded]
+) -> Check:
+    rows = {len(array) for part in encoded.values() for array in part.arrays.values()}
+    bad = [task for task, output in outputs.items() if not np.isfinite(output).all()]
+    short = [task for task, output in outputs.items() if {len(output)} != rows]
+    if bad or short:
+        problem = f"not finite: {bad}" if bad else f"another number of rows than {rows}: {short}"
+        return Check(case, "failed", f"expected finite outputs, one a row; {problem}")
+    return Check(case, "ok")
+
+
+def _refuses(model: Model, usual: Mapping[str, Any], name: str, case: str) -> Check:
+    """The value must be refused with an InputError, alone and hidden in the middle of a batch."""
+    label, value = f"{name}: {case} is refused", _REFUSED[case]
+    inputs = {other: [usual[other], value if other == name else usual[other]] for other in usual}
+    try:
+        model.predict(inputs)
+    except InputError:
+        return Check(label, "ok")
+    except Exception as error:  # noqa: BLE001  (any other error is exactly what is looked for)
+        return Check(label, "failed", f"expected InputError, found {type(error).__name__}: {error}")
+    return Check(label, "failed", "expected InputError, found an answer")
+
+
+def _all_padding(model: Model, usual: Mapping[str, Any]) -> Iterator[Check]:
+    """A row whose mask lets nothing through, as a caller who pads a batch by hand may send."""
+    encoded = model.encode({name: [value] for name, value in usual.items()})
+    arrays = dict(merged(encoded))
+    masks = [name for name in arrays if name.endswith("attention_mask")]
+    if not masks:
+        return
+    arrays.update({name: np.zeros_like(arrays[name]) for name in masks})
+    try:
+        outputs = model.logits(arrays)
+    except Kd2edgeError as error:
+        yield Check("all padding", "failed", f"expected an answer, found {error}")
+        return
+    yield _finite("all padding", outputs, encoded)

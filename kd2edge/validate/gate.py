@@ -1,0 +1,83 @@
+"""The verdicts: pass, fail, or too few rows to say, from the bounds of a drop and a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from kd2edge.metrics.estimate import Estimate
+from kd2edge.validate.validation import ArtefactResult, Check, NumberResult, TaskResult
+
+__all__ = [
+    "FP32_TOLERANCE",
+    "artefact_verdict",
+    "failed_checks",
+    "number_failures",
+    "outcome",
+    "verdict",
+    "worst",
+]
+
+#: Largest absolute error of a logit of an fp32 artefact.
+FP32_TOLERANCE = 1e-4
+
+#: From harmless to grave; the gravest of several decides.
+_ORDER = ("not_run", "pass", "undecided", "fail")
+
+
+def verdict(drop: Estimate, max_drop: float) -> str:
+    """``pass`` when the upper bound is within the budget, ``fail`` when the lower one is above it."""
+    if drop.high <= max_drop:
+        return "pass"
+    return "fail" if drop.low > max_drop else "undecided"
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """The gravest of some verdicts; ``not_run`` when there is none."""
+    return max(verdicts, key=_ORDER.index, default="not_run")
+
+
+def failed_checks(checks: Sequence[Check]) -> list[str]:
+    """What the checks that failed say."""
+    return [f"{check.name}: {check.detail}" for check in checks if check.status == "failed"]
+
+
+def number_failures(precision: str, numbers: Mapping[str, Sequence[NumberResult]]) -> list[str]:
+    """Heads that are further from PyTorch than their precision allows; only fp32 is judged so."""
+    found: list[str] = []
+    for task, results in numbers.items():
+        if precision != "fp32" or not results:
+            continue
+        most = max(results, key=lambda result: result.max_abs)
+        if most.max_abs > FP32_TOLERANCE:
+            found.append(
+                f"{task}: logits differ by {most.max_abs:.2g} ({most.way}), "
+                f"fp32 may differ by {FP32_TOLERANCE:g}"
+            )
+    return found
+
+
+def artefact_verdict(
+    precision: str,
+    graph: Sequence[Check],
+    numbers: Mapping[str, Sequence[NumberResult]],
+    tasks: Mapping[str, TaskResult],
+    edges: Sequence[Check],
+) -> tuple[str, str]:
+    """(verdict, reason) of an artefact: it passes when nothing failed and all its tasks pass.
+
+    Every task has to pass at the full confidence: an intersection-union test, which needs no
+    correction over tasks.
+    """
+    faults = failed_checks(graph) + number_failures(precision, numbers) + failed_checks(edges)
+    faults += [f"{task}: {part.reason}" for task, part in tasks.items() if part.verdict == "fail"]
+    if faults:
+        return "fail", "; ".join(faults)
+    doubts = [f"{task}: {part.reason}" for task, part in tasks.items() if part.verdict != "pass"]
+    if doubts or not tasks:
+        return "undecided", "; ".join(doubts) or "no rows at hand: the tasks were not measured"
+    return "pass", ""
+
+
+def outcome(artefacts: Mapping[str, ArtefactResult]) -> str:
+    """The gate's answer over all artefacts that ran."""
+    return worst(result.verdict for result in artefacts.values())

@@ -1,0 +1,196 @@
+"""``reference/<split>.npz``: what PyTorch decided on every row of a split, to hold artefacts against.
+
+For each row its id and hash, for each task the packed decision (labels exactly, top-k scores in fp16),
+and the whole logits of the first :data:`FULL` rows.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.inputs.spec import InputSpec
+from kd2edge.rows.rows import Rows
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec
+
+__all__ = ["FULL", "Reference", "open_reference", "pack_reference", "row_keys"]
+
+#: Version of the layout.
+SCHEMA = 1
+#: Rows whose logits are kept whole.
+FULL = 64
+
+#: The date of every member: a reference's bytes depend on its content alone.
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+Arrays = dict[str, npt.NDArray[Any]]
+Logits = npt.NDArray[np.floating[Any]] | Ragged
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An opened reference.
+
+    Args:
+        ids: id of each row.
+        hashes: hash of each row's input columns, ``[row]``, 64 bit.
+        decoded: task -> PyTorch's decisions, in the order of ``ids``.
+        logits: task -> logits of the first rows, ``[row, C]`` or ragged ``[word, C]``.
+    """
+
+    ids: tuple[str, ...]
+    hashes: npt.NDArray[np.uint64]
+    decoded: Mapping[str, Decoded]
+    logits: Mapping[str, Logits]
+
+    @property
+    def full(self) -> int:
+        """How many of the first rows have their whole logits."""
+        return min(
+            (part.rows if isinstance(part, Ragged) else len(part) for part in self.logits.values()),
+            default=0,
+        )
+
+
+def row_keys(rows: Rows, inputs: Mapping[str, InputSpec]) -> tuple[list[str], list[int]]:
+    """Id and hash of every row, as a reference names them: the hash is over the inputs' columns."""
+    from kd2edge.rows.leak import row_hash, row_id
+
+    columns = sorted({column for spec in inputs.values() for column in spec.columns})
+    ids: list[str] = []
+    hashes: list[int] = []
+    for position, row in enumerate(rows):
+        ids.append(row_id(row, position))
+        hashes.append(int(row_hash(row, columns)))
+    return ids, hashes
+
+
+def pack_reference(
+    ids: Sequence[str],
+    hashes: Sequence[int] | npt.NDArray[Any],
+    decoded: Mapping[str, Decoded],
+    logits64: Mapping[str, Logits],
+    specs: Mapping[str, TaskSpec],
+) -> bytes:
+    """The bytes of a ``reference/<split>.npz``; the same arguments give the same bytes.
+
+    Args:
+        ids: id of each row, of any length but unique.
+        hashes: hash of each row (64 bit, signed or not).
+        decoded: task -> decisions for all rows, in the order of ``ids``.
+        logits64: task -> logits of the first rows (at most :data:`FULL` are kept).
+        specs: task -> its spec.
+
+    Raises:
+        ValueError: rows, ids and hashes of different number, or a task without a spec.
+    """
+    _require_same_rows(ids, hashes, decoded, specs)
+    arrays: Arrays = {
+        "schema": np.array(SCHEMA, np.int64),
+        "ids": np.frombuffer(json.dumps(list(ids)).encode(), np.uint8),
+        "hashes": np.array([value % (1 << 64) for value in map(int, hashes)], np.uint64),
+    }
+    for task, part in decoded.items():
+        packed = task_kind(specs[task].kind).pack(part)
+        arrays.update({f"decoded/{task}/{key}": value for key, value in packed.items()})
+    for task, logits in logits64.items():
+        arrays.update(_packed_logits(task, logits))
+    return _npz(arrays)
+
+
+def _require_same_rows(
+    ids: Sequence[str], hashes: Any, decoded: Mapping[str, Decoded], specs: Mapping[str, TaskSpec]
+) -> None:
+    if len(ids) != len(hashes) or len(set(ids)) != len(ids):
+        raise ValueError(
+            f"expected one unique id and one hash a row, found {len(ids)} ids, "
+            f"{len(set(ids))} of them different, and {len(hashes)} hashes"
+        )
+    for task, part in decoded.items():
+        rows = part.labels.rows if isinstance(part.labels, Ragged) else len(part.labels)
+        if task not in specs or rows != len(ids):
+            raise ValueError(f"task {task}: expected a spec and {len(ids)} rows, found {rows} rows")
+
+
+def _packed_logits(task: str, logits: Logits) -> Arrays:
+    if not isinstance(logits, Ragged):
+        return {f"logits/{task}": np.asarray(logits[:FULL], np.float32)}
+    offsets = logits.offsets[: FULL + 1]
+    values = np.asarray(logits.values[: offsets[-1]], np.float32)
+    return {f"logits/{task}": values, f"logit_offsets/{task}": np.asarray(offsets, np.int64)}
+
+
+def _npz(arrays: Arrays) -> bytes:
+    """An .npz whose bytes hold no time: members sorted, all of one date."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(arrays):
+            member = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            member.external_attr = 0o644 << 16  # the default depends on the system
+            member.create_system = 3
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asarray(arrays[name], order="C"), allow_pickle=False)
+            archive.writestr(member, content.getvalue())
+    return buffer.getvalue()
+
+
+def open_reference(content: bytes, specs: Mapping[str, TaskSpec]) -> Reference:
+    """Read a reference from (verified) bytes.
+
+    Raises:
+        IntegrityError: the bytes are no reference, or lack a task of ``specs``.
+        SchemaTooNewError: a newer kd2edge wrote it.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays: Arrays = {name: archive[name] for name in archive.files}
+        schema = int(arrays["schema"])
+        if schema > SCHEMA:
+            raise SchemaTooNewError(
+                f"the reference has schema {schema}, this kd2edge reads up to {SCHEMA}: update kd2edge"
+            )
+        return _opened(arrays, specs)
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise IntegrityError(f"not a reference that kd2edge wrote: {error}") from error
+
+
+def _opened(arrays: Arrays, specs: Mapping[str, TaskSpec]) -> Reference:
+    ids = json.loads(arrays["ids"].tobytes().decode())
+    decoded = {
+        task: task_kind(spec.kind).unpack(spec, _below(arrays, f"decoded/{task}/"))
+        for task, spec in specs.items()
+    }
+    logits = {task: _opened_logits(arrays, task) for task in specs if f"logits/{task}" in arrays}
+    hashes = arrays["hashes"].astype(np.uint64)
+    if len(ids) != len(hashes):
+        raise ValueError(f"{len(ids)} ids for {len(hashes)} hashes")
+    return Reference(tuple(str(name) for name in ids), hashes, decoded, logits)
+
+
+def _below(arrays: Arrays, prefix: str) -> Arrays:
+    found = dict(_stripped(arrays, prefix))
+    if not found:
+        raise KeyError(f"no arrays named {prefix}*")
+    return found
+
+
+def _stripped(arrays: Arrays, prefix: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    for name, value in arrays.items():
+        if name.startswith(prefix):
+            yield name[len(prefix) :], value
+
+
+def _opened_logits(arrays: Arrays, task: str) -> Logits:
+    values = arrays[f"logits/{task}"]
+    offsets = arrays.get(f"logit_offsets/{task}")
+    return values if offsets is None else Ragged(values, offsets.astype(np.int64))

@@ -1,0 +1,196 @@
+"""What a validation found: plain frozen data, its JSON and its tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from kd2edge.metrics.estimate import Estimate
+
+__all__ = [
+    "ArtefactResult",
+    "Check",
+    "Difference",
+    "MetricResult",
+    "NumberResult",
+    "TaskResult",
+    "Validation",
+]
+
+#: Version of the payload in ``reports/validation-<machine>.json``.
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One yes-or-no check of levels 1 and 5.
+
+    Args:
+        status: ``ok``, ``failed`` or ``not_run``.
+        detail: what was expected and found, or why it did not run; "" when all is well.
+    """
+
+    name: str
+    status: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberResult:
+    """Level 2: one head against stored PyTorch logits, for one way to batch and pad.
+
+    Args:
+        way: ``batch 7``, ``length +8``, ...
+        rows: rows compared.
+        max_abs: largest absolute error of a logit; infinite where an output is not finite.
+        cosine: smallest cosine of a row's (word's) logits.
+        kl: mean KL divergence of the probabilities, in nats.
+        top1: share of equal decisions.
+    """
+
+    way: str
+    rows: int
+    max_abs: float
+    cosine: float
+    kl: float
+    top1: float
+
+
+@dataclass(frozen=True, slots=True)
+class MetricResult:
+    """Level 3: a metric of the artefact, of the reference on the same rows, and the drop between."""
+
+    candidate: Estimate
+    reference: Estimate
+    drop: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A row (or word) that artefact and reference decide differently.
+
+    Args:
+        word: position of the word, -1 for tasks that label rows.
+        margin: how far the reference's decision was ahead, as a difference of probabilities.
+        tie: the margin is so small that rounding decides.
+    """
+
+    row: int
+    id: str
+    word: int
+    reference: str
+    candidate: str
+    margin: float
+    tie: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """Level 3 for one task.
+
+    Args:
+        metric: the metric that the gate reads.
+        verdict: ``pass``, ``fail``, ``undecided`` or ``not_run``.
+        reason: what stood against a pass; "" when it passed.
+        max_drop: the budget, in [0, 1].
+        rows_needed: about how many rows would decide; None when decided, or when none would.
+        metrics: every metric of the task.
+        changed: rows (words) that are decided otherwise than by the reference.
+        ties: how many of them are ties.
+        differences: the first of them, largest margin first.
+    """
+
+    metric: str
+    verdict: str
+    reason: str
+    max_drop: float
+    rows_needed: int | None = None
+    metrics: Mapping[str, MetricResult] = field(default_factory=dict)
+    changed: int = 0
+    ties: int = 0
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArtefactResult:
+    """All that was found about one artefact.
+
+    Args:
+        verdict: ``pass``, ``fail``, ``undecided`` or ``not_run``.
+        reason: what stood against a pass, or why it did not run; "" when it passed.
+        bytes: size of its files.
+        graph: level 1.  numbers: level 2 by task.  tasks: level 3.  edges: level 5.
+    """
+
+    verdict: str
+    reason: str
+    bytes: int
+    graph: tuple[Check, ...] = ()
+    numbers: Mapping[str, tuple[NumberResult, ...]] = field(default_factory=dict)
+    tasks: Mapping[str, TaskResult] = field(default_factory=dict)
+    edges: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The whole validation of a bundle.
+
+    Args:
+        manifest: SHA-256 of the bundle's manifest.
+        rows: rows of the split that were run.
+        fingerprint: of these rows.
+        references: how many rows were held against which reference (``pytorch``, ``onnx-fp32``).
+        confidence: of each one-sided bound.
+        outcome: ``pass`` when every artefact that ran passes, else ``fail`` or ``undecided``;
+            ``not_run`` when nothing could run.
+        artefacts: id -> what was found.
+        evidence: where it was written; "" before.
+    """
+
+    manifest: str
+    name: str
+    split: str
+    rows: int
+    fingerprint: str
+    references: Mapping[str, int]
+    confidence: float
+    outcome: str
+    artefacts: Mapping[str, ArtefactResult]
+    evidence: str = ""
+
+    @property
+    def reference(self) -> str:
+        """The reference in words, for tables."""
+        names = {"pytorch": "the stored PyTorch outputs", "onnx-fp32": "the artefact onnx-fp32"}
+        parts = [names[name] for name, rows in self.references.items() if rows]
+        if len(parts) < 2:
+            return parts[0] if parts else "nothing"
+        return " and ".join(
+            f"{names[name]} ({rows:,} rows)" for name, rows in self.references.items() if rows
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values; numbers that are not finite become null."""
+        data = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+        del data["evidence"]  # a path of this machine
+        return {"schema": SCHEMA, **data, "reference": self.reference}
+
+    def table(self) -> str:
+        """Markdown for the terminal: task x artefact with metric, drop, bound and verdict."""
+        from kd2edge.validate.markdown import validation_table
+
+        return validation_table(self)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

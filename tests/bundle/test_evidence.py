@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+import platform
+import threading
+from pathlib import Path
+
+import pytest
+
+from kd2edge.bundle import Bundle, append_evidence, machine, read_evidence
+from kd2edge.errors import IntegrityError, SchemaTooNewError, StorageError, UsageError
+
+SHA = "0" * 64
+
+
+def test_is_appended_and_read_back(bundle: Bundle) -> None:
+    first = append_evidence(bundle.path, "validation", bundle.identity, {"passed": True})
+    again = append_evidence(bundle.path, "validation", SHA, {"passed": False})
+    append_evidence(bundle.path, "bench", SHA, {"p50": 0.5})
+    assert first == again == bundle.path / "reports" / f"validation-{machine().id}.json"
+
+    found = read_evidence(bundle.path)
+    assert [one.kind for one in found].count("validation") == 2
+    (own,) = read_evidence(bundle.path, manifest_sha=bundle.identity)
+    assert own.payload == {"passed": True}
+    assert own.machine == machine()
+    assert own.time.endswith("+00:00")
+    (speed,) = read_evidence(bundle.path, kind="bench")
+    assert speed.payload == {"p50": 0.5}
+
+
+def test_leaves_the_bundle_what_it_was(bundle: Bundle) -> None:
+    append_evidence(bundle.path, "bench", bundle.identity, {})
+    assert bundle.verify() == []
+
+
+def test_the_file_has_the_agreed_form(tmp_path: Path) -> None:
+    path = append_evidence(tmp_path / "out", "bench", SHA, {"rows": 3})
+    assert path.parent == tmp_path / "out"
+    value = json.loads(path.read_bytes())
+    assert value.keys() == {"schema", "kind", "machine", "entries"}
+    assert value["entries"][0].keys() == {"manifest", "time", "payload"}
+
+
+def test_a_missing_folder_holds_nothing(tmp_path: Path) -> None:
+    assert read_evidence(tmp_path / "nothing") == []
+
+
+def test_two_appenders_lose_nothing(tmp_path: Path) -> None:
+    def work(name: int) -> None:
+        for index in range(3):
+            append_evidence(tmp_path, "bench", SHA, {"at": [name, index]})
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = {tuple(one.payload["at"]) for one in read_evidence(tmp_path)}
+    assert found == {(name, index) for name in range(3) for index in range(3)}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"schema": 1, "kind": "bench", "machine": {}, "entries": []}']
+)
+def test_damaged_evidence_is_noticed_and_not_overwritten(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / f"bench-{machine().id}.json"
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match="bench-"):
+        read_evidence(tmp_path)
+    with pytest.raises(IntegrityError, match="bench-"):
+        append_evidence(tmp_path, "bench", SHA, {})
+    assert path.read_bytes() == content
+
+
+def test_newer_evidence_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "bench-other.json").write_bytes(b'{"schema": 2}')
+    with pytest.raises(SchemaTooNewError):
+        read_evidence(tmp_path)
+
+
+def test_refuses_kinds_and_payloads_that_cannot_be_meant(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="kind"):
+        append_evidence(tmp_path, "../bench", SHA, {})
+    with pytest.raises(UsageError, match="JSON"):
+        append_evidence(tmp_path, "bench", SHA, {"p50": float("nan")})
+
+
+def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError):
+        append_evidence(tmp_path / "file", "bench", SHA, {})
+
+
+def test_the_machine_names_no_host() -> None:
+    here = machine()
+    assert here == machine()
+    assert here.cores > 0
+    assert here.id == here.id.lower()
+    assert all(part.isalnum() for part in here.id.split("-"))
+    host = platform.node().lower()
+    if len(host) > 3:  # shorter ones stand in any text by chance
+        assert host not in repr(here).lower()
