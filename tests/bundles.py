@@ -296,7 +296,7 @@ def _write(
     from kd2edge.bundle.store import write_bundle
 
     ranges = (
-        {"batch": (1, 64), "length": (1, MAX_LENGTH)} if name == "tiny-text" else {"batch": (1, 64)}
+        {"batch": (1, 64), "length": (2, MAX_LENGTH)} if name == "tiny-text" else {"batch": (1, 64)}
     )
     made = {
         identity: _made(identity, entry, own, graph_arrays, ranges)

@@ -91,8 +91,8 @@ class Bench:
             for name, reason in self.not_run.items()
         ]
 
-    def markdown(self) -> str:
-        """The rows as a Markdown table."""
+    def table(self) -> str:
+        """Markdown for the terminal: what was measured, then what was not run."""
         lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
         lines += ["| " + " | ".join(row[name] for name in COLUMNS) + " |" for row in self.rows()]
         return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Rows as batches: encoded once to disk, read a batch at a time, in an order that needs no state."""
+"""Rows as batches: encoded once to disk, read a batch at a time, in a stateless order."""
 
 from __future__ import annotations
 

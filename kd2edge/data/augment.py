@@ -1,7 +1,7 @@
 """Views: what training sees of a row instead of the row itself, the same at every look.
 
-View ``v`` of row ``p`` is a function of (seed, p, v) and nothing else.  The teacher's cache holds the
-outputs of every view, and the student is shown the view of the epoch: they cannot disagree.
+View ``v`` of row ``p`` is a function of (seed, p, v) and nothing else.  The teacher's cache holds
+the outputs of every view, and the student is shown the view of the epoch: they cannot disagree.
 View 0 is the row as it is.
 """
 
@@ -109,7 +109,7 @@ def chance(seed: int, positions: npt.NDArray[np.int64], view: int) -> npt.NDArra
 
 
 def _mixed(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014); arrays wrap around without a warning."""
+    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014); arrays wrap around silently."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return bits ^ (bits >> np.uint64(31))

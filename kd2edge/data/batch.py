@@ -1,8 +1,8 @@
 """What a training step sees of some rows.
 
-Words are never padded here: what belongs to the words of a batch is *concatenated*, ``[all words, ...]``,
-row after row.  Targets, the teachers' outputs and the student's word logits then have the same
-first dimension, whatever tokenizer cut the words.
+Words are never padded here: what belongs to the words of a batch is *concatenated*, row after row,
+``[all words, ...]``.  Targets, the teachers' outputs and the student's word logits then have the
+same first dimension, whatever tokenizer cut the words.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kd2edge.data.columns import offsets_of
 from kd2edge.tasks.spec import MISSING, Ragged, TaskName
 
 
@@ -25,8 +26,8 @@ class Words:
     """Where the words of a batch stand in one input.
 
     Args:
-        index: ``[all words]`` int64, position of the first sub-word in ``batch * length`` (the padded
-            array, flattened); -1 for a word that the length limit cut off.
+        index: ``[all words]`` int64, position of the first sub-word in ``batch * length`` (the
+            padded array, flattened); -1 for a word that the length limit cut off.
         counts: ``[batch]`` words of each row, cut-off ones included.
         cut: whether any word was cut off (known here, so that a GPU need not be asked).
     """
@@ -38,14 +39,19 @@ class Words:
     @property
     def offsets(self) -> npt.NDArray[np.int64]:
         """Where each row's words begin in ``[all words]``: ``[batch + 1]``."""
-        return np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
+        return offsets_of(self.counts)
+
+    def pick(self, values: Tensor) -> Tensor:
+        """``[batch, length, ...]`` at the words, ``[all words, ...]``; anything where cut off."""
+        index = self.index.to(values.device, non_blocking=True)
+        return values.flatten(0, 1)[index.clamp(min=0) if self.cut else index]
 
     def gather(self, values: Tensor) -> Tensor:
-        """Values ``[batch, length, ...]`` at the words: ``[all words, ...]``; NaN for words cut off."""
-        picked = values.flatten(0, 1)[self.index.clamp(min=0)]
+        """``[batch, length, ...]`` at the words, ``[all words, ...]``; NaN where cut off."""
+        picked = self.pick(values)
         if self.cut:
             gone = (self.index < 0).view(-1, *([1] * (picked.dim() - 1)))
-            picked = picked.masked_fill(gone, float("nan"))
+            picked = picked.masked_fill(gone.to(picked.device), float("nan"))
         return picked
 
     def to(self, device: torch.device) -> Words:
@@ -62,8 +68,9 @@ class Batch:
         positions: global positions ``[batch]`` of the rows.
         view: which view of each row (see ``data.augment``).
         inputs: graph array name -> ``[batch, ...]``, padded to the longest row.
-        targets: task -> class indices, ``[batch]`` or ``[all words]``; ``MISSING`` where there is none.
+        targets: task -> class indices, ``[batch]`` or ``[all words]``, or ``MISSING``.
         words: input name -> where its words stand, for inputs that have words.
+        word_inputs: token-level task -> the input whose words it labels.
     """
 
     positions: npt.NDArray[np.int64]
@@ -71,6 +78,17 @@ class Batch:
     inputs: dict[str, Tensor]
     targets: dict[TaskName, Tensor]
     words: Mapping[str, Words]
+    word_inputs: Mapping[TaskName, str]
+
+    def words_of(self, task: TaskName) -> Words | None:
+        """The words that a task labels; None for row-level tasks."""
+        name = self.word_inputs.get(task)
+        return None if name is None else self.words[name]
+
+    def items_of(self, task: TaskName) -> npt.NDArray[np.int64]:
+        """The global row position of every item (row or word) of a task."""
+        words = self.words_of(task)
+        return self.positions if words is None else np.repeat(self.positions, words.counts)
 
     @property
     def has_label(self) -> dict[TaskName, Tensor]:
@@ -90,11 +108,17 @@ class Batch:
             {name: array.to(device, non_blocking=True) for name, array in self.inputs.items()},
             {task: target.to(device, non_blocking=True) for task, target in self.targets.items()},
             {name: words.to(device) for name, words in self.words.items()},
+            self.word_inputs,
         )
 
 
+def at_words(logits: Tensor, words: Words | None) -> Tensor:
+    """Logits of a head as items: ``[batch, channel]`` as they are, or ``[all words, channel]``."""
+    return logits if words is None else words.gather(logits)
+
+
 def padded(ragged: Ragged, pad: int, dtype: str) -> npt.NDArray[np.generic]:
-    """Rows of unequal length as ``[row, longest, ...]`` (at least one long), filled up with ``pad``."""
+    """Rows of unequal length as ``[row, longest (or 1), ...]``, filled up with ``pad``."""
     lengths = np.diff(ragged.offsets)
     longest = max(1, int(lengths.max(initial=0)))
     full = np.full((ragged.rows, longest, *ragged.values.shape[1:]), pad, dtype=dtype)

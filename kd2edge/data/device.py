@@ -17,5 +17,7 @@ def device_of(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise BackendError(f"device {name} was asked for, but torch finds no CUDA device; use device: auto")
+        raise BackendError(
+            f"device {name} was asked for, but torch finds no CUDA device; use device: auto"
+        )
     return device

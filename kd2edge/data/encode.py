@@ -1,4 +1,4 @@
-"""Encode a split once: raw rows to arrays on disk, in a stream, keyed by everything they depend on."""
+"""Encode a split once: raw rows to arrays on disk, keyed by everything they depend on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ import numpy.typing as npt
 
 from kd2edge.bundle import fingerprint
 from kd2edge.data.augment import Views
+from kd2edge.data.columns import Column, offsets_of
 from kd2edge.data.layout import MANIFEST, Field
 from kd2edge.data.progress import OnProgress, Progress, ignore
 from kd2edge.data.split import EncodedSplit, is_ragged
-from kd2edge.data.writer import ArrayWriter, Column
+from kd2edge.data.writer import ArrayWriter
 from kd2edge.errors import DataError, InputError
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
-from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
+from kd2edge.inputs.spec import NO_WORD, ArraySpec, Encoded, InputSpec
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import MISSING, Ragged, TaskName, TaskSpec
@@ -61,7 +62,7 @@ def encode_split(
     views: Views | None = None,
     on_event: OnProgress = ignore,
 ) -> EncodedSplit:
-    """Encode every row of a split into ``directory/<key>``, or open what an earlier call left there.
+    """Encode every row of a split into ``directory/<key>``, or open what stands there.
 
     The key is the fingerprint of rows, input specs with their files, tasks and views, so that a
     changed recipe never meets old arrays.  A stopped call goes on where it was.
@@ -144,7 +145,7 @@ def _version(package: str) -> str:
 
 def _write(job: _Job, folder: Path, key: str, views: Views, on_event: OnProgress) -> None:
     first = _encoded_inputs(job, [0])
-    fields = _fields(job, {name for name, one in first.items() if one.words is not None})
+    fields = _fields(job, {name for name, one in first.items() if one.word_starts is not None})
     writer = ArrayWriter(folder, fields, key)
     pads: dict[str, int] = {}
     total = len(job.rows)
@@ -161,7 +162,8 @@ def _meta(job: _Job, pads: Mapping[str, int], views: Views) -> dict[str, Any]:
     return {
         "rows_fingerprint": job.rows.fingerprint,
         "arrays": {
-            name: [asdict(spec) for spec in encoder.arrays] for name, (_, encoder) in job.inputs.items()
+            name: [asdict(spec) for spec in encoder.arrays]
+            for name, (_, encoder) in job.inputs.items()
         },
         "pads": dict(pads),
         "tasks": {task.name: job.word_input(task) for task in job.tasks},
@@ -175,7 +177,9 @@ def _fields(job: _Job, with_words: set[str]) -> list[Field]:
     for spec in job.arrays():
         ragged = is_ragged(spec)
         shape = tuple(int(dim) for dim in spec.shape[2 if ragged else 1 :])
-        fields.append(Field(f"array/{spec.name}", _STORED.get(spec.dtype, spec.dtype), shape, ragged))
+        fields.append(
+            Field(f"array/{spec.name}", _STORED.get(spec.dtype, spec.dtype), shape, ragged)
+        )
     fields += [Field(f"words/{name}", "int32", ragged=True) for name in sorted(with_words)]
     for task in job.tasks:
         fields.append(Field(f"target/{task.name}", "int32", ragged=bool(job.word_input(task))))
@@ -193,11 +197,13 @@ def _chunk(job: _Job, positions: Sequence[int], pads: dict[str, int]) -> dict[st
         total += lengths
         for spec in encoder.arrays:
             columns[f"array/{spec.name}"] = _stored(spec, one.arrays[spec.name], lengths, pads)
-        if one.words is not None:
-            columns[f"words/{name}"] = _word_starts(one)
+        starts = _word_starts(one)
+        if starts is not None:
+            columns[f"words/{name}"] = starts
     columns["length"] = total
     for task in job.tasks:
-        columns.update(_targets(job, task, positions, encoded))
+        words = columns[f"words/{job.word_input(task)}"] if job.word_input(task) else None
+        columns.update(_targets(job, task, positions, words))
     return columns
 
 
@@ -243,33 +249,33 @@ def _stored(
     inside = np.arange(array.shape[1]) < lengths[:, None]
     if spec.name not in pads and not inside.all():
         pads[spec.name] = int(array[~inside].flat[0])
-    return Ragged(array[inside], np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    return Ragged(array[inside], offsets_of(lengths))
 
 
-def _word_starts(encoded: Encoded) -> Ragged:
-    assert encoded.words is not None
-    assert encoded.word_starts is not None
-    counts = np.array([len(words) for words in encoded.words], dtype=np.int64)
-    starts = encoded.word_starts
-    inside = np.arange(starts.shape[1]) < counts[:, None]
-    return Ragged(starts[inside], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+def _word_starts(encoded: Encoded) -> Ragged | None:
+    """Position of every word, -1 for those cut off; None for inputs without words."""
+    if encoded.word_starts is None:
+        return None
+    there = encoded.word_starts > NO_WORD
+    return Ragged(encoded.word_starts[there], offsets_of(there.sum(axis=1)))
 
 
 def _targets(
-    job: _Job, task: TaskSpec, positions: Sequence[int], encoded: Mapping[str, Encoded]
+    job: _Job, task: TaskSpec, positions: Sequence[int], words: Column | None
 ) -> dict[str, Column]:
-    per_word = job.word_input(task)
-    words = encoded[per_word].words if per_word else None
+    counts = np.diff(words.offsets) if isinstance(words, Ragged) else None
     targets: list[npt.NDArray[np.int64]] = []
     for index, position in enumerate(positions):
         target = _target(job.rows, task, position)
-        if words is not None:
-            target = _per_word(target, len(words[index]), f"{job.rows.place(position)}: {task.name}")
+        if counts is not None:
+            target = _per_word(
+                target, int(counts[index]), f"{job.rows.place(position)}: {task.name}"
+            )
         targets.append(target)
     has = np.array([bool((target != MISSING).any()) for target in targets], dtype=np.uint8)
-    offsets = np.concatenate([[0], np.cumsum([target.size for target in targets])]).astype(np.int64)
+    offsets = offsets_of(np.array([target.size for target in targets]))
     values = np.concatenate([target.reshape(-1) for target in targets])
-    column: Column = Ragged(values, offsets) if per_word else values
+    column: Column = Ragged(values, offsets) if counts is not None else values
     return {f"target/{task.name}": column, f"labelled/{task.name}": has}
 
 
@@ -286,5 +292,7 @@ def _per_word(target: npt.NDArray[np.int64], words: int, place: str) -> npt.NDAr
     if target.ndim == 0:  # no label at all
         return np.full(words, MISSING, dtype=np.int64)
     if len(target) != words:
-        raise DataError(f"{place}: {len(target)} labels for {words} words; one label a word is needed")
+        raise DataError(
+            f"{place}: {len(target)} labels for {words} words; one label a word is needed"
+        )
     return target

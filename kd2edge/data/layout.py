@@ -1,8 +1,8 @@
 """How arrays of many rows lie on disk: one file a shard of rows, one manifest, a checksum a shard.
 
-A folder holds ``manifest.json`` and ``00000.bin``, ``00001.bin`` ...  Each shard file holds, for a range
-of rows, the values of every field one after the other (and row offsets for ragged fields), aligned to
-64 bytes.  Shards are independent, so that several machines could fill them.
+A folder holds ``manifest.json`` and ``00000.bin``, ``00001.bin`` ...  Each shard file holds, for a
+range of rows, the values of every field one after the other (and row offsets for ragged fields),
+aligned to 64 bytes.  Shards are independent, so that several machines could fill them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Where a field's values (and, if ragged, its int64 row offsets) begin in a shard file, in bytes."""
+    """Where a field's values (if ragged, also its int64 row offsets) begin in a shard, in bytes."""
 
     values_at: int
     items: int
@@ -43,7 +43,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The rows ``start .. start + rows`` in one file, with the part of each field in field order."""
+    """The rows ``start .. start + rows`` in one file; one part a field, in field order."""
 
     file: str
     start: int
@@ -83,7 +83,9 @@ def read_layout(directory: Path) -> Layout:
             raise IntegrityError(f"{path}: written in another format; {advice(directory)}")
         return _layout(document)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(f"{path}: not a readable manifest ({error}); {advice(directory)}") from error
+        raise IntegrityError(
+            f"{path}: not a readable manifest ({error}); {advice(directory)}"
+        ) from error
 
 
 def advice(directory: Path) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """``done`` of ``total`` rows of ``what`` (``encode``, ``teacher``, ``predict``) are finished."""
+    """``done`` of ``total`` rows of ``what`` (``encode``, ``teacher``, ``predict``) are done."""
 
     what: str
     done: int

@@ -1,4 +1,4 @@
-"""Read arrays of many rows from disk, a few rows at a time: memory does not grow with their number."""
+"""Read arrays of many rows from disk, a few at a time: memory does not grow with their number."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.bundle import fingerprint_file
+from kd2edge.data.columns import offsets_of, ranges
 from kd2edge.data.layout import Field, Shard, advice, read_layout
 from kd2edge.errors import IntegrityError
 from kd2edge.tasks.spec import Ragged
 
 Positions = npt.NDArray[np.int64]
-#: After this many rows were read the mapped pages are handed back.  Pages of a file that was mapped once
+#: After this many rows were read the mapped pages are handed back.  Pages that were touched once
 #: count as the process's own until then, and its memory would seem to grow with the rows.
 _RELEASE_ROWS = 2048
 
@@ -64,7 +65,7 @@ class ArrayStore:
             offsets, local = shard.offsets[name], positions[where] - shard.start
             begins[where] = offsets[local]
             lengths[where] = offsets[local + 1] - offsets[local]
-        ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        ends = offsets_of(lengths)
         taken = np.empty((int(ends[-1]), *field.shape), dtype=field.dtype)
         for shard, where in parts:
             source = ranges(begins[where], lengths[where])
@@ -91,13 +92,6 @@ class ArrayStore:
                 shard.release()
 
 
-def ranges(begins: Positions, lengths: Positions) -> Positions:
-    """The numbers ``begin .. begin + length`` of every pair, one pair after the other."""
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.repeat(begins - (ends - lengths), lengths) + np.arange(total)
-
-
 @final
 class _Mapped:
     """One shard file, mapped into memory, with an array of each field."""
@@ -116,7 +110,7 @@ class _Mapped:
                 self.offsets[field.name] = offsets
 
     def release(self) -> None:
-        """Hand the pages back; they stay in the system's cache and come again when they are read."""
+        """Hand the pages back; they stay in the system's cache and come again when read."""
         if hasattr(mmap, "MADV_DONTNEED") and isinstance(self._map, mmap.mmap):
             self._map.madvise(mmap.MADV_DONTNEED)
 

@@ -1,4 +1,4 @@
-"""The order of rows in an epoch: a pure function of seed and epoch, so that a resumed run needs no state."""
+"""The order of rows in an epoch: a pure function of seed and epoch, so resuming needs no state."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.integer]
-#: Batches that are sorted by length together.  More: less padding; fewer: more chance in each batch.
+#: Batches that are sorted by length together.  More: less padding; fewer: batches more mixed.
 _POOL = 64
 
 
-def epoch_order(lengths: Ints, batch_size: int, seed: int, epoch: int) -> list[npt.NDArray[np.int64]]:
-    """Positions of every batch of an epoch; rows of similar length share a batch, batches are shuffled.
+def epoch_order(
+    lengths: Ints, batch_size: int, seed: int, epoch: int
+) -> list[npt.NDArray[np.int64]]:
+    """Positions of every batch of an epoch; rows of one length together, batches shuffled.
 
-    Each row comes exactly once, labelled and unlabelled rows mixed.  Only one batch of the epoch may be
-    smaller than ``batch_size``.
+    Each row comes exactly once, labelled and unlabelled rows mixed.  Only one batch of the epoch
+    may be smaller than ``batch_size``.
 
     Args:
         lengths: length of each row ``[row]``; all equal for inputs of a fixed size.

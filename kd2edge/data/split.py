@@ -36,11 +36,14 @@ class EncodedSplit:
         meta = self._store.meta
         self.fingerprint = self._store.fingerprint
         self.rows_fingerprint: str = meta["rows_fingerprint"]
-        self.arrays = {name: tuple(map(_array_spec, specs)) for name, specs in meta["arrays"].items()}
+        self.arrays = {
+            name: tuple(map(_array_spec, specs)) for name, specs in meta["arrays"].items()
+        }
         self.views = Views(**meta["views"])
         self.lengths = self._store.column("length")
         self._pads: dict[str, int] = meta["pads"]
         self._task_inputs: dict[TaskName, str] = meta["tasks"]
+        self._word_inputs = {task: name for task, name in self._task_inputs.items() if name}
         self._augmentation = augmentation(self.views)
 
     def __len__(self) -> int:
@@ -70,7 +73,7 @@ class EncodedSplit:
             arrays = self._augmentation.apply(arrays, chance(self.views.seed, positions, view))
         inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
         targets = {task: self._target(task, positions) for task in self._task_inputs}
-        return Batch(positions, view, inputs, targets, words)
+        return Batch(positions, view, inputs, targets, words, self._word_inputs)
 
     def has_words(self, name: str) -> bool:
         """Whether an input knows its words."""

@@ -13,11 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.bundle import write_atomic
-from kd2edge.data.layout import ALIGN, MANIFEST, Field, Layout, Part, Shard, layout_to_json, shard_from
+from kd2edge.data.columns import Column, concatenated
+from kd2edge.data.layout import (
+    ALIGN,
+    MANIFEST,
+    Field,
+    Layout,
+    Part,
+    Shard,
+    layout_to_json,
+    shard_from,
+)
 from kd2edge.errors import IntegrityError
 from kd2edge.tasks.spec import Ragged
 
-Column = npt.NDArray[Any] | Ragged
 #: A shard is written when it holds this many bytes: small enough to forget, large enough to be few.
 SHARD_BYTES = 16 << 20
 
@@ -46,7 +55,9 @@ class ArrayWriter:
 
     def append(self, chunk: Mapping[str, Column]) -> None:
         """Add some rows: every field, ``[row, *shape]`` or ragged."""
-        self._chunks.append({field.name: _as_stored(field, chunk[field.name]) for field in self._fields})
+        self._chunks.append(
+            {field.name: _as_stored(field, chunk[field.name]) for field in self._fields}
+        )
         self._pending_bytes += sum(_nbytes(column) for column in self._chunks[-1].values())
         if self._pending_bytes >= SHARD_BYTES:
             self._flush()
@@ -65,14 +76,15 @@ class ArrayWriter:
             return
         name = f"{len(self._shards):05d}"
         columns = {
-            field.name: _joined([chunk[field.name] for chunk in self._chunks]) for field in self._fields
+            field.name: concatenated([chunk[field.name] for chunk in self._chunks])
+            for field in self._fields
         }
         content, parts = _packed([columns[field.name] for field in self._fields])
         rows = _rows(next(iter(columns.values())))
         digest = hashlib.sha256(content).hexdigest()
         shard = Shard(f"{name}.bin", self.rows, rows, len(content), digest, tuple(parts))
         write_atomic(self._directory / shard.file, content)
-        # The record of a finished shard lets a stopped writer go on; it falls away with the manifest.
+        # The record of a finished shard lets a stopped writer go on; the manifest replaces it.
         record = {"fingerprint": self._fingerprint, "shard": asdict(shard)}
         write_atomic(self._directory / f"{name}.json", json.dumps(record).encode())
         self._shards.append(shard)
@@ -102,7 +114,9 @@ class ArrayWriter:
 
 def _as_stored(field: Field, column: Column) -> Column:
     if isinstance(column, Ragged) != field.ragged:
-        raise ValueError(f"field {field.name}: ragged is {field.ragged}, got {type(column).__name__}")
+        raise ValueError(
+            f"field {field.name}: ragged is {field.ragged}, got {type(column).__name__}"
+        )
     if isinstance(column, Ragged):
         values = _fitted(field, column.values)
         return Ragged(values, column.offsets - column.offsets[0])
@@ -111,9 +125,15 @@ def _as_stored(field: Field, column: Column) -> Column:
 
 def _fitted(field: Field, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if values.shape[1:] != field.shape:
-        raise ValueError(f"field {field.name}: items of shape {field.shape} expected, got {values.shape[1:]}")
+        raise ValueError(
+            f"field {field.name}: items of shape {field.shape} expected, got {values.shape[1:]}"
+        )
     stored = np.ascontiguousarray(values, dtype=field.dtype)
-    if stored.dtype.kind in "iu" and values.dtype != stored.dtype and not np.array_equal(stored, values):
+    if (
+        stored.dtype.kind in "iu"
+        and values.dtype != stored.dtype
+        and not np.array_equal(stored, values)
+    ):
         raise IntegrityError(f"field {field.name}: a value does not fit {field.dtype}")
     return stored
 
@@ -123,16 +143,11 @@ def _rows(column: Column) -> int:
 
 
 def _nbytes(column: Column) -> int:
-    return column.values.nbytes + column.offsets.nbytes if isinstance(column, Ragged) else column.nbytes
-
-
-def _joined(columns: Sequence[Column]) -> Column:
-    ragged = [column for column in columns if isinstance(column, Ragged)]
-    if not ragged:
-        return np.concatenate([column for column in columns if not isinstance(column, Ragged)])
-    lengths = np.concatenate([np.diff(column.offsets) for column in ragged])
-    values = np.concatenate([column.values for column in ragged])
-    return Ragged(values, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    return (
+        column.values.nbytes + column.offsets.nbytes
+        if isinstance(column, Ragged)
+        else column.nbytes
+    )
 
 
 def _packed(columns: Sequence[Column]) -> tuple[bytes, list[Part]]:

@@ -1,1 +1,35 @@
+"""Training: one loop for teachers, baselines and students; losses, balancers, checkpoints."""
 
+from __future__ import annotations
+
+from kd2edge.distill.evaluate import metric_values, predict_split
+from kd2edge.distill.events import EpochEvent, Event, ResumedEvent, SavedEvent, StepEvent
+from kd2edge.distill.knowledge import Knowledge, Taught, knowledge_of
+from kd2edge.distill.loop import train
+from kd2edge.distill.method import Method
+from kd2edge.distill.result import CurvePoint, TrainResult
+from kd2edge.distill.schedule import Constant, Moment, Schedule
+from kd2edge.distill.settings import DistillSettings, HintSpec, TrainSettings
+
+__all__ = [
+    "Constant",
+    "CurvePoint",
+    "DistillSettings",
+    "EpochEvent",
+    "Event",
+    "HintSpec",
+    "Knowledge",
+    "Method",
+    "Moment",
+    "ResumedEvent",
+    "SavedEvent",
+    "Schedule",
+    "StepEvent",
+    "Taught",
+    "TrainResult",
+    "TrainSettings",
+    "knowledge_of",
+    "metric_values",
+    "predict_split",
+    "train",
+]

@@ -68,7 +68,8 @@ def onnx_from_student(
 
     Raises:
         UsageError: a sample that does not fit ``inputs``.
-        Kd2edgeError: a graph whose dimensions are not those asked for.
+        Kd2edgeError: a net that torch cannot export, or a graph whose dimensions are not those
+            asked for.
     """
     arrays = _traceable(inputs, sample)
     wrapped = _Positional(copy.deepcopy(net).cpu().eval(), inputs, outputs)
@@ -125,19 +126,22 @@ def _exported(
         {axis: name for axis, name in enumerate(spec.shape) if isinstance(name, str)}
         for spec in inputs
     )
-    with _quiet(), torch.no_grad():
-        program = torch.onnx.export(
-            wrapped,
-            arrays,
-            input_names=[spec.name for spec in inputs],
-            output_names=[spec.name for spec in outputs],
-            dynamic_shapes={"arrays": dynamic},
-            opset_version=opset,
-            dynamo=True,
-            optimize=True,
-            external_data=False,
-            verbose=False,
-        )
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                wrapped,
+                arrays,
+                input_names=[spec.name for spec in inputs],
+                output_names=[spec.name for spec in outputs],
+                dynamic_shapes={"arrays": dynamic},
+                opset_version=opset,
+                dynamo=True,
+                optimize=True,
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        raise Kd2edgeError(f"torch cannot export the net: {error.__cause__ or error}") from error
     assert program is not None  # only the old exporter gives None
     return program.model_proto
 

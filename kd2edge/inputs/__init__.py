@@ -1,1 +1,22 @@
+"""Input kinds, NumPy half: raw values to arrays; training and serving call the same functions."""
 
+from __future__ import annotations
+
+from kd2edge.inputs.kind import Encoder, InputKind
+from kd2edge.inputs.kinds import INPUT_KINDS, input_kind
+from kd2edge.inputs.spec import NO_WORD, ArraySpec, Dim, Encoded, InputSpec
+from kd2edge.inputs.tokenizer import cut_vocabulary, vocabulary_size
+
+__all__ = [
+    "INPUT_KINDS",
+    "NO_WORD",
+    "ArraySpec",
+    "Dim",
+    "Encoded",
+    "Encoder",
+    "InputKind",
+    "InputSpec",
+    "cut_vocabulary",
+    "input_kind",
+    "vocabulary_size",
+]

@@ -1,4 +1,4 @@
-"""The interface of an input kind, NumPy half: raw values to arrays.  Training and serving call the same functions."""
+"""The interface of an input kind, NumPy half: raw values to arrays, in training and in serving."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ class Encoder(ABC):
     def encode(self, values: Sequence[Any]) -> Encoded:
         """Encode a batch (at least one row).
 
+        Fast path: one array of the graph's own dtype and shape (for an image input a uint8 batch
+        ``[batch, channel, height, width]``) is returned as it is, without a copy.
+
         Raises:
             InputError: a value of a wrong type, shape or range; the message names its index.
         """
 
     @abstractmethod
     def length(self, encoded: Encoded) -> npt.NDArray[np.int64]:
-        """Length of each row before padding, for length buckets; all ones for inputs of a fixed size."""
+        """Length of each row before padding, for length buckets; 1 for inputs of a fixed size."""
 
     @abstractmethod
     def truncated(self, value: Any) -> bool:
@@ -36,7 +39,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def edge_values(self) -> Mapping[str, Any]:
-        """Raw values at the edges, by name: what level 5 of the validator sends ("empty", "longest", ...)."""
+        """Raw values at the edges, by name ("empty", "longest" ...), for level 5 of validation."""
 
 
 class InputKind(ABC):
@@ -53,7 +56,7 @@ class InputKind(ABC):
 
     @abstractmethod
     def value(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> Any:
-        """The raw value in a row of data; ``root`` is the folder that relative media paths start at.
+        """The raw value in a row of data; relative media paths start at the folder ``root``.
 
         Raises:
             ValueError: a missing column, NaN or a wrong type.  Callers add file and line.

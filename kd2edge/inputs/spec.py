@@ -13,9 +13,13 @@ import numpy.typing as npt
 Dim = int | str
 
 
+#: In ``Encoded.word_starts``: the row has no such word (padding).
+NO_WORD = -2
+
+
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
-    """One array that a graph takes or gives: name, NumPy dtype name and shape with named dynamic dimensions."""
+    """One array that a graph takes or gives; dynamic dimensions of ``shape`` have names."""
 
     name: str
     dtype: str
@@ -30,15 +34,15 @@ class InputSpec:
         name: the key in ``predict({name: values})``.
         kind: ``text``, ``tokens`` or ``image``.
         columns: columns of the data that the raw value comes from.
-        options: JSON values: all constants of the preprocessing (max_length, casing, size, mean ...).
-        files: role -> path inside a bundle or run directory, e.g. ``{"tokenizer": "tokenizer/text.json"}``.
+        options: JSON values: every constant of the preprocessing (max_length, casing, size ...).
+        files: role -> path in a bundle or run directory: ``{"tokenizer": "tokenizer/text.json"}``.
     """
 
     name: str
     kind: str
     columns: tuple[str, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,11 @@ class Encoded:
 
     Args:
         arrays: array name -> ``[batch, ...]``, padded to the longest row of the batch.
-        word_starts: ``[batch, word]`` position of each word's first sub-word in ``length``,
-            -1 for padding and for words that the length limit cut off; None for inputs without words.
-        words: (start, end, text) of every word of every row (cut-off ones included), for answers with spans;
-            None for inputs without words.
+        word_starts: ``[batch, word]`` position of each word's first sub-word in ``length``, -1 for
+            words that the length limit cut off, ``NO_WORD`` where a row has no more words; None for
+            inputs without words.
+        words: (start, end, text) of every word of every row, cut-off ones included, for answers
+            with spans; perhaps made only when asked for; None for inputs without words.
     """
 
     arrays: dict[str, npt.NDArray[Any]]

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from kd2edge.metrics.calibration import Bin, Reliability, reliability
-from kd2edge.metrics.estimate import Estimate, drop, evaluate, paired_gain_over_seeds, rows_needed
+from kd2edge.metrics.estimate import (
+    Estimate,
+    drop,
+    evaluate,
+    measure,
+    paired_gain_over_seeds,
+    rows_needed,
+)
 from kd2edge.metrics.groups import GROUPS, GroupScore, class_groups, group_scores
 from kd2edge.metrics.kinds import METRICS, metric, misfit
 from kd2edge.metrics.metric import Metric, RankMetric
@@ -24,6 +31,7 @@ __all__ = [
     "drop",
     "evaluate",
     "group_scores",
+    "measure",
     "metric",
     "misfit",
     "paired_gain_over_seeds",

@@ -24,7 +24,8 @@ class Accuracy(Metric):
         del spec
         items = items_of(truth, decoded).labelled()
         right = np.bincount(items.row, items.truth == items.decided, minlength=items.rows)
-        return np.stack([right, np.bincount(items.row, minlength=items.rows)], axis=1)
+        labelled = np.bincount(items.row, minlength=items.rows)
+        return np.stack([right, labelled], axis=1).astype(np.float64)
 
     def value(self, sums: Floats) -> Floats:
         return ratio(sums[..., 0], sums[..., 1])

@@ -26,7 +26,7 @@ class BinaryF1(Metric):
         true, claimed = items.truth == 1, items.decided == 1
         both = np.bincount(items.row, true & claimed, minlength=items.rows)
         either = np.bincount(items.row, true.astype(np.float64) + claimed, minlength=items.rows)
-        return np.stack([both, either], axis=1)
+        return np.stack([both, either], axis=1).astype(np.float64)
 
     def value(self, sums: Floats) -> Floats:
         return ratio(2 * sums[..., 0], sums[..., 1])

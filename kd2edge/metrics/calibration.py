@@ -14,7 +14,7 @@ from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskSpec, Truth
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Items whose confidence lies in ``(low, high]``: their mean confidence and the share that is right.
+    """Items of a confidence in ``(low, high]``: their mean confidence and the share that is right.
 
     An empty bin has 0 in both.
     """
@@ -47,7 +47,7 @@ def reliability(spec: TaskSpec, truth: Truth, decoded: Decoded, *, bins: int = 1
     if not len(right):
         raise DataError(f"task {spec.name!r}: no row has a label, so there is nothing to measure")
     # (low, high]: a confidence of exactly 1 belongs to the last bin, one of 0 to the first.
-    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    index = np.minimum(np.maximum(np.ceil(confidence * bins).astype(np.int64) - 1, 0), bins - 1)
     count = np.bincount(index, minlength=bins)
     held = np.maximum(count, 1)
     mean = np.bincount(index, confidence, minlength=bins) / held

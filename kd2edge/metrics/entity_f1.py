@@ -31,9 +31,9 @@ class _Spans(NamedTuple):
 class EntityF1(Metric):
     """F1 over entities; one is right when its first word, last word and type are.
 
-    The rules are those of seqeval's default mode: ``I-`` without ``B-`` begins an entity, and so does
-    a change of type.  A word that the length limit cut off is decided "O"; a word without a label
-    is "O" on both sides.
+    The rules are those of seqeval's default mode: ``I-`` without ``B-`` begins an entity, and so
+    does a change of type.  A word that the length limit cut off is decided "O"; a word without a
+    label is "O" on both sides.
     """
 
     name = "entity_f1"
@@ -62,7 +62,7 @@ class EntityF1(Metric):
 
 
 def is_bio(labels: tuple[str, ...]) -> bool:
-    """Whether every label is ``O``, ``B-x``, ``I-x``, ``E-x`` or ``S-x`` (the type may be absent)."""
+    """Whether every label is ``O``, ``B-x``, ``I-x``, ``E-x`` or ``S-x`` (or has no type)."""
     return all(_PATTERN.fullmatch(label) for label in labels)
 
 

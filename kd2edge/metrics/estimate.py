@@ -1,11 +1,11 @@
 """Estimates with bounds: a metric of one model, the drop between two, the gain over several seeds.
 
-Bounds are quantiles of a resampled metric (``resample``), each with the phantom row counted against
-it.  For accuracy that *is* the exact bound of Clopper and Pearson (1934); a drop in which no decision
-differs gets ``1 - (1 - confidence) ** (1 / rows)``, about 3 / rows at 95 % ("rule of three", Hanley and
-Lippman-Hand 1983), where an ordinary bootstrap would call it impossible.  For other metrics the phantom
-counts as much as one wrong row counts in accuracy: right on average over rows, and what keeps a
-bound honest that rests on a handful of changed decisions.
+Bounds are quantiles of a resampled metric (``resample``), each with the phantom row counted
+against it.  For accuracy that *is* the exact bound of Clopper and Pearson (1934); a drop in which
+no decision differs gets ``1 - (1 - confidence) ** (1 / rows)``, about 3 / rows at 95 % ("rule of
+three", Hanley and Lippman-Hand 1983), where an ordinary bootstrap would call it impossible.  For
+other metrics the phantom counts as much as one wrong row counts in accuracy: right on average over
+rows, and what keeps a bound honest that rests on a handful of changed decisions.
 """
 
 from __future__ import annotations
@@ -47,6 +47,17 @@ class Estimate:
     confidence: float
     rows: int
     error: float = 0.0
+
+
+def measure(spec: TaskSpec, truth: Truth, decoded: Decoded, metric_name: str) -> float:
+    """A metric of one model, without bounds; memory does not follow rows times classes.
+
+    Raises:
+        DataError: no row has a label (for AUC: no row of one of the labels).
+        UsageError: no such metric.
+    """
+    found = resampled(spec, truth, [decoded], metric(metric_name), resamples=1, seed=0)
+    return float(found.values[0])
 
 
 def evaluate(

@@ -1,4 +1,4 @@
-"""Truth and decisions side by side, item by item: an item is a row, or a word of a token-level task."""
+"""Truth and decisions side by side: an item is a row, or a word of a token-level task."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.metrics.metric import Floats
 from kd2edge.tasks.spec import MISSING, Decoded, Ragged, Truth
 
 Ints = npt.NDArray[np.int64]
@@ -70,7 +71,8 @@ def _spread(labels: Ragged, decided: Ragged) -> Ints:
             values[start:stop] = own
         elif np.any(own != MISSING):
             raise ValueError(
-                f"row {row}: expected a decision a word: {len(own)} labels, {stop - start} decisions"
+                f"row {row}: expected a decision a word: {len(own)} labels, "
+                f"{stop - start} decisions"
             )
     return values
 
@@ -101,12 +103,12 @@ def _taken(values: Any, rows: Ints) -> Any:
         return values[rows]
     lengths = np.diff(values.offsets)[rows]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    # Source index of every word: its row's start, plus its place within the row.
-    within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-    return Ragged(values.values[np.repeat(values.offsets[:-1][rows], lengths) + within], offsets)
+    # Where each word comes from: how far its row moves, added to where it goes.
+    moves = np.repeat(values.offsets[:-1][rows] - offsets[:-1], lengths)
+    return Ragged(values.values[moves + np.arange(len(moves))], offsets)
 
 
-def row_sums(items: Items, columns: Ints, weights: npt.NDArray[Any], width: int) -> Any:
+def row_sums(items: Items, columns: Ints, weights: npt.NDArray[Any], width: int) -> Floats:
     """Add each item's weight to its row and column: ``[row, width]`` (float64)."""
     flat = np.bincount(items.row * width + columns, weights, minlength=items.rows * width)
-    return flat.reshape(items.rows, width)
+    return np.reshape(flat, (items.rows, width)).astype(np.float64, copy=False)

@@ -1,4 +1,4 @@
-"""Macro F1: the mean over classes of each class's F1, so that rare classes count like frequent ones."""
+"""Macro F1: the mean of the classes' F1, so that rare classes count like frequent ones."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec, Truth
 class MacroF1(Metric):
     """The mean F1 of the classes that occur in truth or decisions, as scikit-learn averages.
 
-    Rows are resampled within their true class, or a rare class would be missing from many resamples.
-    Sentences hold several classes, so word-level tasks are resampled by sentence alone.
+    Rows are resampled within their true class, which keeps the rare ones at their size.  Sentences
+    hold several classes, so word-level tasks are resampled by sentence alone.
     A word that the length limit cut off is missed by its class and claimed by none.
     """
 

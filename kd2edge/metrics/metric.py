@@ -1,4 +1,4 @@
-"""The interface of a metric: additive statistics a row, and a value from their sums (design section 9)."""
+"""The interface of a metric: additive statistics a row, and a value from their sums."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Metric(ABC):
 
     @abstractmethod
     def value(self, sums: Floats) -> Floats:
-        """The metric from summed statistics ``[..., k]``, vectorised over the leading dimensions."""
+        """The metric from summed statistics ``[..., k]``, over the leading dimensions at once."""
 
     def strata(self, truth: Truth) -> npt.NDArray[Any] | None:
         """A stratum index ``[row]`` for stratified resampling, or None."""
@@ -40,7 +40,7 @@ class Metric(ABC):
 
 
 class RankMetric(ABC):
-    """A metric in [0, 1], higher is better, that is no function of sums (AUC): it takes row weights."""
+    """A metric in [0, 1], higher is better, of weighted rows instead of sums (AUC)."""
 
     name: str
     #: Kinds of tasks that it is defined for.
@@ -50,7 +50,7 @@ class RankMetric(ABC):
     def value_weighted(
         self, spec: TaskSpec, truth: Truth, decoded: Decoded, weights: Floats
     ) -> Floats:
-        """The metric ``[resample]`` under row weights ``[resample, row]``; rows without label are ignored."""
+        """The metric ``[resample]`` under weights ``[resample, row]``; ignores unlabelled rows."""
 
     def strata(self, truth: Truth) -> npt.NDArray[Any] | None:
         """A stratum index ``[row]`` within which rows should be resampled, or None."""

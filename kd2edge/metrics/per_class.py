@@ -32,7 +32,7 @@ def confusion(spec: TaskSpec, truth: Truth, decoded: Decoded) -> Ints:
     decided = items.decided >= 0
     flat = items.truth[decided] * classes + items.decided[decided]
     counts = np.bincount(flat, minlength=classes * classes)
-    return counts.reshape(classes, classes).astype(np.int64)
+    return np.reshape(counts, (classes, classes)).astype(np.int64)
 
 
 def per_class(spec: TaskSpec, truth: Truth, decoded: Decoded) -> tuple[ClassScore, ...]:
@@ -44,12 +44,9 @@ def per_class(spec: TaskSpec, truth: Truth, decoded: Decoded) -> tuple[ClassScor
     labels = items_of(truth, decoded).labelled().truth
     support = np.bincount(labels, minlength=len(spec.labels))
     right, claimed = np.diagonal(table), table.sum(axis=0)
-    columns = (
-        ratio(right, claimed),
-        ratio(right, support),
-        ratio(2 * right, claimed + support),
-    )
+    precision, recall = ratio(right, claimed), ratio(right, support)
+    f1 = ratio(2 * right, claimed + support)
     return tuple(
-        ClassScore(label, *(float(column[index]) for column in columns), int(support[index]))
-        for index, label in enumerate(spec.labels)
+        ClassScore(label, float(precision[k]), float(recall[k]), float(f1[k]), int(support[k]))
+        for k, label in enumerate(spec.labels)
     )

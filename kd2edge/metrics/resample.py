@@ -1,13 +1,13 @@
-"""Resampled metrics: one Bayesian bootstrap over rows for every metric and for several models at once.
+"""Resampled metrics: one Bayesian bootstrap over rows, for every metric and several models at once.
 
 A resample gives every row a weight from Exp(1), scaled to the number of rows (Rubin, "The Bayesian
 Bootstrap", 1981).  Against whole-number counts this has two advantages: no class vanishes from a
-resample, and rows with equal statistics can be drawn together, because the sum of ``n`` such weights
-is Gamma(n).  5,500 rows of a 150-class macro F1 shrink to some hundred distinct ones.
+resample, and rows with equal statistics can be drawn together, because the sum of ``n`` such
+weights is Gamma(n).  5,500 rows of a 150-class macro F1 shrink to some hundred distinct ones.
 
-Each resample also has a *phantom*: the share that one more row would weigh, Beta(1, n).  Bounds count
-it against themselves (see ``estimate``), as the "+1" of the Clopper-Pearson bound does, so that what
-was not seen in ``n`` rows is not taken for impossible.
+Each resample also has a *phantom*: the share that one more row would weigh, Beta(1, n).  Bounds
+count it against themselves (see ``estimate``), as the "+1" of the Clopper-Pearson bound does, so
+that what was not seen in ``n`` rows is not taken for impossible.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from kd2edge.metrics.metric import Floats, Metric, RankMetric
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 
 #: Numbers held at a time, in statistics of a block of rows and in weights of some resamples.
-_NUMBERS = 1 << 21
+_NUMBERS = 1 << 19
 
 
 class Resamples(NamedTuple):
@@ -80,7 +80,7 @@ def _summed(
 
     def value(weights: Floats) -> Floats:
         sums = weights @ groups.statistics
-        return metric.value(sums.reshape(len(weights), len(models), -1))
+        return metric.value(np.reshape(sums, (len(weights), len(models), -1)))
 
     drawn, phantom = _drawn(value, groups.counts, groups.strata, resamples, random)
     return Resamples(value(groups.counts[None])[0], drawn, phantom, len(rows))
@@ -118,7 +118,7 @@ def _grouped(
     strata = metric.strata(truth) if metric.stratified else None
     numbers = _numbered(None if strata is None else strata[rows], len(rows)).astype(np.float64)
     parts: list[tuple[Floats, Floats]] = []
-    start, step = 0, 256
+    start, step, limit = 0, 256, 1024
     while start < len(rows):
         block = rows[start : start + step]
         columns = [metric.rows(spec, *taken(truth, model, block)) for model in models]
@@ -127,18 +127,24 @@ def _grouped(
         start += step
         # A block is wide where there are many classes and models; the next ones fit the memory.
         step = max(256, _NUMBERS // table.shape[1])
-    table, counts = _distinct(
-        np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
-    )
+        if sum(len(counts) for _, counts in parts) > limit:
+            parts = [_merged(parts)]
+            limit = 1024 + 2 * len(parts[0][1])  # doubling: each row is sorted a few times at most
+    table, counts = _merged(parts)
     return _Groups(np.ascontiguousarray(table[:, :-1]), counts, table[:, -1].astype(np.int64))
+
+
+def _merged(parts: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+    tables, counts = zip(*parts, strict=True)
+    return _distinct(np.concatenate(tables), np.concatenate(counts))
 
 
 def _distinct(table: Floats, counts: Floats) -> tuple[Floats, Floats]:
     """The different rows of a table and how often each occurs."""
     whole = np.ascontiguousarray(table + 0.0)  # + 0.0: -0.0 and 0.0 differ in their bytes
-    keys = whole.view(np.dtype((np.void, whole.dtype.itemsize * whole.shape[1])))[:, 0]
+    keys = np.frombuffer(whole.data, dtype=f"V{whole.dtype.itemsize * whole.shape[1]}")
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    return whole[first], np.bincount(inverse, counts, minlength=len(first))
+    return whole[first], np.bincount(inverse, counts, minlength=len(first)).astype(np.float64)
 
 
 def _drawn(
@@ -155,7 +161,7 @@ def _drawn(
 def _weights(
     counts: Floats, strata: Ints, resamples: int, random: np.random.Generator
 ) -> Iterator[tuple[Floats, Floats]]:
-    """Weights ``[resample, group]`` that sum to each stratum's rows, and phantom shares ``[resample]``."""
+    """Weights ``[resample, group]``, whose sum in a stratum is its rows, and phantom shares."""
     step = max(1, _NUMBERS // len(counts))
     order = np.argsort(strata, kind="stable")
     edges = np.flatnonzero(np.diff(strata[order], prepend=-1))

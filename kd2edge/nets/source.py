@@ -34,7 +34,7 @@ def resolve_source(source: str | Path | Mapping[str, Any]) -> Path:
     if keys == {"path"}:
         return _folder(Path(source["path"]))
     if keys in ({"package"}, {"package", "path"}):
-        return _folder(_package(str(source["package"])) / str(source.get("path", "")))
+        return _folder(_inside(_package(str(source["package"])), str(source.get("path", ""))))
     if "hub" in keys and keys <= {"hub", "revision"}:
         return _snapshot(str(source["hub"]), str(source.get("revision", "")))
     raise UsageError(
@@ -66,6 +66,13 @@ def _folder(path: Path) -> Path:
     return path
 
 
+def _inside(folder: Path, path: str) -> Path:
+    whole = folder / path
+    if not whole.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"source: path {path!r} leaves the package; name a folder inside it")
+    return whole
+
+
 def _package(name: str) -> Path:
     """Folder of an installed package, found without running any of its code."""
     top, _, rest = name.partition(".")
@@ -88,8 +95,8 @@ def _snapshot(hub: str, revision: str) -> Path:
             f"source: hub {hub} needs revision: a commit of 40 hex digits, found {revision!r};"
             " branches and tags move, so the same recipe would give other weights"
         )
-    from huggingface_hub import snapshot_download  # noqa: PLC0415  (heavy, and only for this source)
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
+    from huggingface_hub import snapshot_download  # heavy, and only for this source
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(hub, revision=revision, allow_patterns=list(_PATTERNS)))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 #: Operators whose products int8 makes faster.  Everything else stays float.
 OPERATORS = ("Conv", "Gemm", "MatMul")
 
+_ACTIVATIONS = ("Clip", "Relu")
 #: A matrix product with fewer rows or columns than this stays float: nothing to gain, and the heads
 #: of tasks (a binary one has one column) are where an error shows most.
 _NARROWEST = 16
@@ -69,7 +70,8 @@ def int8_static(
     nodes = _quantizable(model.graph, OPERATORS, exclude)
     _unshare_constants(model.graph, nodes)
     held = {tensor.name for tensor in model.graph.initializer}
-    tensors = {node.input[0] for node in nodes} | {node.output[0] for node in nodes}
+    activations = [] if symmetric else _activations_behind(model.graph, nodes)
+    tensors = {name for node in (*nodes, *activations) for name in (node.input[0], node.output[0])}
     ranges = tensor_ranges(model, batches, tensors - held, method)
     quantizer = QDQQuantizer(
         model,
@@ -78,9 +80,9 @@ def int8_static(
         QuantType.QInt8,
         QuantType.QInt8 if symmetric else QuantType.QUInt8,
         _as_ort_ranges(ranges),
-        [node.name for node in nodes],
+        [node.name for node in (*nodes, *activations)],
         [],
-        list(OPERATORS),
+        [*OPERATORS, *_ACTIVATIONS],
         _static_options(symmetric),
     )
     with _quiet():
@@ -141,22 +143,32 @@ def _quantizable(
     nodes = [
         node
         for node in graph.node
-        if node.op_type in operators
-        and node.name not in exclude
-        and node.input[1] in shapes
-        and _pays(node.op_type, shapes[node.input[1]])
+        if node.op_type in operators and node.name not in exclude and node.input[1] in shapes
     ]
     if not nodes:
         raise UsageError(
             f"nothing to quantize: the graph has no {', '.join(operators)} with a constant weight"
-            f" of at least {_NARROWEST} rows and columns"
         )
-    return nodes
+    # A convolution inside a chain of int8 ones must be int8 too, however narrow.  Where only narrow
+    # heads are left (a CNN in dynamic mode), they are better than nothing.
+    worth = [
+        node
+        for node in nodes
+        if node.op_type == "Conv" or min(shapes[node.input[1]]) >= _NARROWEST
+    ]
+    return worth or nodes
 
 
-def _pays(operator: str, shape: tuple[int, ...]) -> bool:
-    # A convolution inside a chain of int8 ones must be int8 too, however narrow.
-    return operator == "Conv" or min(shape) >= _NARROWEST
+def _activations_behind(graph: GraphProto, nodes: Sequence[NodeProto]) -> list[NodeProto]:
+    """Relus (and Clips, from ReLU6) right behind a quantized convolution.
+
+    With an unsigned range from 0, cutting off is what the rounding does anyway: the quantizer drops
+    them, and ONNX Runtime then goes from convolution to convolution in int8.
+    """
+    convolved = {node.output[0] for node in nodes if node.op_type == "Conv"}
+    return [
+        node for node in graph.node if node.op_type in _ACTIVATIONS and node.input[0] in convolved
+    ]
 
 
 def _unshare_constants(graph: GraphProto, nodes: Sequence[NodeProto]) -> None:

@@ -30,7 +30,7 @@ def compare_reports(
     validations: tuple[Json | None, Json | None] = (None, None),
     benches: tuple[Json | None, Json | None] = (None, None),
 ) -> Table:
-    """Each task's metric of each model in both runs, then sizes; artefacts where both have evidence.
+    """Each task's metric of each model in both runs, sizes, and artefacts that both measured.
 
     Raises:
         UsageError: the two have no task in common, or one is no report.
@@ -76,7 +76,9 @@ def _common(first: Sequence[str], second: Sequence[str], what: str) -> list[str]
 
 def _common_split(a: Json, b: Json) -> str:
     split = leading_split(a)
-    return split if split in b["splits"] else _common(list(a["splits"]), list(b["splits"]), "split")[0]
+    return (
+        split if split in b["splits"] else _common(list(a["splits"]), list(b["splits"]), "split")[0]
+    )
 
 
 def _task_group(
@@ -84,7 +86,11 @@ def _task_group(
 ) -> Group:
     metric = str(a["tasks"][task]["metric"])
     rows = [
-        _row(FORMS[form], estimate(a, split, task, form, metric), estimate(b, split, task, form, metric))
+        _row(
+            FORMS[form],
+            estimate(a, split, task, form, metric),
+            estimate(b, split, task, form, metric),
+        )
         for form in FORMS
     ]
     shown = [row for row in rows if row[1:] != (formats.ABSENT,) * 3]
@@ -108,7 +114,7 @@ def _artefact_rows(
     return [
         _row(name, first[name].metric(task, metric), second[name].metric(task, metric))
         for name in first
-        if name in second
+        if name in second and first[name].metric(task, metric) and second[name].metric(task, metric)
     ]
 
 

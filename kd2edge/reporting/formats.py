@@ -6,7 +6,17 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["count", "interval", "milliseconds", "percent", "ratio", "score", "seconds", "signed", "size"]
+__all__ = [
+    "count",
+    "interval",
+    "milliseconds",
+    "percent",
+    "ratio",
+    "score",
+    "seconds",
+    "signed",
+    "size",
+]
 
 #: What stands where a number is not known.
 ABSENT = "–"
@@ -43,7 +53,7 @@ def percent(value: Any, digits: int = 1) -> str:
 
 
 def interval(estimate: Mapping[str, Any], *, plus: bool = False) -> str:
-    """The interval of an estimate, short enough for a table: ``[.931, .955]``; "" when it has none."""
+    """An estimate's interval, short enough for a table: ``[.931, .955]``; "" when it has none."""
     low, high = _number(estimate.get("low")), _number(estimate.get("high"))
     if low is None or high is None:
         return ""

@@ -26,9 +26,7 @@ __all__ = ["html_report"]
 Json = Mapping[str, Any]
 
 
-def html_report(
-    report: Json, *, validation: Json | None = None, bench: Json | None = None
-) -> str:
+def html_report(report: Json, *, validation: Json | None = None, bench: Json | None = None) -> str:
     """The whole report as one HTML file; the same input gives the same bytes.
 
     Args:

@@ -9,7 +9,14 @@ from typing import Any
 from kd2edge.bundle.manifest import Artefact, Manifest
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.reporting import formats
-from kd2edge.reporting.reading import FORMS, check_report, estimate, forms, leading_split, task_block
+from kd2edge.reporting.reading import (
+    FORMS,
+    check_report,
+    estimate,
+    forms,
+    leading_split,
+    task_block,
+)
 from kd2edge.tasks.spec import TaskSpec
 
 __all__ = ["model_card"]
@@ -66,7 +73,10 @@ def _front_matter(manifest: Manifest, report: Json | None) -> str:
         "license": weights[0].lower() if len(weights) == 1 else "other",
         "tags": ["kd2edge", "knowledge-distillation", "multi-task", *_targets(manifest)],
     }
-    tags = {_PIPELINE_TAGS.get((task.kind, _input_kind(manifest, task))) for task in manifest.tasks.values()}
+    tags = {
+        _PIPELINE_TAGS.get((task.kind, _input_kind(manifest, task)))
+        for task in manifest.tasks.values()
+    }
     if len(tags) == 1 and None not in tags:
         data["pipeline_tag"] = tags.pop()
     if len(weights) > 1:
@@ -85,7 +95,9 @@ def _index(report: Json, tags: set[str | None]) -> list[Json]:
         {
             "task": {"type": kind or "other", "name": task},
             "dataset": {"name": report["name"], "type": report["name"], "split": split},
-            "metrics": [{"type": spec["metric"], "value": round(part["value"], 4), "name": spec["metric"]}],
+            "metrics": [
+                {"type": spec["metric"], "value": round(part["value"], 4), "name": spec["metric"]}
+            ],
         }
         for task, spec in report["tasks"].items()
         if (part := estimate(report, split, task, "student")).get("value") is not None
@@ -111,8 +123,8 @@ def _summary(manifest: Manifest) -> str:
     names = ", ".join(_line(task) for task in manifest.tasks)
     inputs = ", ".join(f"{_line(name)} ({spec.kind})" for name, spec in manifest.inputs.items())
     return (
-        f"One small network for {len(manifest.tasks)} task(s) ({names}) on {inputs}, taught by a larger "
-        "teacher and exported by kd2edge. It needs neither torch nor a network to run."
+        f"One small network for {len(manifest.tasks)} task(s) ({names}) on {inputs}, taught by a "
+        "larger teacher and exported by kd2edge. It needs neither torch nor a network to run."
     )
 
 
@@ -140,14 +152,18 @@ def _results(report: Json | None) -> list[str]:
     split = leading_split(report)
     present = forms(report)
     rows = [
-        [_line(task), str(spec["metric"]), *(_estimate(report, split, task, form) for form in present)]
+        [
+            _line(task),
+            str(spec["metric"]),
+            *(_estimate(report, split, task, form) for form in present),
+        ]
         for task, spec in report["tasks"].items()
     ]
     table = _table(["task", "metric", *(FORMS[form] for form in present)], rows)
     count = int(report["splits"][split].get("rows", 0))
     lead = (
-        f"PyTorch, {count:,} rows of the {split} split; brackets are bootstrap intervals over rows. "
-        "The artefacts' own numbers are evidence beside the bundle (`reports/`), not part of this card."
+        f"PyTorch, {count:,} rows of the {split} split; brackets are bootstrap intervals. "
+        "The artefacts' own numbers are evidence in `reports/`, not part of this card."
     )
     return ["## Results", lead, table]
 
@@ -180,7 +196,11 @@ def _sample(spec: InputSpec) -> str:
 
 def _artefact_table(manifest: Manifest) -> str:
     rows = [
-        [f"`{artefact.id}`", _status(artefact), formats.size(sum(entry.bytes for entry in artefact.files))]
+        [
+            f"`{artefact.id}`",
+            _status(artefact),
+            formats.size(sum(entry.bytes for entry in artefact.files)),
+        ]
         for artefact in manifest.artefacts.values()
     ]
     return _table(["artefact", "status", "size"], rows)
@@ -193,11 +213,12 @@ def _status(artefact: Artefact) -> str:
 def _limits(manifest: Manifest, report: Json | None) -> Iterator[str]:
     for name, spec in manifest.inputs.items():
         if "max_length" in spec.options:
-            yield f"{_line(name)}: what lies beyond {spec.options['max_length']} sub-words is cut off and not read."
+            limit = spec.options["max_length"]
+            yield f"{_line(name)}: what lies beyond {limit} sub-words is cut off and not read."
         if "size" in spec.options:
             height, width = spec.options["size"]
             yield f"{_line(name)}: pictures of {height} x {width} pixels (height x width)."
-    yield "It knows the labels above and no others: an input of another kind still gets one of them."
+    yield "It knows the labels above and no others: any other input still gets one of them."
     yield "Scores are not probabilities that can be relied on outside the data it was measured on."
     if any(artefact.precision == "int8" for artefact in manifest.artefacts.values()):
         yield (
@@ -205,7 +226,10 @@ def _limits(manifest: Manifest, report: Json | None) -> Iterator[str]:
             "run `kd2edge validate` on the machine that will serve."
         )
     if any(artefact.status == "needs_device" for artefact in manifest.artefacts.values()):
-        yield "Artefacts marked needs_device were never run: `kd2edge build`, then `kd2edge validate`, there."
+        yield (
+            "Artefacts marked needs_device were never run: `kd2edge build`, then "
+            "`kd2edge validate`, on the device."
+        )
     if report is not None:
         yield from _weak_classes(report)
 
@@ -214,19 +238,23 @@ def _weak_classes(report: Json) -> Iterator[str]:
     split = leading_split(report)
     for task in report["tasks"]:
         entries = task_block(report, split, task, "student").get("per_class", ())
-        scored = [entry for entry in entries if entry.get("f1") is not None and entry.get("support")]
+        scored = [
+            entry for entry in entries if entry.get("f1") is not None and entry.get("support")
+        ]
         weakest = sorted(scored, key=lambda entry: (entry["f1"], str(entry["label"])))[:_WEAKEST]
         if len(scored) > _WEAKEST:
-            names = ", ".join(f"{_line(str(entry['label']))} ({entry['f1']:.2f})" for entry in weakest)
+            names = ", ".join(
+                f"{_line(str(entry['label']))} ({entry['f1']:.2f})" for entry in weakest
+            )
             yield f"{_line(task)}: weakest classes by F1: {names}."
 
 
 def _licences(manifest: Manifest) -> str:
-    lines = [
-        f"- {what}: {', '.join(_line(licence) for licence in manifest.licences.get(what, ())) or 'not stated'}"
-        for what in ("weights", "data")
-    ]
-    return "\n".join(lines)
+    named = {what: manifest.licences.get(what, ()) for what in ("weights", "data")}
+    return "\n".join(
+        f"- {what}: {', '.join(map(_line, licences)) or 'not stated'}"
+        for what, licences in named.items()
+    )
 
 
 def _provenance(manifest: Manifest) -> str:

@@ -1,16 +1,28 @@
-"""What a page is made of: sections of notes, tables, figures and folded parts.  The template knows nothing else."""
+"""What a page is made of: sections of notes, tables, figures and folds; all the template knows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Block", "Cell", "Column", "Commands", "Fact", "Figure", "Figures", "Fold", "Grid", "Note", "Section"]
+__all__ = [
+    "Block",
+    "Cell",
+    "Column",
+    "Commands",
+    "Fact",
+    "Figure",
+    "Figures",
+    "Fold",
+    "Grid",
+    "Note",
+    "Section",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: its text, a smaller second line, a class for colour, and the number it is sorted by.
+    """A cell: its text, a smaller second line, a class for colour, and the number it is sorted by.
 
     ``bar`` in [0, 1] draws a bar behind the text.
     """

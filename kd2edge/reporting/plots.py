@@ -1,7 +1,7 @@
 """The report's pictures: hand-made SVG that follows the page's colours, light or dark.
 
-Series are coloured by class: ``teacher``, ``baseline``, ``student``, ``artefact``; the style sheet of the
-page gives each its colour and dash, so nothing is told by colour alone.
+Series are coloured by class: ``teacher``, ``baseline``, ``student``, ``artefact``; the page's style
+sheet gives each its colour and dash, so nothing is told by colour alone.
 """
 
 from __future__ import annotations
@@ -138,9 +138,7 @@ def drop_plot(bars: Sequence[Bar], budget: float | None, *, label: str) -> str:
 
 
 def _mark(frame: Frame, x: Axis, value: float, name: str, kind: str) -> str:
-    line = element(
-        "line", class_=kind, x1=x(value), x2=x(value), y1=frame.top - 4, y2=frame.bottom
-    )
+    line = element("line", class_=kind, x1=x(value), x2=x(value), y1=frame.top - 4, y2=frame.bottom)
     return line + (
         text(name, x(value), frame.top - 8, text_anchor="middle", class_="tick") if name else ""
     )
@@ -160,37 +158,48 @@ def _drop_row(bar: Bar, x: Axis, y: float) -> str:
 
 
 def heat_map(matrix: Sequence[Sequence[int]], labels: Sequence[str], *, label: str) -> str:
-    """A confusion matrix ``[truth, decision]``, shaded by each row's shares; counts where they fit."""
+    """A confusion matrix ``[truth, decision]``, shaded by each row's shares, with counts if few."""
     classes = len(labels)
     left = min(118.0, 14 + 6.2 * max(len(name) for name in labels))
     cell = min(40.0, (WIDTH - left - 4) / classes)
     upright = max(len(name) for name in labels) * 6.2 > cell
-    top = 20.0 + (min(80.0, 6.0 * max(len(name) for name in labels)) if upright else 14.0)
+    top = 28.0 + (min(80.0, 6.0 * max(len(name) for name in labels)) if upright else 6.0)
     height = top + cell * classes + 6
-    heads = [_column_head(name, left + cell * (i + 0.5), top, upright) for i, name in enumerate(labels)]
+    heads = [
+        _column_head(name, left + cell * (i + 0.5), top, upright) for i, name in enumerate(labels)
+    ]
     rows = [
         _heat_row(row, labels, index, left, top + cell * index, cell)
         for index, row in enumerate(matrix)
     ]
-    caption = text("decided", left + cell * classes / 2, 12, text_anchor="middle", class_="axis")
-    side = text("truth", 0, top - 6, class_="axis")
-    return drawing(WIDTH, height, label, caption, side, *heads, *rows)
+    caption = text("rows: truth, columns: decided", 0, 10, class_="axis")
+    return drawing(WIDTH, height, label, caption, *heads, *rows)
 
 
 def _column_head(name: str, x: float, y: float, upright: bool) -> str:
     if not upright:
         return text(name, x, y - 6, text_anchor="middle", class_="tick")
     turn = f"rotate(-90 {x + 3.5:.1f} {y - 6:.1f})"
-    return text(_cut(name, 13), x + 3.5, y - 6, transform=turn, class_="tick")
+    return text(_cut(name, 12), x + 3.5, y - 6, transform=turn, class_="tick")
 
 
 def _heat_row(
     row: Sequence[int], labels: Sequence[str], index: int, left: float, y: float, cell: float
 ) -> str:
     total = sum(row) or 1
-    head = text(_cut(labels[index], 18), left - 6, y + cell / 2 + 3.5, text_anchor="end", class_="tick")
+    head = text(
+        _cut(labels[index], 18), left - 6, y + cell / 2 + 3.5, text_anchor="end", class_="tick"
+    )
     cells = [
-        _heat_cell(value, value / total, f"{labels[index]} → {labels[column]}", left + cell * column, y, cell, len(row))
+        _heat_cell(
+            value,
+            value / total,
+            f"{labels[index]} → {labels[column]}",
+            left + cell * column,
+            y,
+            cell,
+            len(row),
+        )
         for column, value in enumerate(row)
     ]
     return head + "".join(cells)
@@ -205,9 +214,17 @@ def _heat_cell(
         "rect", class_="heat", x=x + 0.5, y=y + 0.5, width=cell - 1, height=cell - 1, rx=2,
         fill_opacity=round(strength, 3),
     )  # fmt: skip
-    frame = element("rect", class_="cell", x=x + 0.5, y=y + 0.5, width=cell - 1, height=cell - 1, rx=2)
+    frame = element(
+        "rect", class_="cell", x=x + 0.5, y=y + 0.5, width=cell - 1, height=cell - 1, rx=2
+    )
     number = (
-        text(value, x + cell / 2, y + cell / 2 + 3.5, text_anchor="middle", class_="on" if strength > 0.6 else "off")
+        text(
+            value,
+            x + cell / 2,
+            y + cell / 2 + 3.5,
+            text_anchor="middle",
+            class_="on" if strength > 0.6 else "off",
+        )
         if classes <= COUNTS_UP_TO and value
         else ""
     )
@@ -216,7 +233,7 @@ def _heat_cell(
 
 
 def reliability_diagram(curves: Mapping[str, Sequence[Bin]], *, label: str) -> str:
-    """Accuracy over confidence for each model, the diagonal, and how many rows the student has a bin."""
+    """Accuracy over confidence of each model, the diagonal, and the student's rows in each bin."""
     frame = Frame(44, 12, WIDTH - 10, 232)
     x = Axis(0, 1, frame.left, frame.right)
     y = Axis(0, 1, frame.bottom, frame.top)
@@ -236,8 +253,12 @@ def _histogram(bins: Sequence[Bin], x: Axis, frame: Frame) -> str:
     width = (frame.right - frame.left) / max(len(bins), 1)
     return "".join(
         element(
-            "rect", class_="count", x=frame.left + width * index + 1, width=width - 2,
-            y=frame.bottom - 44 * part.count / most, height=44 * part.count / most,
+            "rect",
+            class_="count",
+            x=frame.left + width * index + 1,
+            width=width - 2,
+            y=frame.bottom - 44 * part.count / most,
+            height=44 * part.count / most,
         )  # fmt: skip
         for index, part in enumerate(bins)
     )
@@ -263,7 +284,9 @@ def trade_off_plot(points: Sequence[tuple[str, str, float, float]], *, label: st
             "g",
             element("title", text_only(f"{name}: {size:.3g} MB, {latency:.3g} ms, {verdict}")),
             element("circle", cx=x(size), cy=y(latency), r=5),
-            text(name, min(x(size), WIDTH - 60), y(latency) - 9, text_anchor="middle", class_="tick"),
+            text(
+                name, min(x(size), WIDTH - 60), y(latency) - 9, text_anchor="middle", class_="tick"
+            ),
             class_=f"series verdict-{verdict}",
         )
         for name, verdict, size, latency in points

@@ -1,4 +1,4 @@
-"""Reads report.json, a validation and a bench: the few questions that tables and the page ask of them."""
+"""Reads report.json, a validation and a bench: the questions that tables and page ask of them."""
 
 from __future__ import annotations
 
@@ -53,8 +53,12 @@ def leading_split(report: Json) -> str:
 
 def task_block(report: Json, split: str, task: str, form: str) -> Json:
     """Everything the report says of one task of one model on one split; empty when absent."""
-    return report["splits"].get(split, _NOTHING).get("tasks", _NOTHING).get(task, _NOTHING).get(
-        form, _NOTHING
+    return (
+        report["splits"]
+        .get(split, _NOTHING)
+        .get("tasks", _NOTHING)
+        .get(task, _NOTHING)
+        .get(form, _NOTHING)
     )
 
 
@@ -70,7 +74,7 @@ def gain(report: Json, split: str, task: str) -> Json:
 
 
 def kept(report: Json, split: str, task: str) -> float | None:
-    """The student's share of the teacher's metric; None when either is absent or the teacher is at 0."""
+    """The student's share of the teacher's metric; None when one is absent or 0."""
     teacher = estimate(report, split, task, "teacher").get("value")
     student = estimate(report, split, task, "student").get("value")
     return student / teacher if teacher and student is not None else None
@@ -94,10 +98,14 @@ class ArtefactLine:
     Args:
         outcome: ``pass``, ``fail``, ``undecided``, ``not_run`` or "" (not validated).
         reason: why it did not run, or what stood against a pass.
-        bytes: size of its files; None when unknown.
-        p50: median latency of one row in milliseconds on one setting of threads; None when not timed.
-        speed_up: against the fp32 ONNX artefact at the same batch and threads; None when not timed.
-        pareto: no other artefact is both smaller and faster.
+        bytes: size of its files; None when unknown, as for all that follows.
+        load_ms: milliseconds to load it.
+        p50: median milliseconds of a forward pass at ``batch`` and ``threads``, the smallest timed.
+        p99: the same for the slowest of a hundred.
+        rows_per_second: likewise.
+        memory: peak bytes that loading and running it add.
+        speed_up: against onnx-fp32 at the same batch and threads.
+        best: no other artefact is both smaller and faster.
         tasks: task -> the validation's block for it.
     """
 
@@ -111,11 +119,13 @@ class ArtefactLine:
     rows_per_second: float | None = None
     memory: int | None = None
     speed_up: float | None = None
-    pareto: bool = False
+    best: bool = False
+    batch: int | None = None
+    threads: int | None = None
     tasks: Json = field(default_factory=dict)
 
     def metric(self, task: str, metric: str) -> Json:
-        """``{"value", "low", "high"}`` of the artefact, as validation recomputed it; empty when absent."""
+        """``{"value", "low", "high"}``, as the validation recomputed it; empty when absent."""
         block = self.tasks.get(task, _NOTHING)
         return block.get("metrics", _NOTHING).get(metric, _NOTHING).get("candidate", _NOTHING)
 
@@ -125,7 +135,7 @@ class ArtefactLine:
         return block.get("metrics", _NOTHING).get(metric, _NOTHING).get("drop", _NOTHING)
 
     def gate(self, task: str) -> str:
-        """The verdict of one task, or the artefact's own where it did not get as far as its tasks."""
+        """The verdict of a task, or the artefact's own where it did not get as far as its tasks."""
         return str(self.tasks.get(task, _NOTHING).get("verdict", self.outcome))
 
 
@@ -147,17 +157,30 @@ def _line(name: str, validated: Json, timed: Json) -> ArtefactLine:
         p50=timed.get("p50_ms"),
         p99=timed.get("p99_ms"),
         rows_per_second=timed.get("rows_per_second"),
-        memory=timed.get("memory"),
-        speed_up=timed.get("speed_up"),
-        pareto=bool(timed.get("pareto", False)),
+        memory=timed.get("memory_bytes") or None,
+        speed_up=timed.get("speed_up") or None,  # 0: onnx-fp32 was not timed
+        best=bool(timed.get("best", False)),
+        batch=timed.get("batch"),
+        threads=timed.get("threads"),
         tasks=validated.get("tasks", _NOTHING),
     )
 
 
 def _bench_lines(bench: Json | None) -> dict[str, Json]:
-    """The bench at its smallest batch and thread count, by artefact."""
-    del bench
-    return {}
+    """By artefact: its footprint, and its timing at the smallest batch and thread count."""
+    if bench is None:
+        return {}
+    lines: dict[str, dict[str, Any]] = {}
+    for part in bench.get("artefacts", ()):
+        lines.setdefault(part["artefact"], {}).update(part)
+    timings = bench.get("timings", ())
+    least = min(((part["batch"], part["threads"]) for part in timings), default=None)
+    for part in timings:
+        if (part["batch"], part["threads"]) == least:
+            lines.setdefault(part["artefact"], {}).update(part)
+    for name, reason in bench.get("not_run", _NOTHING).items():
+        lines.setdefault(name, {})["reason"] = reason
+    return dict(lines)
 
 
 def gate_text(outcome: str) -> str:

@@ -1,4 +1,4 @@
-"""The few SVG parts that every plot of the report is made of; all text and attributes are escaped here."""
+"""The few SVG parts that every plot is made of; all text and attributes are escaped here."""
 
 from __future__ import annotations
 

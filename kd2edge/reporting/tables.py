@@ -1,4 +1,4 @@
-"""Tables for the terminal and for Markdown: rows grouped under headings, plain text, no colours needed."""
+"""Tables for the terminal and for Markdown: rows grouped under headings, in plain text."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from kd2edge.reporting.reading import (
 )
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
+    from rich.text import Text
 
-__all__ = ["Group", "Table", "headline_table", "rich_table"]
+__all__ = ["Group", "Table", "headline", "headline_table", "rich_text"]
 
 Json = Mapping[str, Any]
 
@@ -40,7 +40,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A grouped table of short texts; the first column is left-aligned, the others as ``left`` says.
+    """A grouped table of short texts; columns but the first are right-aligned unless in ``left``.
 
     Args:
         left: indices of further columns that are left-aligned.
@@ -56,6 +56,14 @@ class Table:
     def rows(self) -> list[tuple[str, ...]]:
         """Every row, its group's title first."""
         return [(group.title, *row) for group in self.groups for row in group.rows]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values: columns, rows (each with its group) and notes."""
+        return {
+            "columns": ["group", *self.columns],
+            "rows": [list(row) for row in self.rows],
+            "notes": list(self.notes),
+        }
 
     def text(self, width: int = 80) -> str:
         """Plain text of at most ``width`` columns a line (the first column gives way)."""
@@ -85,7 +93,10 @@ class Table:
     def markdown(self) -> str:
         """A GitHub-flavoured Markdown table; a group's title fills the first cell of its rows."""
         heads = ["", *self.columns]
-        marks = [":--", *(":--" if index in self.left else "--:" for index in range(len(self.columns)))]
+        marks = [
+            ":--",
+            *(":--" if index in self.left else "--:" for index in range(len(self.columns))),
+        ]
         lines = [_pipes(heads), _pipes(marks), *(_pipes(row) for row in self.rows)]
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)]) + "\n"
 
@@ -104,7 +115,14 @@ def _wrapped(note: str, width: int) -> Iterator[str]:
     yield from textwrap.wrap(note, width) or [""]
 
 
-def headline_table(report: Json, validation: Json | None = None, bench: Json | None = None) -> Table:
+def headline_table(
+    report: Json, validation: Json | None = None, bench: Json | None = None, *, width: int = 80
+) -> str:
+    """The headline as plain text for a terminal of ``width`` columns; see :func:`headline`."""
+    return headline(report, validation, bench).text(width)
+
+
+def headline(report: Json, validation: Json | None = None, bench: Json | None = None) -> Table:
     """Task x (teacher, student without distillation, student, each artefact), for the end of a run.
 
     Each row: the metric with its interval, size, p50 of one row, speed-up against onnx-fp32, gate.
@@ -130,7 +148,14 @@ def _group(report: Json, split: str, task: str, lines: Sequence[ArtefactLine]) -
 
 def _model_row(report: Json, split: str, task: str, form: str) -> tuple[str, ...]:
     size = report.get("models", {}).get(form, {}).get("bytes")
-    return (FORMS[form], _estimate(estimate(report, split, task, form)), formats.size(size), "", "", "")
+    return (
+        FORMS[form],
+        _estimate(estimate(report, split, task, form)),
+        formats.size(size),
+        "",
+        "",
+        "",
+    )
 
 
 def _artefact_row(line: ArtefactLine, task: str, metric: str) -> tuple[str, ...]:
@@ -151,23 +176,19 @@ def _estimate(part: Json) -> str:
 
 def _notes(lines: Sequence[ArtefactLine]) -> Iterator[str]:
     for line in lines:
-        if line.outcome == "not_run":
-            yield f"{line.id} did not run: {line.reason}"
+        if line.reason:
+            yield f"{line.id} {gate_text(line.outcome)}: {line.reason}"
 
 
-def rich_table(table: Table) -> RichTable:
-    """The same table for a rich console, verdicts in colour."""
-    from rich.table import Table as RichTable
+def rich_text(table: Table, width: int = 80) -> Text:
+    """The same lines for a rich console: headings in bold, verdicts in colour."""
     from rich.text import Text
 
-    shown = RichTable(box=None, padding=(0, 1), show_edge=False)
-    for index, name in enumerate(table.columns):
-        shown.add_column(name, justify="left" if index in table.left else "right", no_wrap=True)
-    for group in table.groups:
-        # A heading spans no columns in rich: it stands alone in the first one, uncut.
-        shown.add_row(Text(group.title, style="bold", overflow="ellipsis"))
-        for row in group.rows:
-            first, *rest = row
-            cells = [Text(cell, style=_VERDICT_STYLES.get(cell, "")) for cell in rest]
-            shown.add_row(Text(f"  {first}"), *cells)
+    titles = {_cut(group.title, width) for group in table.groups}
+    shown = Text(no_wrap=True)
+    for line in table.text(width).splitlines(keepends=True):
+        part = Text(line, style="bold" if line.rstrip("\n") in titles else "")
+        for verdict, style in _VERDICT_STYLES.items():
+            part.highlight_regex(rf"(?<=  ){verdict}$", style)
+        shown.append_text(part)
     return shown

@@ -1,11 +1,13 @@
-"""Sources of rows by global position: files and builders, fingerprints, checks and leaks.  Torch-free."""
+"""Sources of rows by global position: files and builders, fingerprints, checks and leaks."""
 
 from __future__ import annotations
 
+from kd2edge.rows.check import SplitCheck, check_rows, require_sound
 from kd2edge.rows.hashes import row_hash, row_hashes, row_id
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import ROW_KINDS, open_rows
 from kd2edge.rows.leak import Leak, leaks, without
+from kd2edge.rows.reading import input_of, labels_of, target_of, targets_of
 from kd2edge.rows.rows import Row, Rows
 
 __all__ = [
@@ -15,11 +17,18 @@ __all__ = [
     "Row",
     "Rows",
     "Source",
+    "SplitCheck",
+    "check_rows",
+    "input_of",
     "joined",
+    "labels_of",
     "leaks",
     "open_rows",
+    "require_sound",
     "row_hash",
     "row_hashes",
     "row_id",
+    "target_of",
+    "targets_of",
     "without",
 ]

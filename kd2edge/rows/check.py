@@ -1,4 +1,4 @@
-"""Reads a whole split once and tells everything that is wrong with it, and how often each label occurs."""
+"""Reads a whole split once: everything that is wrong with it, and how often each label occurs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SplitCheck:
         problems: the first ones, each with its file and line; one that returns in other rows stands
             once and says in how many.
         hidden: further problems that are not listed.
-        labels: task -> label -> items (rows, or words) that have it; every label of the task is there.
+        labels: task -> label -> items (rows, or words) that have it, for every label of the task.
         unlabelled: task -> rows without a label of it.
     """
 
@@ -49,8 +49,8 @@ def check_rows(
 ) -> SplitCheck:
     """Read every row's inputs and targets.
 
-    Finds lines that cannot be parsed, missing columns, unknown labels, NaN, wrong types, a number of
-    labels that is not the number of words, a task without any label, and an empty split.
+    Finds lines that cannot be parsed, missing columns, unknown labels, NaN, wrong types, a number
+    of labels that is not the number of words, a task without any label, and an empty split.
 
     Args:
         split: its name, for messages.

@@ -1,4 +1,4 @@
-"""The bytes of a data file, read by range: plain files from disk, gzip files from packed blocks in memory."""
+"""The bytes of a data file by range: plain files from disk, gzip files from packed blocks."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class PlainContent(Content):
 
 @final
 class PackedContent(Content):
-    """A gzip file, kept in memory as blocks that are compressed again: about the file's size on disk.
+    """A gzip file, kept in memory as packed blocks: about the file's size on disk.
 
     Random access unpacks one block (256 KiB, about 1 ms); the last one is kept, so that reading in
     order unpacks each block once.

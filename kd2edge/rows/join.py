@@ -77,7 +77,7 @@ class JoinedRows(Rows):
 
 
 def joined(sources: Sequence[Source]) -> JoinedRows:
-    """Join the sources of a split: those with labels first, then the unlabelled ones, each in order.
+    """Join the sources of a split: first those with labels, then the unlabelled, each in order.
 
     Raises:
         DataError: two sources of one name.

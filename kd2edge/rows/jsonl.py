@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +23,9 @@ _WHITE[list(b" \t\r\n")] = True
 class JsonlRows(Rows):
     """Rows of a ``.jsonl`` or ``.jsonl.gz`` file.
 
-    Blank lines are skipped, CRLF and a byte-order mark are taken, the last line may lack its newline.
-    Lines are parsed when a row is asked for, so a broken one shows when it is read (``check_rows``
-    reads them all).
+    Blank lines are skipped, CRLF and a byte-order mark are taken, the last line may lack its
+    newline.  Lines are parsed when a row is asked for, so a broken one shows when it is read
+    (``check_rows`` reads them all).
 
     Raises:
         DataError: no such file, or a file that is not UTF-8.

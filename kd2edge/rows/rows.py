@@ -1,4 +1,4 @@
-"""The interface of a source of rows: random access by position, a fingerprint, and a place for messages."""
+"""The interface of a source of rows: access by position, a fingerprint, a place for messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Row = Mapping[str, Any]
 
 
 class Rows(ABC):
-    """Rows of one split of one source.  Opening is cheap in memory: rows are read when asked for."""
+    """Rows of one split of one source.  Opening takes little memory: rows are read when asked."""
 
     #: SHA-256 of the bytes (or of builder name, version and options) that the rows come from.
     fingerprint: str

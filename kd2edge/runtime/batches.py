@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeGuard, final
 
 import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError
 from kd2edge.inputs.kind import Encoder
-from kd2edge.inputs.spec import ArraySpec, Encoded
+from kd2edge.inputs.spec import Encoded
 from kd2edge.runtime.graph import GraphSpec
+from kd2edge.runtime.padding import with_length
 
 ArrayDict = dict[str, npt.NDArray[Any]]
 
@@ -29,16 +30,14 @@ class Batches:
 
     def __init__(self, spec: GraphSpec, encoders: Mapping[str, Encoder]) -> None:
         self._encoders = encoders
-        self._arrays = {array.name for array in spec.inputs}
+        # Raw values come first: an input may have the name of an array.
+        names = {array.name: array for array in spec.inputs}.keys()
+        self._arrays = names if names != encoders.keys() else None
         self._first = next(iter(spec.inputs)).name
-        self.smallest, self.largest = spec.limits("batch")
-        self._length = spec.limits("length")[0]
-        self._specs = {array.name: array for array in spec.inputs}
-        #: Whether :meth:`fitted` ever has something to do (not when sizes start at 1).
-        self.pads = self.smallest > 1 or self._length > 1
+        self._most = spec.limits("batch")[1]
 
-    def of(self, inputs: Mapping[str, Any], batch_size: int | None) -> Iterator[Batch]:
-        """The rows of ``inputs`` in batches; a last batch below ``smallest`` is not padded yet.
+    def of(self, inputs: Mapping[str, Any], batch_size: int | None) -> Iterable[Batch]:
+        """The rows of ``inputs`` in batches, none larger than the artefact takes.
 
         Args:
             inputs: input name -> raw values (list, tuple or array), or every array of the graph.
@@ -54,11 +53,18 @@ class Batches:
 
     def are_arrays(self, inputs: Mapping[str, Any]) -> bool:
         """Whether the caller handed the graph's own arrays instead of raw values."""
-        return (
-            isinstance(inputs, Mapping)
-            and inputs.keys() == self._arrays
-            and inputs.keys() != self._encoders.keys()
-        )
+        try:
+            return inputs.keys() == self._arrays
+        except AttributeError:  # no mapping: `rows` finds the words for it
+            return False
+
+    def too_many(self, arrays: Mapping[str, Any], size: int | None = None) -> bool:
+        """Whether arrays have more rows than ``size``, or than the artefact takes (None)."""
+        most = size or self._most
+        try:
+            return most is not None and len(arrays[self._first]) > most
+        except TypeError:  # no array at all: the session's check finds the words
+            return False
 
     def rows(self, inputs: Mapping[str, Any]) -> int:
         """Number of rows of raw ``inputs``, once names and lengths hold.
@@ -66,7 +72,7 @@ class Batches:
         Raises:
             InputError: an unknown or missing name, no list, no rows, or different lengths.
         """
-        if not isinstance(inputs, Mapping):
+        if not isinstance(inputs, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"expected {self._shape()}, found a {type(inputs).__name__}")
         for name in inputs:
             if name not in self._encoders:
@@ -89,43 +95,20 @@ class Batches:
         self.rows(inputs)
         return {name: encoder.encode(inputs[name]) for name, encoder in self._encoders.items()}
 
-    def fitted(self, arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[ArrayDict, int]:
-        """``arrays`` padded up to the artefact's smallest batch and length, and the real row count.
-
-        Rows are padded with the last row (always a valid one), lengths with zeros (masked away).
-        """
-        rows = len(arrays[self._first])
-        return {
-            name: self._padded(self._specs[name], array) for name, array in arrays.items()
-        }, rows
-
-    def _padded(self, spec: ArraySpec, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        if len(array) < self.smallest:
-            array = np.concatenate(
-                [array, np.repeat(array[-1:], self.smallest - len(array), axis=0)]
-            )
-        missing = [
-            (0, max(0, self._length - size) if wanted == "length" else 0)
-            for wanted, size in zip(spec.shape, array.shape)  # noqa: B905  (ranks are checked by the session)
-        ]
-        return np.pad(array, missing) if any(after for _, after in missing) else array
-
     def _size(self, asked: int | None) -> int | None:
         if asked is not None and asked < 1:
             raise InputError(f"batch_size must be at least 1, found {asked}")
-        sizes = [size for size in (asked, self.largest) if size is not None]
-        return min(sizes) if sizes else None
+        if asked is None or self._most is None:
+            return asked or self._most
+        return min(asked, self._most)
 
-    def _split(self, arrays: Mapping[str, Any], size: int | None) -> Iterator[Batch]:
-        try:
-            rows = len(arrays[self._first])
-        except TypeError:  # no array at all: the session's check finds the words
-            rows = 0
-        if size is None or rows <= size:
-            yield Batch(arrays, None)
-            return
-        for start in range(0, rows, size):
-            yield Batch({name: array[start : start + size] for name, array in arrays.items()}, None)
+    def _split(self, arrays: Mapping[str, Any], size: int | None) -> Iterable[Batch]:
+        if size is None or not self.too_many(arrays, size):
+            return (Batch(arrays, None),)
+        return [
+            Batch({name: array[start : start + size] for name, array in arrays.items()}, None)
+            for start in range(0, len(arrays[self._first]), size)
+        ]
 
     def _encoded(self, inputs: Mapping[str, Any], rows: int, size: int) -> Iterator[Batch]:
         for start in range(0, rows, size):
@@ -143,10 +126,19 @@ class Batches:
 
 
 def merged(encoded: Mapping[str, Encoded]) -> ArrayDict:
-    """The arrays of every input in one mapping: what a session runs on."""
+    """The arrays of every input in one mapping: what a session runs on.
+
+    Inputs with words share the dimension "length": all are filled up with zeros to the longest.
+    """
     if len(encoded) == 1:
         return next(iter(encoded.values())).arrays
-    return {name: array for one in encoded.values() for name, array in one.arrays.items()}
+    texts = [one.arrays for one in encoded.values() if one.words is not None]
+    longest = max((array.shape[1] for one in texts for array in one.values()), default=0)
+    return {
+        name: array if one.words is None else with_length(array, 1, longest)
+        for one in encoded.values()
+        for name, array in one.arrays.items()
+    }
 
 
 def _encode(encoder: Encoder, values: Sequence[Any], start: int, stop: int, rows: int) -> Encoded:
@@ -158,9 +150,15 @@ def _encode(encoder: Encoder, values: Sequence[Any], start: int, stop: int, rows
         raise InputError(f"{error} (counted from row {start})") from error
 
 
+def _are_rows(values: object) -> TypeGuard[Sequence[Any]]:
+    # Not any sequence: a string is one too, of letters, and the classic mistake.
+    if isinstance(values, np.ndarray):
+        return values.ndim > 0
+    return isinstance(values, (list, tuple))
+
+
 def _count(name: str, values: object) -> int:
-    # A string is a sequence too, of letters: the classic mistake.
-    if isinstance(values, (list, tuple)) or (isinstance(values, np.ndarray) and values.ndim > 0):
+    if _are_rows(values):
         return len(values)
     hint = f"; write [{values!r:.40}]" if isinstance(values, str) else ""
     raise InputError(

@@ -10,12 +10,9 @@ The payload of ``build`` evidence, one entry an engine::
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kd2edge.bundle.evidence import Evidence
-from kd2edge.bundle.machine import Machine
 from kd2edge.bundle.paths import checked_path, read_inside
 
 
@@ -26,25 +23,6 @@ class Engine:
     path: str
     sha256: str
     bytes: int
-
-
-def engine_of(artefact: str, evidence: Iterable[Evidence], here: Machine) -> Engine | None:
-    """The newest engine that was built for ``artefact`` on a machine like this one, or None.
-
-    Args:
-        artefact: its id.
-        evidence: oldest first, as ``read_evidence`` gives it.
-        here: this machine.
-    """
-    built = [
-        one.payload
-        for one in evidence
-        if one.kind == "build" and one.machine.id == here.id and one.payload["artefact"] == artefact
-    ]
-    if not built:
-        return None
-    newest = built[-1]  # evidence comes oldest first
-    return Engine(str(newest["engine"]), str(newest["sha256"]), int(newest["bytes"]))
 
 
 def engine_bytes(directory: Path, engine: Engine) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, TypeGuard, final
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ class GraphSpec:
 
     inputs: tuple[ArraySpec, ...]
     outputs: tuple[ArraySpec, ...]
-    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
 
     def limits(self, dimension: str) -> tuple[int, int | None]:
         """Smallest and largest size (None: any) of the dimension that ``dimension`` names.
@@ -84,10 +84,9 @@ class Checker:
 
     def _check(self, arrays: Arrays) -> None:
         expected = {array.name: array for array in self._spec.inputs}
-        if not isinstance(arrays, Mapping) or set(arrays) != set(expected):
-            found = (
-                sorted(map(str, arrays)) if isinstance(arrays, Mapping) else type(arrays).__name__
-            )
+        is_mapping = isinstance(arrays, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not is_mapping or set(arrays) != set(expected):
+            found = sorted(map(str, arrays)) if is_mapping else type(arrays).__name__
             raise InputError(
                 f"{self._label}: expected the arrays {sorted(expected)}, found {found}"
             )
@@ -100,12 +99,11 @@ class Checker:
                 self._check_size(f"{name} axis {axis}", dimension, size, sizes)
 
     def _check_type(self, spec: ArraySpec, array: object) -> None:
-        if not isinstance(array, np.ndarray):
+        if not _is_array(array):
             found = f"a {type(array).__name__}"
-        elif array.dtype.name != spec.dtype or not array.dtype.isnative:
-            found = f"{array.dtype.str} {list(array.shape)}"
-        elif array.ndim != len(spec.shape):
-            found = f"{array.dtype.name} {list(array.shape)}"
+        # The words of a type in another byte order differ too: ">f4".
+        elif str(array.dtype) != spec.dtype or array.ndim != len(spec.shape):
+            found = f"{array.dtype} {list(array.shape)}"
         else:
             return
         shape = ", ".join(map(str, spec.shape))
@@ -130,6 +128,10 @@ class Checker:
         if not low <= size <= high:
             wanted = f"{low}" if low == high else f"{low} to {high}"
             raise InputError(f"{self._label}: {place} must be {wanted}, found {size}")
+
+
+def _is_array(value: object) -> TypeGuard[npt.NDArray[Any]]:
+    return isinstance(value, np.ndarray)
 
 
 def agreed(stated: GraphSpec | None, found: GraphSpec, label: str) -> GraphSpec:

@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from kd2edge.errors import InputError
 from kd2edge.inputs.spec import Encoded
+from kd2edge.runtime.quick import QUICK
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec
+from kd2edge.tasks.token_classification import gather_words
 
 Logits = npt.NDArray[np.floating[Any]]
 
@@ -23,6 +25,7 @@ class Head:
     def __init__(self, spec: TaskSpec, kind: TaskKind) -> None:
         self.spec = spec
         self.kind = kind
+        self._quick = QUICK[spec.kind](spec) if spec.kind in QUICK else None
 
     def decode(self, logits: Logits, encoded: Mapping[str, Encoded] | None) -> Decoded:
         """Decisions and scores of ``logits`` ``[batch, C]`` or ``[batch, length, C]``.
@@ -38,14 +41,16 @@ class Head:
         self, logits: Logits, encoded: Mapping[str, Encoded] | None, top_k: int | None
     ) -> list[Any]:
         """What ``predict`` gives, one item a row."""
+        if self._quick is not None and top_k is None:
+            found = self._quick(logits)
+            if found is not None:
+                return found
         words = self._encoded(encoded).words if self.kind.per_word else None
         decoded = self.decode(logits, encoded)
         return self.kind.answers(self.spec, decoded, top_k=top_k, words=words)
 
     def words(self, logits: Logits, encoded: Mapping[str, Encoded] | None) -> Ragged:
         """Logits ``[word, C]`` of every row, taken at each word's first sub-word."""
-        from kd2edge.tasks.token_classification import gather_words
-
         starts = self._encoded(encoded).word_starts
         assert starts is not None
         return gather_words(logits, starts)

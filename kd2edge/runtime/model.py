@@ -24,7 +24,10 @@ from kd2edge.runtime.engines import engine_bytes
 from kd2edge.runtime.golden import assert_golden
 from kd2edge.runtime.graph import Arrays, GraphSpec
 from kd2edge.runtime.heads import Head
+from kd2edge.runtime.known import Known, known_of
+from kd2edge.runtime.padding import Padding
 from kd2edge.runtime.session import Session
+from kd2edge.runtime.threads import default_threads
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec
 
@@ -51,6 +54,7 @@ def load(
             machine like this one, else the first of the preferred order that can run here.
         threads: threads for one forward pass; None: the physical cores this process may use.
         providers: execution providers or devices, best first; None: the CPU (TensorRT: the GPU).
+            They belong to one runtime: name the artefact too.
         allow_fallback: accept another provider when one is missing.
         self_test: compare with the bundle's golden outputs before returning.
 
@@ -61,9 +65,8 @@ def load(
         BackendError: the artefact cannot run here; the message says what would help.
     """
     bundle = open_bundle(Path(path))
-    evidence = read_evidence(Path(path), manifest_sha=bundle.identity)
     choice = choose(
-        bundle.manifest, evidence, machine(), asked=artefact, place=str(path), threads=threads
+        bundle.manifest, _known(bundle, artefact, threads), asked=artefact, place=str(path)
     )
     session = _session(bundle, choice, threads, providers, allow_fallback)
     try:
@@ -89,10 +92,11 @@ class Model:
         self.why: str = choice.why
         #: SHA-256 of the bundle's manifest.
         self.identity: str = bundle.identity
-        self.tasks: Mapping[str, TaskSpec] = dict(manifest.tasks)
+        self.tasks: Mapping[str, TaskSpec] = {str(n): s for n, s in manifest.tasks.items()}
         self.inputs: Mapping[str, InputSpec] = dict(manifest.inputs)
         self.session = session
         self._run = session.run
+        self._padding = Padding(session.spec)
         self._batches = Batches(
             session.spec, {n: _encoder(bundle, s) for n, s in self.inputs.items()}
         )
@@ -143,11 +147,9 @@ class Model:
         """
         batches = self._batches
         arrays = inputs if batches.are_arrays(inputs) else merged(batches.encode(inputs))
-        if batches.largest is None:
+        if not batches.too_many(arrays):
             return self._outputs(arrays)
         parts = [self._outputs(batch.arrays) for batch in batches.of(arrays, None)]
-        if len(parts) == 1:
-            return parts[0]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def encode(self, inputs: Mapping[str, Any]) -> dict[str, Encoded]:
@@ -182,10 +184,11 @@ class Model:
         self.close()
 
     def _outputs(self, arrays: Arrays) -> Outputs:
-        if not self._batches.pads:
+        if not self._padding.is_needed(arrays):
             return self._run(arrays)
-        padded, rows = self._batches.fitted(arrays)
-        return {name: array[:rows] for name, array in self._run(padded).items()}
+        rows = len(next(iter(arrays.values())))
+        outputs = self._run(self._padding.padded(arrays))
+        return {name: array[:rows] for name, array in outputs.items()}
 
     def _wanted(self, tasks: Iterable[str] | None) -> dict[str, Head]:
         if tasks is None:
@@ -198,6 +201,15 @@ class Model:
                 f" found {unknown or 'none'}"
             )
         return {name: self._heads[name] for name in names}
+
+
+def _known(bundle: Bundle, asked: str | None, threads: int | None) -> Known:
+    """What evidence says; not read where it decides nothing, so that damage then does no harm."""
+    artefact = bundle.manifest.artefacts.get(asked or "")
+    if artefact is not None and artefact.status == "ready":
+        return Known({}, {}, {})
+    evidence = read_evidence(bundle.path, manifest_sha=bundle.identity)
+    return known_of(evidence, machine(), threads or default_threads(), str(bundle.path))
 
 
 def _encoder(bundle: Bundle, spec: InputSpec) -> Any:

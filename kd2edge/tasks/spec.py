@@ -51,7 +51,7 @@ class TaskSpec:
     metrics: tuple[str, ...] = ()
     column: str = ""
     input: str = ""
-    decode: Mapping[str, float] = field(default_factory=dict)
+    decode: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,8 @@ class Decoded:
     """What a model says of one task for some rows.
 
     Args:
-        labels: the decided class index, ``[row]`` or ragged over words (-1: a word that was cut off).
+        labels: the decided class index, ``[row]`` or ragged over words; -1 for no decision (a word
+            that was cut off, logits of NaN).
         scores: probabilities ``[row, label]`` or ragged ``[word, label]``; for binary ``[row]``.
     """
 

@@ -49,7 +49,7 @@ class TeacherCache:
         return self._store.bytes
 
     def logits(self, task: TaskName, positions: Positions, view: int = 0) -> Values:
-        """Logits ``[row, channel]``, or ragged ``[word, channel]`` with NaN for words it did not see."""
+        """Logits ``[row, channel]``, or ragged ``[word, channel]``: NaN for words not seen."""
         return self._take(f"logits/{task}", positions, view)
 
     def feature(self, path: str, positions: Positions, view: int = 0) -> Values:
@@ -57,7 +57,7 @@ class TeacherCache:
         return self._take(f"features/{path}", positions, view)
 
     def feature_shape(self, path: str) -> tuple[int, ...]:
-        """Shape of a feature, without rows or words: ``(width,)`` or ``(channel, height, width)``."""
+        """Shape of a feature of one row or word: ``(width,)`` or ``(channel, height, width)``."""
         return self._store.fields[f"features/{path}"].shape
 
     def is_per_word(self, path: str) -> bool:

@@ -7,37 +7,52 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from torch import Tensor
 from torch.nn import functional as F
 
-from kd2edge.data.batch import Batch
+from kd2edge.data.batch import Batch, Words
 from kd2edge.errors import UsageError
 
 #: Side of the grid that a feature map is averaged down to: the cache stays small.
 GRID = 4
 
 
-def shared_form(path: str, feature: Tensor, batch: Batch) -> Tensor:
-    """A feature in its shared form: ``[batch, ...]``, or ``[all words, width]`` for three dimensions.
+class Shared(NamedTuple):
+    """Values ``[batch, ...]``, or ``[all words, ...]`` with the words they belong to."""
+
+    values: Tensor
+    words: Words | None = None
+
+
+def shared_form(path: str, feature: Tensor, batch: Batch) -> Shared:
+    """A module's output in shared form; words that were cut off are NaN.
 
     Raises:
         UsageError: a feature that has another form, or is a sequence of no words.
     """
     if feature.dim() == 2:
-        return feature
+        return Shared(feature)
     if feature.dim() == 4:
         height, width = feature.shape[2:]
-        return F.adaptive_avg_pool2d(feature, (min(GRID, height), min(GRID, width)))
+        pooled = F.adaptive_avg_pool2d(feature, (min(GRID, height), min(GRID, width)))
+        return Shared(pooled)
     if feature.dim() == 3:
         if len(batch.words) != 1:
             names = sorted(batch.words)
-            raise UsageError(f"feature {path}: a sequence needs exactly one input with words, got {names}")
-        return next(iter(batch.words.values())).gather(feature)
-    raise UsageError(f"feature {path}: {feature.dim()} dimensions; 2, 3 (words) or 4 (image) are known")
+            raise UsageError(
+                f"feature {path}: a sequence needs exactly one input with words, got {names}"
+            )
+        words = next(iter(batch.words.values()))
+        return Shared(words.gather(feature), words)
+    raise UsageError(
+        f"feature {path}: {feature.dim()} dimensions; 2, 3 (words) or 4 (image) are known"
+    )
 
 
 def on_grid(student: Tensor, teacher: Tensor) -> Tensor:
-    """The student's map ``[batch, channel, h, w]`` on the grid of the teacher's; others as they are."""
+    """The student's map ``[batch, channel, h, w]`` on the teacher's grid; others as they are."""
     if student.dim() == 4 and teacher.dim() == 4:
         height, width = teacher.shape[2:]
         return F.adaptive_avg_pool2d(student, (height, width))

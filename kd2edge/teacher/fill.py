@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,25 +13,22 @@ import torch
 from torch import Tensor
 
 from kd2edge.bundle import fingerprint
-from kd2edge.data.batch import Batch
+from kd2edge.data.batch import Batch, at_words
+from kd2edge.data.columns import Column, concatenated, reordered
 from kd2edge.data.device import device_of
 from kd2edge.data.layout import MANIFEST, Field
 from kd2edge.data.progress import OnProgress, Progress, ignore
-from kd2edge.data.reader import ranges
 from kd2edge.data.split import EncodedSplit
-from kd2edge.data.writer import ArrayWriter, Column
+from kd2edge.data.writer import ArrayWriter
 from kd2edge.errors import DataError
-from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Ragged, TaskName, TaskSpec
 from kd2edge.teacher.cache import TeacherCache
-from kd2edge.teacher.features import GRID, shared_form
+from kd2edge.teacher.features import GRID, Shared, shared_form
 from kd2edge.teacher.teacher import Answer, Teacher
 
 #: Rows that are sorted by length and written together.
 _BLOCK = 512
 _LIMIT = float(np.finfo(np.float16).max)
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 def cache_outputs(
@@ -55,7 +51,7 @@ def cache_outputs(
         teacher: who is asked.
         split: the rows, encoded for this teacher.
         directory: folder of caches.
-        tasks: the tasks to keep, labels in the *student's* order; the teacher's order is mapped by name.
+        tasks: the tasks to keep, labels in the *student's* order; the teacher's is mapped by name.
         features: paths of features to keep (only those that a loss states).
         batch_size: rows a forward pass.
         device: ``auto``, ``cpu``, ``cuda``.
@@ -91,8 +87,8 @@ def label_order(teacher: Teacher, task: TaskSpec) -> list[int]:
         odd = sorted(set(own.labels) ^ set(task.labels))
         some = ", ".join(odd[:5])
         raise DataError(
-            f"task {task.name}: teacher and student do not share the labels {some} ({len(odd)} in all); "
-            "declare the same labels for both"
+            f"task {task.name}: teacher and student do not share the labels {some} "
+            f"({len(odd)} in all); declare the same labels for both"
         )
     at = {label: index for index, label in enumerate(own.labels)}
     return [at[label] for label in task.labels]
@@ -127,7 +123,7 @@ def _write(job: _Job, folder: Path, key: str, device: torch.device, on_event: On
     with ExitStack() as stack:
         answer = stack.enter_context(job.teacher.open(job.features, device))
         probe = split.batch(np.zeros(1, dtype=np.int64))
-        writer = ArrayWriter(folder, _fields(job, probe, _asked(job, answer, probe)), key)
+        writer = ArrayWriter(folder, _fields(_asked(job, answer, probe)), key)
         for view, positions in _blocks(len(split), split.views.count, writer.rows):
             writer.append(_block(job, answer, positions, view))
             on_event(Progress("teacher", view * len(split) + int(positions[-1]) + 1, total))
@@ -153,21 +149,48 @@ def _blocks(rows: int, views: int, done: int) -> Iterator[tuple[int, npt.NDArray
             yield view, np.arange(at, min(at + _BLOCK, rows), dtype=np.int64)
 
 
-def _fields(job: _Job, batch: Batch, asked: Mapping[str, Tensor]) -> list[Field]:
+def _fields(asked: Mapping[str, Shared]) -> list[Field]:
     return [
-        Field(name, "float16", tuple(value.shape[1:]), ragged=_is_per_word(job, batch, name))
-        for name, value in asked.items()
+        Field(name, "float16", tuple(shared.values.shape[1:]), ragged=shared.words is not None)
+        for name, shared in asked.items()
     ]
 
 
-def _is_per_word(job: _Job, batch: Batch, name: str) -> bool:
-    kind, _, what = name.partition("/")
-    if kind == "logits":
-        return any(task.name == what and task_kind(task.kind).per_word for task in job.tasks)
-    # A probe of one row: a feature of as many items as the row has words could be either; what the
-    # teacher gave decides, and shared_form turns exactly the three-dimensional ones into words.
-    return what in _sequences(job, batch)
+def _asked(job: _Job, answer: Answer, batch: Batch) -> dict[str, Shared]:
+    """What the teacher says of a batch, in shared form and in the student's label order."""
+    outputs = answer(batch)
+    asked: dict[str, Shared] = {}
+    for task in job.tasks:
+        words = batch.words_of(task.name)
+        logits = at_words(outputs.logits[task.name].float(), words)
+        asked[f"logits/{task.name}"] = Shared(_ordered(logits, job.orders[task.name]), words)
+    for path in job.features:
+        feature = outputs.features[path].float()
+        asked[f"features/{path}"] = shared_form(path, feature, batch)
+    return asked
 
 
-def _sequences(job: _Job, batch: Batch) -> set[str]:
-    raise NotImplementedError
+def _ordered(logits: Tensor, order: list[int]) -> Tensor:
+    if order == list(range(len(order))):
+        return logits
+    # The one logit of a binary task says yes; yes and no swapped is its negative.
+    return -logits if logits.shape[-1] == 1 else logits[..., order]
+
+
+def _block(
+    job: _Job, answer: Answer, positions: npt.NDArray[np.int64], view: int
+) -> dict[str, Column]:
+    """Columns of some rows, asked in batches of similar length, in the order of ``positions``."""
+    order = np.argsort(job.split.lengths[positions], kind="stable")
+    got: dict[str, list[Column]] = {}
+    for at in range(0, len(order), job.batch_size):
+        batch = job.split.batch(positions[order[at : at + job.batch_size]], view)
+        for name, shared in _asked(job, answer, batch).items():
+            got.setdefault(name, []).append(_column(shared))
+    back = np.argsort(order, kind="stable")
+    return {name: reordered(concatenated(columns), back) for name, columns in got.items()}
+
+
+def _column(shared: Shared) -> Column:
+    values = shared.values.clamp(-_LIMIT, _LIMIT).half().cpu().numpy()
+    return values if shared.words is None else Ragged(values, shared.words.offsets)

@@ -24,7 +24,9 @@ class NetTeacher(Teacher):
         fingerprint: SHA-256 of the weights' file or whatever else names these weights.
     """
 
-    def __init__(self, build: Callable[[], Net], tasks: Sequence[TaskSpec], fingerprint: str) -> None:
+    def __init__(
+        self, build: Callable[[], Net], tasks: Sequence[TaskSpec], fingerprint: str
+    ) -> None:
         self._build = build
         self.tasks = tuple(tasks)
         self.fingerprint = fingerprint

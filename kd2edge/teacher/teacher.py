@@ -35,7 +35,7 @@ class Teacher(ABC):
     """A teacher.  Making one is free; only :meth:`open` loads weights.
 
     Attributes:
-        fingerprint: of everything its outputs depend on beside the batch: known before it is opened.
+        fingerprint: of everything its outputs depend on beside the batch; known before opening.
         tasks: the tasks it answers, with labels in the order of its own logits.
     """
 
@@ -43,9 +43,7 @@ class Teacher(ABC):
     tasks: tuple[TaskSpec, ...]
 
     @abstractmethod
-    def open(
-        self, features: Sequence[str], device: torch.device
-    ) -> AbstractContextManager[Answer]:
+    def open(self, features: Sequence[str], device: torch.device) -> AbstractContextManager[Answer]:
         """Load the teacher, for a ``with`` block; the function in it answers batches on the CPU.
 
         Args:

@@ -1,1 +1,18 @@
+"""Proof that an artefact is as good as PyTorch's report says: levels, verdicts, evidence."""
 
+from __future__ import annotations
+
+from kd2edge.validate.progress import Progress
+from kd2edge.validate.reference import Reference, open_reference, pack_reference, row_keys
+from kd2edge.validate.validation import Validation
+from kd2edge.validate.validator import validate_bundle
+
+__all__ = [
+    "Progress",
+    "Reference",
+    "Validation",
+    "open_reference",
+    "pack_reference",
+    "row_keys",
+    "validate_bundle",
+]

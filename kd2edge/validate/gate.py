@@ -25,7 +25,7 @@ _ORDER = ("not_run", "pass", "undecided", "fail")
 
 
 def verdict(drop: Estimate, max_drop: float) -> str:
-    """``pass`` when the upper bound is within the budget, ``fail`` when the lower one is above it."""
+    """``pass``: the upper bound is within the budget; ``fail``: the lower one is above it."""
     if drop.high <= max_drop:
         return "pass"
     return "fail" if drop.low > max_drop else "undecided"
@@ -72,6 +72,8 @@ def artefact_verdict(
     faults += [f"{task}: {part.reason}" for task, part in tasks.items() if part.verdict == "fail"]
     if faults:
         return "fail", "; ".join(faults)
+    if tasks and all(part.verdict == "not_run" for part in tasks.values()):
+        return "not_run", next(iter(tasks.values())).reason
     doubts = [f"{task}: {part.reason}" for task, part in tasks.items() if part.verdict != "pass"]
     if doubts or not tasks:
         return "undecided", "; ".join(doubts) or "no rows at hand: the tasks were not measured"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from kd2edge.bundle.manifest import Artefact
 from kd2edge.bundle.store import Bundle
-from kd2edge.errors import IntegrityError
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.validate.validation import Check
 
@@ -21,13 +20,11 @@ def graph_checks(bundle: Bundle, artefact: Artefact) -> tuple[Check, ...]:
     """Checks of an artefact's files; an ONNX graph is read whole, other formats by their runtime.
 
     An OpenVINO or TensorRT file has no checker of its own: loading it compares names and types.
+
+    Raises:
+        IntegrityError: a file is not the one that the manifest names.
     """
-    contents: dict[str, bytes] = {}
-    try:
-        for entry in artefact.files:
-            contents[entry.path] = bundle.read(entry.path)
-    except IntegrityError as error:
-        return (Check("checksums", "failed", str(error)),)
+    contents = {entry.path: bundle.read(entry.path) for entry in artefact.files}
     checks = [Check("checksums", "ok")]
     if artefact.entry.endswith(".onnx"):
         checks += _onnx_checks(contents[artefact.entry], artefact)
@@ -106,7 +103,7 @@ def _opset(model: onnx.ModelProto) -> Check:
 
 
 def _signature(what: str, values: Any, stated: tuple[ArraySpec, ...]) -> Check:
-    """Names, types and shapes against the manifest; a named dimension must be dynamic in the graph."""
+    """Names, types and shapes against the manifest; a named dimension must be dynamic there."""
     import onnx
 
     found: dict[str, tuple[str, tuple[int | str, ...]]] = {}
@@ -129,7 +126,7 @@ def _dimension(dimension: Any) -> int | str:
 
 
 def _fits(stated: tuple[int | str, ...], found: tuple[int | str, ...]) -> bool:
-    """Equal sizes; a dynamic dimension may have any name in the graph, a fixed one may be left open."""
+    """Equal sizes; a dynamic dimension may have any name, a fixed one may be left open."""
     if len(stated) != len(found):
         return False
     return all(

@@ -66,7 +66,9 @@ def number_results(
         ]
         for task, wanted in sample.logits.items():
             outputs = np.concatenate([_flat(part[task]) for part in parts])
-            found[task].append(compare_logits(way, tasks[task], _words(wanted), outputs, sample.rows))
+            found[task].append(
+                compare_logits(way, tasks[task], _words(wanted), outputs, sample.rows)
+            )
     return {task: tuple(results) for task, results in found.items()}
 
 
@@ -172,7 +174,9 @@ def compare_logits(
 def _cosine(a: Floats, b: Floats) -> Floats:
     sizes = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     # Two zero vectors point the same way, for this purpose.
-    return np.where(sizes > 0, (a * b).sum(axis=-1) / np.maximum(sizes, 1e-300), 1.0 * (a == b).all(-1))
+    return np.where(
+        sizes > 0, (a * b).sum(axis=-1) / np.maximum(sizes, 1e-300), 1.0 * (a == b).all(-1)
+    )
 
 
 def _decided(logits: Floats) -> npt.NDArray[np.int64]:
@@ -182,7 +186,9 @@ def _decided(logits: Floats) -> npt.NDArray[np.int64]:
 def _divergence(spec: TaskSpec, wanted: Floats, found: Floats) -> Floats:
     """KL(wanted || found) an item, in nats; one logit stands for two classes."""
     if spec.kind == "binary":
-        wanted, found = (np.concatenate([np.zeros_like(part), part], -1) for part in (wanted, found))
+        wanted, found = (
+            np.concatenate([np.zeros_like(part), part], -1) for part in (wanted, found)
+        )
     p, q = _log_softmax(wanted), _log_softmax(found)
     return np.maximum((np.exp(p) * (p - q)).sum(axis=-1), 0.0)
 

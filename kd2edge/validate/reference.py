@@ -1,7 +1,7 @@
-"""``reference/<split>.npz``: what PyTorch decided on every row of a split, to hold artefacts against.
+"""``reference/<split>.npz``: what PyTorch decided on every row of a split.
 
-For each row its id and hash, for each task the packed decision (labels exactly, top-k scores in fp16),
-and the whole logits of the first :data:`FULL` rows.
+Artefacts are held against it.  It has the id and hash of each row, for each task the packed
+decision (labels exactly, top-k scores in fp16), and whole logits of the first :data:`FULL` rows.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +19,10 @@ import numpy.typing as npt
 
 from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.rows.rows import Rows
+from kd2edge.rows.hashes import row_hash, row_id
+from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec
+from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec
 
 __all__ = ["FULL", "Reference", "open_reference", "pack_reference", "row_keys"]
 
@@ -32,8 +34,15 @@ FULL = 64
 #: The date of every member: a reference's bytes depend on its content alone.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
+#: What zip and NumPy raise over bytes that were changed.
+_DAMAGE = (
+    ValueError, TypeError, LookupError, OSError, EOFError, NotImplementedError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
 Arrays = dict[str, npt.NDArray[Any]]
 Logits = npt.NDArray[np.floating[Any]] | Ragged
+Specs = Mapping[str, TaskSpec] | Mapping[TaskName, TaskSpec]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +70,21 @@ class Reference:
         )
 
 
-def row_keys(rows: Rows, inputs: Mapping[str, InputSpec]) -> tuple[list[str], list[int]]:
-    """Id and hash of every row, as a reference names them: the hash is over the inputs' columns."""
-    from kd2edge.rows.leak import row_hash, row_id
+def key_columns(inputs: Mapping[str, InputSpec]) -> list[str]:
+    """The columns that a row's hash is over: those of the inputs, no labels."""
+    return sorted({column for spec in inputs.values() for column in spec.columns})
 
-    columns = sorted({column for spec in inputs.values() for column in spec.columns})
-    ids: list[str] = []
-    hashes: list[int] = []
-    for position, row in enumerate(rows):
-        ids.append(row_id(row, position))
-        hashes.append(int(row_hash(row, columns)))
-    return ids, hashes
+
+def row_key(row: Row, position: int, columns: Sequence[str]) -> tuple[str, int]:
+    """Id and hash of a row, as a reference names it."""
+    return row_id(row, position), row_hash(row, columns)
+
+
+def row_keys(rows: Rows, inputs: Mapping[str, InputSpec]) -> tuple[list[str], list[int]]:
+    """Id and hash of every row."""
+    columns = key_columns(inputs)
+    keys = [row_key(row, position, columns) for position, row in enumerate(rows)]
+    return [name for name, _ in keys], [value for _, value in keys]
 
 
 def pack_reference(
@@ -79,28 +92,29 @@ def pack_reference(
     hashes: Sequence[int] | npt.NDArray[Any],
     decoded: Mapping[str, Decoded],
     logits64: Mapping[str, Logits],
-    specs: Mapping[str, TaskSpec],
+    specs: Specs,
 ) -> bytes:
     """The bytes of a ``reference/<split>.npz``; the same arguments give the same bytes.
 
     Args:
-        ids: id of each row, of any length but unique.
+        ids: id of each row.
         hashes: hash of each row (64 bit, signed or not).
         decoded: task -> decisions for all rows, in the order of ``ids``.
         logits64: task -> logits of the first rows (at most :data:`FULL` are kept).
         specs: task -> its spec.
 
     Raises:
-        ValueError: rows, ids and hashes of different number, or a task without a spec.
+        ValueError: decisions, ids and hashes of different number, or a task without a spec.
     """
-    _require_same_rows(ids, hashes, decoded, specs)
+    known = _by_name(specs)
+    _require_same_rows(ids, hashes, decoded, known)
     arrays: Arrays = {
         "schema": np.array(SCHEMA, np.int64),
         "ids": np.frombuffer(json.dumps(list(ids)).encode(), np.uint8),
         "hashes": np.array([value % (1 << 64) for value in map(int, hashes)], np.uint64),
     }
     for task, part in decoded.items():
-        packed = task_kind(specs[task].kind).pack(part)
+        packed = task_kind(known[task].kind).pack(part)
         arrays.update({f"decoded/{task}/{key}": value for key, value in packed.items()})
     for task, logits in logits64.items():
         arrays.update(_packed_logits(task, logits))
@@ -110,15 +124,16 @@ def pack_reference(
 def _require_same_rows(
     ids: Sequence[str], hashes: Any, decoded: Mapping[str, Decoded], specs: Mapping[str, TaskSpec]
 ) -> None:
-    if len(ids) != len(hashes) or len(set(ids)) != len(ids):
-        raise ValueError(
-            f"expected one unique id and one hash a row, found {len(ids)} ids, "
-            f"{len(set(ids))} of them different, and {len(hashes)} hashes"
-        )
+    if len(ids) != len(hashes):
+        raise ValueError(f"expected an id and a hash a row, found {len(ids)} and {len(hashes)}")
     for task, part in decoded.items():
         rows = part.labels.rows if isinstance(part.labels, Ragged) else len(part.labels)
         if task not in specs or rows != len(ids):
             raise ValueError(f"task {task}: expected a spec and {len(ids)} rows, found {rows} rows")
+
+
+def _by_name(specs: Specs) -> dict[str, TaskSpec]:
+    return {str(name): spec for name, spec in specs.items()}
 
 
 def _packed_logits(task: str, logits: Logits) -> Arrays:
@@ -139,28 +154,32 @@ def _npz(arrays: Arrays) -> bytes:
             member.external_attr = 0o644 << 16  # the default depends on the system
             member.create_system = 3
             content = io.BytesIO()
-            np.lib.format.write_array(content, np.asarray(arrays[name], order="C"), allow_pickle=False)
+            np.lib.format.write_array(
+                content, np.asarray(arrays[name], order="C"), allow_pickle=False
+            )
             archive.writestr(member, content.getvalue())
     return buffer.getvalue()
 
 
-def open_reference(content: bytes, specs: Mapping[str, TaskSpec]) -> Reference:
+def open_reference(content: bytes, specs: Specs) -> Reference:
     """Read a reference from (verified) bytes.
 
     Raises:
         IntegrityError: the bytes are no reference, or lack a task of ``specs``.
         SchemaTooNewError: a newer kd2edge wrote it.
     """
+    if not zipfile.is_zipfile(io.BytesIO(content)):  # np.load would try other formats
+        raise IntegrityError("not a reference that kd2edge wrote: it is no .npz archive")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays: Arrays = {name: archive[name] for name in archive.files}
         schema = int(arrays["schema"])
         if schema > SCHEMA:
             raise SchemaTooNewError(
-                f"the reference has schema {schema}, this kd2edge reads up to {SCHEMA}: update kd2edge"
+                f"the reference has schema {schema}, this kd2edge reads up to {SCHEMA}: update it"
             )
-        return _opened(arrays, specs)
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        return _opened(arrays, _by_name(specs))
+    except _DAMAGE as error:
         raise IntegrityError(f"not a reference that kd2edge wrote: {error}") from error
 
 

@@ -55,7 +55,7 @@ def truth_rows(truth: Truth, rows: Indices) -> Truth:
 
 
 def joined(first: Decoded, first_rows: Indices, second: Decoded, second_rows: Indices) -> Decoded:
-    """Two decoded outputs woven into one: row ``first_rows[i]`` of the result is row i of ``first``."""
+    """Two decoded outputs woven into one: row ``first_rows[i]`` of it is row i of ``first``."""
     order = np.argsort(np.concatenate([first_rows, second_rows]), kind="stable")
     return decoded_rows(concatenated([first, second]), order)
 

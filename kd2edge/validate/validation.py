@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from kd2edge.metrics.estimate import Estimate
+from kd2edge.validate.markdown import validation_table
 
 __all__ = [
     "ArtefactResult",
@@ -60,7 +61,7 @@ class NumberResult:
 
 @dataclass(frozen=True, slots=True)
 class MetricResult:
-    """Level 3: a metric of the artefact, of the reference on the same rows, and the drop between."""
+    """Level 3: a metric of the artefact and of the reference on the same rows, and the drop."""
 
     candidate: Estimate
     reference: Estimate
@@ -179,9 +180,7 @@ class Validation:
 
     def table(self) -> str:
         """Markdown for the terminal: task x artefact with metric, drop, bound and verdict."""
-        from kd2edge.validate.markdown import validation_table
-
-        return validation_table(self)
+        return validation_table(self.to_json())
 
 
 def _plain(value: Any) -> Any:

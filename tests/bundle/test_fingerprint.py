@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kd2edge.bundle import canonical_json, fingerprint, fingerprint_bytes, fingerprint_file
@@ -46,6 +46,7 @@ def test_refuses_what_has_no_json_form() -> None:
         fingerprint({1, 2})
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=[])))
 def test_any_text_has_one(text: str) -> None:
     assert len(fingerprint(text)) == 64

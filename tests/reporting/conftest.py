@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +51,9 @@ def reliability(random: np.random.Generator) -> dict[str, Any]:
             "low": float(low),
             "high": float(high),
             "confidence": float((low + high) / 2) if low > 0.2 else None,
-            "accuracy": float(np.clip((low + high) / 2 - random.normal(0.04, 0.03), 0, 1)) if low > 0.2 else None,
+            "accuracy": float(np.clip((low + high) / 2 - random.normal(0.04, 0.03), 0, 1))
+            if low > 0.2
+            else None,
             "count": int(40 * 2 ** (low * 7)) if low > 0.2 else 0,
         }
         for low, high in zip(edges[:-1], edges[1:], strict=True)
@@ -58,12 +61,18 @@ def reliability(random: np.random.Generator) -> dict[str, Any]:
     return {"bins": bins, "ece": 0.031}
 
 
-def block(random: np.random.Generator, labels: list[str], level: float, metrics: list[str]) -> dict[str, Any]:
+def block(
+    random: np.random.Generator, labels: list[str], level: float, metrics: list[str]
+) -> dict[str, Any]:
     return {
         "metrics": {name: estimate(level - 0.002 * index) for index, name in enumerate(metrics)},
         "per_class": per_class(random, labels, level),
         "groups": {
-            name: {"classes": len(labels) // 3, "support": 900 - 400 * index, "f1": level - 0.02 * index}
+            name: {
+                "classes": len(labels) // 3,
+                "support": 900 - 400 * index,
+                "f1": level - 0.02 * index,
+            }
             for index, name in enumerate(("head", "middle", "tail"))
         },
         "confusion": confusion(random, len(labels), level),
@@ -71,15 +80,20 @@ def block(random: np.random.Generator, labels: list[str], level: float, metrics:
     }
 
 
-def curve(random: np.random.Generator, tasks: list[str], level: float, epochs: int) -> list[dict[str, Any]]:
+def curve(
+    random: np.random.Generator, tasks: list[str], level: float, epochs: int
+) -> list[dict[str, Any]]:
     return [
         {
             "step": 100 * epoch,
             "epoch": epoch,
             "seconds": 3.1 * epoch,
-            "train": {task: {"kd": 3 * 0.8**epoch + 0.1, "task": 2 * 0.85**epoch + 0.2} for task in tasks},
+            "train": {
+                task: {"kd": 3 * 0.8**epoch + 0.1, "task": 2 * 0.85**epoch + 0.2} for task in tasks
+            },
             "validation": {
-                task: float(level * (1 - 0.6 * 0.7**epoch) + random.normal(0, 0.004)) for task in tasks
+                task: float(level * (1 - 0.6 * 0.7**epoch) + random.normal(0, 0.004))
+                for task in tasks
             },
         }
         for epoch in range(1, epochs + 1)
@@ -118,20 +132,20 @@ def make_report(tasks: dict[str, list[str]], *, name: str = "quickstart") -> Rep
             "student": {"parameters": 65_300, "embedding_parameters": 0, "flops": 4_100_000,
                         "bytes": 261_200, "train_seconds": 46.0, "steps": 2400},
         },
-        "splits": {"validation": {**split, "rows": 1500}, "test": split},
+        "splits": {"validation": {**copy.deepcopy(split), "rows": 1500}, "test": split},
         "curves": {
             "teacher": curve(random, list(tasks), 0.97, 8),
             "baseline": curve(random, list(tasks), 0.92, 14),
             "student": curve(random, list(tasks), 0.95, 14),
         },
         "fingerprints": {part: part[0] * 64 for part in ("recipe", "data", "teacher", "code")},
-        "machine": {"id": "x86-64-2c", "cpu": "Example CPU", "cores": 2, "features": ["avx2", "fma"]},
+        "machine": {"id": "x86-64-2c", "cpu": "Example CPU", "cores": 2, "features": ["avx2"]},
         "cache": {"bytes": 3_400_000, "rows": 12_000, "reused": False},
     }  # fmt: skip
 
 
 def make_validation(tasks: list[str], *, split: str = "test") -> Report:
-    """A validation as validate writes it: two that pass, one that fails, one undecided, one not run."""
+    """A validation as validate writes it, with every verdict."""
     shapes = {
         "onnx-fp32": ("pass", 0.0, 0.0008, 266_000),
         "onnx-int8-qdq": ("pass", 0.001, 0.0039, 81_000),
@@ -176,6 +190,46 @@ def make_validation(tasks: list[str], *, split: str = "test") -> Report:
     }  # fmt: skip
 
 
+def make_bench() -> Report:
+    """A bench as bench writes it, two batch sizes."""
+    times = {
+        "onnx-fp32": 0.031,
+        "onnx-int8-qdq": 0.022,
+        "onnx-int8-dynamic": 0.07,
+        "openvino-int8": 0.034,
+    }
+    sizes = {
+        "onnx-fp32": 266_000,
+        "onnx-int8-qdq": 81_000,
+        "onnx-int8-dynamic": 92_000,
+        "openvino-int8": 88_000,
+    }
+    timings = [
+        {
+            "artefact": name,
+            "batch": batch,
+            "threads": 2,
+            "p50_ms": time * batch**0.8,
+            "p99_ms": 2 * time * batch**0.8,
+            "rows_per_second": 1000 * batch**0.2 / time,
+            "calls": 900,
+            "speed_up": 0.031 / time,
+            "best": name == "onnx-int8-qdq",
+        }
+        for batch in (32, 1)
+        for name, time in times.items()
+    ]
+    return {
+        "samples": "golden",
+        "artefacts": [
+            {"artefact": name, "bytes": size, "load_ms": 11.0, "memory_bytes": 9_000_000}
+            for name, size in sizes.items()
+        ],
+        "timings": timings,
+        "not_run": {"tensorrt-int8": "needs a device"},
+    }  # fmt: skip
+
+
 DIGITS = [str(digit) for digit in range(10)]
 
 
@@ -187,6 +241,11 @@ def report() -> Report:
 @pytest.fixture
 def validation() -> Report:
     return make_validation(["left", "right", "larger"])
+
+
+@pytest.fixture
+def bench() -> Report:
+    return make_bench()
 
 
 @pytest.fixture

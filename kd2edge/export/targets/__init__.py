@@ -1,1 +1,8 @@
+"""One file a target: what an artefact for that runtime is made of.  Engines are imported when used."""
 
+from __future__ import annotations
+
+from kd2edge.export.targets.kinds import TARGETS, target
+from kd2edge.export.targets.target import Made, Source, Target, Variant
+
+__all__ = ["TARGETS", "Made", "Source", "Target", "Variant", "target"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 
 from kd2edge.errors import IntegrityError, UsageError
 
@@ -62,6 +63,20 @@ def checked(given: Mapping[str, Any], known: Iterable[str], what: str) -> dict[s
     return {key: value for key, value in given.items() if key != "model_type"}
 
 
+def config_from(kind: type[Any], fields: Mapping[str, Any]) -> Any:
+    """The configuration with these fields.
+
+    Raises:
+        UsageError: a value of a wrong type or range.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        return kind(**fields)
+    except (StrictDataclassError, TypeError, ValueError) as error:
+        raise UsageError(f"model config of {kind.model_type}: {error}") from error
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The ``config.json`` of a folder of weights.
 
@@ -87,13 +102,13 @@ def model_from(
     """A model of ``transformers`` in fp32: fresh, or with the weights of a folder.
 
     Raises:
-        UsageError: a folder without safetensors.
+        UsageError: a folder without safetensors, or fields that no model can have together.
         IntegrityError: a folder whose weights do not fill the model.
     """
     # Never what a config.json asks for: it may name code to fetch.
     config._attn_implementation = "sdpa" if model_class._supports_sdpa else "eager"
     if source_dir is None:
-        return model_class(config, **options)
+        return _fresh(model_class, config, options)
     _require_safetensors(source_dir)
     try:
         with _quiet():
@@ -107,7 +122,7 @@ def model_from(
                 output_loading_info=True,
                 **options,
             )
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise IntegrityError(f"{source_dir}: its weights cannot be loaded ({error})") from error
     wrong = sorted(found["missing_keys"]) + sorted(str(key) for key in found["mismatched_keys"])
     if wrong:
@@ -118,10 +133,17 @@ def model_from(
     return model
 
 
+def _fresh(model_class: type[Any], config: Any, options: Mapping[str, Any]) -> nn.Module:
+    try:
+        return model_class(config, **options)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"model config of {config.model_type}: no net fits it: {error}") from error
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without ``from_pretrained``'s bar and report: what matters of them is checked after it."""
-    from transformers.utils import logging  # noqa: PLC0415  (as in transformers_text)
+    from transformers.utils import logging  # as in transformers_text
 
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -24,6 +24,9 @@ class ImageAdapter(Adapter):
     A grid of 1 x 1 forgets where something was seen; 1 x 2 keeps left and right apart.
     """
 
+    scale: Tensor  # [1, channel, 1, 1]
+    shift: Tensor  # [1, channel, 1, 1]
+
     def __init__(self, spec: InputSpec, *, channels: int, grid: Grid) -> None:
         super().__init__()
         self.width = channels * grid[0] * grid[1]
@@ -31,7 +34,7 @@ class ImageAdapter(Adapter):
         self._grid = grid
         scale, shift = _affine(spec)
         # Not persistent: the input's spec is the only place that states them.
-        self.register_buffer("scale", scale, persistent=False)  # [1, channel, 1, 1]
+        self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
 
     def forward(self, backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Hidden:

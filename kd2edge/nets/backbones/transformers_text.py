@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +41,7 @@ class TextAdapter(Adapter):
 
     def forward(self, backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Hidden:
         mask = arrays[self._prefix + "attention_mask"]
-        embedded = backbone.get_input_embeddings()(arrays[self._prefix + "input_ids"])
+        embedded = _words(backbone)(arrays[self._prefix + "input_ids"])
         if self.casing is not None:
             embedded = embedded + self.casing(arrays[self._prefix + "casing_ids"])
         visible = mask.to(embedded.dtype)  # [batch, length]
@@ -56,18 +56,22 @@ class TextAdapter(Adapter):
         if self._pooling == "cls":
             return sequence[:, 0]
         weights = visible.to(sequence.dtype)[:, :, None]
-        return (sequence * weights).sum(1) / weights.sum(1).clamp(
-            min=1.0
-        )  # 1: a row of padding alone
+        count = weights.sum(1).clamp(min=1.0)  # 1: a row of padding alone
+        return (sequence * weights).sum(1) / count
 
     def embeddings(self, backbone: nn.Module) -> Mapping[str, nn.Embedding]:
+        start = backbone.get_submodule("embeddings")
         tables = {
-            "word": backbone.get_input_embeddings(),
-            "position": getattr(backbone.embeddings, "position_embeddings", None),
-            "type": getattr(backbone.embeddings, "token_type_embeddings", None),
+            "word": _words(backbone),
+            "position": getattr(start, "position_embeddings", None),
+            "type": getattr(start, "token_type_embeddings", None),
             "casing": self.casing,
         }
         return {role: table for role, table in tables.items() if isinstance(table, nn.Embedding)}
+
+
+def _words(backbone: nn.Module) -> nn.Embedding:
+    return cast("nn.Embedding", backbone.get_submodule("embeddings.word_embeddings"))
 
 
 def build(request: Request) -> Built:
@@ -89,22 +93,23 @@ def build(request: Request) -> Built:
     fields |= configuration.checked(given, known, model_type)
     if request.vocabulary is not None and not request.source_dir:
         fields["vocab_size"] = request.vocabulary
-    config = config_class(**fields)
+    config = configuration.config_from(config_class, fields)
     _check_sizes(config, request)
     backbone = configuration.model_from(model_class, config, options, request.source_dir)
     # With a padding index the piece that stands there would never learn; the mask hides padding.
-    backbone.get_input_embeddings().padding_idx = None
+    words = _words(backbone)
+    words.padding_idx = None
     adapter = TextAdapter(
         request,
-        embedding=backbone.get_input_embeddings().embedding_dim,
+        embedding=words.embedding_dim,
         width=config.hidden_size,
-        typed="token_type_embeddings" in dict(backbone.embeddings.named_children()),
+        typed=hasattr(backbone.get_submodule("embeddings"), "token_type_embeddings"),
     )
     return Built(backbone, adapter, configuration.architecture(config))
 
 
 def _classes(model_type: str) -> tuple[Any, Any, dict[str, Any]]:
-    from transformers import (  # noqa: PLC0415  (seconds of import, only when such a net is built)
+    from transformers import (  # seconds of import, only when such a net is built
         BertConfig,
         BertModel,
         DistilBertConfig,

@@ -29,7 +29,7 @@ def build(request: Request) -> Built:
     own = configuration.checked(given, known | {"pool"}, model_type)
     fields |= {key: value for key, value in own.items() if key != "pool"}
     shape = names.image_shape(request.input)
-    config = config_class(**(fields | {"num_channels": shape[0]}))
+    config = configuration.config_from(config_class, fields | {"num_channels": shape[0]})
     backbone = configuration.model_from(model_class, config, {}, request.source_dir)
     channels, *size = feature_shape(backbone, shape)
     grid = grid_of(given, size)
@@ -38,7 +38,7 @@ def build(request: Request) -> Built:
 
 
 def _classes(model_type: str) -> tuple[Any, Any]:
-    from transformers import ResNetConfig, ResNetModel  # noqa: PLC0415  (as in transformers_text)
+    from transformers import ResNetConfig, ResNetModel  # as in transformers_text
 
     if model_type != "resnet":
         raise UsageError(f"model_type: expected 'resnet' for an image input, found {model_type!r}")

@@ -1,4 +1,4 @@
-"""What ships: each artefact's verdict, drop, size and speed, from the evidence of validate and bench."""
+"""What ships: each artefact's verdict, drop, size and speed, from validate and bench."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ def section(
 
 
 def _how(validation: Json) -> str:
-    bound = float(validation.get("confidence", 0.95))
+    bound, rows = float(validation.get("confidence", 0.95)), int(validation.get("rows", 0))
+    split, reference = validation.get("split", "test"), validation.get("reference", "PyTorch")
     return (
-        f"Gate on {int(validation.get('rows', 0)):,} rows of the {validation.get('split', 'test')} split: "
-        f"pass when the {bound:.0%} upper bound of the drop against {validation.get('reference', 'PyTorch')} "
-        "is within the budget, fail when the lower bound is above it, else undecided. "
+        f"Gate on {rows:,} rows of the {split} split: pass when the {bound:.0%} upper bound of the "
+        f"drop against {reference} is within the budget, fail when the lower bound is above it, "
+        "else undecided. "
         "Drops are in points (1 point = 0.01); what did not run is never a pass."
     )
 
@@ -46,13 +47,16 @@ def _how(validation: Json) -> str:
 def _table(report: Json, lines: Sequence[ArtefactLine]) -> Grid:
     tasks = list(report["tasks"])
     columns = [Column("Artefact", is_text=True), Column("Gate", is_text=True), Column("Size")]
-    columns += [Column("p50"), Column("Speed-up", title="against onnx-fp32 on the same machine")]
+    columns += [
+        Column("p50"),
+        Column("Speed\u2011up", title="against onnx-fp32 on the same machine"),
+    ]
     columns += [Column(f"{task} drop") for task in tasks]
     return Grid(columns, [_row(report, line, tasks) for line in lines], sortable=len(lines) > 2)
 
 
 def _row(report: Json, line: ArtefactLine, tasks: Sequence[str]) -> list[Cell]:
-    best = "no other is both smaller and faster" if line.pareto else ""
+    best = "no other is both smaller and faster" if line.best else ""
     cells = [
         Cell(line.id, best),
         Cell(gate_text(line.outcome), line.reason, f"verdict-{line.outcome}"),
@@ -69,7 +73,10 @@ def _drop_cell(report: Json, line: ArtefactLine, task: str) -> Cell:
         return Cell(formats.ABSENT)
     verdict = line.gate(task)
     return Cell(
-        _points(part["value"]), f"at most {_points(part['high'])}", f"verdict-{verdict}", part["value"]
+        _points(part["value"]),
+        f"at most {_points(part['high'])}",
+        f"verdict-{verdict}",
+        part["value"],
     )
 
 
@@ -121,4 +128,12 @@ def _speed(lines: Sequence[ArtefactLine]) -> Grid:
         for line in lines
         if line.p50 is not None
     ]
-    return Grid(columns, rows, "Timing at the smallest batch", sortable=True)
+    return Grid(columns, rows, _caption(lines), sortable=True)
+
+
+def _caption(lines: Sequence[ArtefactLine]) -> str:
+    line = next((line for line in lines if line.p50 is not None), None)
+    if line is None:
+        return ""
+    threads = "1 thread" if line.threads == 1 else f"{line.threads} threads"
+    return f"Forward passes of batch {line.batch} on {threads}"

@@ -25,7 +25,7 @@ _COLUMNS = (
 
 
 def section(report: Json) -> Section | None:
-    """One line a model, with the factor by which the student is smaller; None when nothing is known."""
+    """One line a model, with the factor by which the student is smaller; None when unknown."""
     models: Json = report.get("models", {})
     rows = [_row(form, models[form], models.get("teacher", {})) for form in FORMS if form in models]
     if not rows:
@@ -40,8 +40,8 @@ def section(report: Json) -> Section | None:
 def _cache_text(cache: Json) -> str:
     reused = "reused from an earlier run" if cache.get("reused") else "written in this run"
     return (
-        f"Teacher outputs: {formats.size(cache['bytes'])} on disk for {formats.count(cache.get('rows'))} "
-        f"rows, {reused}."
+        f"Teacher outputs: {formats.size(cache['bytes'])} on disk for "
+        f"{formats.count(cache.get('rows'))} rows, {reused}."
     )
 
 
@@ -51,7 +51,9 @@ def _row(form: str, model: Json, teacher: Json) -> list[Cell]:
     return [
         Cell(name),
         _sized(model, compared, "parameters", formats.count),
-        Cell(formats.count(model.get("embedding_parameters")), sort=model.get("embedding_parameters")),
+        Cell(
+            formats.count(model.get("embedding_parameters")), sort=model.get("embedding_parameters")
+        ),
         _sized(model, compared, "flops", formats.count),
         _sized(model, compared, "bytes", formats.size),
         Cell(formats.count(model.get("steps")), sort=model.get("steps")),

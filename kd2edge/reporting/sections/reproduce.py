@@ -21,8 +21,12 @@ def section(report: Json, validation: Json | None) -> Section:
         named["bundle (SHA-256 of manifest.json)"] = validation["manifest"]
     named["seed"] = report.get("seed", "")
     named["made by"] = report.get("created_by", "")
-    named.update({f"machine: {key}": _plain(value) for key, value in report.get("machine", {}).items()})
-    rows = [[Cell(name), Cell(str(value), kind="code")] for name, value in named.items() if value != ""]
+    named.update(
+        {f"machine: {key}": _plain(value) for key, value in report.get("machine", {}).items()}
+    )
+    rows = [
+        [Cell(name), Cell(str(value), kind="code")] for name, value in named.items() if value != ""
+    ]
     blocks.append(Grid([Column("What", is_text=True), Column("Value", is_text=True)], rows))
     return Section("reproduce", "Reproduce", blocks)
 

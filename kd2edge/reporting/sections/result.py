@@ -1,4 +1,4 @@
-"""What came out: each task's metric for teacher, undistilled student and student, with intervals."""
+"""What came out: each task's metric of teacher, undistilled student and student, with intervals."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ def _legend_of_table(report: Json, split: str, rows: int) -> str:
     first = next(iter(report["tasks"]))
     confidence = estimate(report, split, first, "student").get("confidence", 0.95)
     return (
-        f"Measured on the {rows:,} rows of the {split} split. Brackets hold {confidence:.0%} intervals "
-        "(bootstrap over rows). Kept is the student's share of the teacher's metric; gain is the student "
-        "less the same student trained without a teacher, on the same rows."
+        f"Measured on the {rows:,} rows of the {split} split. Brackets hold {confidence:.0%} "
+        "intervals (bootstrap over rows). Kept is the student's share of the teacher's metric; "
+        "gain is the student less the same student trained without a teacher, on the same rows; "
+        "its two bounds are one-sided."
     )
 
 
@@ -130,7 +131,13 @@ def _bars(report: Json, split: str, task: str, artefacts: Sequence[ArtefactLine]
     named = [(FORMS[form], form, estimate(report, split, task, form)) for form in forms(report)]
     named += [(line.id, "artefact", line.metric(task, metric)) for line in artefacts]
     return [
-        Bar(name, kind, part["value"], part.get("low", part["value"]), part.get("high", part["value"]))
+        Bar(
+            name,
+            kind,
+            part["value"],
+            part.get("low", part["value"]),
+            part.get("high", part["value"]),
+        )
         for name, kind, part in named
         if part.get("value") is not None
     ]

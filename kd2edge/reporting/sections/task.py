@@ -1,4 +1,4 @@
-"""One task in detail: groups by frequency, every class, what is confused with what, and calibration."""
+"""One task in detail: groups by frequency, every class, confusions and calibration."""
 
 from __future__ import annotations
 
@@ -58,8 +58,14 @@ def _metrics(report: Json, split: str, task: str) -> Grid | None:
 
 def _groups(report: Json, split: str, task: str) -> Grid | None:
     """Mean F1 of frequent, middling and rare classes (by training rows)."""
-    by_form = {form: task_block(report, split, task, form).get("groups", {}) for form in forms(report)}
-    names = [name for name in ("head", "middle", "tail") if any(name in part for part in by_form.values())]
+    by_form = {
+        form: task_block(report, split, task, form).get("groups", {}) for form in forms(report)
+    }
+    names = [
+        name
+        for name in ("head", "middle", "tail")
+        if any(name in part for part in by_form.values())
+    ]
     if not names:
         return None
     columns = [Column("Group", is_text=True), Column("Classes"), Column("Rows")]
@@ -108,14 +114,20 @@ def _matrix(report: Json, split: str, task: str) -> Figure | None:
 
 
 def _reliability(report: Json, split: str, task: str) -> Figure | None:
-    parts = {form: task_block(report, split, task, form).get("reliability") for form in forms(report)}
+    parts = {
+        form: task_block(report, split, task, form).get("reliability") for form in forms(report)
+    }
     known = {form: part for form, part in parts.items() if part and part.get("bins")}
     if not known:
         return None
     curves = {form: [_bin(entry) for entry in part["bins"]] for form, part in known.items()}
     svg = reliability_diagram(curves, label=f"{task}: accuracy over confidence")
-    errors = ", ".join(f"{FORMS[form]} {formats.score(part.get('ece'))}" for form, part in known.items())
-    return Figure("Reliability", svg, f"Expected calibration error: {errors}. Bars: the student's rows.")
+    errors = ", ".join(
+        f"{FORMS[form]} {formats.score(part.get('ece'))}" for form, part in known.items()
+    )
+    return Figure(
+        "Reliability", svg, f"Expected calibration error: {errors}. Bars: the student's rows."
+    )
 
 
 def _bin(entry: Json) -> Bin:
@@ -129,7 +141,7 @@ def _bin(entry: Json) -> Bin:
 def top_confusions(
     matrix: Sequence[Sequence[int]], labels: Sequence[str], most: int = LISTED
 ) -> list[tuple[str, str, int, float]]:
-    """The largest cells off the diagonal: (truth, decision, rows, share of the true class's rows)."""
+    """The largest cells off the diagonal: (truth, decision, rows, share of the true class)."""
     found = [
         (count, truth, decided)
         for truth, row in enumerate(matrix)
@@ -167,7 +179,11 @@ def _classes(report: Json, split: str, task: str) -> Block | None:
     if not student:
         return None
     others = [form for form in by_form if form != "student" and by_form[form]]
-    columns = [Column("Class", is_text=True), Column("Group", is_text=True), Column("Training rows")]
+    columns = [
+        Column("Class", is_text=True),
+        Column("Group", is_text=True),
+        Column("Training rows"),
+    ]
     columns += [Column("Rows"), Column("Precision"), Column("Recall"), Column("F1")]
     columns += [Column(f"{FORMS[form]} F1") for form in others]
     rows = [_class_row(entry, [by_form[form] for form in others]) for entry in student.values()]
@@ -185,8 +201,11 @@ def _class_row(entry: Json, others: Sequence[Mapping[str, Json]]) -> list[Cell]:
     label = str(entry["label"])
     cells = [Cell(label), Cell(str(entry.get("group", "")))]
     cells += [
-        Cell(formats.count(entry.get(key)), sort=entry.get(key)) for key in ("train_support", "support")
+        Cell(formats.count(entry.get(key)), sort=entry.get(key))
+        for key in ("train_support", "support")
     ]
-    cells += [Cell(formats.score(entry.get(key)), sort=entry.get(key)) for key in ("precision", "recall")]
+    cells += [
+        Cell(formats.score(entry.get(key)), sort=entry.get(key)) for key in ("precision", "recall")
+    ]
     cells.append(_f1_cell(entry.get("f1")))
     return cells + [_f1_cell(other.get(label, {}).get("f1")) for other in others]

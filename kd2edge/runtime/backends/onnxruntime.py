@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, final
 
 import numpy.typing as npt
@@ -66,18 +67,21 @@ def _closed(*_: object) -> Any:
 
 def _engine(label: str) -> Any:
     try:
-        import onnxruntime
+        return import_module("onnxruntime")
     except ImportError as error:
         raise BackendError(
             f"{label} needs ONNX Runtime, which cannot be imported ({error}); run: {_INSTALL}"
         ) from error
-    return onnxruntime
+
+
+def _state() -> Any:
+    """The compiled module, where ONNX Runtime's exceptions stand."""
+    return import_module("onnxruntime.capi.onnxruntime_pybind11_state")
 
 
 def _errors() -> tuple[type[Exception], ...]:
     """What a run may raise, first the one that blames the values (an index out of range ...)."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
+    state = _state()
     names = (
         "InvalidArgument",
         "Fail",
@@ -116,8 +120,7 @@ def _advice(provider: str) -> str:
 
 
 def _session(engine: Any, graph: bytes, providers: list[str], settings: Settings) -> Any:
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
+    state = _state()
     options = engine.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
@@ -152,4 +155,4 @@ def _assert_no_fallback(wanted: list[str], real: tuple[str, ...], settings: Sett
 def _array(node: Any) -> ArraySpec:
     dtype = node.type.removeprefix("tensor(").removesuffix(")")
     shape = tuple(size if size is not None else ANY for size in node.shape)
-    return ArraySpec(node.name, _DTYPES.get(dtype, dtype), shape)
+    return ArraySpec(node.name, _DTYPES.get(dtype) or dtype, shape)

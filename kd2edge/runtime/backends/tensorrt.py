@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from importlib import import_module
 from threading import Lock
 from typing import Any, final
 
@@ -41,7 +42,7 @@ class TensorRT(Backend):
     """
 
     install = _INSTALL
-    errors = (BackendError, RuntimeError, ValueError)
+    errors = (BackendError, RuntimeError, ValueError, TypeError)
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -137,16 +138,15 @@ def _assert_known(engine: bytes, settings: Settings) -> None:
 
 def _module(label: str) -> Any:
     try:
-        import tensorrt  # pyright: ignore[reportMissingImports]
+        return import_module("tensorrt")
     except ImportError:
-        try:
-            import tensorrt_rtx  # pyright: ignore[reportMissingImports]
-        except ImportError as error:
-            raise BackendError(
-                f"{label} needs TensorRT, which cannot be imported ({error}); run: {_INSTALL}"
-            ) from error
-        return tensorrt_rtx
-    return tensorrt
+        pass  # the other one has the same interface
+    try:
+        return import_module("tensorrt_rtx")
+    except ImportError as error:
+        raise BackendError(
+            f"{label} needs TensorRT, which cannot be imported ({error}); run: {_INSTALL}"
+        ) from error
 
 
 def deserialised(trt: Any, engine: bytes, label: str) -> tuple[Any, Any]:
@@ -192,4 +192,4 @@ def _spec(trt: Any, engine: Any) -> GraphSpec:
 def _array(engine: Any, name: str) -> ArraySpec:
     dtype = engine.get_tensor_dtype(name).name
     shape = tuple(size if size >= 0 else ANY for size in engine.get_tensor_shape(name))
-    return ArraySpec(name, _DTYPES.get(dtype, dtype.lower()), shape)
+    return ArraySpec(name, _DTYPES.get(dtype) or dtype.lower(), shape)

@@ -1,0 +1,122 @@
+"""What training looks like: bars on a terminal, plain lines elsewhere.  Always on stderr."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+
+@contextmanager
+def display() -> Iterator[Callable[[Any], None]]:
+    """A listener for a run's events."""
+    if sys.stderr.isatty():
+        # rich reads NO_COLOR itself.
+        bars = _Bars(Console(stderr=True))
+        with bars.progress:
+            yield bars
+    else:
+        yield _Lines()
+
+
+class _Display(ABC):
+    """Sorts events by their type's name: the command line imports no stage to draw it."""
+
+    def __call__(self, event: Any) -> None:
+        draw = {
+            "StageEvent": self.stage,
+            "StepEvent": self.step,
+            "EpochEvent": self.epoch,
+            "Progress": self.walk,
+            "ResumedEvent": self.resumed,
+        }.get(type(event).__name__)
+        if draw is not None:
+            draw(event)
+
+    @abstractmethod
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+
+    def stage(self, event: Any) -> None:
+        """A stage begins or is skipped."""
+        skipped = "  (done before)" if event.skipped else ""
+        self.say(f"{event.stage:<18} {event.detail}{skipped}")
+
+    def epoch(self, event: Any) -> None:
+        """An epoch is finished."""
+        values = "  ".join(f"{task} {value:.3f}" for task, value in event.validation.items())
+        best = " *" if event.best else ""
+        self.say(
+            f"  epoch {event.epoch:>3}/{event.epochs}  {_losses(event.losses)}  "
+            f"| {values}{best}  | {_time(event.seconds_left)} left"
+        )
+
+    def resumed(self, event: Any) -> None:
+        """Training goes on from a checkpoint."""
+        self.say(f"  resumed at step {event.step:,}. {event.note}".rstrip())
+
+    def step(self, event: Any) -> None:
+        """A step was taken."""
+
+    def walk(self, event: Any) -> None:
+        """Rows were walked over."""
+
+
+@final
+class _Lines(_Display):
+    def say(self, text: str) -> None:
+        click.echo(text, err=True)
+
+
+@final
+class _Bars(_Display):
+    def __init__(self, console: Console) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.percentage:>3.0f}% {task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._bars: dict[str, TaskID] = {}
+
+    def say(self, text: str) -> None:
+        self.progress.console.print(text, highlight=False, markup=False)
+
+    def stage(self, event: Any) -> None:
+        for bar in self._bars.values():
+            self.progress.remove_task(bar)
+        self._bars.clear()
+        super().stage(event)
+
+    def step(self, event: Any) -> None:
+        note = f"{_losses(event.losses)} {_time(event.seconds_left)} left"
+        self._draw("train", event.step, event.steps, note)
+
+    def walk(self, event: Any) -> None:
+        self._draw(event.what, event.done, event.total, "")
+
+    def _draw(self, what: str, done: int, total: int, note: str) -> None:
+        if what not in self._bars:
+            self._bars[what] = self.progress.add_task(what, total=total, note=note)
+        self.progress.update(self._bars[what], completed=done, total=total, note=note)
+
+
+def _losses(losses: Mapping[str, Mapping[str, float]]) -> str:
+    parts = []
+    for task, kinds in losses.items():
+        values = "/".join(f"{value:.3f}" for value in kinds.values())
+        parts.append(f"{task or 'hints'} {values}")
+    return "  ".join(parts)
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

@@ -1,0 +1,72 @@
+"""``kd2edge export``: a run's student as a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kd2edge.cli.output import emit, json_option, say
+
+_INCOMPLETE = 6
+
+
+@click.command("export")
+@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.option("--onnx", is_flag=True, help="Artefacts for ONNX Runtime.")
+@click.option("--trt", is_flag=True, help="Artefacts for TensorRT.")
+@click.option("--openvino", is_flag=True, help="Artefacts for OpenVINO.")
+@click.option("--precision", default=None, help="fp32,int8 (default: the recipe's).")
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Default: models/NAME.")
+@click.option("--allow-missing", is_flag=True, help="Exit 0 though a target of the recipe failed.")
+@json_option
+def command(
+    run: Path | None,
+    onnx: bool,
+    trt: bool,
+    openvino: bool,
+    precision: str | None,
+    out: Path | None,
+    allow_missing: bool,
+    as_json: bool,
+) -> int:
+    """Export the student of RUN (default: the latest finished run).
+
+    Without a target flag, the recipe's targets are made.
+    """
+    asked = {"onnx": onnx, "openvino": openvino, "tensorrt": trt}
+    targets = [name for name, wanted in asked.items() if wanted]
+    precisions = [part.strip() for part in precision.split(",")] if precision else []
+
+    from kd2edge.export.targets.kinds import target
+
+    for name in targets:
+        # Before torch is imported or a file is read: a missing runtime is known in milliseconds.
+        target(name).needs(precisions or ["fp32"])
+
+    from kd2edge.pipeline.exporting import export_run
+    from kd2edge.pipeline.folders import opened_run
+
+    exported = export_run(
+        opened_run(run),
+        targets=targets,
+        precisions=precisions,
+        out=out,
+        on_stage=lambda text: click.echo(f"export  {text}", err=True),
+    )
+    bundle = exported.bundle
+    artefacts = bundle.manifest.artefacts.values()
+    if as_json:
+        emit({
+            "bundle": str(bundle.path),
+            "identity": bundle.identity,
+            "artefacts": {one.id: {"status": one.status, "reason": one.reason} for one in artefacts},
+        })  # fmt: skip
+    else:
+        for one in artefacts:
+            size = sum(file.bytes for file in one.files)
+            say(f"{one.id:<20} {one.status:<13} {size:>11,} bytes", as_json=as_json)
+            if one.reason:
+                say(f"{'':<20} {one.reason}", as_json=as_json)
+        say(f"bundle: {bundle.path}  identity {bundle.identity[:12]}", as_json=as_json)
+    return _INCOMPLETE if exported.failed and not allow_missing else 0

@@ -1,0 +1,67 @@
+"""``kd2edge validate``: the gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kd2edge.cli.output import emit, json_option, pairs, say
+
+_FAILED = 3
+
+
+@click.command("validate")
+@click.argument("bundle", type=click.Path(path_type=Path), required=False)
+@click.option("--artefact", "artefacts", multiple=True, help="Only this artefact (repeatable).")
+@click.option("--split", default="test", show_default=True, help="The split to judge on.")
+@click.option("--data", type=click.Path(path_type=Path), default=None, help="A file of rows.")
+@click.option("--run", type=click.Path(path_type=Path), default=None, help="The bundle's run.")
+@click.option("--max-drop", multiple=True, metavar="TASK=X", help="Budget of a task (repeatable).")
+@click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads to use.")
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Evidence folder.")
+@json_option
+def command(
+    bundle: Path | None,
+    artefacts: tuple[str, ...],
+    split: str,
+    data: Path | None,
+    run: Path | None,
+    max_drop: tuple[str, ...],
+    threads: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Is every artefact of BUNDLE as accurate as the PyTorch report?  (Default: the latest run's.)
+
+    Exit code 0: every artefact that can run here passes; 3: one failed or is undecided.
+    """
+    from kd2edge.pipeline.validation import latest_bundle, validate
+
+    result = validate(
+        bundle or latest_bundle(),
+        split=split,
+        data=data,
+        run=run,
+        artefacts=artefacts,
+        max_drop=_drops(max_drop),
+        threads=threads,
+        out=out,
+    )
+    if as_json:
+        emit(result.to_json())
+    say(result.table(), as_json=as_json)
+    say(f"\nevidence: {result.evidence}", as_json=as_json)
+    return 0 if result.outcome == "pass" else _FAILED
+
+
+def _drops(values: tuple[str, ...]) -> dict[str, float]:
+    drops: dict[str, float] = {}
+    for task, text in pairs(values, "--max-drop").items():
+        try:
+            drops[task] = float(text)
+        except ValueError:
+            raise click.BadParameter(
+                f"expected TASK=NUMBER, found {task}={text}", param_hint="--max-drop"
+            ) from None
+    return drops

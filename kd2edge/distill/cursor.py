@@ -1,0 +1,98 @@
+"""Where a training is: what is counted from step to step, and kept in checkpoints as JSON."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, final
+
+from kd2edge.distill.meter import Meter
+from kd2edge.distill.result import CurvePoint
+from kd2edge.tasks.spec import TaskName
+
+
+@final
+@dataclass(slots=True)
+class Cursor:
+    """The position of a training; it changes with every step.
+
+    Args:
+        step: steps taken.
+        epoch: epochs finished.
+        batch: batches taken in the epoch in progress.
+        meter: losses of the epoch in progress.
+        curves: a point a finished epoch.
+        best_epoch: epoch (from 1) of the best mean metric, 0 when there is none yet.
+        best_score: that mean.
+        earlier_seconds: of sessions before this one.
+        finished: whether all steps were taken.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    meter: Meter = field(default_factory=Meter)
+    curves: list[CurvePoint] = field(default_factory=list)
+    best_epoch: int = 0
+    best_score: float = -math.inf
+    earlier_seconds: float = 0.0
+    finished: bool = False
+    _begin: float = field(default_factory=time.monotonic)
+    _first_step: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Time spent training, earlier sessions included."""
+        return self.earlier_seconds + time.monotonic() - self._begin
+
+    def seconds_left(self, steps: int) -> float:
+        """Estimate of the time to ``steps``, from the speed of this session."""
+        taken = self.step - self._first_step
+        return (time.monotonic() - self._begin) / taken * (steps - self.step) if taken else 0.0
+
+    def end_epoch(self, validation: Mapping[TaskName, float]) -> bool:
+        """Note a finished epoch; whether it is the best so far."""
+        self.epoch += 1
+        self.batch = 0
+        means = self.meter.means()
+        self.curves.append(CurvePoint(self.step, self.epoch, self.seconds, means, dict(validation)))
+        self.meter = Meter()
+        score = sum(validation.values()) / len(validation) if validation else -math.inf
+        best = score > self.best_score
+        if best:
+            self.best_epoch, self.best_score = self.epoch, score
+        return best
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values that :func:`cursor_from_json` takes."""
+        return {
+            "step": self.step,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "meter": self.meter.sums(),
+            "curves": [asdict(point) for point in self.curves],
+            "best_epoch": self.best_epoch,
+            # JSON has no infinity.
+            "best_score": self.best_score if self.best_epoch else None,
+            "earlier_seconds": self.seconds,
+            "finished": self.finished,
+        }
+
+
+def cursor_from_json(state: Mapping[str, Any]) -> Cursor:
+    """The cursor of a checkpoint."""
+    cursor = Cursor(
+        **{
+            name: state[name]
+            for name in ("step", "epoch", "batch", "best_epoch", "earlier_seconds")
+        },
+        meter=Meter([(task, kind, total, count) for task, kind, total, count in state["meter"]]),
+        curves=[CurvePoint(**point) for point in state["curves"]],
+        finished=state["finished"],
+    )
+    if state["best_score"] is not None:
+        cursor.best_score = state["best_score"]
+    cursor._first_step = cursor.step
+    return cursor

@@ -1,0 +1,77 @@
+"""What training tells while it runs: the command line draws it, the pipeline logs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kd2edge.data.progress import Progress
+from kd2edge.tasks.spec import TaskName
+
+#: task -> kind of loss (``task``, ``kd``, ``hint0`` ...) -> value; hints stand under task "".
+Losses = Mapping[TaskName, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """A step was taken.
+
+    Args:
+        step: steps taken so far, of ``steps``.
+        epoch: the epoch in progress, counted from 1, of ``epochs``.
+        losses: means over this epoch so far, neither weighted nor balanced.
+        learning_rate: of this step.
+        seconds: time spent training so far (earlier sessions included).
+        seconds_left: estimate of what remains.
+    """
+
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    losses: Losses
+    learning_rate: float
+    seconds: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEvent:
+    """An epoch is finished.
+
+    Args:
+        epoch: counted from 1.
+        losses: means over the epoch.
+        validation: task -> its metric; empty when this epoch was not validated.
+        best: whether this is the best epoch so far.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    losses: Losses
+    validation: Mapping[TaskName, float]
+    best: bool
+    seconds: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class SavedEvent:
+    """A checkpoint was written."""
+
+    step: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumedEvent:
+    """Training goes on from a checkpoint; ``note`` says what was adapted to it ("" for nothing)."""
+
+    step: int
+    path: str
+    note: str
+
+
+Event = StepEvent | EpochEvent | SavedEvent | ResumedEvent | Progress
+OnEvent = Callable[[Event], None]

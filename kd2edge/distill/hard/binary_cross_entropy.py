@@ -1,0 +1,26 @@
+"""The hard loss of yes or no."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor
+
+from kd2edge.distill import losses
+from kd2edge.distill.loss import Given, Loss, Need
+
+
+@final
+class BinaryCrossEntropy(Loss):
+    """Cross entropy of the sigmoid with the labels."""
+
+    needs = frozenset({Need.STUDENT_LOGITS, Need.LABELS})
+
+    def __init__(self, smoothing: float = 0.0) -> None:
+        super().__init__()
+        self._smoothing = smoothing
+
+    def forward(self, given: Given) -> Tensor:
+        student, labels = given.need(Need.STUDENT_LOGITS), given.need(Need.LABELS)
+        values = losses.binary_cross_entropy(student, labels, self._smoothing)
+        return losses.weighted_mean(values, given.weights)

@@ -1,0 +1,26 @@
+"""The hard loss of classes that exclude each other."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor
+
+from kd2edge.distill import losses
+from kd2edge.distill.loss import Given, Loss, Need
+
+
+@final
+class CrossEntropy(Loss):
+    """Cross entropy with the labels, a row or a word."""
+
+    needs = frozenset({Need.STUDENT_LOGITS, Need.LABELS})
+
+    def __init__(self, smoothing: float = 0.0) -> None:
+        super().__init__()
+        self._smoothing = smoothing
+
+    def forward(self, given: Given) -> Tensor:
+        student, labels = given.need(Need.STUDENT_LOGITS), given.need(Need.LABELS)
+        values = losses.cross_entropy(student, labels, self._smoothing)
+        return losses.weighted_mean(values, given.weights)

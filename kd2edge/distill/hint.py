@@ -1,0 +1,106 @@
+"""One hint: a feature of a teacher, a module of the student, and the loss between them."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from kd2edge.data.batch import Batch
+from kd2edge.distill.hints import HINT_LOSSES, PROJECTORS
+from kd2edge.distill.knowledge import Knowledge, feature_of
+from kd2edge.distill.loss import Given, Need
+from kd2edge.distill.method import made
+from kd2edge.distill.settings import HintSpec
+from kd2edge.errors import UsageError
+from kd2edge.teacher.features import as_items, on_grid, shared_form
+
+_KNOWN_NEEDS = frozenset({Need.STUDENT_FEATURES, Need.TEACHER_FEATURES, Need.ROWS})
+
+
+@final
+class Hint(nn.Module):
+    """The loss between a module of the student and a cached feature of a teacher.
+
+    Raises:
+        UsageError: the teacher or its feature is not there, or the loss needs what no hint has.
+    """
+
+    def __init__(self, spec: HintSpec, knowledge: Knowledge) -> None:
+        super().__init__()
+        cache = knowledge.caches.get(spec.teacher)
+        if cache is None or spec.source not in cache.features:
+            raise UsageError(
+                f"hint: no features {spec.source!r} of a teacher {spec.teacher!r} are cached"
+            )
+        self.target = spec.target
+        self.weight = spec.weight
+        self._cache = cache
+        self._source = spec.source
+        self._projector = spec.projector
+        self.loss = made("hint", HINT_LOSSES, spec.loss)
+        foreign = self.loss.needs - _KNOWN_NEEDS
+        if foreign:
+            names = ", ".join(sorted(need.value for need in foreign))
+            raise UsageError(f"hint: loss {spec.loss.kind} needs {names}, which belong to one task")
+        self.projector: nn.Module = nn.Identity()
+
+    def prepare(self, feature: Tensor, batch: Batch) -> None:
+        """Make the projector for the student's width, which ``feature`` shows.
+
+        Raises:
+            UsageError: features of different kinds, or widths that the projector cannot join.
+        """
+        shared = shared_form(self.target, feature, batch)
+        shape = self._cache.feature_shape(self._source)
+        per_word = self._cache.is_per_word(self._source)
+        if (shared.words is not None, shared.values.dim()) != (per_word, len(shape) + 1):
+            raise UsageError(
+                f"hint {self._source} -> {self.target}: the teacher gives {_form(shape, per_word)}, "
+                f"the student {_form(tuple(shared.values.shape[1:]), shared.words is not None)}"
+            )
+        width = as_items(shared.values).shape[-1]
+        try:
+            self.projector = made("hint", PROJECTORS, self._projector, width, shape[0])
+        except ValueError as error:
+            raise UsageError(f"hint {self._source} -> {self.target}: {error}") from error
+
+    def forward(self, feature: Tensor, batch: Batch) -> Tensor | None:
+        """The loss of a batch; None when no item counts.  ``batch`` is on the CPU."""
+        device = feature.device
+        teacher = feature_of(self._cache, self._source, batch)
+        shared = shared_form(self.target, feature.float(), batch)
+        student = as_items(on_grid(shared.values, teacher))  # [item, width]
+        wanted = as_items(teacher)
+        counted = self._counted(wanted, batch, words=shared.words is not None)
+        if not counted.any():
+            return None
+        student = student.nan_to_num() if shared.words is not None else student
+        given = Given(
+            weights=counted.float().to(device),
+            student_features=self.projector(student),
+            teacher_features=wanted.nan_to_num().to(device, non_blocking=True),
+            rows=self._rows(batch, len(wanted)).to(device)
+            if Need.ROWS in self.loss.needs
+            else None,
+        )
+        return self.loss(given)
+
+    def _counted(self, teacher: Tensor, batch: Batch, *, words: bool) -> Tensor:
+        counted = ~teacher[:, 0].isnan()
+        if words:
+            counted &= next(iter(batch.words.values())).index >= 0
+        return counted
+
+    def _rows(self, batch: Batch, items: int) -> Tensor:
+        positions = torch.from_numpy(batch.positions)
+        if self._cache.is_per_word(self._source):
+            counts = next(iter(batch.words.values())).counts
+            return positions.repeat_interleave(torch.from_numpy(counts))
+        return positions.repeat_interleave(items // len(positions))
+
+
+def _form(shape: tuple[int, ...], per_word: bool) -> str:
+    what = "map" if len(shape) == 3 else "vector"
+    return f"a {what} {shape} a {'word' if per_word else 'row'}"

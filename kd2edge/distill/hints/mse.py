@@ -1,0 +1,21 @@
+"""Features of the same values (Romero et al. 2015, FitNets)."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor
+
+from kd2edge.distill import losses
+from kd2edge.distill.loss import Given, Loss, Need
+
+
+@final
+class MSE(Loss):
+    """Mean squared difference of student and teacher, an item each."""
+
+    needs = frozenset({Need.STUDENT_FEATURES, Need.TEACHER_FEATURES})
+
+    def forward(self, given: Given) -> Tensor:
+        student, teacher = given.need(Need.STUDENT_FEATURES), given.need(Need.TEACHER_FEATURES)
+        return losses.weighted_mean(losses.mse(student, teacher), given.weights)

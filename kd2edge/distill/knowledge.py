@@ -1,0 +1,131 @@
+"""What the student may learn from: teachers' caches, and who teaches which task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kd2edge.data.batch import Batch
+from kd2edge.data.split import EncodedSplit
+from kd2edge.errors import DataError
+from kd2edge.tasks.spec import Ragged, TaskName
+from kd2edge.teacher.cache import TeacherCache
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """One teacher of a task, and the weight of its word among several."""
+
+    cache: TeacherCache
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """All teachers.
+
+    Args:
+        caches: teacher's name -> its cache, for features.
+        teachers: task -> who teaches it, one or several.
+    """
+
+    caches: Mapping[str, TeacherCache]
+    teachers: Mapping[TaskName, Sequence[Taught]]
+
+    def fingerprints(self) -> dict[str, object]:
+        """What the losses depend on: which caches teach what."""
+        return {
+            "caches": {name: cache.fingerprint for name, cache in self.caches.items()},
+            "teachers": {
+                task: [[one.cache.fingerprint, one.weight] for one in several]
+                for task, several in self.teachers.items()
+            },
+        }
+
+    def logits(self, task: TaskName, batch: Batch, temperature: float) -> Tensor:
+        """What the teachers of a task say of a batch: ``[item, channel]`` fp32 on the CPU.
+
+        Words that a teacher did not see are NaN.
+        """
+        several = self.teachers[task]
+        said = [
+            _items(one.cache.logits(task, batch.positions, batch.view), task, batch)
+            for one in several
+        ]
+        return (
+            said[0]
+            if len(said) == 1
+            else combined(said, [one.weight for one in several], temperature)
+        )
+
+
+def knowledge_of(caches: Mapping[str, TeacherCache]) -> Knowledge:
+    """Every teacher teaches all of its own tasks, several for one task with equal weights."""
+    teachers: dict[TaskName, list[Taught]] = {}
+    for cache in caches.values():
+        for task in cache.tasks:
+            teachers.setdefault(task, []).append(Taught(cache))
+    return Knowledge(caches, teachers)
+
+
+def combined(logits: Sequence[Tensor], weights: Sequence[float], temperature: float) -> Tensor:
+    """Logits whose softened probabilities are the weighted mean of the teachers' softened ones."""
+    share = torch.tensor(weights) / sum(weights)
+    stacked = torch.stack(list(logits)) / temperature  # [teacher, item, channel]
+    if stacked.shape[-1] == 1:
+        mean = (stacked.sigmoid() * share.view(-1, 1, 1)).sum(0)
+        return torch.logit(mean, eps=1e-7) * temperature
+    spread = torch.log_softmax(stacked, dim=-1) + share.log().view(-1, 1, 1)
+    return torch.logsumexp(spread, dim=0) * temperature
+
+
+def require_match(knowledge: Knowledge, split: EncodedSplit) -> None:
+    """Check that the caches are of this split's rows and views.
+
+    Raises:
+        DataError: a cache of other rows or views.
+    """
+    for name, cache in knowledge.caches.items():
+        if cache.rows != len(split) or cache.rows_fingerprint != split.rows_fingerprint:
+            raise DataError(
+                f"teacher {name}: its cache is of other rows ({cache.rows}) than the "
+                f"training split ({len(split)}); run cache_outputs on the same rows"
+            )
+        if cache.views != {**asdict(split.views), "options": dict(split.views.options)}:
+            raise DataError(
+                f"teacher {name}: its cache is of the views {cache.views}, the training split has "
+                f"{split.views}; augmentation must be the same for both"
+            )
+
+
+def feature_of(cache: TeacherCache, path: str, batch: Batch) -> Tensor:
+    """A teacher's feature of a batch in shared form, fp32 on the CPU; NaN for words not seen."""
+    values = cache.feature(path, batch.positions, batch.view)
+    if not isinstance(values, Ragged):
+        return torch.from_numpy(values).float()
+    words = next(iter(batch.words.values()))
+    _require_words(values.offsets, words.offsets, batch, path)
+    return torch.from_numpy(values.values).float()
+
+
+def _items(values: np.ndarray | Ragged, task: TaskName, batch: Batch) -> Tensor:
+    if not isinstance(values, Ragged):
+        return torch.from_numpy(values).float()
+    words = batch.words_of(task)
+    offsets = np.empty(0, np.int64) if words is None else words.offsets
+    _require_words(values.offsets, offsets, batch, task)
+    return torch.from_numpy(values.values).float()
+
+
+def _require_words(teacher: np.ndarray, student: np.ndarray, batch: Batch, what: str) -> None:
+    if not np.array_equal(teacher, student):
+        odd = np.flatnonzero(teacher != student)[:1] - 1 if len(teacher) == len(student) else [0]
+        row = int(batch.positions[int(odd[0])])
+        raise DataError(
+            f"{what}: teacher and student do not see the same words in row {row}; "
+            "let both read the same words (input kind tokens)"
+        )

@@ -1,0 +1,80 @@
+"""The interface of a loss: it states what it needs, and is given that and no more."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+
+from torch import Tensor, nn
+
+
+class Need(Enum):
+    """What a loss may ask for."""
+
+    STUDENT_LOGITS = "student logits"
+    TEACHER_LOGITS = "teacher logits"
+    LABELS = "labels"
+    STUDENT_FEATURES = "student features"
+    TEACHER_FEATURES = "teacher features"
+    ROWS = "row ids"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a loss is given: what it stated, and always ``weights`` and ``temperature``.
+
+    An item is a row for row-level tasks, a word for token-level ones, a place of a feature map.
+
+    Args:
+        weights: ``[item]``, 0 for an item that does not count (unlabelled, cut off).  Such an
+            item's values are arbitrary but finite.
+        temperature: one value, or ``[item, 1]``.
+        student_logits: ``[item, channel]``, fp32.
+        teacher_logits: ``[item, channel]``, fp32; those of several teachers are already combined.
+        labels: class indices ``[item]``, ``MISSING`` where there is none.
+        student_features: ``[item, width]``, already projected to the teacher's width.
+        teacher_features: ``[item, width]``.
+        rows: ``[item]`` global position of the row that an item belongs to.
+    """
+
+    weights: Tensor
+    temperature: float | Tensor = 1.0
+    student_logits: Tensor | None = None
+    teacher_logits: Tensor | None = None
+    labels: Tensor | None = None
+    student_features: Tensor | None = None
+    teacher_features: Tensor | None = None
+    rows: Tensor | None = None
+
+    def need(self, need: Need) -> Tensor:
+        """What a loss stated.
+
+        Raises:
+            LookupError: it did not state this.
+        """
+        found = {
+            Need.STUDENT_LOGITS: self.student_logits,
+            Need.TEACHER_LOGITS: self.teacher_logits,
+            Need.LABELS: self.labels,
+            Need.STUDENT_FEATURES: self.student_features,
+            Need.TEACHER_FEATURES: self.teacher_features,
+            Need.ROWS: self.rows,
+        }[need]
+        if found is None:
+            raise LookupError(f"the loss uses {need.value}, but does not state it in `needs`")
+        return found
+
+
+class Loss(nn.Module, ABC):
+    """One loss.  Implementations are final; parameters and buffers they own are trained and saved.
+
+    Attributes:
+        needs: what :meth:`forward` reads.
+    """
+
+    needs: frozenset[Need]
+
+    @abstractmethod
+    def forward(self, given: Given) -> Tensor:
+        """The loss, one number: the mean over the items that count."""

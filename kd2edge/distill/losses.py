@@ -1,0 +1,61 @@
+"""Losses as pure functions: a value an item (a row or a word), and the mean over those that count.
+
+Soft losses carry the factor T^2: the gradient of softened logits shrinks like 1 / T^2, and the
+factor keeps it comparable with that of the hard loss at every T (Hinton, Vinyals and Dean 2015).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from kd2edge.tasks.spec import MISSING
+
+Temperature = float | Tensor
+
+
+def kl(student: Tensor, teacher: Tensor, temperature: Temperature = 1.0) -> Tensor:
+    """T^2 times KL(teacher || student) of the softened softmax: ``[item, class]`` -> ``[item]``."""
+    target = F.log_softmax(teacher / temperature, dim=-1)
+    output = F.log_softmax(student / temperature, dim=-1)
+    return (target.exp() * (target - output)).sum(-1) * temperature**2
+
+
+def binary_kl(student: Tensor, teacher: Tensor, temperature: Temperature = 1.0) -> Tensor:
+    """T^2 times KL of the softened yes and no: logits of yes ``[item, 1]`` -> ``[item]``.
+
+    The same as :func:`kl` of the two logits (0, yes).
+    """
+    soft_teacher, soft_student = teacher / temperature, student / temperature
+    probability = soft_teacher.sigmoid()
+    yes = F.logsigmoid(soft_teacher) - F.logsigmoid(soft_student)
+    no = F.logsigmoid(-soft_teacher) - F.logsigmoid(-soft_student)
+    return (probability * yes + (1 - probability) * no).sum(-1) * temperature**2
+
+
+def cross_entropy(student: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Cross entropy of ``[item, class]`` with class indices ``[item]``; 0 where ``MISSING``."""
+    return F.cross_entropy(
+        student, labels, ignore_index=MISSING, reduction="none", label_smoothing=smoothing
+    )
+
+
+def binary_cross_entropy(student: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Cross entropy of logits of yes ``[item, 1]`` with 0, 1 ``[item]``; finite if ``MISSING``."""
+    target = (labels == 1).to(student.dtype) * (1 - smoothing) + smoothing / 2
+    return F.binary_cross_entropy_with_logits(student.squeeze(-1), target, reduction="none")
+
+
+def cosine(student: Tensor, teacher: Tensor) -> Tensor:
+    """One minus the cosine of two vectors ``[item, width]`` -> ``[item]``."""
+    return 1 - F.cosine_similarity(student, teacher, dim=-1)
+
+
+def mse(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean squared difference of two vectors ``[item, width]`` -> ``[item]``."""
+    return (student - teacher).square().mean(-1)
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Mean of finite ``values`` ``[item]`` under ``weights`` ``[item]``; 0 when nothing counts."""
+    return (values * weights).sum() / weights.sum().clamp(min=1e-12)

@@ -1,0 +1,48 @@
+"""Means of losses over an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import final
+
+from torch import Tensor
+
+from kd2edge.distill.balance import LossKey
+from kd2edge.tasks.spec import TaskName
+
+Sums = list[tuple[str, str, float, int]]
+
+
+@final
+class Meter:
+    """Sums named losses; tensors are read only when someone looks, so that no GPU is waited for."""
+
+    def __init__(self, sums: Sums | None = None) -> None:
+        self._sums = {
+            LossKey(TaskName(task), kind): (total, count) for task, kind, total, count in sums or []
+        }
+        self._pending: list[Mapping[LossKey, Tensor]] = []
+
+    def add(self, losses: Mapping[LossKey, Tensor]) -> None:
+        """Count one batch; a loss that it lacks is not counted."""
+        self._pending.append(losses)
+
+    def sums(self) -> Sums:
+        """What a new meter goes on from, as JSON values."""
+        self._collect()
+        return [(key.task, key.kind, total, count) for key, (total, count) in self._sums.items()]
+
+    def means(self) -> dict[TaskName, dict[str, float]]:
+        """Mean of each loss, by task and kind."""
+        self._collect()
+        means: dict[TaskName, dict[str, float]] = {}
+        for key, (total, count) in self._sums.items():
+            means.setdefault(key.task, {})[key.kind] = total / count
+        return means
+
+    def _collect(self) -> None:
+        for losses in self._pending:
+            for key, loss in losses.items():
+                total, count = self._sums.get(key, (0.0, 0))
+                self._sums[key] = (total + loss.item(), count + 1)
+        self._pending.clear()

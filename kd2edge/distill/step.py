@@ -1,0 +1,74 @@
+"""One step: forward, losses, backward, optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import final
+
+import torch
+from torch import Tensor
+
+from kd2edge.data.batch import Batch
+from kd2edge.distill.balance import LossKey, Shared
+from kd2edge.distill.objective import Objective
+from kd2edge.distill.optimizer import adamw, set_rate
+from kd2edge.distill.precision import autocast
+from kd2edge.distill.saving import Learned, named_parameters, trained
+from kd2edge.distill.schedule import Moment
+from kd2edge.distill.settings import TrainSettings
+from kd2edge.nets import Net
+from kd2edge.tasks.spec import TaskName
+
+
+@final
+class Stepper:
+    """Takes steps with a net and its objective, both on ``device``."""
+
+    def __init__(
+        self,
+        net: Net,
+        objective: Objective,
+        settings: TrainSettings,
+        device: torch.device,
+        precision: str,
+    ) -> None:
+        named = list(named_parameters(net, objective))
+        optimizer = adamw(named, settings.lr, settings.weight_decay)
+        self.learned = Learned(net, objective, optimizer)
+        self._net = net
+        self._objective = objective
+        self._optimizer = optimizer
+        self._parameters = trained(named)
+        self._clip_norm = settings.clip_norm
+        self._device = device
+        self._precision = precision
+
+    def take(
+        self,
+        batch: Batch,
+        features: Mapping[str, Tensor],
+        moment: Callable[[TaskName], Moment],
+        lr: float,
+    ) -> Mapping[LossKey, Tensor]:
+        """Learn from a batch (on the CPU); its losses, neither weighted nor balanced.
+
+        Args:
+            batch: the rows.
+            features: what the forward pass fills with the features that the objective captures.
+            moment: when this is, for a task.
+            lr: learning rate of this step.
+        """
+        with autocast(self._precision, self._device):
+            outputs = self._net(batch.to(self._device).inputs)
+        found = self._objective.terms(outputs, features, batch, moment)
+        if not found.terms:  # every label of this batch was cut off
+            return found.raw
+        balancer = self._objective.balance
+        wanted = {path: features[path] for path in balancer.features}
+        balancer.backward(found.terms, Shared(self._net.shared_parameters, wanted))
+        if self._clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self._parameters, self._clip_norm)
+        set_rate(self._optimizer, lr)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return found.raw

@@ -1,0 +1,119 @@
+"""The interface of a target: a float32 graph in, the files of one artefact out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy.typing as npt
+
+from kd2edge.errors import UsageError
+from kd2edge.inputs.spec import ArraySpec
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+#: Gives the batches to calibrate on, from the start, as often as it is called.
+Calibration = Callable[[], Iterable[Arrays]]
+#: Method name -> function, from ``kd2edge.quantize.QUANTIZERS``.  The pipeline hands them in: the
+#: stages export and quantize do not know each other.
+Quantizers = Mapping[str, Callable[..., Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One form of the student that a target can make; ``id`` is the artefact's."""
+
+    target: str
+    precision: str
+    name: str = ""
+
+    @property
+    def id(self) -> str:
+        return "-".join(part for part in (self.target, self.precision, self.name) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What every artefact of a student is made from.
+
+    Args:
+        graph: the float32 ONNX graph.
+        inputs: the graph's inputs, in order.
+        outputs: its outputs, in order.
+        ranges: dynamic dimension -> (smallest, largest) size that artefacts take.
+        calibration: training rows for int8; called only when a variant needs them.
+        quantizers: the methods.
+        exclude: names of the graph's nodes to keep in float.
+        method: how ONNX ranges are made from the calibration rows (``minmax``, ``percentile``).
+    """
+
+    graph: bytes
+    inputs: tuple[ArraySpec, ...]
+    outputs: tuple[ArraySpec, ...]
+    ranges: Mapping[str, tuple[int, int]]
+    calibration: Calibration = tuple
+    quantizers: Quantizers = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+    method: str = "minmax"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The files of one artefact and what the manifest says of them.
+
+    Args:
+        files: path relative to the bundle (it starts with the target's folder) -> bytes.
+        entry: the file that the runtime opens first; "" when failed.
+        status: ``ready``, ``needs_device`` or ``failed``.
+        reason: why it is not ready; "" when it is.
+        tools: tool -> version.
+        settings: of quantization or build, JSON values.
+    """
+
+    files: Mapping[str, bytes]
+    entry: str
+    status: str = "ready"
+    reason: str = ""
+    tools: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Target(ABC):
+    """A runtime that the student is made ready for.  Implementations are final and hold no state."""
+
+    #: The name in recipes and artefact ids, and the folder inside a bundle.
+    name: str
+    #: Precision -> names of its variants ("" when it has one form).
+    precisions: Mapping[str, tuple[str, ...]]
+
+    @final
+    def variants(self, precision: str) -> tuple[Variant, ...]:
+        """The forms that ``precision`` has here, in the order to prefer them.
+
+        Raises:
+            UsageError: a precision that this target does not make.
+        """
+        if precision not in self.precisions:
+            raise UsageError(
+                f"target {self.name} has no precision {precision!r};"
+                f" it makes {', '.join(sorted(self.precisions))}"
+            )
+        return tuple(Variant(self.name, precision, name) for name in self.precisions[precision])
+
+    @abstractmethod
+    def needs(self, precisions: Sequence[str]) -> None:
+        """Return when everything that making ``precisions`` needs is installed.
+
+        Raises:
+            BackendError: a package is missing; the message has the line that installs it.
+        """
+
+    @abstractmethod
+    def make(self, source: Source, variant: Variant) -> Made:
+        """Make one artefact.  The same source and variant give the same bytes.
+
+        Raises:
+            DataError: int8 without calibration rows.
+            BackendError: a package is missing; see :meth:`needs`.
+        """

@@ -1,0 +1,45 @@
+"""One cell of a row of data: take it, look into it, and name it when it does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+
+def cell(row: Mapping[str, Any], column: str) -> Any:
+    """The value of a column that must be there.
+
+    Raises:
+        ValueError: no such column (with the nearest), or nothing in it.
+    """
+    if column not in row:
+        near = get_close_matches(column, list(row), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"no column {column!r}, the row has {', '.join(map(repr, row))}{hint}")
+    value = row[column]
+    if value is None:
+        raise ValueError(f"column {column!r} is empty")
+    return value
+
+
+def listed(value: Any) -> list[Any] | None:
+    """The items of a list, tuple or array; None for anything else."""
+    if isinstance(value, np.ndarray):
+        return cast("npt.NDArray[Any]", value).tolist() if value.ndim else None
+    return list(cast("list[Any]", value)) if isinstance(value, (list, tuple)) else None
+
+
+def described(value: Any) -> str:
+    """Type and value, short, for a message."""
+    if value is None:
+        return "None"
+    if isinstance(value, np.ndarray):
+        array = cast("npt.NDArray[Any]", value)
+        return f"an array of {array.dtype} {list(array.shape)}"
+    if value != value:
+        return "NaN"
+    return f"a {type(value).__name__} ({value!r:.40})"

@@ -1,0 +1,176 @@
+"""Images: arrays of pixels, or PNG and JPEG files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast, final
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.errors import InputError, UsageError
+from kd2edge.inputs.cell import cell, described, listed
+from kd2edge.inputs.kind import Encoder, InputKind
+from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
+
+Pixels = npt.NDArray[np.uint8]
+
+_EXPECTED = "expected a uint8 array, the bytes of a PNG or JPEG file, or its path"
+
+
+@final
+class Image(InputKind):
+    """One image a row, uint8.
+
+    Options: ``size`` [height, width], ``channels`` (1 or 3), ``resize``, ``prefix``.
+    Normalisation (mean, std) lives in the graph.
+    """
+
+    name = "image"
+
+    def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
+        del files
+        return ImageEncoder(spec)
+
+    def value(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> Any:
+        """An array, the bytes of a PNG or JPEG file, or the path of one."""
+        value = cell(row, spec.columns[0])
+        if isinstance(value, str):
+            path = Path(root, value)
+            if not path.is_file():
+                raise ValueError(f"no such image: {path}")
+            return path
+        if isinstance(value, bytes) or listed(value) is not None:
+            return value
+        raise ValueError(f"{_EXPECTED}, found {described(value)}")
+
+
+@final
+class ImageEncoder(Encoder):
+    """Images to ``pixel_values``: uint8 ``[batch, channel, height, width]``.
+
+    Fast path: :meth:`encode` returns a ready uint8 batch of that shape as it is, without a copy.
+    Others are taken by row: an array ``[channel, height, width]``, ``[height, width, channel]`` or
+    ``[height, width]`` (one channel), lists of such numbers, a file's bytes, or its path.
+    """
+
+    def __init__(self, spec: InputSpec) -> None:
+        self._input = spec.name
+        channels, height, width = _shape(spec)
+        self._shape = (channels, height, width)
+        self._resize = bool(spec.options.get("resize", False))
+        self._array = str(spec.options.get("prefix", "")) + "pixel_values"
+        self.arrays = (ArraySpec(self._array, "uint8", ("batch", *self._shape)),)
+
+    def encode(self, values: Sequence[Any] | npt.NDArray[Any]) -> Encoded:
+        if isinstance(values, np.ndarray) and values.dtype == np.uint8:
+            if values.shape[1:] == self._shape:
+                return Encoded({self._array: np.ascontiguousarray(values)})
+            if (1, *values.shape[1:]) == self._shape:
+                return Encoded({self._array: np.ascontiguousarray(values[:, None])})
+        rows = [self._row(row, value) for row, value in enumerate(values)]
+        # Stacking alone would keep the memory order of rows that came with channels last.
+        return Encoded({self._array: np.ascontiguousarray(np.stack(rows))})
+
+    def length(self, encoded: Encoded) -> npt.NDArray[np.int64]:
+        return np.ones(len(encoded.arrays[self._array]), dtype=np.int64)
+
+    def truncated(self, value: Any) -> bool:
+        del value
+        return False
+
+    def edge_values(self) -> Mapping[str, Any]:
+        noise = np.random.default_rng(0).integers(0, 256, self._shape, dtype=np.uint8)
+        return {
+            "black": np.zeros(self._shape, np.uint8),
+            "white": np.full(self._shape, 255, np.uint8),
+            "noise": noise,
+        }
+
+    def _row(self, row: int, value: Any) -> Pixels:
+        """Pixels ``[channel, height, width]`` of one value."""
+        try:
+            return self._fitted(self._pixels(value))
+        except ValueError as error:
+            raise InputError(f"input {self._input!r}, row {row}: {error}") from error
+
+    def _pixels(self, value: Any) -> Pixels:
+        if isinstance(value, (bytes, str, Path)):
+            from kd2edge.inputs.picture import pixels_of
+
+            return pixels_of(value, self._shape[0])
+        if isinstance(value, np.ndarray):
+            return _bytes_of(cast("npt.NDArray[Any]", value))
+        numbers = listed(value)
+        if numbers is not None:
+            return _bytes_of(np.array(numbers))  # ValueError where its rows are of unequal length
+        raise ValueError(f"{_EXPECTED}, found {described(value)}")
+
+    def _fitted(self, pixels: Pixels) -> Pixels:
+        """``pixels`` with channels first, resized when that was asked for."""
+        channels, height, width = self._shape
+        if pixels.shape == self._shape:
+            return pixels
+        image = _channels_last(pixels, channels)
+        if image.shape[:2] != (height, width):
+            if not self._resize:
+                found = " x ".join(map(str, image.shape[:2]))
+                raise ValueError(
+                    f"expected {height} x {width} pixels (height x width), found {found};"
+                    " resize the image, or state `resize: true` for the input before training"
+                )
+            from kd2edge.inputs.picture import resized
+
+            image = resized(image, height, width)
+        return np.moveaxis(image, -1, 0)
+
+
+def _channels_last(pixels: Pixels, channels: int) -> Pixels:
+    """``[height, width, channel]`` of an array in any of the accepted layouts."""
+    if pixels.ndim == 2 and channels == 1:
+        return pixels[:, :, None]
+    if pixels.ndim == 3 and pixels.shape[2] == channels:
+        return pixels
+    if pixels.ndim == 3 and pixels.shape[0] == channels:
+        return np.moveaxis(pixels, 0, -1)
+    raise ValueError(
+        f"expected [height, width, {channels}], [{channels}, height, width]"
+        f"{' or [height, width]' * (channels == 1)}, found {list(pixels.shape)}"
+    )
+
+
+def _bytes_of(values: npt.NDArray[Any]) -> Pixels:
+    """Whole numbers in 0 to 255 as uint8.
+
+    Raises:
+        ValueError: fractions (NaN among them), or numbers outside.
+    """
+    if values.dtype == np.uint8:
+        return values
+    if not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(
+            f"expected uint8 pixels in 0 to 255, found {values.dtype}; the graph normalises them:"
+            " of x in 0 to 1, give (255 * x).round().astype('uint8')"
+        )
+    if values.size and not 0 <= values.min() <= values.max() <= 255:
+        raise ValueError(f"expected pixels in 0 to 255, found {values.min()} to {values.max()}")
+    return values.astype(np.uint8)
+
+
+def _shape(spec: InputSpec) -> tuple[int, int, int]:
+    """Channels, height, width.
+
+    Raises:
+        UsageError: no size, or another number of channels than 1 or 3.
+    """
+    size = listed(spec.options.get("size")) or []
+    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+        found = spec.options.get("size")
+        raise UsageError(f"input {spec.name!r}: expected size: [height, width], found {found!r}")
+    channels = spec.options.get("channels", 1)
+    if channels not in (1, 3):
+        raise UsageError(
+            f"input {spec.name!r}: channels must be 1 (grey) or 3 (RGB), found {channels!r}"
+        )
+    return int(channels), size[0], size[1]

@@ -1,0 +1,31 @@
+"""The input kinds by name; a new one is a file here and in ``nets``, and a line in each table."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from kd2edge.errors import UsageError
+from kd2edge.inputs.image import Image
+from kd2edge.inputs.kind import InputKind
+from kd2edge.inputs.text import Text
+from kd2edge.inputs.tokens import Tokens
+
+INPUT_KINDS: MappingProxyType[str, InputKind] = MappingProxyType(
+    {kind.name: kind for kind in (Image(), Text(), Tokens())}
+)
+
+
+def input_kind(name: str) -> InputKind:
+    """The input kind of that name.
+
+    Raises:
+        UsageError: an unknown name; the message lists those there are.
+    """
+    kind = INPUT_KINDS.get(name)
+    if kind is None:
+        near = get_close_matches(name, INPUT_KINDS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        known = ", ".join(INPUT_KINDS)
+        raise UsageError(f"expected an input kind among {known}, found {name!r}{hint}")
+    return kind

@@ -1,0 +1,117 @@
+"""What inputs of text and of words share: from encodings of `tokenizers` to padded arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.errors import InputError, UsageError
+from kd2edge.inputs.spec import NO_WORD, ArraySpec, Encoded, InputSpec
+from kd2edge.inputs.tokenizer import open_tokenizer, pad_id
+from kd2edge.inputs.words import Word, casing, first_pieces
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+
+#: Longest row in pieces when the input does not say.
+DEFAULT_MAX_LENGTH = 128
+
+Ints = npt.NDArray[np.int64]
+
+
+@final
+class Subwords:
+    """A tokenizer with its limits.  Thread-safe: nothing of it changes once it is open.
+
+    Options: ``max_length`` (pieces a row, control tokens included), ``casing`` (also give how each
+    word was written), ``prefix`` (of the arrays' names).  File: ``tokenizer``, a tokenizer.json.
+    """
+
+    def __init__(self, spec: InputSpec, files: Mapping[str, bytes]) -> None:
+        self.name = spec.name
+        self.max_length = _max_length(spec)
+        self.casing = bool(spec.options.get("casing", False))
+        content = files.get("tokenizer")
+        if content is None:
+            raise UsageError(f"input {spec.name!r} needs the file `tokenizer` (a tokenizer.json)")
+        self._tokenizer = open_tokenizer(content, self.max_length)
+        self._pad = pad_id(content)
+        prefix = str(spec.options.get("prefix", ""))
+        names = ["input_ids", "attention_mask"] + ["casing_ids"] * self.casing
+        self._names = [prefix + name for name in names]
+        self.arrays = tuple(ArraySpec(name, "int64", ("batch", "length")) for name in self._names)
+
+    def encodings(self, rows: list[Any], *, are_words: bool) -> list[Encoding]:
+        """Pieces of checked ``rows``: texts, or lists of words.
+
+        Raises:
+            InputError: text that is not whole (half a surrogate pair), naming its row.
+        """
+        try:
+            return self._tokenizer.encode_batch(rows, is_pretokenized=are_words)
+        except (TypeError, UnicodeEncodeError) as error:
+            for row, value in enumerate(rows):
+                self._require_whole(row, "".join(value))
+            raise InputError(f"input {self.name!r} cannot be tokenized: {error}") from error
+
+    def encoded(
+        self,
+        encodings: Sequence[Encoding],
+        counts: Sequence[int],
+        words: Sequence[Sequence[Word]],
+    ) -> Encoded:
+        """Padded arrays; ``counts`` says how many words each row has."""
+        ids = [encoding.ids for encoding in encodings]
+        word_ids = [encoding.word_ids for encoding in encodings]
+        masks = [encoding.attention_mask for encoding in encodings]
+        arrays = [padded(ids, self._pad), padded(masks, 0)]
+        if self.casing:
+            arrays.append(padded([*map(_casing_ids, word_ids, words)], 0))
+        starts = [first_pieces(row, count) for row, count in zip(word_ids, counts, strict=True)]
+        named = dict(zip(self._names, arrays, strict=True))
+        return Encoded(named, padded(starts, NO_WORD), words)
+
+    def lengths(self, encoded: Encoded) -> Ints:
+        """Pieces of each row, control tokens included."""
+        return encoded.arrays[self._names[1]].sum(axis=1)
+
+    def cuts(self, row: Any, *, are_words: bool) -> bool:
+        """Whether the length limit cuts something off."""
+        return bool(self.encodings([row], are_words=are_words)[0].overflowing)
+
+    def _require_whole(self, row: int, text: str) -> None:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"input {self.name!r}, row {row}: the text is no valid Unicode at character"
+                f" {error.start} (half a surrogate pair); decode it with errors='replace'"
+            ) from error
+
+
+def padded(rows: Sequence[Sequence[int]], fill: int) -> Ints:
+    """Rows of unequal length as ``[row, longest]``, filled up at the end."""
+    lengths = [len(row) for row in rows]
+    longest = max(lengths, default=0)
+    if longest and longest * len(rows) == sum(lengths):
+        return np.array(rows, dtype=np.int64)
+    full = np.full((len(rows), longest), fill, dtype=np.int64)
+    inside = np.arange(longest) < np.array(lengths)[:, None]
+    full[inside] = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=sum(lengths))
+    return full
+
+
+def _casing_ids(word_ids: Sequence[int | None], words: Sequence[Word]) -> list[int]:
+    kinds = [casing(text) for _, _, text in words]
+    return [0 if word is None else kinds[word] for word in word_ids]
+
+
+def _max_length(spec: InputSpec) -> int:
+    value = spec.options.get("max_length", DEFAULT_MAX_LENGTH)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UsageError(f"input {spec.name!r}: max_length must be a whole number, found {value!r}")
+    return value

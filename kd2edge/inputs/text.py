@@ -1,0 +1,75 @@
+"""Raw text, cut into pieces by a tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.errors import InputError
+from kd2edge.inputs.cell import cell, described
+from kd2edge.inputs.kind import Encoder, InputKind
+from kd2edge.inputs.spec import Encoded, InputSpec
+from kd2edge.inputs.subwords import Subwords
+from kd2edge.inputs.words import TextWords, word_count
+
+
+@final
+class Text(InputKind):
+    """One string a row.  Options and file: see ``Subwords``."""
+
+    name = "text"
+
+    def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
+        return TextEncoder(spec, files)
+
+    def value(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> str:
+        del root
+        value = cell(row, spec.columns[0])
+        if not isinstance(value, str):
+            raise ValueError(f"expected text, found {described(value)}")
+        return value
+
+
+@final
+class TextEncoder(Encoder):
+    """Strings to piece ids, mask and perhaps casing."""
+
+    def __init__(self, spec: InputSpec, files: Mapping[str, bytes]) -> None:
+        self._subwords = Subwords(spec, files)
+        self.arrays = self._subwords.arrays
+
+    def encode(self, values: Sequence[Any]) -> Encoded:
+        texts = self._checked(values)
+        encodings = self._subwords.encodings(texts, are_words=False)
+        counts = [word_count(encoding) for encoding in encodings]
+        return self._subwords.encoded(encodings, counts, TextWords(texts, encodings))
+
+    def length(self, encoded: Encoded) -> npt.NDArray[np.int64]:
+        return self._subwords.lengths(encoded)
+
+    def truncated(self, value: Any) -> bool:
+        return self._subwords.cuts(self._checked([value])[0], are_words=False)
+
+    def edge_values(self) -> Mapping[str, Any]:
+        return {
+            "empty": "",
+            "blank": " \t\n",
+            "one letter": "a",
+            "longest": "word " * (2 * self._subwords.max_length),
+            "one long word": "a" * 1000,
+            "unusual characters": "\u00e9\u0130 \u6f22\u5b57 \U0001f642\ufe0f \u0627 \u0000\u200b",
+            "control tokens": "[CLS] [SEP] [PAD] [MASK] <s> </s>",
+        }
+
+    def _checked(self, values: Sequence[Any]) -> list[str]:
+        texts = values.tolist() if isinstance(values, np.ndarray) else list(values)
+        for row, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise InputError(
+                    f"input {self._subwords.name!r}, row {row}: expected a string,"
+                    f" found {described(text)}"
+                )
+        return texts

@@ -1,0 +1,89 @@
+"""Text that is cut into words already; a tokenizer cuts the words into pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.errors import InputError
+from kd2edge.inputs.cell import cell, described, listed
+from kd2edge.inputs.kind import Encoder, InputKind
+from kd2edge.inputs.spec import Encoded, InputSpec
+from kd2edge.inputs.subwords import Subwords
+from kd2edge.inputs.words import ListWords
+
+
+@final
+class Tokens(InputKind):
+    """A list of words a row.  Options and file as for raw text, see ``Subwords``."""
+
+    name = "tokens"
+
+    def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
+        return TokensEncoder(spec, files)
+
+    def value(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> list[str]:
+        del root
+        return _words(cell(row, spec.columns[0]))
+
+
+@final
+class TokensEncoder(Encoder):
+    """Lists of words to piece ids, mask and perhaps casing.
+
+    A word that the tokenizer drops whole (a lone zero-width character) has no piece, like one that
+    the length limit cut off.
+    """
+
+    def __init__(self, spec: InputSpec, files: Mapping[str, bytes]) -> None:
+        self._subwords = Subwords(spec, files)
+        self.arrays = self._subwords.arrays
+
+    def encode(self, values: Sequence[Any]) -> Encoded:
+        rows = self._checked(values)
+        encodings = self._subwords.encodings(rows, are_words=True)
+        return self._subwords.encoded(encodings, [len(row) for row in rows], ListWords(rows))
+
+    def length(self, encoded: Encoded) -> npt.NDArray[np.int64]:
+        return self._subwords.lengths(encoded)
+
+    def truncated(self, value: Any) -> bool:
+        return self._subwords.cuts(self._checked([value])[0], are_words=True)
+
+    def edge_values(self) -> Mapping[str, Any]:
+        return {
+            "empty": [],
+            "empty word": ["", "a"],
+            "one letter": ["a"],
+            "longest": ["word"] * (2 * self._subwords.max_length),
+            "one long word": ["a" * 1000],
+            "unusual characters": ["\u00e9\u0130", "\u6f22\u5b57", "\U0001f642", "\ufe0f", "a b"],
+            "control tokens": ["[CLS]", "[SEP]", "[PAD]", "<s>"],
+        }
+
+    def _checked(self, values: Sequence[Any]) -> list[list[str]]:
+        rows: list[list[str]] = []
+        for row, value in enumerate(values):
+            try:
+                rows.append(_words(value))
+            except ValueError as error:
+                raise InputError(f"input {self._subwords.name!r}, row {row}: {error}") from error
+        return rows
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, str):
+        raise ValueError(
+            f"expected a list of words, found the string {value!r:.40}; cut it into words first,"
+            " as in text.split(), the way the training data was cut"
+        )
+    words = listed(value)
+    if words is None:
+        raise ValueError(f"expected a list of words, found {described(value)}")
+    for at, word in enumerate(words):
+        if not isinstance(word, str):
+            raise ValueError(f"word {at + 1}: expected a string, found {described(word)}")
+    return words

@@ -1,0 +1,69 @@
+"""What a run tells while it works: to the display, and to ``log.jsonl``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, final
+
+from kd2edge.bundle.atomic import storage_error
+
+__all__ = ["Listener", "Log", "StageEvent"]
+
+Listener = Callable[[Any], None]
+#: Events that are for the display alone: many a second, and all of them summed up later.
+_FLEETING = {"StepEvent", "Progress"}
+
+
+@dataclass(frozen=True, slots=True)
+class StageEvent:
+    """A stage of a run begins, or is skipped because it is done.
+
+    Args:
+        stage: ``rows``, ``teacher minilm``, ``cache minilm``, ``baseline``, ``student``, ``report``.
+        detail: what it will do, in a few words.
+        skipped: it was done before.
+    """
+
+    stage: str
+    detail: str = ""
+    skipped: bool = False
+
+
+@final
+class Log:
+    """Appends events to ``log.jsonl`` and hands them on."""
+
+    def __init__(self, path: Path, listener: Listener) -> None:
+        self._path = path
+        self._listener = listener
+
+    def __enter__(self) -> Log:
+        try:
+            self._file = self._path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise storage_error(error, self._path) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def __call__(self, event: Any) -> None:
+        name = type(event).__name__
+        if name not in _FLEETING:
+            line = {"time": round(time.time(), 3), "event": name, **asdict(event)}
+            try:
+                self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                self._file.flush()
+            except OSError as error:
+                raise storage_error(error, self._path) from error
+        self._listener(event)

@@ -1,0 +1,180 @@
+"""From a recipe's inputs to the encoders of one model: each model has its own tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.bundle import fingerprint_bytes
+from kd2edge.data.augment import Views
+from kd2edge.errors import UsageError
+from kd2edge.inputs.kind import Encoder
+from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.spec import InputSpec
+from kd2edge.inputs.tokenizer import cut_vocabulary, vocabulary_size
+from kd2edge.nets.source import resolve_source, tokenizer_json
+from kd2edge.recipe.schema import (
+    ImageInput,
+    Recipe,
+    TextInput,
+    TokenizerInPackage,
+    TokenizerOfTeacher,
+    TokensInput,
+    TransformersModel,
+    WeightsFolder,
+    WeightsInPackage,
+    WeightsOfHub,
+)
+from kd2edge.recipe.schema.inputs import WordsPart
+from kd2edge.rows.rows import Rows
+
+__all__ = ["ModelInputs", "source_folder", "student_inputs", "teacher_inputs", "views_of"]
+
+AnyInput = TextInput | TokensInput | ImageInput
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInputs:
+    """What one model reads.
+
+    Args:
+        specs: input name -> spec, with every constant of the preprocessing.
+        encoders: input name -> its opened encoder.
+        files: path as in ``InputSpec.files`` -> bytes.
+        vocabulary: pieces of the tokenizer; None when no input has one.
+        kept_ids: ``[vocabulary]`` the id of each piece before the vocabulary was cut; None when it
+            was not.
+    """
+
+    specs: Mapping[str, InputSpec]
+    encoders: Mapping[str, Encoder]
+    files: Mapping[str, bytes]
+    vocabulary: int | None = None
+    kept_ids: npt.NDArray[np.int64] | None = None
+
+    @property
+    def pairs(self) -> dict[str, tuple[InputSpec, Encoder]]:
+        """Input name -> (spec, encoder), as ``encode_split`` takes them."""
+        return {name: (spec, self.encoders[name]) for name, spec in self.specs.items()}
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Path -> SHA-256 of every file."""
+        return {path: fingerprint_bytes(content) for path, content in self.files.items()}
+
+
+def teacher_inputs(recipe: Recipe, teacher: str) -> ModelInputs:
+    """The inputs of a teacher: its own ones or the recipe's, with the tokenizer uncut.
+
+    Raises:
+        UsageError: a tokenizer that is not where the recipe says.
+    """
+    inputs = recipe.teacher(teacher).inputs or recipe.inputs
+    tokenizers = {
+        name: _tokenizer(recipe, one) for name, one in inputs.items() if isinstance(one, WordsPart)
+    }
+    return _opened(inputs, tokenizers, None)
+
+
+def student_inputs(recipe: Recipe, rows: Rows) -> ModelInputs:
+    """The inputs of the student; its vocabulary is cut to ``rows`` where the recipe says so.
+
+    Raises:
+        UsageError: a tokenizer that is not where the recipe says.
+    """
+    tokenizers: dict[str, bytes] = {}
+    kept: npt.NDArray[np.int64] | None = None
+    for name, one in recipe.inputs.items():
+        if not isinstance(one, WordsPart):
+            continue
+        tokenizers[name] = _tokenizer(recipe, one)
+        if one.tokenizer.vocab == "cut":
+            texts = _texts(rows, _spec(name, one, None))
+            tokenizers[name], kept = cut_vocabulary(tokenizers[name], texts)
+    return _opened(recipe.inputs, tokenizers, kept)
+
+
+def views_of(recipe: Recipe) -> Views:
+    """The augmentation of the training rows; one input at most may have one."""
+    for one in recipe.inputs.values():
+        if isinstance(one, ImageInput) and one.augment is not None:
+            options = one.augment.model_dump(exclude={"kind", "views"})
+            return Views(one.augment.views, one.augment.kind, options, recipe.seed)
+    return Views()
+
+
+def source_folder(source: WeightsInPackage | WeightsOfHub | WeightsFolder) -> Path:
+    """The local folder of pretrained weights that a recipe names."""
+    return resolve_source(source.model_dump(mode="json", exclude_none=True))
+
+
+def _texts(rows: Rows, spec: InputSpec) -> Iterator[Any]:
+    kind = input_kind(spec.kind)
+    return (kind.value(spec, row, rows.root) for row in rows)
+
+
+def _tokenizer(recipe: Recipe, one: WordsPart) -> bytes:
+    """Bytes of the ``tokenizer.json`` that an input names: a teacher's, a package's or a file's."""
+    origin = one.tokenizer
+    if isinstance(origin, TokenizerOfTeacher):
+        model = recipe.teacher(origin.teacher).model
+        if not isinstance(model, TransformersModel) or model.source is None:
+            raise UsageError(
+                f"tokenizer from {origin.teacher}: this teacher starts from no pretrained weights; "
+                "name a tokenizer.json by `path`, or by `package` and `path`"
+            )
+        return tokenizer_json(source_folder(model.source))
+    if isinstance(origin, TokenizerInPackage):
+        path = resolve_source({"package": origin.package}) / origin.path
+    else:
+        path = origin.path
+    try:
+        return (path / "tokenizer.json" if path.is_dir() else path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"tokenizer {path}: cannot be read: {error.strerror}") from error
+
+
+def _opened(
+    inputs: Mapping[str, AnyInput],
+    tokenizers: Mapping[str, bytes],
+    kept: npt.NDArray[np.int64] | None,
+) -> ModelInputs:
+    specs: dict[str, InputSpec] = {}
+    encoders: dict[str, Encoder] = {}
+    files: dict[str, bytes] = {}
+    repeated = _repeated(inputs.values())
+    for name, one in inputs.items():
+        path = f"tokenizer/{name}.json" if name in tokenizers else None
+        spec = _spec(name, one, path, prefixed=one.kind in repeated)
+        contents = {"tokenizer": tokenizers[name]} if name in tokenizers else {}
+        specs[name] = spec
+        encoders[name] = input_kind(spec.kind).open(spec, contents)
+        if path is not None:
+            files[path] = tokenizers[name]
+    sizes = [vocabulary_size(content) for content in tokenizers.values()]
+    return ModelInputs(specs, encoders, files, max(sizes, default=None), kept)
+
+
+def _repeated(inputs: Iterable[AnyInput]) -> set[str]:
+    """Kinds whose arrays would share their names: those inputs are prefixed with their own names."""
+    kinds = [one.kind for one in inputs]
+    families = ["words" if kind in {"text", "tokens"} else kind for kind in kinds]
+    both = zip(kinds, families, strict=True)
+    return {kind for kind, family in both if families.count(family) > 1}
+
+
+def _spec(name: str, one: AnyInput, tokenizer: str | None, *, prefixed: bool = False) -> InputSpec:
+    """Constants of the preprocessing; what only training needs (augmentation) stays out."""
+    if isinstance(one, WordsPart):
+        options: dict[str, Any] = {"max_length": one.max_length, "casing": one.casing}
+    else:
+        options = one.model_dump(mode="json", include={"size", "channels", "mean", "std", "resize"})
+    if prefixed:
+        options["prefix"] = f"{name}_"
+    files = {"tokenizer": tokenizer} if tokenizer else {}
+    return InputSpec(name, one.kind, tuple(one.columns), options, files)

@@ -1,0 +1,75 @@
+"""What a run came from, as fingerprints: in its report, and in every bundle made of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import kd2edge
+from kd2edge.bundle import fingerprint, fingerprint_bytes
+from kd2edge.errors import IntegrityError, StorageError
+from kd2edge.pipeline.folders import RUNS, RunFolder
+
+__all__ = ["code_fingerprint", "read_report", "run_fingerprint", "run_of"]
+
+_KEYS = ("recipe", "data", "teacher")
+
+
+def code_fingerprint() -> str:
+    """SHA-256 over the Python files of the package: which code trained."""
+    root = Path(kd2edge.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+        digest.update(fingerprint_bytes(path.read_bytes()).encode())
+    return digest.hexdigest()
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """A run's ``report.json``.
+
+    Raises:
+        StorageError: it cannot be read.
+        IntegrityError: it is damaged.
+    """
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise IntegrityError(f"{path}: damaged ({error}): run `kd2edge distill` again") from error
+    if not isinstance(report, dict) or "fingerprints" not in report:
+        raise IntegrityError(f"{path}: no report of a run: run `kd2edge distill` again")
+    return report
+
+
+def run_fingerprint(run: RunFolder) -> dict[str, str]:
+    """Provenance of a run: recipe, data, teacher, and the run itself (these and its weights)."""
+    prints = read_report(run.report)["fingerprints"]
+    weights = run.student.with_name("student.safetensors")
+    try:
+        student = fingerprint_bytes(weights.read_bytes())
+    except OSError as error:
+        raise StorageError(f"{weights}: cannot be read: {error.strerror}") from error
+    found = {key: str(prints[key]) for key in _KEYS}
+    return {**found, "run": fingerprint([student, found])}
+
+
+def run_of(provenance: str, bundle: Path, runs: Iterable[Path] = ()) -> RunFolder | None:
+    """The finished run with the fingerprint that a manifest names, when it is at hand.
+
+    Looks in ``runs`` (default: ``runs/`` here and beside the bundle's parent folder).
+    """
+    places = list(runs) or [RUNS, bundle.resolve().parent.parent / "runs"]
+    for place in places:
+        for report in sorted(place.glob("*/report.json")):
+            run = RunFolder(report.parent)
+            try:
+                if run_fingerprint(run)["run"] == provenance:
+                    return run
+            except (StorageError, IntegrityError):
+                continue  # another run's damage is none of this bundle's business
+    return None

@@ -1,0 +1,235 @@
+"""``report.json``: what teacher, baseline and student reach, measured by the shared metric mechanism."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kd2edge import __version__
+from kd2edge.bundle import fingerprint, machine, write_atomic
+from kd2edge.data import EncodedSplit
+from kd2edge.distill import predict_split
+from kd2edge.metrics import drop, evaluate
+from kd2edge.metrics.calibration import reliability
+from kd2edge.metrics.groups import class_groups, group_scores
+from kd2edge.metrics.per_class import ClassScore, confusion, per_class
+from kd2edge.nets import Net
+from kd2edge.pipeline.events import Listener
+from kd2edge.pipeline.folders import RunFolder
+from kd2edge.pipeline.prepare import Prepared
+from kd2edge.pipeline.provenance import code_fingerprint
+from kd2edge.pipeline.trained import NetRecord
+from kd2edge.recipe import LoadedRecipe, Recipe
+from kd2edge.reporting import html_report
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec, Truth
+from kd2edge.teacher import TeacherCache
+from kd2edge.validate.reference import FULL, pack_reference, row_keys
+
+__all__ = ["ModelResult", "write_report"]
+
+#: Confusion matrices of more classes are left out of the report.
+_CONFUSED = 200
+_OWN = ("baseline", "student")
+
+Logits = np.ndarray | Ragged
+
+
+@dataclass(frozen=True, slots=True)
+class ModelResult:
+    """A model of the run: its record, and how to get at what it says."""
+
+    record: NetRecord
+    net: Net | None = None
+    caches: Mapping[str, TeacherCache] = field(default_factory=dict)
+
+
+def write_report(
+    loaded: LoadedRecipe,
+    run: RunFolder,
+    data: Prepared,
+    splits: Mapping[str, EncodedSplit],
+    results: Mapping[str, ModelResult],
+    *,
+    on_event: Listener,
+) -> None:
+    """Measure every model on validation and test; write reference outputs, ``report.json`` and HTML.
+
+    ``report.json`` comes last: a run that has one is finished.
+    """
+    recipe = loaded.recipe
+    parts: dict[str, Any] = {}
+    for split in ("validation", "test"):
+        said = _predictions(recipe, data, split, splits[split], results, on_event)
+        parts[split] = _split_report(data, splits[split], said)
+        student = results["student"].net
+        assert student is not None
+        _write_reference(run, data, split, student, said["student"])
+    report = {
+        "schema": 1,
+        "name": recipe.name,
+        "seed": recipe.seed,
+        "created_by": f"kd2edge {__version__}",
+        "tasks": {name: _task(spec) for name, spec in data.tasks.items()},
+        "models": _models(recipe, results),
+        "splits": parts,
+        "curves": {name: list(one.record.curve) for name, one in results.items()},
+        "fingerprints": _fingerprints(loaded, data, results),
+        "machine": machine().to_json(),
+        "cache": _cache(results),
+    }
+    text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
+    write_atomic(run.html, html_report(report).encode())
+    write_atomic(run.report, f"{text}\n".encode())
+
+
+def _task(spec: TaskSpec) -> dict[str, Any]:
+    return {
+        "kind": spec.kind,
+        "labels": list(spec.labels),
+        "metric": spec.metric,
+        "metrics": list(spec.metrics),
+    }
+
+
+def _models(recipe: Recipe, results: Mapping[str, ModelResult]) -> dict[str, Any]:
+    """Costs of each model; several teachers count as one, ``teacher``."""
+    models = {name: _cost([results[name].record]) for name in _OWN if name in results}
+    teachers = [one.record for name, one in results.items() if name not in _OWN]
+    if teachers:
+        models = {"teacher": _cost(teachers)} | models
+    names = [teacher.name for teacher in recipe.teachers]
+    return {name: cost | ({"names": names} if name == "teacher" else {}) for name, cost in models.items()}
+
+
+def _cost(records: Sequence[NetRecord]) -> dict[str, Any]:
+    keys = ("parameters", "embedding_parameters", "flops", "bytes", "train_seconds", "steps")
+    return {key: sum(getattr(record, key) for record in records) for key in keys}
+
+
+def _predictions(
+    recipe: Recipe,
+    data: Prepared,
+    name: str,
+    split: EncodedSplit,
+    results: Mapping[str, ModelResult],
+    on_event: Listener,
+) -> dict[str, dict[TaskName, Logits]]:
+    """Model (``teacher``, ``baseline``, ``student``) -> task -> logits of every row."""
+    everything = np.arange(len(split), dtype=np.int64)
+    said: dict[str, dict[TaskName, Logits]] = {}
+    for model, one in results.items():
+        if one.net is not None:
+            tasks = list(data.tasks.values())
+            device = recipe.train.device
+            said[model] = predict_split(one.net, split, tasks, device=device, on_event=on_event)
+            one.net.cpu()
+            continue
+        cache = one.caches[name]
+        found = {task: _float32(cache.logits(task, everything)) for task in cache.tasks}
+        said.setdefault("teacher", {}).update(found)
+    return said
+
+
+def _float32(logits: Logits) -> Logits:
+    if isinstance(logits, Ragged):
+        return Ragged(logits.values.astype(np.float32), logits.offsets)
+    return logits.astype(np.float32)
+
+
+def _split_report(
+    data: Prepared, split: EncodedSplit, said: Mapping[str, Mapping[TaskName, Logits]]
+) -> dict[str, Any]:
+    tasks: dict[str, Any] = {}
+    gains: dict[str, Any] = {}
+    for name, spec in data.tasks.items():
+        truth = split.truth(name)
+        decoded = {
+            model: task_kind(spec.kind).decode(spec, logits[name])
+            for model, logits in said.items()
+            if name in logits
+        }
+        support = list(data.train_support[name].values())
+        tasks[name] = {model: _model_report(spec, truth, one, support) for model, one in decoded.items()}
+        if {"baseline", "student"} <= decoded.keys():
+            lost = drop(spec, truth, decoded["student"], decoded["baseline"], spec.metric)
+            gains[name] = {"value": lost.value, "low": lost.low, "high": lost.high}
+    return {"rows": len(split), "tasks": tasks, "gain": gains}
+
+
+def _model_report(
+    spec: TaskSpec, truth: Truth, decoded: Decoded, support: Sequence[int]
+) -> dict[str, Any]:
+    groups = class_groups(support)
+    scores = per_class(spec, truth, decoded)
+    found: dict[str, Any] = {
+        "metrics": {
+            name: asdict(evaluate(spec, truth, decoded, name))
+            for name in spec.metrics
+        },
+        "per_class": [
+            _class(score, count, group)
+            for score, count, group in zip(scores, support, groups, strict=True)
+        ],
+        "groups": {one.group: asdict(one) for one in group_scores(scores, groups)},
+        "reliability": asdict(reliability(spec, truth, decoded)),
+    }
+    if len(spec.labels) <= _CONFUSED:
+        found["confusion"] = confusion(spec, truth, decoded).tolist()
+    return found
+
+
+def _class(score: ClassScore, train_support: int, group: str) -> dict[str, Any]:
+    return {**asdict(score), "train_support": int(train_support), "group": group}
+
+
+def _write_reference(
+    run: RunFolder,
+    data: Prepared,
+    split: str,
+    net: Net,
+    logits: Mapping[TaskName, Logits],
+) -> None:
+    """Keep what PyTorch decided on every row of a split: what artefacts are held against."""
+    student = {task: (data.tasks[task], values) for task, values in logits.items()}
+    decoded = {
+        str(task): task_kind(spec.kind).decode(spec, values)
+        for task, (spec, values) in student.items()
+    }
+    ids, hashes = row_keys(data.rows[split], {spec.name: spec for spec in net.inputs})
+    full = {str(task): _first(values) for task, values in logits.items()}
+    specs = {str(task): spec for task, spec in data.tasks.items()}
+    content = pack_reference(ids, hashes, decoded, full, specs)
+    write_atomic(run.samples / f"reference-{split}.npz", content)
+
+
+def _first(logits: Logits) -> Logits:
+    if not isinstance(logits, Ragged):
+        return logits[:FULL]
+    offsets = logits.offsets[: FULL + 1]
+    return Ragged(logits.values[: offsets[-1]], offsets)
+
+
+def _fingerprints(
+    loaded: LoadedRecipe, data: Prepared, results: Mapping[str, ModelResult]
+) -> dict[str, str]:
+    teachers = {name: one.record.weights for name, one in results.items() if name not in _OWN}
+    return {
+        "recipe": loaded.fingerprint,
+        "data": fingerprint({split: rows.fingerprint for split, rows in data.rows.items()}),
+        "teacher": fingerprint(teachers),
+        "code": code_fingerprint(),
+    }
+
+
+def _cache(results: Mapping[str, ModelResult]) -> dict[str, Any]:
+    caches = [cache for one in results.values() for cache in one.caches.values()]
+    return {
+        "bytes": sum(cache.bytes for cache in caches),
+        "rows": sum(cache.rows for cache in caches),
+        "reused": bool(caches) and all(cache.reused for cache in caches),
+    }

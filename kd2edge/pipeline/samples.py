@@ -1,0 +1,91 @@
+"""The rows that a run keeps so that export works after the data is gone: ``runs/NAME/samples/``."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kd2edge.bundle import write_atomic
+from kd2edge.bundle.npz import npz_bytes
+from kd2edge.data.split import EncodedSplit
+from kd2edge.errors import IntegrityError, StorageError
+from kd2edge.inputs.spec import ArraySpec
+from kd2edge.nets import Net
+
+__all__ = ["CALIBRATION", "GOLDEN", "calibration_of", "read_arrays", "write_calibration", "write_golden"]
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+CALIBRATION = "calibration.npz"
+GOLDEN = "golden.npz"
+#: Rows of the golden file: enough to see a broken runtime, few enough to ship.
+_GOLDEN_ROWS = 8
+#: Rows that are calibrated together; short rows are not padded to the longest of all.
+_BATCH = 8
+
+
+def write_calibration(folder: Path, split: EncodedSplit, rows: int, seed: int) -> None:
+    """Keep ``rows`` training rows, chosen by ``seed``, in the order of their length."""
+    random = np.random.Generator(np.random.PCG64([seed, 0xCA11]))
+    count = min(rows, len(split))
+    chosen = np.sort(random.choice(len(split), count, replace=False)).astype(np.int64)
+    chosen = chosen[np.argsort(split.lengths[chosen], kind="stable")]
+    arrays: Arrays = {"lengths": split.lengths[chosen].astype(np.int64)}
+    arrays |= {name: value.numpy() for name, value in split.batch(chosen).inputs.items()}
+    write_atomic(folder / CALIBRATION, npz_bytes(arrays))
+
+
+def write_golden(folder: Path, split: EncodedSplit, net: Net) -> None:
+    """Keep a few rows of a split with the net's logits, ``in.<array>`` and ``out.<task>``."""
+    batch = split.batch(np.arange(min(_GOLDEN_ROWS, len(split)), dtype=np.int64))
+    with torch.inference_mode():
+        logits = net.eval()(batch.inputs)
+    arrays: Arrays = {f"in.{name}": value.numpy() for name, value in batch.inputs.items()}
+    arrays |= {f"out.{task}": value.numpy() for task, value in logits.items()}
+    write_atomic(folder / GOLDEN, npz_bytes(arrays))
+
+
+def read_arrays(path: Path) -> Arrays:
+    """The arrays of a samples file.
+
+    Raises:
+        StorageError: it cannot be read.
+        IntegrityError: it is damaged.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise IntegrityError(f"{path}: damaged ({error}): run `kd2edge distill` again") from error
+
+
+def calibration_of(
+    path: Path, specs: Sequence[ArraySpec]
+) -> Callable[[], Iterable[Mapping[str, npt.NDArray[Any]]]]:
+    """The calibration rows as batches, each trimmed to its own longest row."""
+
+    def batches() -> Iterable[Mapping[str, npt.NDArray[Any]]]:
+        arrays = read_arrays(path)
+        lengths = arrays.pop("lengths")
+        for begin in range(0, len(lengths), _BATCH):
+            longest = int(lengths[begin : begin + _BATCH].max())
+            yield {
+                spec.name: _trimmed(spec, arrays[spec.name][begin : begin + _BATCH], longest)
+                for spec in specs
+            }
+
+    return batches
+
+
+def _trimmed(spec: ArraySpec, array: npt.NDArray[Any], longest: int) -> npt.NDArray[Any]:
+    return array[:, :longest] if "length" in spec.shape else array

@@ -1,0 +1,128 @@
+"""Which rows a run reads, as plain values: from a recipe before it, from ``rows.json`` after it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd2edge.bundle import write_atomic
+from kd2edge.errors import IntegrityError, StorageError
+from kd2edge.rows.hashes import row_hashes
+from kd2edge.rows.join import JoinedRows, Source, joined
+from kd2edge.rows.kinds import open_rows
+from kd2edge.rows.leak import without
+
+__all__ = ["SPLITS", "RowsPlan", "SourcePlan", "open_split", "read_rows_plan", "write_rows_plan"]
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePlan:
+    """One source of one split.
+
+    Args:
+        name: its name in the recipe.
+        kind: a name in ``rows.ROW_KINDS``.
+        place: the file, or for ``builtin`` the builder and its options.
+        options: options of the kind.
+        columns: name that inputs and tasks use -> name in the rows.
+        tasks: tasks whose labels count; empty for rows that only teachers label.
+    """
+
+    name: str
+    kind: str
+    place: str | Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowsPlan:
+    """The sources of every split, and the input columns that make two rows the same.
+
+    Unlabelled rows that stand in validation or test are never trained on; ``drop_leaks`` leaves
+    such rows of the labelled training sources out too.
+    """
+
+    splits: Mapping[str, tuple[SourcePlan, ...]]
+    columns: tuple[str, ...]
+    drop_leaks: bool = False
+
+
+def open_split(plan: RowsPlan, split: str) -> JoinedRows:
+    """Open the rows of a split; those of the training split cost a walk over all rows to find leaks."""
+    sources = [_opened(source) for source in plan.splits.get(split, ())]
+    if split != "train" or not any(plan.drop_leaks or not source.tasks for source in sources):
+        return joined(sources)
+    return joined(_without_leaks(plan, sources))
+
+
+def _opened(plan: SourcePlan) -> Source:
+    rows = open_rows(plan.kind, plan.place, options=plan.options)
+    return Source(plan.name, rows, tuple(plan.tasks), dict(plan.columns))
+
+
+def _without_leaks(plan: RowsPlan, sources: Sequence[Source]) -> list[Source]:
+    held_out = [
+        row_hashes(open_split(plan, split), plan.columns, loose=True)
+        for split in ("validation", "test")
+        if plan.splits.get(split)
+    ]
+    labelled = [
+        row_hashes(joined([source]), plan.columns, loose=True) for source in sources if source.tasks
+    ]
+    barred = np.concatenate([*held_out, np.zeros(0, np.uint64)])
+    seen = np.concatenate([*held_out, *labelled, np.zeros(0, np.uint64)])
+    kept: list[Source] = []
+    for source in sources:
+        if source.tasks:
+            kept.append(_less(source, plan, barred) if plan.drop_leaks else source)
+        else:
+            # An unlabelled row that repeats a labelled one teaches nothing new.
+            chosen = _less(source, plan, seen, duplicates=True)
+            seen = np.concatenate([seen, row_hashes(joined([chosen]), plan.columns, loose=True)])
+            kept.append(chosen)
+    return kept
+
+
+def _less(source: Source, plan: RowsPlan, barred: Any, *, duplicates: bool = False) -> Source:
+    names = [source.columns.get(column, column) for column in plan.columns]
+    rows = without(source.rows, barred, names, duplicates=duplicates)
+    return Source(source.name, rows, source.tasks, source.columns)
+
+
+def write_rows_plan(path: Path, plan: RowsPlan) -> None:
+    """Write ``rows.json``: enough to open the rows again without the recipe and its packages."""
+    text = json.dumps({"schema": 1, **asdict(plan)}, indent=1, sort_keys=True, ensure_ascii=False)
+    write_atomic(path, f"{text}\n".encode())
+
+
+def read_rows_plan(path: Path) -> RowsPlan:
+    """Read what :func:`write_rows_plan` wrote.
+
+    Raises:
+        StorageError: it cannot be read.
+        IntegrityError: it is damaged.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        value = json.loads(text)
+        splits = {
+            split: tuple(
+                SourcePlan(**{**source, "tasks": tuple(source["tasks"])}) for source in sources
+            )
+            for split, sources in value["splits"].items()
+        }
+        return RowsPlan(splits, tuple(value["columns"]), bool(value["drop_leaks"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"{path}: damaged ({error}): run `kd2edge distill` again") from error

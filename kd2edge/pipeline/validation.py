@@ -1,0 +1,109 @@
+"""``kd2edge validate``: finds the rows, then asks ``validate``.  Needs no torch and no recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kd2edge.bundle import Bundle, open_bundle
+from kd2edge.errors import UsageError
+from kd2edge.pipeline.folders import MODELS, RunFolder, latest_run
+from kd2edge.pipeline.provenance import read_report, run_of
+from kd2edge.pipeline.sources import open_split, read_rows_plan
+from kd2edge.rows.join import Source, joined
+from kd2edge.rows.kinds import open_rows
+from kd2edge.rows.rows import Rows
+from kd2edge.validate import Validation, validate_bundle
+
+__all__ = ["latest_bundle", "validate"]
+
+#: File suffix -> kind of rows, for ``--data``.
+_KINDS = {
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".gz": "csv",
+    ".parquet": "parquet",
+    ".conll": "conll",
+}
+
+
+def validate(
+    bundle: Path,
+    *,
+    split: str = "test",
+    data: Path | None = None,
+    run: Path | None = None,
+    artefacts: Sequence[str] = (),
+    max_drop: Mapping[str, float] | None = None,
+    threads: int | None = None,
+    out: Path | None = None,
+    on_event: Callable[[Any], None] = lambda event: None,
+) -> Validation:
+    """Judge a bundle on a split's rows: those of ``data``, else those of the run it was made of.
+
+    Args:
+        bundle: the bundle's folder.
+        split: whose stored reference to compare with.
+        data: a file of rows with the inputs' and tasks' columns; None: the run's rows.
+        run: the run's folder; None: it is looked for by the manifest's fingerprint.
+        artefacts: ids; empty: all.
+        max_drop: task -> budget in [0, 1]; overrides the manifest's.
+        threads: threads of one forward pass.
+        out: folder for the evidence of a read-only bundle.
+        on_event: told about progress.
+
+    Raises:
+        UsageError: the rows are not at hand.
+        Kd2edgeError: see ``validate.validate_bundle``.
+    """
+    opened = open_bundle(bundle)
+    rows = _from_file(opened, data) if data is not None else _from_run(opened, run, split)
+    return validate_bundle(
+        bundle,
+        rows=rows,
+        split=split,
+        artefacts=list(artefacts) or None,
+        max_drop=max_drop,
+        threads=threads,
+        out=out,
+        on_event=on_event,
+    )
+
+
+def latest_bundle() -> Path:
+    """The bundle of the latest finished run, ``models/NAME``.
+
+    Raises:
+        UsageError: there is none.
+    """
+    path = MODELS / str(read_report(latest_run().report)["name"])
+    if not path.is_dir():
+        raise UsageError(f"{path}: no bundle there yet: make it with `kd2edge export`")
+    return path
+
+
+def _from_file(bundle: Bundle, path: Path) -> Rows:
+    kind = _KINDS.get(path.suffix)
+    if kind is None:
+        raise UsageError(
+            f"{path}: expected a file of rows ending in {', '.join(_KINDS)}, found {path.suffix!r}"
+        )
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    tasks = tuple(str(task) for task in bundle.manifest.tasks)
+    return joined([Source(path.stem, open_rows(kind, path), tasks)])
+
+
+def _from_run(bundle: Bundle, path: Path | None, split: str) -> Rows:
+    provenance = bundle.manifest.provenance.get("run", "")
+    run = RunFolder(path) if path is not None else run_of(provenance, bundle.path)
+    if run is None:
+        raise UsageError(
+            f"{bundle.path}: the rows are not at hand: the run {provenance[:12]}... that this bundle "
+            "was made of is not under runs/; name rows with --data FILE or the run with --run DIR"
+        )
+    rows = open_split(read_rows_plan(run.rows), split)
+    if not len(rows):
+        raise UsageError(f"{run.path}: its split {split!r} has no rows")
+    return rows

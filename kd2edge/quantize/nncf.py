@@ -1,0 +1,106 @@
+"""OpenVINO models to int8 by NNCF's post-training quantization."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from importlib import import_module
+from typing import Any
+
+from kd2edge.errors import BackendError
+from kd2edge.quantize.calibrate import Arrays, calibration_batches, rows_of
+
+#: NNCF's means to report its use over the network; importing it writes an identifier into the home
+#: directory, so it must look as if it were not installed while NNCF is imported.
+_TELEMETRY = "openvino_telemetry"
+#: Products with a smaller side stay float, as in the ONNX methods: the heads of tasks, mostly.
+_NARROWEST = 16
+
+INSTALL = 'pip install "kd2edge[train,openvino]"'
+
+
+def int8_openvino(
+    model: Any,
+    calibration: Iterable[Arrays],
+    *,
+    transformer: bool = False,
+    exclude: Sequence[str] = (),
+) -> Any:
+    """An int8 copy of the OpenVINO model ``model`` (``openvino.Model``).
+
+    Activations have a zero point where they are not symmetric (the mixed preset); weights are
+    int8 with one scale a channel and keep to half of their range, because the products of full
+    8-bit ones overflow 16 bits on CPUs without VNNI: this file is the same model on all of them.
+    Products of two activations (attention) and narrow ones stay float.
+
+    Args:
+        model: a float32 model.
+        calibration: batches of its inputs; taken row by row, so lengths may differ.
+        transformer: keep what attention needs in float, smooth outliers.
+        exclude: friendly names of operations to keep in float.
+
+    Raises:
+        BackendError: NNCF is not installed.
+        DataError: an empty calibration sample.
+    """
+    nncf = _nncf()
+    rows = rows_of(calibration_batches(calibration))
+    with _quiet():
+        return nncf.quantize(
+            model,
+            nncf.Dataset(rows),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(rows),
+            model_type=nncf.ModelType.TRANSFORMER if transformer else None,
+            ignored_scope=nncf.IgnoredScope(names=sorted({*exclude, *_unfit(model)})),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                overflow_fix=nncf.OverflowFix.ENABLE
+            ),
+        )
+
+
+def _unfit(model: Any) -> list[str]:
+    """Matrix products that lose more in int8 than they gain."""
+    return [
+        operation.get_friendly_name()
+        for operation in model.get_ordered_ops()
+        if operation.get_type_name() == "MatMul" and not _pays(operation)
+    ]
+
+
+def _pays(product: Any) -> bool:
+    weight = product.input_value(1)
+    is_constant = weight.get_node().get_type_name() == "Constant"
+    return is_constant and min(weight.get_shape()) >= _NARROWEST
+
+
+def _nncf() -> Any:
+    missing = object()
+    before = sys.modules.get(_TELEMETRY, missing)
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  (Python's way to say: not there)
+    try:
+        return import_module("nncf")
+    except ImportError as error:
+        raise BackendError(
+            f"int8 for OpenVINO needs NNCF, which cannot be imported ({error}); run: {INSTALL}"
+        ) from error
+    finally:
+        del sys.modules[_TELEMETRY]
+        if before is not missing:
+            sys.modules[_TELEMETRY] = before  # type: ignore[assignment]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """NNCF draws progress bars on stdout, which belongs to ``--json``, and logs what it chose."""
+    logger = logging.getLogger("nncf")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(before)

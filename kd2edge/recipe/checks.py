@@ -1,0 +1,222 @@
+"""What the parts of a recipe must agree on, beyond the names they use."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from kd2edge.recipe.places import Steps
+from kd2edge.recipe.schema import (
+    Binary,
+    Builtin,
+    CnnModel,
+    ImageInput,
+    Input,
+    Model,
+    Recipe,
+    Teacher,
+    TokenClassification,
+    TokenizerOfTeacher,
+)
+from kd2edge.recipe.schema.data import SourcePart
+
+#: A fault: where, and what is wrong.
+Fault = tuple[Steps, str]
+
+SPLITS = ("train", "validation", "test")
+
+
+def faults(recipe: Recipe) -> Iterator[Fault]:
+    """Everything that does not go together in a recipe whose parts are right."""
+    for check in CHECKS:
+        yield from check(recipe)
+
+
+def _names_are_unique(recipe: Recipe) -> Iterator[Fault]:
+    groups: tuple[tuple[Steps, list[str]], ...] = (
+        (("data", "sources"), [source.name for source in recipe.data.sources]),
+        (("data", "unlabelled"), [source.name for source in recipe.data.unlabelled]),
+        (("teachers",), [teacher.name for teacher in recipe.teachers]),
+    )
+    seen: dict[str, set[str]] = {}
+    for steps, names in groups:
+        known = seen.setdefault(str(steps[0]), set())
+        for index, name in enumerate(names):
+            if name in known:
+                yield (*steps, index, "name"), f"the name {name!r} stands twice"
+            known.add(name)
+    for name, group in (("tasks", recipe.tasks), ("inputs", recipe.inputs)):
+        if "kind" in group:
+            yield (name, "kind"), "the name 'kind' is taken: every method has that key"
+
+
+def _sources_have_splits(recipe: Recipe) -> Iterator[Fault]:
+    have = {split for source in recipe.data.sources for split in source.splits()}
+    for split in SPLITS:
+        if split not in have:
+            yield ("data", "sources"), f"no source has a {split} split"
+    for index, source in enumerate(recipe.data.sources):
+        if not source.splits():
+            yield ("data", "sources", index), "it names no file: expected train, validation or test"
+
+
+def _unlabelled_is_for_training(recipe: Recipe) -> Iterator[Fault]:
+    for index, source in enumerate(recipe.data.unlabelled):
+        steps: Steps = ("data", "unlabelled", index)
+        if source.tasks is not None:
+            yield (*steps, "tasks"), "unlabelled rows carry no tasks: only teachers label them"
+        if not isinstance(source, Builtin):
+            yield from _only_train(source, steps)
+    if recipe.data.unlabelled and not recipe.teachers:
+        yield ("data", "unlabelled"), "unlabelled rows need a teacher, there is none"
+
+
+def _only_train(source: SourcePart, steps: Steps) -> Iterator[Fault]:
+    splits = source.splits()
+    if "train" not in splits:
+        yield steps, "the key 'train' is missing"
+    for split in ("validation", "test"):
+        if split in splits:
+            yield (*steps, split), "unlabelled rows are for training only"
+
+
+def _tasks_are_taught(recipe: Recipe) -> Iterator[Fault]:
+    taught = Counter(task for teacher in recipe.teachers for task in set(teacher.tasks))
+    alpha = recipe.distill.alpha
+    for task in recipe.tasks:
+        # A map that lacks a task is reported with the references.
+        share = alpha.get(task, 0) if isinstance(alpha, dict) else alpha
+        if taught[task] == 0 and share > 0:
+            steps = ("distill", "alpha", *([task] if isinstance(alpha, dict) else []))
+            yield steps, f"no teacher teaches {task!r}: give it one, or set its alpha to 0"
+    for index, teacher in enumerate(recipe.teachers):
+        for at, task in enumerate(teacher.tasks):
+            if taught[task] > 1:
+                others = [one.name for one in recipe.teachers if task in one.tasks]
+                steps = ("teachers", index, "tasks", at)
+                yield steps, f"{task!r} has several teachers: {', '.join(others)}; name one"
+
+
+def _teachers_are_trained_or_loaded(recipe: Recipe) -> Iterator[Fault]:
+    for index, teacher in enumerate(recipe.teachers):
+        if teacher.train is not None and teacher.checkpoint is not None:
+            steps = ("teachers", index, "checkpoint")
+            yield steps, "expected train or checkpoint, found both"
+        if not teacher.tasks:
+            yield ("teachers", index, "tasks"), "it teaches nothing: name a task or drop it"
+
+
+def _models_can_be_made(recipe: Recipe) -> Iterator[Fault]:
+    models: list[tuple[Steps, Model]] = [
+        (("teachers", index, "model"), teacher.model)
+        for index, teacher in enumerate(recipe.teachers)
+    ]
+    for steps, model in [*models, (("student", "model"), recipe.student.model)]:
+        if isinstance(model, CnnModel):
+            if "channels" not in model.config:
+                yield (*steps, "config"), "expected channels, e.g. channels: [16, 32, 64]"
+        elif model.source is None and "model_type" not in model.config:
+            yield steps, "expected a source of weights, or a config with its model_type"
+
+
+def _token_tasks_have_words(recipe: Recipe) -> Iterator[Fault]:
+    for name, task in recipe.tasks.items():
+        if not isinstance(task, TokenClassification):
+            continue
+        if isinstance(recipe.inputs.get(task.input), ImageInput):
+            yield ("tasks", name, "input"), f"the input {task.input!r} has no words"
+        for index, teacher in enumerate(recipe.teachers):
+            own = teacher.inputs
+            if own is not None and name in teacher.tasks and task.input not in own:
+                steps = ("teachers", index, "inputs")
+                yield steps, f"the task {name!r} needs the input {task.input!r}, which is not here"
+
+
+def _binary_tasks_have_two_sides(recipe: Recipe) -> Iterator[Fault]:
+    for name, task in recipe.tasks.items():
+        if isinstance(task, Binary) and task.labels and task.positive not in {None, *task.labels}:
+            steps = ("tasks", name, "positive")
+            yield steps, f"expected one of {', '.join(task.labels)}, found {task.positive!r}"
+
+
+def _labels_are_unique(recipe: Recipe) -> Iterator[Fault]:
+    for name, task in recipe.tasks.items():
+        for label, count in Counter(task.labels or ()).items():
+            if count > 1:
+                yield ("tasks", name, "labels"), f"the label {label!r} stands twice"
+
+
+def _tokenizers_are_there(recipe: Recipe) -> Iterator[Fault]:
+    for steps, spec in _inputs(recipe):
+        if isinstance(spec, ImageInput) or not isinstance(spec.tokenizer, TokenizerOfTeacher):
+            continue
+        teacher = _teacher(recipe, spec.tokenizer.teacher)
+        if teacher is not None and getattr(teacher.model, "source", None) is None:
+            message = f"{teacher.name!r} has no pretrained weights to take a tokenizer from"
+            yield (*steps, "tokenizer", "from"), message
+
+
+def _inputs(recipe: Recipe) -> Iterator[tuple[Steps, Input]]:
+    for name, spec in recipe.inputs.items():
+        yield ("inputs", name), spec
+    for index, teacher in enumerate(recipe.teachers):
+        for name, spec in (teacher.inputs or {}).items():
+            yield ("teachers", index, "inputs", name), spec
+
+
+def _teacher(recipe: Recipe, name: str) -> Teacher | None:
+    return next((teacher for teacher in recipe.teachers if teacher.name == name), None)
+
+
+def _images_agree_with_channels(recipe: Recipe) -> Iterator[Fault]:
+    for steps, spec in _inputs(recipe):
+        if not isinstance(spec, ImageInput):
+            continue
+        for key, values in (("mean", spec.mean), ("std", spec.std)):
+            if isinstance(values, tuple) and len(values) != spec.channels:
+                message = f"expected {spec.channels} numbers, one a channel, found {len(values)}"
+                yield (*steps, key), message
+
+
+def _inits_fit(recipe: Recipe) -> Iterator[Fault]:
+    init = recipe.student.init
+    teacher = _teacher(recipe, init.teacher) if init else None
+    if init is None or teacher is None:
+        return
+    families = {teacher.model.family, recipe.student.model.family}
+    if init.embeddings == "svd" and families != {"transformers"}:
+        yield ("student", "init", "embeddings"), "only transformers have embeddings; write none"
+    if init.embeddings == "none" and init.layers is None:
+        yield ("student", "init"), "it starts nothing: expected embeddings: svd, or layers"
+
+
+def _lists_name_things_once(recipe: Recipe) -> Iterator[Fault]:
+    lists: list[tuple[Steps, tuple[str, ...]]] = [
+        (("export", "targets"), recipe.export.targets),
+        (("export", "precisions"), recipe.export.precisions),
+    ]
+    lists += [
+        (("teachers", index, "tasks"), teacher.tasks)
+        for index, teacher in enumerate(recipe.teachers)
+    ]
+    for steps, names in lists:
+        for name, count in Counter(names).items():
+            if count > 1:
+                yield steps, f"{name!r} stands {count} times"
+
+
+CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
+    _names_are_unique,
+    _sources_have_splits,
+    _unlabelled_is_for_training,
+    _tasks_are_taught,
+    _teachers_are_trained_or_loaded,
+    _models_can_be_made,
+    _token_tasks_have_words,
+    _binary_tasks_have_two_sides,
+    _labels_are_unique,
+    _tokenizers_are_there,
+    _images_agree_with_channels,
+    _inits_fit,
+    _lists_name_things_once,
+)

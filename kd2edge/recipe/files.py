@@ -1,0 +1,69 @@
+"""Whether the files that a recipe names are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kd2edge.recipe.checks import Fault
+from kd2edge.recipe.places import Steps
+from kd2edge.recipe.schema import (
+    CnnModel,
+    ImageInput,
+    Input,
+    Model,
+    Recipe,
+    TokenizerFile,
+    WeightsFolder,
+)
+from kd2edge.recipe.schema.data import SourcePart
+
+
+def missing_files(recipe: Recipe) -> Iterator[Fault]:
+    """Every local file or folder that is named and not there."""
+    yield from _data(recipe)
+    for name, spec in recipe.inputs.items():
+        yield from _tokenizer(("inputs", name), spec)
+    yield from _weights(("student", "model"), recipe.student.model)
+    for index, teacher in enumerate(recipe.teachers):
+        steps: Steps = ("teachers", index)
+        yield from _weights((*steps, "model"), teacher.model)
+        if teacher.checkpoint is not None and not teacher.checkpoint.is_file():
+            yield (*steps, "checkpoint"), _gone(teacher.checkpoint)
+        for name, spec in (teacher.inputs or {}).items():
+            yield from _tokenizer((*steps, "inputs", name), spec)
+
+
+def _data(recipe: Recipe) -> Iterator[Fault]:
+    data = recipe.data
+    groups: list[tuple[Steps, SourcePart]] = []
+    for key, sources in (("sources", data.sources), ("unlabelled", data.unlabelled)):
+        groups += [(("data", key, index), source) for index, source in enumerate(sources)]
+    named = [
+        ((*steps, split, *([at] if len(files) > 1 else [])), data.path(file))
+        for steps, source in groups
+        for split, files in source.splits().items()
+        for at, file in enumerate(files)
+    ]
+    if named and not data.root.is_dir():
+        yield ("data", "root"), f"no folder {data.root}: name another one (--set data.root=...)"
+        return
+    yield from ((steps, _gone(path)) for steps, path in named if not path.is_file())
+
+
+def _tokenizer(steps: Steps, spec: Input) -> Iterator[Fault]:
+    if isinstance(spec, ImageInput) or not isinstance(spec.tokenizer, TokenizerFile):
+        return
+    if not spec.tokenizer.path.is_file():
+        yield (*steps, "tokenizer", "path"), _gone(spec.tokenizer.path)
+
+
+def _weights(steps: Steps, model: Model) -> Iterator[Fault]:
+    if isinstance(model, CnnModel) or not isinstance(model.source, WeightsFolder):
+        return
+    if not model.source.path.is_dir():
+        yield (*steps, "source"), f"no folder {model.source.path}"
+
+
+def _gone(path: Path) -> str:
+    return f"no file {path}"

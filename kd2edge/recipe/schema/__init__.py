@@ -1,0 +1,76 @@
+"""The recipe's schema: frozen, unknown keys refused.  Every default of the product stands here."""
+
+from __future__ import annotations
+
+from kd2edge.recipe.schema.choices import by_task
+from kd2edge.recipe.schema.data import Builtin, Conll, Csv, Data, Jsonl, Parquet, Source
+from kd2edge.recipe.schema.distill import Distill, Feature, LogitLoss, Static, Uncertainty
+from kd2edge.recipe.schema.inputs import (
+    ImageInput,
+    Input,
+    TextInput,
+    TokenizerFile,
+    TokenizerInPackage,
+    TokenizerOfTeacher,
+    TokensInput,
+)
+from kd2edge.recipe.schema.models import (
+    CnnModel,
+    Init,
+    Model,
+    Student,
+    Teacher,
+    TransformersModel,
+    WeightsFolder,
+    WeightsInPackage,
+    WeightsOfHub,
+)
+from kd2edge.recipe.schema.recipe import Recipe, json_schema
+from kd2edge.recipe.schema.ship import Calibration, Export, Gate, Licences
+from kd2edge.recipe.schema.tasks import Binary, Classification, Task, TokenClassification
+from kd2edge.recipe.schema.train import TeacherTrain, Train, TrainPart
+
+__all__ = [
+    "Binary",
+    "Builtin",
+    "Calibration",
+    "Classification",
+    "CnnModel",
+    "Conll",
+    "Csv",
+    "Data",
+    "Distill",
+    "Export",
+    "Feature",
+    "Gate",
+    "ImageInput",
+    "Init",
+    "Input",
+    "Jsonl",
+    "Licences",
+    "LogitLoss",
+    "Model",
+    "Parquet",
+    "Recipe",
+    "Source",
+    "Static",
+    "Student",
+    "Task",
+    "Teacher",
+    "TeacherTrain",
+    "TextInput",
+    "TokenClassification",
+    "TokenizerFile",
+    "TokenizerInPackage",
+    "TokenizerOfTeacher",
+    "TokensInput",
+    "Train",
+    "TrainPart",
+    "TransformersModel",
+    "Uncertainty",
+    "WeightsFolder",
+    "WeightsInPackage",
+    "WeightsOfHub",
+    "by_task",
+    "json_schema",
+]

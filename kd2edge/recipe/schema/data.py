@@ -1,0 +1,134 @@
+"""``data``: which rows there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from kd2edge.recipe.schema.base import LocalPath, Name, Names, Part, Text, Texts
+from kd2edge.recipe.schema.choices import ByKind
+
+
+class SourcePart(Part):
+    """What every source has."""
+
+    name: Name
+    """Name of the source in messages and reports."""
+    tasks: Names | None = None
+    """Tasks whose labels these rows carry; null: all.  A row may still lack some labels."""
+    columns: dict[Text, Text] = {}
+    """Renaming: the column that inputs and tasks expect -> the column that the rows have."""
+
+    def splits(self) -> dict[str, tuple[str, ...]]:
+        """The files of each split that this source has; empty tuples for a builder's splits."""
+        raise NotImplementedError
+
+    def row_options(self) -> dict[str, Any]:
+        """Options for ``rows.open_rows``."""
+        return {}
+
+
+class FilePart(SourcePart):
+    """A source that reads files."""
+
+    train: Texts = ()
+    """File or files of the training split, relative to `data.root`."""
+    validation: Texts = ()
+    """File or files of the validation split, relative to `data.root`."""
+    test: Texts = ()
+    """File or files of the test split, relative to `data.root`."""
+
+    def splits(self) -> dict[str, tuple[str, ...]]:
+        files = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {split: paths for split, paths in files.items() if paths}
+
+
+class Jsonl(FilePart):
+    """One JSON object a line."""
+
+    kind: Literal["jsonl"] = "jsonl"
+
+
+class CsvOptions(Part):
+    """How a CSV file is written."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """The character between two columns."""
+
+
+class Csv(FilePart):
+    """CSV with a header line, packed (.csv.gz) or not; an empty value is a missing one."""
+
+    kind: Literal["csv"] = "csv"
+    options: CsvOptions = CsvOptions()
+    """How the files are written."""
+
+    def row_options(self) -> dict[str, Any]:
+        return self.options.model_dump()
+
+
+class Parquet(FilePart):
+    """Parquet files."""
+
+    kind: Literal["parquet"] = "parquet"
+
+
+class ConllOptions(Part):
+    """How a column file is written."""
+
+    columns: Annotated[tuple[Text, ...], Field(min_length=1)] = ("tokens", "ner")
+    """Names of the columns from the left; `_` skips one."""
+    separator: Text | None = None
+    """What stands between two columns; null: any white space."""
+    comment: str = ""
+    """Lines that begin with this are skipped; empty: none are."""
+
+
+class Conll(FilePart):
+    """Column files: one word a line, sentences apart by blank lines."""
+
+    kind: Literal["conll"] = "conll"
+    options: ConllOptions = ConllOptions()
+    """How the files are written."""
+
+    def row_options(self) -> dict[str, Any]:
+        return self.options.model_dump(exclude_none=True)
+
+
+class Builtin(SourcePart):
+    """Rows that a builder of kd2edge makes; nothing is read but what a Python package carries."""
+
+    kind: Literal["builtin"] = "builtin"
+    builder: Text
+    """Name of the builder, e.g. `multimnist`."""
+    options: dict[Text, Any] = {}
+    """Options of the builder: numbers of rows, seed ..."""
+
+    def splits(self) -> dict[str, tuple[str, ...]]:
+        return {"train": (), "validation": (), "test": ()}
+
+    def row_options(self) -> dict[str, Any]:
+        return dict(self.options)
+
+
+Source = Annotated[Jsonl | Csv | Parquet | Conll | Builtin, ByKind()]
+
+
+class Data(Part):
+    """The rows to learn from and to be judged by."""
+
+    root: LocalPath = Path()
+    """Folder that all files of sources start at; a relative one starts at the recipe's folder."""
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    """Labelled rows.  Several sources are joined, in this order."""
+    unlabelled: tuple[Source, ...] = ()
+    """Training rows that only the teachers label; their own labels are ignored."""
+    leaks: Literal["keep", "drop"] = "keep"
+    """Labelled training rows that stand in validation or test too: keep and report, or drop them.
+    Unlabelled ones are always dropped."""
+
+    def path(self, file: str) -> Path:
+        """Where a source's file stands."""
+        return self.root / Path(file).expanduser()

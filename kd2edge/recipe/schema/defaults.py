@@ -1,0 +1,64 @@
+"""Defaults that depend on another part of the recipe: filled in before the schema reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: Keys that are filled in here where a recipe lacks them.
+FILLED = frozenset({"column", "columns", "input", "tasks"})
+
+#: Kinds of inputs that have words.
+WORDS = frozenset({"text", "tokens"})
+
+
+def completed(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy with these defaults; parts of a wrong type stay for the schema to refuse."""
+    full = dict(recipe)
+    tasks, inputs = full.get("tasks"), full.get("inputs")
+    if isinstance(inputs, Mapping):
+        full["inputs"] = _inputs(inputs)
+    if isinstance(tasks, Mapping):
+        full["tasks"] = {
+            name: _task(name, task, inputs if isinstance(inputs, Mapping) else {})
+            for name, task in tasks.items()
+        }
+    if isinstance(full.get("teachers"), (list, tuple)):
+        names = list(tasks) if isinstance(tasks, Mapping) else []
+        full["teachers"] = [_teacher(teacher, names) for teacher in full["teachers"]]
+    return full
+
+
+def _inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: {"columns": [name], **spec} if isinstance(spec, Mapping) else spec
+        for name, spec in inputs.items()
+    }
+
+
+def _task(name: str, task: Any, inputs: Mapping[str, Any]) -> Any:
+    long = {"kind": task} if isinstance(task, str) else task
+    if not isinstance(long, Mapping):
+        return task
+    full = {"column": name, **long}
+    if full.get("kind") == "token_classification" and "input" not in full:
+        worded = [
+            key
+            for key, spec in inputs.items()
+            if isinstance(spec, Mapping) and spec.get("kind") in WORDS
+        ]
+        full |= {"input": worded[0]} if len(worded) == 1 else {}
+    return full
+
+
+def _teacher(teacher: Any, tasks: list[str]) -> Any:
+    if not isinstance(teacher, Mapping):
+        return teacher
+    full = dict(teacher)
+    if full.get("tasks") is None:
+        full["tasks"] = tasks
+    if full.get("train") is None and full.get("checkpoint") is None:
+        full["train"] = {}
+    if isinstance(full.get("inputs"), Mapping):
+        full["inputs"] = _inputs(full["inputs"])
+    return full

@@ -1,0 +1,120 @@
+"""``inputs``: what a model is given, and how it is prepared."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from kd2edge.recipe.schema.base import (
+    Count,
+    Flag,
+    LocalPath,
+    Name,
+    Part,
+    Positive,
+    Share,
+    Text,
+    Texts,
+    Whole,
+)
+from kd2edge.recipe.schema.choices import ByKey, ByKind
+
+
+class TokenizerPart(Part):
+    """What every tokenizer has."""
+
+    vocab: Literal["keep", "cut"] = "keep"
+    """`cut` keeps only the pieces of the vocabulary that the training texts use."""
+
+
+class TokenizerOfTeacher(TokenizerPart):
+    """The tokenizer of a teacher's pretrained weights."""
+
+    teacher: Annotated[Name, Field(alias="from")]
+    """Name of the teacher."""
+
+
+class TokenizerInPackage(TokenizerPart):
+    """A `tokenizer.json` inside an installed Python package."""
+
+    package: Text
+    """Module name of the package."""
+    path: Text = "tokenizer.json"
+    """The file, relative to the package."""
+
+
+class TokenizerFile(TokenizerPart):
+    """A `tokenizer.json` on this machine."""
+
+    path: LocalPath
+    """The file; a relative path starts at the recipe's folder."""
+
+
+Tokenizer = Annotated[
+    TokenizerOfTeacher | TokenizerInPackage | TokenizerFile, ByKey(("from", "package", "path"))
+]
+
+Column = Annotated[Texts, Field(min_length=1, max_length=1)]
+
+
+class WordsPart(Part):
+    """What inputs of words have in common."""
+
+    columns: Column
+    """The column with the raw value; by default the one with the input's name."""
+    tokenizer: Tokenizer
+    """What cuts words into pieces."""
+    max_length: Annotated[Count, Field(le=8192)] = 128
+    """Most pieces of a row, special ones included; what is longer is cut off."""
+    casing: Flag = False
+    """Also tell the net how each word was written (lower, upper, title, mixed, digits, other)."""
+
+
+class TextInput(WordsPart):
+    """A raw text."""
+
+    kind: Literal["text"] = "text"
+
+
+class TokensInput(WordsPart):
+    """A text that is already a list of words; what token tasks need."""
+
+    kind: Literal["tokens"] = "tokens"
+
+
+class Shift(Part):
+    """Moves images by chance; what comes in from outside is black."""
+
+    kind: Literal["shift"] = "shift"
+    pixels: Count = 2
+    """Largest distance in each direction."""
+    views: Annotated[Count, Field(ge=2, le=64)] = 4
+    """Versions of every training row, the unchanged one included; each is shown to the teacher,
+    and an epoch trains on one of them."""
+
+
+Augment = Annotated[Shift, ByKind()]
+
+
+class ImageInput(Part):
+    """An image: an array, PNG or JPEG bytes, or a path."""
+
+    kind: Literal["image"] = "image"
+    columns: Column
+    """The column with the raw value; by default the one with the input's name."""
+    size: tuple[Count, Count]
+    """Height and width in pixels."""
+    channels: Annotated[Literal[1, 3], Whole] = 1
+    """1 for grey, 3 for colour."""
+    mean: Share | tuple[Share, ...] = 0.0
+    """Subtracted from the pixels (scaled to 0..1): one number, or one a channel."""
+    std: Positive | tuple[Positive, ...] = 1.0
+    """Divides the pixels after that: one number, or one a channel."""
+    resize: Flag = False
+    """Resize other images to `size`; otherwise they are refused."""
+    augment: Augment | None = None
+    """Other views of the training rows."""
+
+
+Input = Annotated[TextInput | TokensInput | ImageInput, ByKind()]

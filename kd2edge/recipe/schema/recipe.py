@@ -1,0 +1,81 @@
+"""The whole recipe, and its JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from kd2edge.recipe.schema.base import Flag, FolderName, Name, Natural, Part, Whole
+from kd2edge.recipe.schema.data import Data
+from kd2edge.recipe.schema.defaults import FILLED, completed
+from kd2edge.recipe.schema.distill import Distill
+from kd2edge.recipe.schema.inputs import Input
+from kd2edge.recipe.schema.models import Student, Teacher
+from kd2edge.recipe.schema.ship import Export, Gate, Licences
+from kd2edge.recipe.schema.tasks import Task
+from kd2edge.recipe.schema.train import Train
+
+
+class Recipe(Part):
+    """A kd2edge recipe: from data and teachers to a student that runs on the edge."""
+
+    version: Annotated[Literal[1], Whole]
+    """Version of the recipe's schema."""
+    name: FolderName
+    """Name of the run and of the bundle."""
+    seed: Natural = 0
+    """Start of every random number."""
+    data: Data
+    """The rows to learn from and to be judged by."""
+    inputs: Annotated[dict[Name, Input], Field(min_length=1)]
+    """What the student is given, by name."""
+    tasks: Annotated[dict[Name, Task], Field(min_length=1)]
+    """What is to be decided, by name."""
+    teachers: tuple[Teacher, ...] = ()
+    """Who teaches."""
+    student: Student
+    """Who learns."""
+    distill: Distill = Distill()
+    """How teachers teach."""
+    baseline: Flag = True
+    """Also train the same student without a teacher, to show what the teacher gave."""
+    train: Train = Train()
+    """How the student is trained."""
+    export: Export = Export()
+    """Which artefacts are made."""
+    gate: Annotated[Gate, Field(alias="validate")] = Gate()
+    """What every artefact must prove."""
+    licences: Licences = Licences()
+    """What may be done with the result."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, value: Any) -> Any:
+        return completed(value) if isinstance(value, Mapping) else value
+
+    def teacher(self, name: str) -> Teacher:
+        """The teacher of that name."""
+        return next(teacher for teacher in self.teachers if teacher.name == name)
+
+    def teacher_of(self, task: str) -> Teacher | None:
+        """The teacher of a task; None when nobody teaches it."""
+        return next((teacher for teacher in self.teachers if task in teacher.tasks), None)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a recipe; editors complete from it."""
+    schema = Recipe.model_json_schema(by_alias=True)
+    _less_required([schema["$defs"], schema["properties"]])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _less_required(node: Any) -> None:
+    """Take out of ``required`` what is filled in before the schema reads it."""
+    if isinstance(node, dict):
+        if isinstance(node.get("properties"), dict) and isinstance(node.get("required"), list):
+            node["required"] = [key for key in node["required"] if key not in FILLED]
+        node = list(node.values())
+    for inner in node if isinstance(node, list) else ():
+        _less_required(inner)

@@ -1,0 +1,56 @@
+"""``export``, ``validate``, ``licences``: what leaves the building and must live up to what."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from kd2edge.recipe.schema.base import Count, Inner, Part, Share, Texts
+from kd2edge.recipe.schema.choices import ByTask
+
+Target = Literal["onnx", "openvino", "tensorrt"]
+Precision = Literal["fp32", "int8"]
+
+
+class Calibration(Part):
+    """The training rows that int8 ranges are measured on."""
+
+    rows: Annotated[Count, Field(le=100_000)] = 256
+    """How many."""
+
+
+class Export(Part):
+    """Which artefacts are made."""
+
+    targets: Annotated[tuple[Target, ...], Field(min_length=1)] = ("onnx",)
+    """Runtimes to make artefacts for."""
+    precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] = ("fp32",)
+    """Number formats to make artefacts in."""
+    calibration: Calibration = Calibration()
+    """Rows for int8."""
+    samples: Literal["real", "none"] = "real"
+    """Whether rows of the data go into the bundle (golden inputs), or none do."""
+    opset: Annotated[Count, Field(ge=18, le=25)] = 20
+    """Version of the ONNX operators."""
+    max_batch: Annotated[Count, Field(le=65_536)] = 64
+    """Largest batch that every artefact takes."""
+
+
+class Gate(Part):
+    """What every artefact must prove on the test split."""
+
+    max_drop: ByTask[Share] = 0.005
+    """Largest loss of a task's metric against the PyTorch student, in [0, 1]: 0.005 is half a
+    point."""
+    confidence: Inner = 0.95
+    """Confidence of the bounds that decide."""
+
+
+class Licences(Part):
+    """What may be done with the result; written into the bundle."""
+
+    weights: Texts = ()
+    """Licences of the weights that it started from."""
+    data: Texts = ()
+    """Licences of the data that it learned from."""

@@ -1,0 +1,98 @@
+"""``tasks``: what is to be decided, and how it is measured."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from kd2edge.metrics.kinds import METRICS
+from kd2edge.recipe.schema.base import Inner, Label, Name, Part, Text
+from kd2edge.recipe.schema.choices import ByKind
+
+_Labels = Annotated[tuple[Label, ...], Field(min_length=2)]
+
+
+def _metrics_of(kind: str) -> list[str]:
+    return [name for name, metric in METRICS.items() if kind in metric.kinds]
+
+
+def _checked(kind: str, name: str) -> str:
+    known = _metrics_of(kind)
+    if name not in known:
+        context: dict[str, Any] = {"key": "metric", "known": known, "found": name}
+        raise PydanticCustomError("unknown_word", "no such metric", context)
+    return name
+
+
+def _enum(kind: str) -> dict[str, Any]:
+    return {"enum": _metrics_of(kind)}
+
+
+_Rows = Annotated[
+    str,
+    AfterValidator(partial(_checked, "classification")),
+    Field(json_schema_extra=_enum("classification")),
+]
+_Binary = Annotated[
+    str, AfterValidator(partial(_checked, "binary")), Field(json_schema_extra=_enum("binary"))
+]
+_Words = Annotated[
+    str,
+    AfterValidator(partial(_checked, "token_classification")),
+    Field(json_schema_extra=_enum("token_classification")),
+]
+
+
+class TaskPart(Part):
+    """What every task has."""
+
+    column: Text
+    """Column of the label; by default the one with the task's name."""
+
+
+class Classification(TaskPart):
+    """One of several labels a row."""
+
+    kind: Literal["classification"] = "classification"
+    labels: _Labels | None = None
+    """The labels; null: those that occur in the data.  A label outside the list is an error."""
+    metric: _Rows = "accuracy"
+    """The metric that decides: best checkpoint, tables, gate."""
+    metrics: tuple[_Rows, ...] = ()
+    """Further metrics of the report; empty: the usual ones of the kind."""
+
+
+class Binary(TaskPart):
+    """Yes or no a row."""
+
+    kind: Literal["binary"] = "binary"
+    labels: tuple[Label, Label] | None = None
+    """The negative and the positive label; null: those of the training rows."""
+    positive: Label | None = None
+    """The positive label; null: the second one of `labels`, or of the sorted ones of the data."""
+    threshold: Inner = 0.5
+    """Score from which on a row is positive."""
+    metric: _Binary = "binary_f1"
+    """The metric that decides: best checkpoint, tables, gate."""
+    metrics: tuple[_Binary, ...] = ()
+    """Further metrics of the report; empty: the usual ones of the kind."""
+
+
+class TokenClassification(TaskPart):
+    """A label for every word of a row."""
+
+    kind: Literal["token_classification"] = "token_classification"
+    labels: _Labels | None = None
+    """The labels; null: those that occur in the data.  A label outside the list is an error."""
+    input: Name
+    """The input whose words are labelled; by default the only one that has words."""
+    metric: _Words = "accuracy"
+    """The metric that decides: best checkpoint, tables, gate."""
+    metrics: tuple[_Words, ...] = ()
+    """Further metrics of the report; empty: the usual ones of the kind."""
+
+
+Task = Annotated[Classification | Binary | TokenClassification, ByKind()]

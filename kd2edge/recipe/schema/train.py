@@ -1,0 +1,56 @@
+"""``train``: how nets are trained.  Every default of training stands here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from kd2edge.recipe.schema.base import Count, NotNegative, Part, Positive, Rate, Share
+
+
+class TrainPart(Part):
+    """What the training of teachers and students has in common."""
+
+    batch_size: Count = 64
+    """Rows a step."""
+    weight_decay: NotNegative = 0.01
+    """Decoupled weight decay (AdamW)."""
+    warmup: Share = 0.1
+    """Share of the steps in which the learning rate rises from 0."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the learning rate goes on after the warm-up."""
+    clip_norm: Positive | None = 1.0
+    """Largest norm of the gradient; null: not clipped."""
+    label_smoothing: Rate = 0.0
+    """Share of a label's weight that is spread over all labels."""
+    validate_every: Count = 1
+    """Epochs between two validations."""
+    keep: Literal["best", "last"] = "best"
+    """Which weights are kept: the best on validation, or the last."""
+
+
+class TeacherTrain(TrainPart):
+    """How a teacher is trained."""
+
+    epochs: Count = 5
+    """Passes over the labelled training rows."""
+    lr: Positive = 3e-4
+    """Largest learning rate."""
+
+
+class Train(TrainPart):
+    """How the student (and the baseline) is trained, and on what."""
+
+    epochs: Count = 20
+    """Passes over the training rows, unlabelled ones included."""
+    lr: Positive = 1e-3
+    """Largest learning rate."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """`auto` takes a mixed precision where the device gains by it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes CUDA when it is there."""
+    threads: Count | None = None
+    """CPU threads; null: the physical cores."""
+    checkpoint_every: Annotated[Count, Field(le=1_000_000)] = 200
+    """Steps between two checkpoints that a stopped run resumes from."""

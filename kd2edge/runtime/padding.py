@@ -1,0 +1,64 @@
+"""Arrays smaller than an artefact takes: filled up before the run, cut off after it."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.runtime.graph import Arrays, GraphSpec
+
+ArrayDict = dict[str, npt.NDArray[Any]]
+
+
+@final
+class Padding:
+    """What a graph's smallest batch and length ask for.  Holds constants only."""
+
+    def __init__(self, spec: GraphSpec) -> None:
+        self._rows = spec.limits("batch")[0]
+        self._length = spec.limits("length")[0]
+        self._first = spec.inputs[0].name
+        #: Array -> the axis that "length" stands at.
+        self._axes = {
+            array.name: array.shape.index("length")
+            for array in spec.inputs
+            if "length" in array.shape
+        }
+
+    def is_needed(self, arrays: Arrays) -> bool:
+        """Whether arrays are smaller than the graph takes; never raises."""
+        try:
+            small = len(arrays[self._first]) < self._rows or (
+                self._length > 1
+                and any(arrays[name].shape[at] < self._length for name, at in self._axes.items())
+            )
+        except (AttributeError, IndexError, KeyError, TypeError):
+            return False  # not the arrays of this graph: the session's check finds the words
+        return small and all(np.ndim(array) > 0 for array in arrays.values())
+
+    def padded(self, arrays: Arrays) -> ArrayDict:
+        """Arrays filled up: rows with the last row (always a valid one), lengths with zeros.
+
+        Zeros in a mask hide the rest.  Without any row to repeat, rows stay as they are.
+        """
+        return {name: self._longer(name, self._more(array)) for name, array in arrays.items()}
+
+    def _more(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        missing = self._rows - len(array)
+        if missing <= 0 or len(array) == 0:
+            return array
+        return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
+
+    def _longer(self, name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        axis = self._axes.get(name, array.ndim)
+        return array if axis >= array.ndim else with_length(array, axis, self._length)
+
+
+def with_length(array: npt.NDArray[Any], axis: int, length: int) -> npt.NDArray[Any]:
+    """``array`` with zeros at the end of ``axis``, up to ``length``."""
+    missing = length - array.shape[axis]
+    if missing <= 0:
+        return array
+    return np.pad(array, [(0, missing if at == axis else 0) for at in range(array.ndim)])

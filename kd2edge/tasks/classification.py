@@ -1,0 +1,78 @@
+"""One class out of several for a whole row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.tasks import packing, settings
+from kd2edge.tasks.kind import TaskKind
+from kd2edge.tasks.labels import inventory, label_index
+from kd2edge.tasks.probabilities import best_of, decided_scores, row_decisions, softmax_decisions
+from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskSpec, Truth
+
+
+@final
+class Classification(TaskKind):
+    """Softmax over ``spec.labels``; the largest logit decides, the first of equal ones.
+
+    Decode settings: ``temperature`` (scores are softmax(logits / temperature)), ``top_k``.
+    """
+
+    name = "classification"
+    default_metrics = ("accuracy", "macro_f1")
+
+    def channels(self, spec: TaskSpec) -> int:
+        return len(spec.labels)
+
+    def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
+        return inventory(values)
+
+    def target(self, spec: TaskSpec, value: Any) -> np.int64:
+        return np.int64(MISSING if value is None else label_index(spec.labels, value))
+
+    def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
+        assert not isinstance(logits, Ragged)  # row-level: the head's own output
+        return Decoded(*softmax_decisions(logits, settings.temperature(spec)))
+
+    def answers(
+        self,
+        spec: TaskSpec,
+        decoded: Decoded,
+        *,
+        top_k: int | None = None,
+        words: Sequence[Sequence[tuple[int, int, str]]] | None = None,
+    ) -> list[Any]:
+        """``[{label, score}, ...]`` a row, best first; label None and score 0 for logits of NaN."""
+        del words
+        decisions = row_decisions(decoded)
+        names = (*spec.labels, None)  # a label of -1 is the last: None
+        count = settings.top_k(spec, top_k)
+        if count == 1:
+            return [
+                [{"label": names[label], "score": score}]
+                for label, score in zip(
+                    decisions.labels.tolist(), decided_scores(decisions), strict=True
+                )
+            ]
+        best = best_of(decisions, count)
+        return [
+            [{"label": names[label], "score": score} for label, score in zip(labels, scores)]  # noqa: B905  (one shape)
+            if decided >= 0
+            else [{"label": None, "score": 0.0}]
+            for decided, labels, scores in zip(
+                decisions.labels.tolist(), best.labels.tolist(), best.scores.tolist(), strict=True
+            )
+        ]
+
+    def pack(self, decoded: Decoded, top_k: int = 5) -> dict[str, npt.NDArray[Any]]:
+        return packing.pack(row_decisions(decoded), top_k)
+
+    def unpack(self, spec: TaskSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> Decoded:
+        return Decoded(*packing.unpack(arrays, len(spec.labels)))
+
+    def truth(self, targets: Sequence[npt.NDArray[np.int64] | np.int64]) -> Truth:
+        return Truth(np.array(targets, dtype=np.int64))

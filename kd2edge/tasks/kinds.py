@@ -1,0 +1,31 @@
+"""The task kinds by name; a new one is a file here and in ``nets.heads``, a line in each table."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from kd2edge.errors import UsageError
+from kd2edge.tasks.binary import Binary
+from kd2edge.tasks.classification import Classification
+from kd2edge.tasks.kind import TaskKind
+from kd2edge.tasks.token_classification import TokenClassification
+
+TASK_KINDS: MappingProxyType[str, TaskKind] = MappingProxyType(
+    {kind.name: kind for kind in (Binary(), Classification(), TokenClassification())}
+)
+
+
+def task_kind(name: str) -> TaskKind:
+    """The task kind of that name.
+
+    Raises:
+        UsageError: an unknown name; the message lists those there are.
+    """
+    kind = TASK_KINDS.get(name)
+    if kind is None:
+        near = get_close_matches(name, TASK_KINDS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        known = ", ".join(TASK_KINDS)
+        raise UsageError(f"expected a task kind among {known}, found {name!r}{hint}")
+    return kind

@@ -1,0 +1,126 @@
+"""A validation as Markdown that reads well on a terminal; works on its JSON, as evidence holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+__all__ = ["validation_table"]
+
+Json = Mapping[str, Any]
+
+_HEADS = ("artefact", "task", "value", "drop", "at most", "budget", "verdict")
+_NUMBERS = frozenset({2, 3, 4, 5})
+_VERDICT_HEADS = ("artefact", "verdict", "max abs error", "top-1", "changed decisions")
+
+
+def validation_table(found: Json) -> str:
+    """Task x artefact, then the artefacts' verdicts with their reasons.
+
+    Args:
+        found: ``Validation.to_json()``, or the payload of validation evidence.
+    """
+    artefacts: Json = found["artefacts"]
+    lines = [_title(found), ""]
+    rows = [row for name, result in artefacts.items() for row in _rows(name, result)]
+    if rows:
+        lines += [*_table(_HEADS, rows, _NUMBERS), "", _metrics(artefacts), ""]
+    judged = [_verdict_row(name, result) for name, result in artefacts.items()]
+    lines += _table(_VERDICT_HEADS, judged, frozenset({2, 3, 4}))
+    notes = [note for name, result in artefacts.items() for note in _notes(name, result)]
+    lines += ["", *notes] if notes else []
+    return "\n".join(lines) + "\n"
+
+
+def _title(found: Json) -> str:
+    return (
+        f"{found['name']}: {found['rows']:,} rows of the {found['split']} split against "
+        f"{found['reference']}; one-sided bounds at {found['confidence']:.0%}"
+    )
+
+
+def _metrics(artefacts: Json) -> str:
+    parts = (item for result in artefacts.values() for item in result["tasks"].items())
+    named = dict.fromkeys(f"{task} {part['metric']}" for task, part in parts)
+    return f"Metrics: {', '.join(named)}; drops in points (1 point = 0.01)."
+
+
+def _rows(name: str, result: Json) -> Iterator[tuple[str, ...]]:
+    for task, part in result["tasks"].items():
+        metric = part["metrics"].get(part["metric"])
+        numbers = ("", "", "")
+        if metric is not None:
+            drop = metric["drop"]
+            numbers = (
+                f"{metric['candidate']['value']:.4f}",
+                _points(drop["value"]),
+                _points(drop["high"]),
+            )
+        yield (name, task, *numbers, _points(part["max_drop"]), _plain(part["verdict"]))
+
+
+def _points(value: float) -> str:
+    text = f"{100 * value:.2f}"
+    return "0.00" if text == "-0.00" else text
+
+
+def _plain(verdict: str) -> str:
+    return verdict.replace("_", " ")
+
+
+def _verdict_row(name: str, result: Json) -> tuple[str, ...]:
+    numbers = [part for parts in result["numbers"].values() for part in parts]
+    agreement = f"{min(part['top1'] for part in numbers):.1%}" if numbers else ""
+    return (
+        name,
+        _plain(result["verdict"]),
+        _largest([part["max_abs"] for part in numbers]),
+        agreement,
+        _changed(result["tasks"].values()),
+    )
+
+
+def _largest(errors: Sequence[float | None]) -> str:
+    """The largest error; null in JSON is one that was not finite."""
+    known = [error for error in errors if error is not None]
+    if len(known) < len(errors):
+        return "not finite"
+    return f"{max(known):.1e}" if known else ""
+
+
+def _changed(tasks: Iterable[Json]) -> str:
+    """Changed decisions over all tasks, and how many of them are ties."""
+    parts = [part for part in tasks if part["metrics"]]
+    if not parts:
+        return ""
+    changed, ties = sum(part["changed"] for part in parts), sum(part["ties"] for part in parts)
+    return f"{changed} ({ties} ties)" if ties else str(changed)
+
+
+def _notes(name: str, result: Json) -> Iterator[str]:
+    if result["reason"]:
+        yield f"- {name} {_plain(result['verdict'])}: {result['reason']}"
+    for check in (*result["graph"], *result["edges"]):
+        if check["status"] == "not_run":
+            yield f"- {name} {check['name']} not run: {check['detail']}"
+
+
+def _table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int]
+) -> Iterator[str]:
+    """Aligned Markdown: readable as it stands."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in (heads, *rows)]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(heads))]
+    marks = [
+        "-" * (width - 1) + ":" if index in right else "-" * width
+        for index, width in enumerate(widths)
+    ]
+    for row in (cells[0], marks, *cells[1:]):
+        yield (
+            "| "
+            + " | ".join(
+                cell.rjust(width) if index in right else cell.ljust(width)
+                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            + " |"
+        )

@@ -1,0 +1,114 @@
+"""The rows that a validation runs: raw inputs, the truth, and which reference row each one is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.errors import DataError
+from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.spec import InputSpec
+from kd2edge.rows.join import JoinedRows
+from kd2edge.rows.rows import Row, Rows
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import MISSING, Ragged, TaskSpec, Truth
+from kd2edge.validate.reference import Reference, key_columns, row_key
+
+__all__ = ["Split", "labelled", "matches"]
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows with what the model needs of them.
+
+    Args:
+        rows: the rows.
+        inputs: the model's inputs.
+        ids: id of each row.
+        hashes: hash of each row's input columns.
+        truths: task -> its labels.
+    """
+
+    rows: Rows
+    inputs: Mapping[str, InputSpec]
+    ids: Sequence[str]
+    hashes: Sequence[int]
+    truths: Mapping[str, Truth]
+
+    @classmethod
+    def of(
+        cls, rows: Rows, inputs: Mapping[str, InputSpec], tasks: Mapping[str, TaskSpec]
+    ) -> Split:
+        """Read keys and labels of all rows.
+
+        Raises:
+            DataError: no rows, an unknown label, a wrong type; the message names the place.
+        """
+        if not len(rows):
+            raise DataError("expected rows to validate on, found an empty split")
+        columns = key_columns(inputs)
+        keys: list[tuple[str, int]] = []
+        targets: dict[str, list[Any]] = {task: [] for task in tasks}
+        for position, row in enumerate(rows):  # once: rows may be built on demand
+            keys.append(row_key(row, position, columns))
+            for task, spec in tasks.items():
+                targets[task].append(_target(rows, spec, row, position))
+        ids, hashes = zip(*keys, strict=True)
+        truths = {task: task_kind(tasks[task].kind).truth(found) for task, found in targets.items()}
+        return cls(rows, inputs, ids, hashes, truths)
+
+    def values(self, positions: Sequence[int]) -> dict[str, list[Any]]:
+        """Input -> raw values of the rows at ``positions``.
+
+        Raises:
+            DataError: a missing column or a value of a wrong type; the message names the place.
+        """
+        rows = [(position, self.rows[position]) for position in positions]
+        return {
+            name: [self._value(spec, row, position) for position, row in rows]
+            for name, spec in self.inputs.items()
+        }
+
+    def _value(self, spec: InputSpec, row: Row, position: int) -> Any:
+        try:
+            return input_kind(spec.kind).value(spec, row, self.rows.root_of(position))
+        except ValueError as error:
+            raise DataError(f"{self.rows.place(position)}: input {spec.name}: {error}") from error
+
+
+def _target(rows: Rows, spec: TaskSpec, row: Row, position: int) -> Any:
+    counts = not isinstance(rows, JoinedRows) or spec.name in rows.tasks_of(position)
+    try:
+        return task_kind(spec.kind).target(spec, row.get(spec.column) if counts else None)
+    except ValueError as error:
+        raise DataError(f"{rows.place(position)}: task {spec.name}: {error}") from error
+
+
+def labelled(truth: Truth) -> bool:
+    """Whether any row has a label."""
+    labels = truth.labels.values if isinstance(truth.labels, Ragged) else truth.labels
+    return bool((labels != MISSING).any())
+
+
+def matches(reference: Reference | None, split: Split) -> Indices:
+    """For each row its place in the reference, -1 where it has none: ``[row]``.
+
+    A row is found by id and hash, else by its hash alone: equal inputs have equal outputs, so rows
+    in another order, or a part of the split, still find theirs.
+    """
+    if reference is None:
+        return np.full(len(split.ids), -1, np.int64)
+    hashes = [int(value) for value in reference.hashes]
+    by_hash = {value: index for index, value in reversed(list(enumerate(hashes)))}
+    exact = {key: index for index, key in enumerate(zip(reference.ids, hashes, strict=True))}
+    found = [
+        exact.get((name, value), by_hash.get(value, -1))
+        for name, value in zip(split.ids, split.hashes, strict=True)
+    ]
+    return np.array(found, np.int64)

@@ -1,0 +1,208 @@
+"""Level 3: every metric of the report, torch-free on the whole split, and its drop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.errors import DataError
+from kd2edge.metrics.estimate import Estimate, drop, evaluate, rows_needed
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec, Truth
+from kd2edge.validate.gate import verdict
+from kd2edge.validate.split import labelled
+from kd2edge.validate.validation import Difference, MetricResult, TaskResult
+
+__all__ = ["LISTED", "TIE", "Budget", "task_result"]
+
+#: Differing rows that a result names.
+LISTED = 20
+#: A margin of probabilities that rounding can turn: logits that may each be off by 1e-4 move a
+#: probability by at most 5e-5, and the reference keeps scores in fp16, whose step is 5e-4 below 1.
+TIE = 1e-3
+
+
+#: Position of a row in its split, and its id.
+RowName = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the gate allows a task.
+
+    Args:
+        max_drop: of the leading metric, in [0, 1].
+        confidence: of each bound, one-sided.
+        same_decisions: every decision but ties has to be the reference's (fp32 artefacts).
+    """
+
+    max_drop: float
+    confidence: float
+    same_decisions: bool
+
+
+def task_result(
+    spec: TaskSpec,
+    truth: Truth,
+    reference: Decoded,
+    candidate: Decoded,
+    names: Sequence[RowName],
+    budget: Budget,
+) -> TaskResult:
+    """Compare an artefact with the reference on the same rows, and judge.
+
+    Args:
+        spec: the task.
+        truth: its labels.
+        reference: decisions of the reference.
+        candidate: decisions of the artefact.
+        names: position and id of each row, for the differences that are named.
+        budget: what is allowed.
+
+    Raises:
+        DataError: labels that do not fit the words of the rows.
+    """
+    if not labelled(truth):
+        return _not_measured(spec, budget, "no row of this split has a label for it")
+    differences = list(_differences(spec, reference, candidate, names))
+    # The reference keeps fp16 scores: the candidate is rounded alike before the two are paired.
+    kind = task_kind(spec.kind)
+    rounded = kind.unpack(spec, kind.pack(candidate))
+    try:
+        found = dict(_metrics(spec, truth, reference, candidate, rounded, budget.confidence))
+    except ValueError as error:
+        raise DataError(f"task {spec.name}: labels do not fit the rows: {error}") from error
+    if spec.metric not in found:
+        return _not_measured(spec, budget, f"{spec.metric} has no value on these rows")
+    return _judged(spec, found, differences, budget)
+
+
+def _not_measured(spec: TaskSpec, budget: Budget, reason: str) -> TaskResult:
+    return TaskResult(spec.metric, "not_run", reason, budget.max_drop)
+
+
+def _metrics(
+    spec: TaskSpec,
+    truth: Truth,
+    reference: Decoded,
+    candidate: Decoded,
+    rounded: Decoded,
+    confidence: float,
+) -> Iterator[tuple[str, MetricResult]]:
+    for name in dict.fromkeys((spec.metric, *spec.metrics)):
+        try:
+            yield (
+                name,
+                MetricResult(
+                    candidate=evaluate(spec, truth, candidate, name, confidence=confidence),
+                    reference=evaluate(spec, truth, reference, name, confidence=confidence),
+                    drop=drop(spec, truth, reference, rounded, name, confidence=confidence),
+                ),
+            )
+        except DataError:
+            continue  # e.g. AUC on rows that all have one label: it has no value there
+
+
+def _judged(
+    spec: TaskSpec,
+    metrics: Mapping[str, MetricResult],
+    differences: Sequence[Difference],
+    budget: Budget,
+) -> TaskResult:
+    found = metrics[spec.metric].drop
+    result, needed = verdict(found, budget.max_drop), None
+    ties = sum(part.tie for part in differences)
+    reason = ""
+    if result == "undecided":
+        needed = rows_needed(found, budget.max_drop)
+        reason = _undecided(found, budget.max_drop, needed)
+    elif result == "fail":
+        reason = (
+            f"{spec.metric} drops by {_points(found.value)} points, at least {_points(found.low)}; "
+            f"the budget is {_points(budget.max_drop)}"
+        )
+    if budget.same_decisions and len(differences) > ties:
+        result = "fail"
+        reason = (
+            f"{len(differences) - ties} decisions differ from the reference's by more than a tie "
+            f"(margin above {TIE:g})"
+        )
+    return TaskResult(
+        metric=spec.metric,
+        verdict=result,
+        reason=reason,
+        max_drop=budget.max_drop,
+        rows_needed=needed,
+        metrics=metrics,
+        changed=len(differences),
+        ties=ties,
+        differences=tuple(differences[:LISTED]),
+    )
+
+
+def _undecided(found: Estimate, max_drop: float, needed: int | None) -> str:
+    advice = f"about {needed:,} would decide" if needed else "no number of rows like these would"
+    return (
+        f"{found.rows:,} rows are too few (drop at most {_points(found.high)} points, "
+        f"budget {_points(max_drop)}); {advice}"
+    )
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.2f}"
+
+
+def _differences(
+    spec: TaskSpec, reference: Decoded, candidate: Decoded, names: Sequence[RowName]
+) -> Iterator[Difference]:
+    """Every decision that is another than the reference's, the clearest first."""
+    wanted, found, rows, words = _flat(reference, candidate)
+    margins = _margins(spec, reference)
+    changed = np.flatnonzero(wanted != found)
+    for index in changed[np.argsort(-margins[changed], kind="stable")]:
+        row, name = names[int(rows[index])]
+        yield Difference(
+            row=row,
+            id=name,
+            word=int(words[index]),
+            reference=_label(spec, int(wanted[index])),
+            candidate=_label(spec, int(found[index])),
+            margin=float(margins[index]),
+            tie=bool(margins[index] <= TIE),
+        )
+
+
+def _label(spec: TaskSpec, index: int) -> str:
+    return spec.labels[index] if index >= 0 else "(cut off)"
+
+
+def _flat(reference: Decoded, candidate: Decoded) -> tuple[Any, Any, Any, Any]:
+    """Decisions of both ``[item]``, and each item's row and word (-1 for tasks that label rows)."""
+    wanted, found = reference.labels, candidate.labels
+    if not isinstance(wanted, Ragged) or not isinstance(found, Ragged):
+        rows = np.arange(len(np.asarray(wanted)))
+        return wanted, found, rows, np.full(len(rows), -1)
+    lengths = np.diff(wanted.offsets)
+    if not np.array_equal(lengths, np.diff(found.offsets)):
+        raise DataError(
+            "the reference was made of other words than the artefact found in these rows"
+        )
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    words = np.arange(len(rows)) - np.repeat(wanted.offsets[:-1], lengths)
+    return wanted.values, found.values, rows, words
+
+
+def _margins(spec: TaskSpec, reference: Decoded) -> npt.NDArray[np.float64]:
+    """How far each decision was ahead of the next best one, in probability: ``[item]``."""
+    raw = reference.scores.values if isinstance(reference.scores, Ragged) else reference.scores
+    scores = np.nan_to_num(np.asarray(raw, np.float64))
+    if scores.ndim == 1:
+        return np.abs(scores - float(spec.decode.get("threshold", 0.5)))
+    if scores.shape[-1] < 2:
+        return np.ones(len(scores))
+    best = np.partition(scores, -2, axis=-1)
+    return best[:, -1] - best[:, -2]

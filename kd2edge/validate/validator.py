@@ -1,0 +1,273 @@
+"""The validator's door: open a bundle through the runtime, judge it, write evidence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from kd2edge.bundle.evidence import append_evidence
+from kd2edge.bundle.manifest import Artefact
+from kd2edge.bundle.store import Bundle, open_bundle
+from kd2edge.errors import BackendError, InputError, IntegrityError, StorageError, UsageError
+from kd2edge.inputs.kind import Encoder
+from kd2edge.inputs.kinds import input_kind
+from kd2edge.rows.rows import Rows
+from kd2edge.runtime import Model, load
+from kd2edge.tasks.spec import TaskSpec
+from kd2edge.validate.edges import edge_checks
+from kd2edge.validate.gate import artefact_verdict, failed_checks, outcome
+from kd2edge.validate.graph import graph_checks
+from kd2edge.validate.measure import Measured, measured, sample_of, usual_values
+from kd2edge.validate.numbers import number_results
+from kd2edge.validate.progress import OnProgress, Progress, ignore
+from kd2edge.validate.reference import Reference, open_reference
+from kd2edge.validate.split import Split
+from kd2edge.validate.tasks import Budget
+from kd2edge.validate.validation import ArtefactResult, Check, NumberResult, Validation
+
+__all__ = ["FALLBACK", "validate_bundle"]
+
+#: The artefact that stands in where rows have no stored PyTorch output.
+FALLBACK = "onnx-fp32"
+
+
+def validate_bundle(
+    path: str | os.PathLike[str],
+    *,
+    rows: Rows | None,
+    split: str = "test",
+    artefacts: Iterable[str] | None = None,
+    max_drop: Mapping[str, float] | None = None,
+    threads: int | None = None,
+    out: Path | None = None,
+    on_event: OnProgress = ignore,
+) -> Validation:
+    """Judge every artefact of a bundle that can run here, and add the result to its evidence.
+
+    Args:
+        path: the bundle's folder.
+        rows: the rows of the split, labels included; None: graph, numbers and edges alone are
+            looked at, and no artefact can pass.
+        split: their split; its stored reference is what artefacts are held against.
+        artefacts: ids; None: all.
+        max_drop: task -> budget in [0, 1]; overrides the manifest's.
+        threads: threads of one forward pass; None: the physical cores this process may use.
+        out: a folder for the evidence, when the bundle is read-only.
+        on_event: told about progress.
+
+    Returns:
+        The validation; its ``outcome`` says ``pass``, ``fail`` or ``undecided``.
+
+    Raises:
+        UsageError: no bundle, an unknown artefact or task, no budget, rows without reference.
+        DataError: rows that cannot be read or labels that the model does not know.
+        IntegrityError: a file that is not the one the manifest names.
+        StorageError: the evidence cannot be written (noticed before anything is measured).
+        BackendError: nothing can run here.
+    """
+    bundle = open_bundle(path)
+    names = _names(bundle, artefacts)
+    budgets = _budgets(bundle, max_drop or {})
+    _require_writable(out or bundle.path)
+    tasks = _tasks(bundle)
+    reference = _reference(bundle, split, tasks)
+    part = None if rows is None else Split.of(rows, bundle.manifest.inputs, tasks)
+    work = _Work(bundle, names, budgets, threads, part, reference, on_event)
+    with ExitStack() as stack:
+        found, references = work.run(stack)
+    result = Validation(
+        manifest=bundle.identity,
+        name=bundle.manifest.name,
+        split=split,
+        rows=0 if rows is None else len(rows),
+        fingerprint="" if rows is None else rows.fingerprint,
+        references=references,
+        confidence=float(bundle.manifest.gate.get("confidence", 0.95)),
+        outcome=outcome(found),
+        artefacts=found,
+    )
+    file = append_evidence(out or bundle.path, "validation", bundle.identity, result.to_json())
+    result = replace(result, evidence=str(file))
+    if result.outcome == "not_run":
+        raise _nothing_judged(result, work.ran)
+    return result
+
+
+def _names(bundle: Bundle, asked: Iterable[str] | None) -> list[str]:
+    known = list(bundle.manifest.artefacts)
+    names = known if asked is None else list(dict.fromkeys(asked))
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{bundle.path} has no artefact {name!r}; it has {', '.join(known)}")
+    if not names:
+        raise UsageError(f"{bundle.path} has no artefact to validate; export the run again")
+    return names
+
+
+def _budgets(bundle: Bundle, overrides: Mapping[str, float]) -> dict[str, Budget]:
+    """Task -> budget; the fp32 artefacts' own demand is added where it applies."""
+    tasks = bundle.manifest.tasks
+    for task, value in overrides.items():
+        if task not in tasks:
+            near = get_close_matches(task, list(tasks), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(tasks)}"
+            raise UsageError(f"max_drop names the task {task!r}, which the bundle lacks; {hint}")
+        if not 0 <= value <= 1:
+            raise UsageError(f"max_drop of {task} must be a share from 0 to 1, found {value}")
+    stated = {**bundle.manifest.gate.get("max_drop", {}), **overrides}
+    missing = [task for task in tasks if task not in stated]
+    if missing:
+        raise UsageError(
+            f"no budget for {', '.join(missing)}: state it in the recipe (validate.max_drop) "
+            f"or with --max-drop {missing[0]}=0.005"
+        )
+    confidence = float(bundle.manifest.gate.get("confidence", 0.95))
+    return {task: Budget(float(stated[task]), confidence, False) for task in tasks}
+
+
+def _require_writable(folder: Path) -> None:
+    if folder.exists() and not os.access(folder, os.W_OK):
+        raise StorageError(f"{folder} is read-only; name a folder for the evidence with --out")
+
+
+def _tasks(bundle: Bundle) -> dict[str, TaskSpec]:
+    return {str(name): spec for name, spec in bundle.manifest.tasks.items()}
+
+
+def _reference(bundle: Bundle, split: str, tasks: Mapping[str, TaskSpec]) -> Reference | None:
+    """The stored PyTorch outputs of a split; None when the bundle came without."""
+    file = bundle.manifest.references.get(split)
+    if file is None or not (bundle.path / file).exists():
+        return None  # reference/ may stay out of a transfer archive
+    return open_reference(bundle.read(file), tasks)
+
+
+def _nothing_judged(result: Validation, ran: bool) -> Exception:
+    reasons = "; ".join(f"{name}: {part.reason}" for name, part in result.artefacts.items())
+    if ran:
+        return UsageError(f"nothing of {result.name} could be judged on these rows: {reasons}")
+    return BackendError(f"nothing of {result.name} can run here: {reasons}")
+
+
+class _Work:
+    """One validation under way: loads the artefacts and takes each through the levels."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        names: list[str],
+        budgets: Mapping[str, Budget],
+        threads: int | None,
+        split: Split | None,
+        reference: Reference | None,
+        on_event: OnProgress,
+    ) -> None:
+        self._bundle = bundle
+        self._names = names
+        self._budgets = budgets
+        self._threads = threads
+        self._split = split
+        self._reference = reference
+        self._on_event = on_event
+        self._encoders = {name: _encoder(bundle, name) for name in bundle.manifest.inputs}
+        self._usual = usual_values(split, self._encoders)
+        self._sample = sample_of(bundle, self._encoders, split, reference)
+        #: Whether any artefact could be loaded.
+        self.ran = False
+
+    def run(self, stack: ExitStack) -> tuple[dict[str, ArtefactResult], dict[str, int]]:
+        """(artefact -> result, reference -> rows held against it)."""
+        graphs = {name: graph_checks(self._bundle, self._artefact(name)) for name in self._names}
+        self._on_event(Progress("graph", len(graphs), len(graphs)))
+        models, refused = self._loaded(stack, graphs)
+        self.ran = bool(models)
+        tasks: dict[str, Measured] = {}
+        references: dict[str, int] = {}
+        if self._split is not None and models:
+            helper = self._helper(stack, models)
+            budgets = self._task_budgets(models)
+            tasks, references = measured(
+                models, helper, self._split, self._reference, budgets, self._on_event
+            )
+        found: dict[str, ArtefactResult] = {}
+        for done, name in enumerate(self._names, start=1):
+            found[name] = refused.get(name) or self._result(
+                name, models[name], graphs[name], tasks.get(name, Measured())
+            )
+            self._on_event(Progress("edges", done, len(self._names)))
+        return found, references
+
+    def _artefact(self, name: str) -> Artefact:
+        return self._bundle.manifest.artefacts[name]
+
+    def _loaded(
+        self, stack: ExitStack, graphs: Mapping[str, tuple[Check, ...]]
+    ) -> tuple[dict[str, Model], dict[str, ArtefactResult]]:
+        """What loads, and the results of what does not."""
+        models: dict[str, Model] = {}
+        refused: dict[str, ArtefactResult] = {}
+        for name in self._names:
+            try:
+                models[name] = stack.enter_context(self._load(name))
+            except BackendError as error:
+                faults = failed_checks(graphs[name])
+                verdict, reason = ("fail", "; ".join(faults)) if faults else ("not_run", str(error))
+                refused[name] = ArtefactResult(verdict, reason, self._size(name), graphs[name])
+            except IntegrityError as error:
+                # The bytes are the manifest's (graph_checks read them), the graph is another one.
+                refused[name] = ArtefactResult("fail", str(error), self._size(name), graphs[name])
+        return models, refused
+
+    def _load(self, name: str) -> Model:
+        return load(self._bundle.path, artefact=name, threads=self._threads)
+
+    def _size(self, name: str) -> int:
+        return sum(entry.bytes for entry in self._artefact(name).files)
+
+    def _helper(self, stack: ExitStack, models: Mapping[str, Model]) -> Model | None:
+        """The fp32 ONNX artefact, for rows without a stored reference; None when it cannot run."""
+        if FALLBACK in models or FALLBACK not in self._bundle.manifest.artefacts:
+            return models.get(FALLBACK)
+        try:
+            return stack.enter_context(self._load(FALLBACK))
+        except BackendError:
+            return None
+
+    def _task_budgets(self, models: Mapping[str, Model]) -> dict[str, dict[str, Budget]]:
+        return {
+            name: {
+                task: replace(budget, same_decisions=self._artefact(name).precision == "fp32")
+                for task, budget in self._budgets.items()
+            }
+            for name in models
+        }
+
+    def _result(
+        self, name: str, model: Model, graph: tuple[Check, ...], measure: Measured
+    ) -> ArtefactResult:
+        artefact, size = self._artefact(name), self._size(name)
+        try:
+            numbers = self._numbers(artefact, model)
+            edges = edge_checks(model, self._encoders, self._usual)
+        except (BackendError, InputError) as error:
+            return ArtefactResult("fail", str(error), size, graph, {}, measure.tasks)
+        if measure.failure:
+            return ArtefactResult("fail", measure.failure, size, graph, numbers, {}, edges)
+        verdict, reason = artefact_verdict(artefact.precision, graph, numbers, measure.tasks, edges)
+        return ArtefactResult(verdict, reason, size, graph, numbers, measure.tasks, edges)
+
+    def _numbers(self, artefact: Artefact, model: Model) -> Mapping[str, tuple[NumberResult, ...]]:
+        if self._sample is None:
+            return {}
+        tasks = _tasks(self._bundle)
+        return number_results(self._sample, model.logits, tasks, artefact.inputs, artefact.ranges)
+
+
+def _encoder(bundle: Bundle, name: str) -> Encoder:
+    spec = bundle.manifest.inputs[name]
+    files = {role: bundle.read(file) for role, file in spec.files.items()}
+    return input_kind(spec.kind).open(spec, files)

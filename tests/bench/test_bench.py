@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import bundles
+from kd2edge.bench import Bench, Progress, bench_bundle
+from kd2edge.bundle import open_bundle, read_evidence
+from kd2edge.errors import BackendError, StorageError, UsageError
+from kd2edge.runtime import load
+
+FAST = {"batches": (1, 4), "threads": (1,), "seconds": 0.01}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    waiting = bundles.artefact(
+        "tensorrt-fp16", "", {}, (), (), status="needs_device", reason="a GPU builds the engine"
+    )
+    return bundles.image_bundle(
+        tmp_path_factory.mktemp("bench") / "bundle", artefacts={"tensorrt-fp16": (waiting, {})}
+    )
+
+
+@pytest.fixture(scope="module")
+def events() -> list[Progress]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def result(folder: Path, events: list[Progress]) -> Bench:
+    return bench_bundle(folder, **FAST, on_event=events.append)
+
+
+def test_measures_every_artefact_that_can_run(result: Bench):
+    assert result.bundle == "tiny-image"
+    assert result.samples == "golden"
+    assert [one.artefact for one in result.footprints] == ["onnx-fp32", "onnx-int8-qdq"]
+    assert [(one.batch, one.artefact) for one in result.timings] == [
+        (batch, name) for batch in (1, 4) for name in ("onnx-fp32", "onnx-int8-qdq")
+    ]
+    for one in result.timings:
+        assert 0 < one.p50_ms <= one.p99_ms
+        assert one.rows_per_second > 0
+        assert one.calls >= 5
+    assert [one.speed_up for one in result.timings if one.artefact == "onnx-fp32"] == [1, 1]
+
+
+def test_what_cannot_run_here_says_why(result: Bench):
+    assert list(result.not_run) == ["tensorrt-fp16"]
+    assert "a GPU builds the engine" in result.not_run["tensorrt-fp16"]
+    assert "kd2edge build" in result.not_run["tensorrt-fp16"]
+
+
+def test_footprints_come_from_a_process_of_their_own(result: Bench):
+    graph = len(bundles.image_graph())
+    for one in result.footprints:
+        assert one.bytes == graph
+        assert one.load_ms > 0
+        assert one.memory_bytes < 200e6  # a tiny model, not this process with all it has loaded
+
+
+def test_the_result_is_evidence_that_load_goes_by(result: Bench, folder: Path):
+    bundle = open_bundle(folder)
+    (evidence,) = read_evidence(folder, "bench", bundle.identity)
+    assert evidence.payload == result.to_json()
+    assert Path(result.evidence).parent == folder / "reports"
+    assert bundle.verify() == []
+    load(folder, threads=1).close()
+
+
+def test_progress_is_told(result: Bench, events: list[Progress]):
+    del result
+    stages = [(one.stage, one.done, one.total) for one in events]
+    assert stages == [("load", 1, 2), ("load", 2, 2), ("time", 1, 2), ("time", 2, 2)]
+
+
+def test_evidence_of_a_read_only_bundle_goes_elsewhere(folder: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda place, mode: Path(place) != folder)
+    with pytest.raises(StorageError, match="read-only"):
+        bench_bundle(folder, **FAST)
+    found = bench_bundle(folder, **FAST, artefacts=["onnx-fp32"], out=tmp_path / "out")
+    assert Path(found.evidence).parent == tmp_path / "out"
+    assert [one.artefact for one in found.footprints] == ["onnx-fp32"]
+    assert found.not_run == {}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"batches": ()}, {"batches": (0,)}, {"threads": (0,)}, {"threads": ()}, {"seconds": 0},
+        {"artefacts": ["onnx-int4"]},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused(folder: Path, wrong):
+    with pytest.raises(UsageError):
+        bench_bundle(folder, **(FAST | wrong))
+
+
+def test_when_nothing_can_run_that_is_an_error(folder: Path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(BackendError, match=r"nothing of .*kd2edge\[cpu\]"):
+        bench_bundle(folder, **FAST)

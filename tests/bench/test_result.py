@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kd2edge.bench.result import COLUMNS, Bench, Footprint, Timing, with_ratios
+
+
+def timing(artefact: str, p50: float, batch: int = 1, threads: int = 1) -> Timing:
+    return Timing(artefact, batch, threads, p50, p50 * 2, 1000 / p50, 10)
+
+
+def test_speed_up_is_counted_from_onnx_fp32_of_the_same_batch_and_threads():
+    found = with_ratios(
+        [timing("onnx-fp32", 4), timing("onnx-int8", 2), timing("onnx-fp32", 9, 8),
+         timing("onnx-int8", 3, 8), timing("onnx-int8", 3, 8, threads=2)],
+        {"onnx-fp32": 10, "onnx-int8": 5},
+    )  # fmt: skip
+    assert [one.speed_up for one in found] == [1, 2, 1, 3, 0]
+
+
+def test_best_are_those_that_nothing_beats_in_size_and_time():
+    timings = [timing("a", 4), timing("b", 2), timing("c", 3), timing("d", 1), timing("a", 1, 8)]
+    found = with_ratios(timings, {"a": 1, "b": 2, "c": 2, "d": 9})
+    assert [one.best for one in found] == [True, True, False, True, True]
+
+
+def test_equals_are_both_best():
+    assert all(one.best for one in with_ratios([timing("a", 1), timing("b", 1)], {"a": 5, "b": 5}))
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=8),
+)
+def test_every_artefact_is_matched_or_beaten_by_a_best_one(points: list[tuple[int, int]]):
+    sizes = {str(index): size for index, (size, _) in enumerate(points)}
+    found = with_ratios([timing(str(i), time) for i, (_, time) in enumerate(points)], sizes)
+    best = [one for one in found if one.best]
+    assert best
+    for one in found:
+        assert any(
+            sizes[other.artefact] <= sizes[one.artefact] and other.p50_ms <= one.p50_ms
+            for other in best
+        )
+
+
+BENCH = Bench(
+    "tiny",
+    "sha",
+    "golden",
+    (Footprint("onnx-fp32", 2500, 1.25, 0),),
+    with_ratios([timing("onnx-fp32", 0.5)], {"onnx-fp32": 2500}),
+    {"tensorrt-fp16": "it needs a device"},
+)
+
+
+def test_json_is_the_payload_that_loading_reads():
+    found = json.loads(json.dumps(BENCH.to_json()))
+    assert set(found) == {"samples", "artefacts", "timings", "not_run"}
+    assert found["timings"][0]["p50_ms"] == 0.5
+    assert {"artefact", "batch", "threads"} <= set(found["timings"][0])
+    assert found["not_run"] == {"tensorrt-fp16": "it needs a device"}
+
+
+def test_rows_show_what_was_measured_and_what_was_not():
+    measured, not_run = BENCH.rows()
+    assert tuple(measured) == tuple(not_run) == COLUMNS
+    assert measured["p50 ms"] == "0.500"
+    assert measured["size kB"] == "2.5"
+    assert measured["speed-up"] == "1.00x"
+    assert measured["memory MB"] == ""  # unknown is not zero
+    assert measured["best"] == "*"
+    assert not_run["p50 ms"] == "not run: it needs a device"
+
+
+def test_the_table_has_one_line_a_row():
+    lines = BENCH.table().splitlines()
+    assert len(lines) == 4
+    assert all(line.count("|") == len(COLUMNS) + 1 for line in lines)

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from kd2edge.data.batch import padded, words_at
+from kd2edge.data.columns import offsets_of
+from kd2edge.tasks import gather_words
+from kd2edge.tasks.spec import Ragged
+
+
+def starts(*rows: list[int]) -> Ragged:
+    flat = np.array([start for row in rows for start in row], np.int32)
+    return Ragged(flat, offsets_of(np.array([len(row) for row in rows])))
+
+
+def test_words_are_gathered_as_the_runtime_gathers_them() -> None:
+    logits = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(0))
+    words = words_at(starts([1, 3], [2, 4, -1], []), 5)
+    table = np.array([[1, 3, -2], [2, 4, -1], [-2, -2, -2]])
+    expected = gather_words(logits.numpy(), table)
+    np.testing.assert_array_equal(words.gather(logits).numpy(), expected.values)
+    np.testing.assert_array_equal(words.offsets, expected.offsets)
+
+
+def test_no_gradient_comes_from_words_cut_off() -> None:
+    logits = torch.zeros(1, 2, 1, requires_grad=True)
+    words_at(starts([1, -1]), 2).gather(logits).nan_to_num().sum().backward()
+    assert logits.grad is not None
+    assert logits.grad.flatten().tolist() == [0.0, 1.0]
+
+
+def test_padding_fills_up_to_the_longest_row() -> None:
+    full = padded(starts([1, 2], [], [3]), 9, "int64")
+    assert full.tolist() == [[1, 2], [9, 9], [3, 9]]
+    assert padded(starts([], []), 0, "int64").shape == (2, 1)

@@ -1,0 +1,157 @@
+"""Writer and reader together: what was written is what is read, or it is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kd2edge.data import ArrayStore, ArrayWriter, writer
+from kd2edge.data.columns import offsets_of
+from kd2edge.data.layout import MANIFEST, Field
+from kd2edge.errors import IntegrityError
+from kd2edge.tasks.spec import Ragged
+
+FIELDS = (
+    Field("plain", "int32", (2,)),
+    Field("ragged", "float16", ragged=True),
+    Field("flag", "uint8"),
+)
+
+
+def chunk(lengths: list[int], start: int = 0) -> dict[str, np.ndarray | Ragged]:
+    rows = len(lengths)
+    return {
+        "plain": np.arange(start * 2, (start + rows) * 2).reshape(rows, 2),
+        "ragged": Ragged(np.arange(sum(lengths)) + start, offsets_of(np.array(lengths, np.int64))),
+        "flag": np.full(rows, start % 256, np.uint8),
+    }
+
+
+def write(directory: Path, chunks: list[list[int]]) -> None:
+    out = ArrayWriter(directory, FIELDS, "print")
+    start = 0
+    for lengths in chunks:
+        out.append(chunk(lengths, start))
+        start += len(lengths)
+    out.finish({"note": "x"})
+
+
+def read_all(store: ArrayStore) -> tuple[list[list[int]], list[list[float]]]:
+    positions = np.arange(store.rows)
+    ragged = store.take_ragged("ragged", positions)
+    return store.take("plain", positions).tolist(), [
+        ragged.row(at).tolist() for at in range(ragged.rows)
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    chunks=st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=5), min_size=1, max_size=5),
+    shard_bytes=st.sampled_from([1, 60, 1 << 20]),
+)
+def test_any_shards_hold_the_same_rows(
+    tmp_path_factory: pytest.TempPathFactory, chunks: list[list[int]], shard_bytes: int
+) -> None:
+    directory = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "SHARD_BYTES", shard_bytes)
+        write(directory, chunks)
+    store = ArrayStore(directory)
+    plain, ragged = read_all(store)
+    rows = sum(map(len, chunks))
+    assert store.rows == rows
+    assert plain == np.arange(2 * rows).reshape(rows, 2).tolist()
+    start, expected = 0, []
+    for lengths in chunks:
+        expected += [chunk(lengths, start)["ragged"].row(at).tolist() for at in range(len(lengths))]
+        start += len(lengths)
+    assert ragged == expected
+
+
+def test_rows_come_in_the_order_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SHARD_BYTES", 1)
+    write(tmp_path, [[1, 2], [0], [3, 1]])
+    store = ArrayStore(tmp_path)
+    assert len(list(tmp_path.glob("*.bin"))) == 3
+    positions = np.array([4, 0, 3, 3])
+    assert store.take("plain", positions)[:, 0].tolist() == [8, 0, 6, 6]
+    assert np.diff(store.take_ragged("ragged", positions).offsets).tolist() == [1, 1, 3, 3]
+
+
+def test_same_rows_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write(tmp_path / name, [[1, 2], [0]])
+    for file in (MANIFEST, "00000.bin"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+@pytest.mark.parametrize("at", [0, 64, 200])
+def test_a_changed_byte_is_refused(tmp_path: Path, at: int) -> None:
+    write(tmp_path, [[3, 1, 2], [4, 4]])
+    path = tmp_path / "00000.bin"
+    content = bytearray(path.read_bytes())
+    content[at % len(content)] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match=r"00000\.bin.*--recache"):
+        ArrayStore(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["00000.bin", MANIFEST])
+def test_a_missing_file_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path, [[1]])
+    (tmp_path / name).unlink()
+    with pytest.raises(IntegrityError, match=name):
+        ArrayStore(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 99}'])
+def test_a_damaged_manifest_is_refused(tmp_path: Path, content: bytes) -> None:
+    write(tmp_path, [[1]])
+    (tmp_path / MANIFEST).write_bytes(content)
+    with pytest.raises(IntegrityError, match="recache"):
+        ArrayStore(tmp_path)
+
+
+def test_a_stopped_writer_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "SHARD_BYTES", 1)
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    write(whole, [[1, 2], [0], [3]])
+    ArrayWriter(part, FIELDS, "print").append(chunk([1, 2]))
+    again = ArrayWriter(part, FIELDS, "print")
+    assert again.rows == 2
+    again.append(chunk([0], 2))
+    again.append(chunk([3], 3))
+    again.finish({"note": "x"})
+    assert read_all(ArrayStore(part)) == read_all(ArrayStore(whole))
+    assert [path.name for path in part.glob("*.json")] == [MANIFEST]
+
+
+def test_shards_of_another_fingerprint_or_damaged_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SHARD_BYTES", 1)
+    first = ArrayWriter(tmp_path, FIELDS, "print")
+    first.append(chunk([1, 2]))
+    assert ArrayWriter(tmp_path, FIELDS, "other").rows == 0
+    (tmp_path / "00000.bin").write_bytes(b"cut")
+    assert ArrayWriter(tmp_path, FIELDS, "print").rows == 0
+
+
+def test_a_value_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    out = ArrayWriter(tmp_path, (Field("small", "uint8"),), "print")
+    with pytest.raises(IntegrityError, match="small"):
+        out.append({"small": np.array([256])})
+
+
+def test_manifest_is_plain_json(tmp_path: Path) -> None:
+    write(tmp_path, [[1]])
+    document = json.loads((tmp_path / MANIFEST).read_bytes())
+    assert document["rows"] == 1
+    assert document["meta"] == {"note": "x"}

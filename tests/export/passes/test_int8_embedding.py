@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from onnx import TensorProto, helper, numpy_helper
+
+from kd2edge.errors import Kd2edgeError
+from kd2edge.export.model_io import bytes_from_model, model_from_bytes
+from kd2edge.export.passes.int8_embedding import Int8Embedding, int8_rows
+
+FORMS = ("rows", "table")
+
+
+def look_up(table, *, axis=0, reader="Gather", output=False, opset=20):
+    """A graph that looks ids up in a table, with variations that the pass must leave alone."""
+    ids = helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "length"])
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, None, None])
+    if reader == "Gather":
+        nodes = [helper.make_node("Gather", ["w", "ids"], ["y"], "look_up", axis=axis)]
+    else:
+        nodes = [
+            helper.make_node("Gather", ["w", "ids"], ["g"], "look_up"),
+            helper.make_node("MatMul", ["g", "t"], ["y"]),
+            helper.make_node("Transpose", ["w"], ["t"]),
+        ]
+        nodes = [nodes[0], nodes[2], nodes[1]]
+    outputs = [out]
+    if output:
+        outputs.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, list(table.shape)))
+    weights = [numpy_helper.from_array(table, "w")]
+    graph = helper.make_graph(nodes, "g", [ids], outputs, weights)
+    opsets = [helper.make_opsetid("", opset)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+
+
+TABLE = np.random.default_rng(0).normal(size=(300, 32)).astype(np.float32)
+
+
+@given(
+    hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=2, max_dims=2),
+        elements=st.floats(-(2.0**40), 2.0**40, width=32, allow_subnormal=False),
+    )
+)
+def test_int8_rows_are_within_half_a_step(table):
+    quantized, scales = int8_rows(table)
+    assert quantized.min() >= -127
+    assert (scales > 0).all()
+    error = np.abs(quantized * scales[:, None].astype(np.float64) - table)
+    assert (error <= scales[:, None] * 0.5001).all()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_look_up_gives_the_dequantized_rows(form, run):
+    before = look_up(TABLE)
+    result = Int8Embedding(form)(before)
+    assert result.changes == 1
+    ids = np.random.default_rng(1).integers(0, len(TABLE), (3, 11))
+    quantized, scales = int8_rows(TABLE)
+    found = run(bytes_from_model(result.model), {"ids": ids})["y"]
+    assert np.array_equal(found, quantized[ids].astype(np.float32) * scales[ids][..., None])
+    assert np.abs(found - TABLE[ids]).max() <= np.abs(TABLE).max() / 127
+    ratio = result.model.ByteSize() / before.ByteSize()
+    assert ratio < 0.32
+
+
+def test_both_forms_give_the_same_numbers(case, run):
+    one = case("electra")
+    model, arrays = model_from_bytes(one.onnx.model), one.arrays(3, 9)
+    graphs = [bytes_from_model(Int8Embedding(form)(model).model) for form in FORMS]
+    rows, table = (run(graph, arrays) for graph in graphs)
+    for task, logits in one.torch(arrays).items():
+        assert np.array_equal(rows[task], table[task])
+        assert 0 < np.abs(rows[task] - logits).max() < 0.05 * np.abs(logits).max()
+
+
+def test_only_the_rows_form_avoids_a_float_table():
+    operators = {
+        form: [node.op_type for node in Int8Embedding(form)(look_up(TABLE)).model.graph.node]
+        for form in FORMS
+    }
+    assert operators["rows"] == ["Gather", "Cast", "Gather", "Mul"]
+    assert operators["table"] == ["DequantizeLinear", "Gather"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "model",
+    [
+        look_up(TABLE[:8]),
+        look_up(TABLE.astype(np.float16)),
+        look_up(np.ones((5000, 1), np.float32)),
+        look_up(TABLE, axis=1),
+        look_up(TABLE, reader="MatMul"),
+        look_up(TABLE, output=True),
+    ],
+    ids=["small", "fp16", "narrow", "other axis", "other reader", "is an output"],
+)
+def test_other_tables_stay_as_they_are(form, model):
+    assert Int8Embedding(form)(model).changes == 0
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_table_with_two_readers(form, run):
+    ids = helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "length"])
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, None, None])
+    nodes = [
+        helper.make_node("Gather", ["w", "ids"], ["a"], "first"),
+        helper.make_node("Gather", ["w", "ids"], ["b"], "second"),
+        helper.make_node("Add", ["a", "b"], ["y"]),
+    ]
+    graph = helper.make_graph(nodes, "g", [ids], [out], [numpy_helper.from_array(TABLE, "w")])
+    opsets = [helper.make_opsetid("", 20)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    result = Int8Embedding(form)(model)
+    assert result.changes == 1
+    where = np.array([[0, 5, 299]])
+    found = run(bytes_from_model(result.model), {"ids": where})["y"]
+    assert np.abs(found - 2 * TABLE[where]).max() <= 2 * np.abs(TABLE).max() / 127
+
+
+def test_old_opset_and_wrong_form_are_refused():
+    with pytest.raises(Kd2edgeError, match="opset 13"):
+        Int8Embedding("rows")(look_up(TABLE, opset=11))
+    with pytest.raises(ValueError, match="'columns'"):
+        Int8Embedding("columns")

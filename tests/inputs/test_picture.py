@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kd2edge.errors import InputError
+from kd2edge.inputs import InputSpec, input_kind
+from kd2edge.inputs.picture import pixels_of, resized
+
+
+def picture_file(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+
+
+def test_a_png_gives_its_pixels_from_bytes_and_from_a_path(
+    image: np.ndarray, tmp_path: Path
+) -> None:
+    content = picture_file(Image.fromarray(image))
+    (tmp_path / "a.png").write_bytes(content)
+    for source in (content, tmp_path / "a.png", str(tmp_path / "a.png")):
+        assert np.array_equal(pixels_of(source, 3), image)
+
+
+def test_a_jpeg_gives_nearly_its_pixels() -> None:
+    even = np.full((8, 8, 3), (200, 100, 50), np.uint8)
+    found = pixels_of(picture_file(Image.fromarray(even), "JPEG"), 3)
+    assert np.abs(found.astype(int) - even).max() <= 3
+
+
+def test_grey_is_pillows_own_conversion(image: np.ndarray) -> None:
+    wanted = np.asarray(Image.fromarray(image).convert("L"))[:, :, None]
+    assert np.array_equal(pixels_of(picture_file(Image.fromarray(image)), 1), wanted)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA"])
+def test_other_modes_become_rgb(mode: str, image: np.ndarray) -> None:
+    content = picture_file(Image.fromarray(image).convert(mode))
+    assert pixels_of(content, 3).shape == (4, 6, 3)
+
+
+def test_a_picture_is_turned_as_its_exif_data_says(image: np.ndarray) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: the camera was turned by 90 degrees
+    content = picture_file(Image.fromarray(image), exif=exif)
+    assert np.array_equal(pixels_of(content, 3), np.rot90(image, -1))
+
+
+def test_sixteen_bits_are_refused() -> None:
+    deep = Image.fromarray(np.full((4, 6), 40_000, np.uint16))
+    with pytest.raises(ValueError, match="expected 8 bits a channel"):
+        pixels_of(picture_file(deep), 1)
+
+
+def test_a_damaged_picture_is_refused(image: np.ndarray) -> None:
+    content = picture_file(Image.fromarray(np.tile(image, (20, 20, 1))))
+    with pytest.raises(ValueError, match="cannot be read"):
+        pixels_of(content[: len(content) // 2], 3)
+
+
+def test_a_format_that_is_not_listed_is_refused(image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="no picture that can be read"):
+        pixels_of(picture_file(Image.fromarray(image), "TIFF"), 3)
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused(
+    monkeypatch: pytest.MonkeyPatch, image: np.ndarray
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(ValueError, match="decompression bomb"):
+        pixels_of(picture_file(Image.fromarray(image)), 3)
+
+
+def test_a_folder_is_no_picture(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be read"):
+        pixels_of(tmp_path, 3)
+
+
+def test_resizing_to_the_same_size_changes_nothing(image: np.ndarray) -> None:
+    assert np.array_equal(resized(image, 4, 6), image)
+    assert np.array_equal(resized(image[:, :, :1], 4, 6), image[:, :, :1])
+
+
+def test_the_encoder_reads_pictures(image: np.ndarray) -> None:
+    spec = InputSpec("photo", "image", ("photo",), {"size": [4, 6], "channels": 3})
+    content = picture_file(Image.fromarray(image))
+    encoder = input_kind("image").open(spec, {})
+    found = encoder.encode([content, image]).arrays["pixel_values"]
+    assert np.array_equal(found[0], found[1])
+    with pytest.raises(InputError, match="row 1: expected 4 x 6 pixels"):
+        encoder.encode([content, picture_file(Image.new("RGB", (4, 6)))])

@@ -1,0 +1,225 @@
+"""Bounds: exact where an exact bound exists, honest where few decisions changed, and repeatable."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy.stats import beta
+
+from kd2edge.errors import DataError, UsageError
+from kd2edge.metrics import drop, evaluate, measure, paired_gain_over_seeds, rows_needed
+from kd2edge.tasks.spec import MISSING, Decoded, Truth
+
+
+def answers(right: int, wrong: int):
+    """A truth of zeros, and decisions of which so many are right."""
+    truth = Truth(np.zeros(right + wrong, dtype=np.int64))
+    return truth, np.repeat([0, 1], [right, wrong])
+
+
+@pytest.mark.parametrize(("right", "wrong"), [(45, 5), (50, 0), (1, 49), (300, 3)])
+def test_accuracy_has_the_bounds_of_clopper_and_pearson(right, wrong, spec, decided):
+    truth, said = answers(right, wrong)
+    found = evaluate(spec(2), truth, decided(said, 2), "accuracy", resamples=40_000)
+    rows = right + wrong
+    assert found.value == right / rows
+    assert found.low == pytest.approx(beta.ppf(0.025, right, wrong + 1), abs=0.004)
+    high = beta.ppf(0.975, right + 1, wrong) if wrong else 1.0
+    assert found.high == pytest.approx(high, abs=0.004)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "binary_f1"])
+@pytest.mark.parametrize("rows", [40, 300, 5500])
+def test_no_changed_decision_gives_the_rule_of_three(name, rows, random, spec, decided):
+    true, said = random.integers(0, 2, (2, rows))
+    decoded = decided(said, 2)
+    found = drop(spec(2, "binary"), Truth(true), decoded, decoded, name)
+    assert found.value == 0
+    assert found.high == pytest.approx(1 - 0.05 ** (1 / rows))
+    assert found.low == -found.high
+
+
+@pytest.mark.parametrize("lost", [1, 3, 10])
+def test_few_lost_decisions_have_the_exact_upper_bound(lost, spec, decided):
+    rows = 700
+    truth, said = answers(rows, 0)
+    worse = said.copy()
+    worse[:lost] = 1
+    found = drop(spec(2), truth, decided(said, 2), decided(worse, 2), "accuracy", resamples=40_000)
+    assert found.value == pytest.approx(lost / rows)
+    assert found.high == pytest.approx(beta.ppf(0.95, lost + 1, rows - lost), abs=3e-4)
+
+
+def test_a_drop_at_the_budget_rarely_passes(random, spec, decided):
+    # Three points of drop are true, three are allowed: at most 5 % of such candidates may pass.
+    rows, allowed, passed, tries = 400, 0.03, 0, 400
+    truth, said = answers(rows, 0)
+    for seed in range(tries):
+        worse = (random.random(rows) < allowed).astype(np.int64)
+        found = drop(
+            spec(2),
+            truth,
+            decided(said, 2),
+            decided(worse, 2),
+            "accuracy",
+            resamples=400,
+            seed=seed,
+        )
+        passed += found.high <= allowed
+    assert passed <= 0.05 * tries + 2 * np.sqrt(0.05 * 0.95 * tries)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "auc"])
+def test_swapping_the_two_models_negates_the_drop(name, random, spec):
+    true = random.integers(0, 2, 200)
+    models = []
+    for noise in (0.5, 0.8):
+        scores = np.clip(true + noise * random.normal(size=200), 0, 1).astype(np.float32)
+        models.append(Decoded((scores > 0.5).astype(np.int64), scores))
+    there = drop(spec(2, "binary"), Truth(true), *models, name)
+    back = drop(spec(2, "binary"), Truth(true), *reversed(models), name)
+    assert there.value == -back.value > 0
+    # Two simulations of the same bounds: equal up to their noise.
+    assert [there.low, there.high] == pytest.approx([-back.high, -back.low], abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
+def test_bounds_do_not_depend_on_the_order_of_rows(name, random, spec, decided):
+    true, said, other = random.integers(0, 5, (3, 120))
+    order = random.permutation(120)
+    first = drop(spec(5), Truth(true), decided(said, 5), decided(other, 5), name)
+    second = drop(
+        spec(5), Truth(true[order]), decided(said[order], 5), decided(other[order], 5), name
+    )
+    assert [first.low, first.high] == pytest.approx([second.low, second.high], abs=1e-12)
+
+
+def test_the_same_seed_gives_the_same_bounds_and_another_seed_others(random, spec, decided):
+    true, said = random.integers(0, 3, (2, 90))
+    runs = [
+        evaluate(spec(3), Truth(true), decided(said, 3), "macro_f1", seed=seed)
+        for seed in (4, 4, 5)
+    ]
+    assert runs[0] == runs[1] != runs[2]
+    assert runs[0].value == runs[2].value
+
+
+def test_rows_without_label_change_nothing(random, spec, decided, ragged):
+    true, said = random.integers(0, 3, (2, 50))
+    sparse = np.concatenate([true, np.full(70, MISSING)])
+    more = np.concatenate([said, random.integers(0, 3, 70)])
+    for name in ("accuracy", "macro_f1"):
+        dense = evaluate(spec(3), Truth(true), decided(said, 3), name)
+        assert evaluate(spec(3), Truth(sparse), decided(more, 3), name) == dense
+        assert dense.rows == 50
+    words = Truth(ragged([[0, 1], [MISSING, MISSING]]))
+    found = evaluate(
+        spec(2, "token_classification"), words, decided(ragged([[0, 1], [0, 0]]), 2), "accuracy"
+    )
+    assert (found.value, found.rows) == (1.0, 1)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "binary_f1", "auc"])
+def test_measure_is_the_value_of_evaluate(name, random, spec):
+    true, scores = random.integers(0, 2, 9000), random.random(9000).astype(np.float32)
+    decoded = Decoded((scores > 0.5).astype(np.int64), scores)
+    found = evaluate(spec(2, "binary"), Truth(true), decoded, name, resamples=10)
+    assert measure(spec(2, "binary"), Truth(true), decoded, name) == pytest.approx(found.value)
+
+
+def test_a_split_without_labels_is_refused(spec, decided):
+    with pytest.raises(DataError, match="no row has a label"):
+        evaluate(spec(2), Truth(np.full(3, MISSING)), decided(np.zeros(3, int), 2), "accuracy")
+
+
+@pytest.mark.parametrize("confidence", [0.5, 1.0, 95])
+def test_a_confidence_in_per_cent_is_refused(confidence, spec, decided):
+    truth, said = answers(3, 1)
+    with pytest.raises(UsageError, match="between 0.5 and 1"):
+        evaluate(spec(2), truth, decided(said, 2), "accuracy", confidence=confidence)
+
+
+def test_words_are_resampled_by_sentence(random, spec, decided, ragged):
+    # Whole sentences are right or wrong, so 20 sentences of 30 words are 20 observations, not 600.
+    flags = [0, 1] * 10
+    truth = Truth(ragged([[0] * 30] * 20))
+    task = spec(2, "token_classification")
+    words = evaluate(task, truth, decided(ragged([[f] * 30 for f in flags]), 2), "accuracy")
+    rows = evaluate(
+        spec(2), Truth(np.zeros(20, dtype=np.int64)), decided(np.array(flags), 2), "accuracy"
+    )
+    assert (words.low, words.high) == pytest.approx((rows.low, rows.high))
+
+
+def test_a_clear_gain_over_seeds_is_seen_and_a_lucky_seed_is_not(random, spec, decided):
+    true = random.integers(0, 4, 800)
+
+    def model(accuracy: float) -> Decoded:
+        lost = random.random(800) > accuracy
+        return decided(np.where(lost, (true + 1) % 4, true), 4)
+
+    baselines = [model(0.80) for _ in range(3)]
+    better = paired_gain_over_seeds(
+        spec(4), Truth(true), [model(0.88) for _ in range(3)], baselines, "macro_f1"
+    )
+    assert 0.02 < better.low < better.value < better.high
+    lucky = [model(0.95), *baselines[1:]]
+    mixed = paired_gain_over_seeds(spec(4), Truth(true), lucky, baselines, "macro_f1")
+    assert mixed.value > 0.03
+    assert mixed.low < 0
+
+
+def test_seeds_are_paired_one_to_one(spec, decided):
+    truth, said = answers(5, 5)
+    with pytest.raises(UsageError, match="as many baselines"):
+        paired_gain_over_seeds(
+            spec(2), truth, [decided(said, 2)] * 2, [decided(said, 2)], "accuracy"
+        )
+
+
+def test_rows_needed_for_no_changed_decision_is_three_over_the_budget(spec, decided):
+    truth, said = answers(100, 0)
+    found = drop(spec(2), truth, decided(said, 2), decided(said, 2), "accuracy")
+    needed = rows_needed(found, 0.005)
+    assert needed == pytest.approx(np.log(0.05) / np.log(0.995), abs=3)
+
+
+def test_that_many_rows_decide_mostly(random, spec, decided):
+    # Two points of drop are allowed, none is there, but 4 % of the decisions change.
+    def sample(rows: int):
+        truth, said = answers(rows, 0)
+        flips = random.random(rows)
+        other, worse = said.copy(), said.copy()
+        other[flips < 0.02] = 1
+        worse[(flips >= 0.02) & (flips < 0.04)] = 1
+        return drop(spec(2), truth, decided(other, 2), decided(worse, 2), "accuracy", resamples=300)
+
+    plan = rows_needed(type(sample(300))(0.0, -0.03, 0.03, 0.95, 300, np.sqrt(0.04 / 300)), 0.02)
+    assert plan is not None
+    passed = np.mean([sample(plan).high <= 0.02 for _ in range(100)])
+    assert passed > 0.7
+    fewer = np.mean([sample(plan // 4).high <= 0.02 for _ in range(100)])
+    assert fewer < passed
+
+
+def test_no_number_of_rows_decides_a_drop_at_the_budget(spec, decided):
+    truth, said = answers(98, 2)
+    found = drop(spec(2), truth, decided(np.zeros(100, int), 2), decided(said, 2), "accuracy")
+    assert rows_needed(found, 0.02) is None
+
+
+def test_memory_does_not_follow_rows_times_classes(random, spec, decided):
+    def peak(rows: int) -> int:
+        true = random.integers(0, 150, rows)
+        said = np.where(random.random(rows) < 0.9, true, (true + 1) % 150)
+        decoded = decided(said, 150)
+        tracemalloc.start()
+        evaluate(spec(150), Truth(true), decoded, "macro_f1", resamples=50)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    # A dense table of 60,000 rows x 300 sums would take 144 MB more than that of 6,000 rows.
+    assert peak(60_000) - peak(6_000) < 144e6 / 8

@@ -1,0 +1,219 @@
+"""Every metric against the library that people compare with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from seqeval.metrics import f1_score as seqeval_f1
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
+
+from kd2edge.errors import DataError, UsageError
+from kd2edge.metrics import METRICS, Metric, RankMetric, confusion, metric, misfit, per_class
+from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskName, TaskSpec, Truth
+
+TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "E-PER", "S-LOC", "B", "I")
+
+
+def full(name, spec, truth, decoded):
+    """The metric over all rows."""
+    made = metric(name)
+    if isinstance(made, RankMetric):
+        return float(made.value_weighted(spec, truth, decoded, np.ones((1, len(truth.labels))))[0])
+    return float(made.value(made.rows(spec, truth, decoded).sum(axis=0)))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 17])
+def test_accuracy_and_macro_f1_equal_sklearn(classes, random, spec, decided):
+    for rows in (1, 5, 200):
+        true, said = random.integers(0, classes, (2, rows))
+        task, decoded = spec(classes), decided(said, classes)
+        assert full("accuracy", task, Truth(true), decoded) == accuracy_score(true, said)
+        expected = f1_score(true, said, average="macro")
+        assert full("macro_f1", task, Truth(true), decoded) == pytest.approx(expected, abs=1e-12)
+
+
+def test_macro_f1_ignores_classes_that_occur_nowhere(random, spec, decided):
+    true, said = random.integers(0, 4, (2, 60))
+    few = full("macro_f1", spec(4), Truth(true), decided(said, 4))
+    assert few == pytest.approx(full("macro_f1", spec(9), Truth(true), decided(said, 9)), abs=1e-12)
+
+
+def test_binary_f1_equals_sklearn(random, spec, decided):
+    for rows in (1, 7, 300):
+        true, said = random.integers(0, 2, (2, rows))
+        found = full("binary_f1", spec(("no", "yes"), "binary"), Truth(true), decided(said, 2))
+        expected = f1_score(true, said, zero_division=0)
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("steps", [3, 10, 10_000])
+def test_auc_equals_sklearn_with_weights_and_ties(steps, random, spec):
+    true = random.integers(0, 2, 150)
+    scores = (random.integers(0, steps, 150) / steps).astype(np.float32)
+    weights = random.integers(0, 4, (6, 150)).astype(np.float64)
+    decoded = Decoded((scores > 0.5).astype(np.int64), scores)
+    found = METRICS["auc"].value_weighted(spec(2, "binary"), Truth(true), decoded, weights)
+    expected = [roc_auc_score(true, scores, sample_weight=row) for row in weights]
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_auc_skips_rows_without_label(random, spec):
+    true, scores = random.integers(0, 2, 50), random.random(50).astype(np.float32)
+    decoded = Decoded(np.zeros(50, dtype=np.int64), scores)
+    some = np.where(np.arange(50) % 3 == 0, MISSING, true)
+    kept = some != MISSING
+    found = full("auc", spec(2, "binary"), Truth(some), decoded)
+    assert found == pytest.approx(roc_auc_score(true[kept], scores[kept]), abs=1e-12)
+
+
+def test_auc_of_one_class_is_refused(spec):
+    decoded = Decoded(np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.float32))
+    with pytest.raises(DataError, match="both labels"):
+        full("auc", spec(2, "binary"), Truth(np.ones(3, dtype=np.int64)), decoded)
+
+
+@st.composite
+def two_labellings(draw):
+    lengths = draw(st.lists(st.integers(0, 7), min_size=1, max_size=6))
+    label = st.integers(0, len(TAGS) - 1)
+    return [[draw(st.lists(label, min_size=n, max_size=n)) for n in lengths] for _ in range(2)]
+
+
+@given(two_labellings())
+def test_entity_f1_equals_seqeval(pair):
+    offsets = np.cumsum([0, *map(len, pair[0])]).astype(np.int64)
+    true, said = (
+        Ragged(np.array([tag for row in rows for tag in row], dtype=np.int64), offsets)
+        for rows in pair
+    )
+    names = [[[TAGS[tag] for tag in row] for row in rows] for rows in pair]
+    task = TaskSpec(TaskName("ner"), "token_classification", TAGS, "entity_f1")
+    empty = Ragged(np.zeros((len(said.values), len(TAGS)), dtype=np.float32), offsets)
+    found = full("entity_f1", task, Truth(true), Decoded(said, empty))
+    assert found == pytest.approx(seqeval_f1(*names, zero_division=0), abs=1e-12)
+
+
+def test_entity_f1_counts_a_cut_off_word_as_outside(spec, ragged, decided):
+    task = spec(("O", "B-x", "I-x"), "token_classification")
+    truth = Truth(ragged([[1, 2, 0, 1]]))
+    rows = METRICS["entity_f1"].rows(task, truth, decided(ragged([[1, 2, -1, -1]]), 3))
+    assert rows.tolist() == [[1, 0, 1]]
+
+
+def test_entity_f1_refuses_labels_that_are_no_bio(spec, ragged, decided):
+    truth = Truth(ragged([[0]]))
+    with pytest.raises(UsageError, match="found 'NOUN'"):
+        full(
+            "entity_f1",
+            spec(("O", "NOUN"), "token_classification"),
+            truth,
+            decided(ragged([[0]]), 2),
+        )
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
+def test_word_metrics_equal_sklearn_over_all_words(name, random, spec, ragged, decided):
+    lengths = random.integers(0, 9, 40)
+    rows = [random.integers(0, 5, (2, n)) for n in lengths]
+    true, said = (ragged([pair[k].tolist() for pair in rows]) for k in (0, 1))
+    found = full(name, spec(5, "token_classification"), Truth(true), decided(said, 5))
+    library = {"accuracy": accuracy_score, "macro_f1": lambda t, p: f1_score(t, p, average="macro")}
+    assert found == pytest.approx(library[name](true.values, said.values), abs=1e-12)
+
+
+def test_a_cut_off_word_is_wrong(spec, ragged, decided):
+    truth = Truth(ragged([[0, 1], [1]]))
+    decoded = decided(ragged([[0, -1], [1]]), 2)
+    task = spec(2, "token_classification")
+    assert full("accuracy", task, truth, decoded) == pytest.approx(2 / 3)
+    # Class 0: F1 1.  Class 1: one of two found, none claimed wrongly: F1 2/3.
+    assert full("macro_f1", task, truth, decoded) == pytest.approx((1 + 2 / 3) / 2)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, made in METRICS.items() if isinstance(made, Metric)]
+)
+def test_rows_without_label_contribute_zeros(name, spec, ragged, decided):
+    made = METRICS[name]
+    if "token_classification" in made.kinds:
+        task = spec(("O", "B-x"), "token_classification")
+        truth = Truth(ragged([[0, 1], [MISSING, MISSING], []]))
+        decoded = decided(ragged([[1, 1], [1, 1], [0]]), 2)
+    else:
+        task, truth = spec(2, "binary"), Truth(np.array([1, MISSING, MISSING]))
+        decoded = decided(np.array([1, 1, 0]), 2)
+    rows = made.rows(task, truth, decoded)
+    assert rows[0].any()
+    assert not rows[1:].any()
+
+
+def test_value_is_vectorised_over_leading_dimensions(random, spec, decided):
+    for name in ("accuracy", "macro_f1", "binary_f1"):
+        made = METRICS[name]
+        true, said = random.integers(0, 2, (2, 30))
+        rows = made.rows(spec(2, "binary"), Truth(true), decided(said, 2))
+        sums = random.random((4, 3, 30)) @ rows
+        assert made.value(sums).shape == (4, 3)
+        assert made.value(sums)[2, 1] == pytest.approx(float(made.value(sums[2, 1])))
+
+
+def test_unequal_numbers_of_decisions_are_refused(spec, ragged, decided):
+    with pytest.raises(ValueError, match="2 rows, 3 decisions"):
+        full(
+            "accuracy", spec(2), Truth(np.zeros(2, dtype=np.int64)), decided(np.array([0, 1, 1]), 2)
+        )
+    with pytest.raises(ValueError, match="row 0"):
+        full(
+            "accuracy",
+            spec(2, "token_classification"),
+            Truth(ragged([[0, 1]])),
+            decided(ragged([[0]]), 2),
+        )
+
+
+def test_an_unknown_metric_gets_a_hint():
+    with pytest.raises(UsageError, match="did you mean accuracy"):
+        metric("acuracy")
+
+
+def test_misfit_names_what_would_fit(spec):
+    assert misfit(spec(2, "binary"), "auc") == ""
+    assert "accuracy, macro_f1" in misfit(spec(3), "auc")
+    assert "use accuracy" in misfit(spec(3, "token_classification"), "entity_f1")
+
+
+def test_per_class_and_confusion_equal_sklearn(random, spec, decided):
+    true, said = random.integers(0, 6, (2, 80))
+    task, decoded = spec(7), decided(said, 7)
+    columns = precision_recall_fscore_support(true, said, labels=range(7), zero_division=0)
+    found = per_class(task, Truth(true), decoded)
+    for index, score in enumerate(found):
+        expected = [column[index] for column in columns]
+        assert [score.precision, score.recall, score.f1, score.support] == pytest.approx(expected)
+    expected_table = confusion_matrix(true, said, labels=range(7))
+    assert confusion(task, Truth(true), decoded).tolist() == expected_table.tolist()
+
+
+def test_per_class_counts_a_cut_off_word_in_the_support(spec, ragged, decided):
+    truth, decoded = Truth(ragged([[0, 1, 1]])), decided(ragged([[0, 1, -1]]), 2)
+    task = spec(2, "token_classification")
+    assert [score.support for score in per_class(task, truth, decoded)] == [1, 2]
+    assert per_class(task, truth, decoded)[1].recall == 0.5
+    assert confusion(task, truth, decoded).sum() == 2
+
+
+def test_a_row_that_was_not_decided_is_wrong(spec):
+    # Logits of NaN are decided -1, with scores of zero.
+    truth, labels = Truth(np.array([0, 1, 1])), np.array([0, -1, 1])
+    decoded = Decoded(labels, np.zeros((3, 2), dtype=np.float32))
+    assert full("accuracy", spec(2), truth, decoded) == pytest.approx(2 / 3)
+    assert full("macro_f1", spec(2), truth, decoded) == pytest.approx((1 + 2 / 3) / 2)
+    assert confusion(spec(2), truth, decoded).tolist() == [[1, 0], [0, 1]]

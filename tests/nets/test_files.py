@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from kd2edge.errors import DataError, IntegrityError, SchemaTooNewError, StorageError
+from kd2edge.nets import align_labels, load_net, save_net
+from nets.tiny import LARGER, LEFT, MODELS, NER, make_arrays, make_net
+
+
+@pytest.fixture
+def stem(tmp_path: Path) -> Path:
+    return tmp_path / "student.v2"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_net_comes_back_to_the_last_bit(model: str, stem: Path) -> None:
+    net, arrays = make_net(model), make_arrays(model)
+    net.train()(arrays)  # moves the running statistics of batch norms
+    save_net(net.eval(), stem)
+    back = load_net(stem)
+    assert not back.training
+    assert (back.model, back.inputs, back.tasks) == (net.model, net.inputs, net.tasks)
+    assert back.vocabulary == net.vocabulary
+    expected, found = net(arrays), back(arrays)
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
+
+
+def test_the_same_net_gives_the_same_bytes(stem: Path, tmp_path: Path) -> None:
+    save_net(make_net("bert"), stem)
+    save_net(load_net(stem), tmp_path / "again")
+    for ending in (".safetensors", ".json"):
+        first = stem.with_name(stem.name + ending).read_bytes()
+        assert first == (tmp_path / f"again{ending}").read_bytes()
+
+
+def test_weights_that_were_changed_are_noticed(stem: Path) -> None:
+    save_net(make_net("cnn"), stem)
+    path = stem.with_name("student.v2.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match="SHA-256"):
+        load_net(stem)
+
+
+def test_weights_of_another_net_are_noticed(stem: Path, tmp_path: Path) -> None:
+    save_net(make_net("cnn"), stem)
+    save_net(make_net("cnn-depthwise"), tmp_path / "other")
+    described = json.loads((tmp_path / "other.json").read_text())
+    mixed = json.loads((tmp_path / "student.v2.json").read_text())
+    (tmp_path / "other.json").write_text(json.dumps({**described, "model": mixed["model"]}))
+    with pytest.raises(IntegrityError, match="not those of"):
+        load_net(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", '{"schema": 1}', '{"schema": "1"}', '{"schema": 1, "model": {}}']
+)
+def test_a_damaged_description_is_noticed(content: str, stem: Path) -> None:
+    save_net(make_net("cnn"), stem)
+    stem.with_name("student.v2.json").write_text(content)
+    with pytest.raises(IntegrityError, match=r"student\.v2\.json"):
+        load_net(stem)
+
+
+@pytest.mark.parametrize("key", ["model", "inputs", "tasks"])
+def test_a_description_of_wrong_types_is_noticed(key: str, stem: Path) -> None:
+    save_net(make_net("cnn"), stem)
+    path = stem.with_name("student.v2.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: [{"name": 1}]}))
+    with pytest.raises(IntegrityError):
+        load_net(stem)
+
+
+def test_a_newer_schema_is_refused(stem: Path) -> None:
+    save_net(make_net("cnn"), stem)
+    path = stem.with_name("student.v2.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
+    with pytest.raises(SchemaTooNewError, match="schema 2"):
+        load_net(stem)
+
+
+def test_a_missing_file_says_which(stem: Path) -> None:
+    with pytest.raises(StorageError, match=r"student\.v2\.json"):
+        load_net(stem)
+
+
+def test_labels_in_another_order_are_mapped_by_name() -> None:
+    net, arrays = make_net("bert"), make_arrays("bert")
+    before = net(arrays)
+    wanted = [
+        replace(LEFT, labels=("c", "a", "b")),
+        replace(LARGER, labels=("yes", "no")),
+        replace(NER, labels=("B-X", "I-X", "O")),
+    ]
+    after = align_labels(net, wanted)(arrays)
+    assert net.tasks == tuple(wanted)
+    assert torch.equal(after["left"], before["left"][:, [2, 0, 1]])
+    assert torch.equal(after["larger"], -before["larger"])
+    assert torch.equal(after["ner"], before["ner"][..., [1, 2, 0]])
+
+
+def test_equal_orders_change_nothing() -> None:
+    net, arrays = make_net("bert"), make_arrays("bert")
+    before = net(arrays)
+    after = align_labels(net, [LEFT])(arrays)
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (replace(LEFT, labels=("a", "b")), r"has \['c'\]"),
+        (replace(LEFT, labels=("a", "b", "c", "d")), r"lacks \['d'\]"),
+        (replace(LEFT, labels=("a", "b", "d")), r"lacks \['d'\]"),
+        (replace(LEFT, name="right"), "no head"),
+        (replace(LEFT, kind="binary", labels=("a", "b")), "expected binary"),
+    ],
+)
+def test_other_labels_are_refused_and_nothing_moves(wanted, message: str) -> None:
+    net = make_net("bert")
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with pytest.raises(DataError, match=message):
+        align_labels(net, [replace(LARGER, labels=("yes", "no")), wanted])
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())

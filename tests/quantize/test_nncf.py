@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+
+from kd2edge.errors import BackendError, DataError
+from kd2edge.quantize import int8_openvino
+
+
+def infer(model, arrays):
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return compiled(arrays)["topic"]
+
+
+def kinds(model):
+    return [operation.get_type_name() for operation in model.get_ops()]
+
+
+@pytest.fixture
+def model(text):
+    return openvino.Core().read_model(text)
+
+
+def test_int8_decides_like_float(model, text_batches):
+    made = int8_openvino(model, text_batches)
+    assert "FakeQuantize" in kinds(made)
+    assert "FakeQuantize" not in kinds(model)
+    rows = {"ids": np.random.default_rng(9).integers(0, 300, (200, 9))}
+    same = infer(model, rows).argmax(-1) == infer(made, rows).argmax(-1)
+    assert same.mean() >= 0.97
+
+
+def test_excluded_operations_stay_float(model, text_batches):
+    whole = kinds(int8_openvino(model, text_batches)).count("FakeQuantize")
+    part = kinds(int8_openvino(model, text_batches, exclude=["up_product", "down_product"])).count("FakeQuantize")
+    assert 0 < part < whole
+
+
+def test_no_rows_are_refused(model):
+    with pytest.raises(DataError, match="at least one row"):
+        int8_openvino(model, [])
+
+
+def test_nothing_reaches_stdout(model, text_batches, capfd):
+    int8_openvino(model, text_batches, transformer=True)
+    assert capfd.readouterr().out == ""
+
+
+def test_missing_nncf_names_the_install_line(model, text_batches, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(BackendError, match=r'pip install "kd2edge\[train,openvino\]"'):
+        int8_openvino(model, text_batches)
+
+
+QUIET = """
+import sys, socket
+def refuse(*arguments, **options):
+    raise SystemExit("the network was asked for")
+socket.socket.connect = refuse
+import numpy, openvino
+from kd2edge.quantize import int8_openvino
+graph = open(sys.argv[1], "rb").read()
+int8_openvino(openvino.Core().read_model(graph), [{"ids": numpy.ones((2, 3), dtype="int64")}])
+"""
+
+
+def test_nothing_is_reported_over_the_network_or_written_to_home(text, tmp_path: Path):
+    place, home = tmp_path / "text.onnx", tmp_path / "home"
+    place.write_bytes(text)
+    home.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", QUIET, str(place)],
+        env={**os.environ, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert not (home / "intel").exists()

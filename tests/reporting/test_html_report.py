@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from kd2edge.errors import SchemaTooNewError, UsageError
+from kd2edge.reporting import html_report
+
+VOID = {"meta", "link", "br", "img"}
+
+
+class Page(HTMLParser):
+    """Collects the tags of a page and checks that they close in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.scripts = 0
+        self.references: list[str] = []
+        self.texts: list[str] = []
+        self.tables: list[list[str]] = []  # ancestors of each table
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.scripts += tag == "script"
+        self.references += [
+            value for name, value in attrs if name in {"src", "href", "action"} and value
+        ]
+        if tag == "table":
+            self.tables.append(list(self.open))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.references += [value for name, value in attrs if name in {"src", "href"} and value]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def test_the_page_is_whole_and_loads_nothing(report, validation, bench):
+    html = html_report(report, validation=validation, bench=bench)
+    page = Page(html)
+    assert page.open == []
+    assert all(link.startswith("#") or link == "data:," for link in page.references)
+    assert "url(" not in html
+    assert "http" not in re.sub(r"http-equiv", "", html)
+
+
+def test_the_same_input_gives_the_same_bytes(report, validation, bench):
+    once = html_report(report, validation=validation, bench=bench)
+    assert once == html_report(report, validation=validation, bench=bench)
+
+
+def test_nothing_that_a_user_named_becomes_markup(report_of):
+    evil = '<script>alert("1")</script>'
+    report = report_of({evil: [evil, "b & c"], "<b>": ["'", '"'] * 20}, name=evil)
+    report["fingerprints"]["<i>"] = evil
+    report["machine"]["cpu"] = evil
+    html = html_report(report)
+    page = Page(html)
+    assert page.scripts == 1
+    assert "<b>" not in html
+    assert "<i>" not in html
+    assert evil in "".join(page.texts)
+
+
+def test_only_the_page_s_own_script_may_run(report):
+    html = html_report(report)
+    script = re.search(r"<script>(.*)</script>", html, re.DOTALL)
+    assert script
+    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in html
+
+
+def test_every_task_model_and_artefact_is_named(report, validation, bench):
+    text = " ".join(Page(html_report(report, validation=validation, bench=bench)).texts)
+    for name in ("left", "right", "larger", "Student without distillation", "onnx-int8-qdq"):
+        assert name in text
+    for name in ("undecided", "not run", "needs a device", "0.953", "98.0 %", "+0.032", "10.9x"):
+        assert name in text
+    assert "m" * 64 in text  # the bundle's identity
+
+
+def test_tables_scroll_inside_their_own_box(report, validation):
+    html = html_report(report, validation=validation)
+    page = Page(html)
+    assert page.tables
+    assert all(parents[-1] == "div" for parents in page.tables)
+    assert html.count('<div class="scroll"') == len(page.tables)
+
+
+def test_many_classes_give_a_list_of_confusions_instead_of_a_matrix(report_of):
+    labels = [f"intent_{index}" for index in range(40)]
+    many = html_report(report_of({"intent": labels}))
+    few = html_report(report_of({"intent": labels[:10]}))
+    assert "most frequent confusions" in many
+    assert "Confusion matrix" not in many
+    assert "Confusion matrix" in few
+    assert "most frequent confusions" not in few
+
+
+def test_long_class_tables_are_folded(report_of):
+    labels = [f"intent_{index}" for index in range(40)]
+    assert "<details>\n<summary>All 40 classes" in html_report(report_of({"intent": labels}))
+    assert "<details open>\n<summary>All 3 classes" in html_report(report_of({"x": labels[:3]}))
+
+
+def test_a_run_without_baseline_curves_or_confusions_still_has_its_page(report):
+    for split in report["splits"].values():
+        split.pop("gain")
+        for blocks in split["tasks"].values():
+            blocks.pop("baseline")
+            blocks["student"] = {"metrics": blocks["student"]["metrics"]}
+    for key in ("models", "curves", "fingerprints", "machine", "cache"):
+        report.pop(key)
+    text = " ".join(Page(html_report(report)).texts)
+    assert "0.953" in text
+    assert "without distillation" not in text
+    assert "Learning curves" not in text
+
+
+def test_a_validation_alone_is_enough_for_the_artefacts(report, validation):
+    text = " ".join(Page(html_report(report, validation=validation)).texts)
+    assert "at most +0.39" in text
+    assert "Speed\u2011up" in text
+
+
+@pytest.mark.parametrize("broken", [{}, {"schema": 1, "name": "x", "tasks": {}, "splits": {}}])
+def test_what_is_no_report_is_refused(broken):
+    with pytest.raises(UsageError):
+        html_report(broken)
+
+
+def test_a_newer_report_is_refused(report):
+    with pytest.raises(SchemaTooNewError, match="schema 2"):
+        html_report({**report, "schema": 2})

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from kd2edge.reporting import Group, Table, headline, headline_table, rich_text
+
+
+def test_the_headline_has_every_model_of_every_task(report, validation, bench):
+    table = headline(report, validation, bench)
+    assert len(table.groups) == 3
+    names = [row[0] for row in table.groups[0].rows]
+    assert names[:3] == ["teacher", "no distillation", "student"]
+    assert names[3:] == [
+        "onnx-fp32", "onnx-int8-qdq", "onnx-int8-dynamic", "openvino-int8", "tensorrt-int8",
+    ]  # fmt: skip
+    assert table.groups[0].rows[4] == (
+        "onnx-int8-qdq", "0.952 [.944, .960]", "81.0 kB", "0.022 ms", "1.41x", "pass",
+    )  # fmt: skip
+    assert table.groups[0].rows[-1][-1] == "not run"
+
+
+def test_the_headline_fits_a_terminal(report, validation, bench):
+    validation["artefacts"]["onnx-int8-portable-with-a-long-name"] = validation["artefacts"][
+        "onnx-fp32"
+    ]
+    assert headline_table(report, validation, bench) == headline(report, validation, bench).text(80)
+    for line in headline_table(report, validation, bench).splitlines():
+        assert len(line) <= 80
+
+
+def test_the_headline_works_before_anything_is_exported(report):
+    text = headline(report).text()
+    assert "0.953 [.945, .961]" in text
+    assert "onnx" not in text
+
+
+def test_what_did_not_run_is_named_below_with_its_reason(report, validation):
+    assert any("needs a device" in note for note in headline(report, validation).notes)
+
+
+def test_the_smallest_batch_of_a_bench_is_shown(report, bench):
+    times = [row[3] for row in headline(report, None, bench).groups[0].rows[3:]]
+    assert times == ["0.031 ms", "0.022 ms", "0.070 ms", "0.034 ms", ""]
+
+
+def test_markdown_has_one_line_a_row_and_escapes_pipes():
+    table = Table(("model", "x"), (Group("a|b", (("m|1", "2"),)),), notes=("note",))
+    lines = table.markdown().splitlines()
+    assert lines[0] == "|  | model | x |"
+    assert lines[2] == "| a\\|b | m\\|1 | 2 |"
+    assert lines[-1] == "note"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_plain_text_never_exceeds_its_width(report, validation, width):
+    table = Table(
+        ("model", "value"),
+        (Group("a heading that is rather long for a narrow terminal", (("n" * 90, "1.0"),)),),
+        notes=("word " * 50,),
+    )
+    assert max(len(line) for line in table.text(width).splitlines()) <= width
+
+
+def test_a_rich_console_shows_the_same_cells(report, validation, bench):
+    from rich.console import Console
+
+    table = headline(report, validation, bench)
+    stream = io.StringIO()
+    Console(file=stream, width=80, no_color=True).print(rich_text(table), end="")
+    assert stream.getvalue() == table.text(80)
+
+
+def test_verdicts_are_coloured_where_they_are_verdicts(report, validation):
+    shown = rich_text(headline(report, validation))
+    coloured = {(shown.plain[span.start : span.end], str(span.style)) for span in shown.spans}
+    assert {("pass", "green"), ("fail", "bold red"), ("undecided", "yellow")} <= coloured
+
+
+def test_json_holds_every_row_with_its_group(report):
+    found = headline(report).to_json()
+    assert found["columns"] == ["group", "model", "metric", "size", "p50", "speed-up", "gate"]
+    assert len(found["rows"]) == 9
+    assert found["rows"][0][:2] == ["left: accuracy on 4,000 test rows", "teacher"]

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kd2edge.errors import DataError
+from kd2edge.inputs.spec import InputSpec
+from kd2edge.rows import Source, check_rows, joined, require_sound
+from kd2edge.rows.jsonl import JsonlRows
+from kd2edge.tasks.spec import TaskName, TaskSpec
+
+TEXT = InputSpec("text", "text", ("text",))
+WORDS = InputSpec("words", "tokens", ("tokens",))
+MOOD = TaskSpec(TaskName("mood"), "classification", ("bad", "good"), "accuracy", column="mood")
+NER = TaskSpec(
+    TaskName("ner"), "token_classification", ("O", "B-x"), "accuracy", column="tags", input="words"
+)
+
+
+@pytest.fixture
+def from_file(write):
+    """Joined rows of a JSONL file with these lines."""
+
+    def make(*rows, tasks=("mood",)):
+        lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+        return joined([Source("s", JsonlRows(write("rows.jsonl", "\n".join(lines))), tasks)])
+
+    return make
+
+
+def test_a_sound_split_gives_its_label_counts(from_file):
+    rows = from_file(
+        {"text": "a", "mood": "good"}, {"text": "b", "mood": None}, {"text": "c", "mood": "good"}
+    )
+    found = check_rows("train", rows, [TEXT], [MOOD])
+    assert found.problems == ()
+    assert found.rows == 3
+    assert found.labels == {"mood": {"bad": 0, "good": 2}}
+    assert found.unlabelled == {"mood": 1}
+    require_sound([found])
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "message"),
+    [
+        ({"text": "a", "mood": "goood"}, "task mood", "did you mean 'good'"),
+        ({"text": "a", "mod": "good"}, "task mood", "no column 'mood', .*did you mean 'mod'"),
+        ({"text": "a", "mood": ["good"]}, "task mood", "found a list"),
+        ('{"text": "a", "mood": NaN}', "task mood", "found NaN"),
+        ({"text": ["a"], "mood": "good"}, "input text", "list"),
+        ('{"text": NaN, "mood": "good"}', "input text", "NaN"),
+        ({"texts": "a", "mood": "good"}, "input text", "no column 'text', .*did you mean 'texts'"),
+        ({"text": None, "mood": "good"}, "input text", "empty"),
+        ('{"text": "a", "mo', "", "cut off"),
+        ("[]", "", "cut off|JSON object"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_and_line(row, field, message, from_file):
+    rows = from_file({"text": "a", "mood": "good"}, "", row)
+    found = check_rows("train", rows, [TEXT], [MOOD])
+    (problem,) = found.problems
+    assert problem.file.endswith("rows.jsonl")
+    assert (problem.line, problem.field) == (3, field)
+    with pytest.raises(DataError, match=rf"rows\.jsonl:3: .*(?:{message})"):
+        require_sound([found])
+
+
+def test_all_problems_are_listed_and_repeated_ones_counted(from_file):
+    good = {"text": "a", "mood": "good"}
+    rows = from_file(
+        *[{"text": "a", "mood": "bda"}] * 3, {"text": 5, "mood": "worse"}, good, "{", good
+    )
+    found = check_rows("train", rows, [TEXT], [MOOD])
+    assert [(problem.line, problem.field) for problem in found.problems] == [
+        (1, "task mood"),
+        (4, "input text"),
+        (4, "task mood"),
+        (6, ""),
+    ]
+    assert found.problems[0].message.endswith("(and in 2 more rows)")
+    assert found.hidden == 0
+    few = check_rows("train", rows, [TEXT], [MOOD], limit=1)
+    assert (len(few.problems), few.hidden) == (1, 3)
+    with pytest.raises(DataError, match="and 3 more problems"):
+        require_sound([few])
+
+
+def test_words_and_labels_must_match(from_file):
+    rows = from_file(
+        {"tokens": ["a", "b"], "tags": ["O", "B-x"]},
+        {"tokens": ["a", "b"], "tags": ["O"]},
+        {"tokens": ["a", "b"], "tags": None},
+        {"tokens": "a b", "tags": ["O", "O"]},
+        {"tokens": ["a", "b"], "tags": ["O", "B-y"]},
+        tasks=("ner",),
+    )
+    found = check_rows("train", rows, [WORDS], [NER])
+    assert [problem.line for problem in found.problems] == [2, 4, 5]
+    assert "2 words, 1 labels" in found.problems[0].message
+    assert "word 2: unknown label 'B-y'" in found.problems[2].message
+    assert found.labels["ner"] == {"O": 3, "B-x": 1}
+    assert found.unlabelled["ner"] == 1
+
+
+def test_a_label_counts_only_for_the_tasks_that_its_source_lists(list_rows):
+    rows = joined(
+        [
+            Source("with", list_rows([{"text": "a", "mood": "bad"}], "with"), ("mood",)),
+            Source("without", list_rows([{"text": "b", "mood": "bad"}, {"text": "c"}], "without")),
+        ]
+    )
+    found = check_rows("train", rows, [TEXT], [MOOD])
+    assert found.problems == ()
+    assert found.labels["mood"]["bad"] == 1
+    assert found.unlabelled["mood"] == 2
+
+
+def test_an_empty_split_and_a_task_without_labels_are_problems(from_file, join_lists):
+    (empty,) = check_rows("validation", join_lists([]), [TEXT], [MOOD]).problems
+    assert empty.message == "split validation has no rows"
+    rows = from_file({"text": "a", "mood": "good"}, tasks=("other",))
+    (unlabelled,) = check_rows("test", rows, [TEXT], [MOOD]).problems
+    assert unlabelled.field == "task mood"
+    assert "no row has a label" in unlabelled.message
+
+
+def test_problems_of_several_splits_come_at_once(from_file, join_lists):
+    checks = [
+        check_rows("train", from_file({"text": "a", "mood": "x"}), [TEXT], [MOOD]),
+        check_rows("test", join_lists([]), [TEXT], [MOOD]),
+    ]
+    with pytest.raises(DataError, match=r"rows\.jsonl:1: task mood: (.|\n)*split test has no rows"):
+        require_sound(checks)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from kd2edge.errors import DataError
+from kd2edge.rows import open_rows
+
+TEXT = """-DOCSTART- -X- O
+
+EU NNP B-ORG
+# SYM O
+rejects VBZ O
+
+Peter NNP B-PER
+"""
+
+
+def test_sentences_are_rows_and_columns_are_lists(write):
+    rows = open_rows("conll", write("r.conll", TEXT), options={"columns": ["tokens", "_", "ner"]})
+    assert list(rows) == [
+        {"tokens": ["EU", "#", "rejects"], "ner": ["B-ORG", "O", "O"]},
+        {"tokens": ["Peter"], "ner": ["B-PER"]},
+    ]
+    assert rows.place(1).endswith("r.conll:7")
+
+
+def test_crlf_tabs_comments_and_columns_from_the_right(write):
+    text = "# sent_id = 1\r\nNew York\tx\tB-LOC\r\n\r\n\r\n# only a comment\r\n\r\na\ty\tO"
+    options = {"columns": {"tokens": 0, "ner": -1}, "separator": "\t", "comment": "#"}
+    rows = open_rows("conll", write("r.conll", text), options=options)
+    assert list(rows) == [
+        {"tokens": ["New York"], "ner": ["B-LOC"]},
+        {"tokens": ["a"], "ner": ["O"]},
+    ]
+
+
+def test_a_short_line_is_named(write):
+    rows = open_rows("conll", write("r.conll", "a O\n\nb O\nc\n"))
+    with pytest.raises(DataError, match=r"r\.conll:4: expected at least 2 columns, found 1"):
+        rows[1]
+
+
+def test_the_columns_are_part_of_the_fingerprint(write):
+    path = write("r.conll", "a O\n")
+    one = open_rows("conll", path)
+    other = open_rows("conll", path, options={"columns": ["words", "ner"]})
+    assert one.fingerprint != other.fingerprint
+
+
+def test_no_columns_is_refused(write):
+    with pytest.raises(DataError, match="at least one name"):
+        open_rows("conll", write("r.conll", "a O\n"), options={"columns": ["_"]})

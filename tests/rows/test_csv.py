@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kd2edge.errors import DataError
+from kd2edge.rows import open_rows
+from kd2edge.rows.csv import CsvRows
+
+TEXT = 'text,label\n"a, b",x\n"two\r\nlines ""quoted""",y\n\nlast,\n'
+ROWS = [
+    {"text": "a, b", "label": "x"},
+    {"text": 'two\r\nlines "quoted"', "label": "y"},
+    {"text": "last", "label": None},
+]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_quoted_newlines_are_part_of_their_row(packed, mark, write):
+    content = (mark + TEXT).encode()
+    path = write("r.csv.gz", gzip.compress(content)) if packed else write("r.csv", content)
+    rows = open_rows("csv", path)
+    assert list(rows) == ROWS
+    assert [rows[position] for position in (2, 0, 1)] == [ROWS[2], ROWS[0], ROWS[1]]
+    assert [rows.place(k).rpartition(":")[2] for k in range(3)] == ["2", "3", "6"]
+
+
+CELLS = st.text(st.characters(exclude_characters="\0", codec="utf-8"))
+
+
+@given(values=st.lists(st.tuples(CELLS, CELLS), max_size=8))
+def test_rows_equal_those_of_the_standard_library(values, tmp_path_factory):
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer).writerows([("a", "b"), *values])
+    path = tmp_path_factory.mktemp("csv") / "r.csv"
+    path.write_bytes(buffer.getvalue().encode())
+    rows = CsvRows(path)
+    expected = list(csv.reader(io.StringIO(buffer.getvalue(), newline="")))[1:]
+    assert [[row["a"] or "", row["b"] or ""] for row in rows] == expected
+    assert [rows[position] for position in range(len(rows))] == list(rows)
+
+
+def test_another_delimiter(write):
+    path = write("r.csv", "a;b\n1,5;x\n")
+    assert open_rows("csv", path, options={"delimiter": ";"})[0] == {"a": "1,5", "b": "x"}
+    with pytest.raises(DataError, match="one character"):
+        CsvRows(path, delimiter=";;")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "found an empty file"),
+        ("a,b,a\n1,2,3\n", "column 'a' stands in the header twice"),
+        ("a,b\n1,2\n\n3\n", r"r\.csv:4: expected 2 values as in the header, found 1"),
+        ('a,b\n1,2\n"3,4\n5,6\n', r"r\.csv:3: not CSV"),
+    ],
+)
+def test_a_broken_file_is_refused_at_once(text, message, write):
+    with pytest.raises(DataError, match=message):
+        CsvRows(write("r.csv", text))
+
+
+def test_text_that_is_not_utf8_is_named(write):
+    with pytest.raises(DataError, match=r"r\.csv:3: not CSV"):
+        CsvRows(write("r.csv", "a\nx\nä\n".encode("latin-1")))
+
+
+def test_options_are_part_of_the_fingerprint(write):
+    path = write("r.csv", "a\n1\n")
+    assert CsvRows(path).fingerprint != CsvRows(path, delimiter=";").fingerprint

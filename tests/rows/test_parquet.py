@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kd2edge.errors import DataError
+from kd2edge.rows import open_rows
+
+ROWS = [{"text": f"t{k}", "tags": ["O"] * k, "label": None if k % 3 else k} for k in range(10)]
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist(ROWS), path, row_group_size=4)
+    return path
+
+
+def test_rows_are_read_in_any_order_over_row_groups(path):
+    rows = open_rows("parquet", path)
+    assert len(rows) == 10
+    assert list(rows) == ROWS
+    assert [rows[k] for k in (9, 0, 4, 3)] == [ROWS[k] for k in (9, 0, 4, 3)]
+    assert rows.place(4) == f"{path}:5"
+
+
+def test_chosen_columns_alone_are_read(path):
+    rows = open_rows("parquet", path, options={"columns": ("label",)})
+    assert rows[3] == {"label": 3}
+    assert rows.fingerprint != open_rows("parquet", path).fingerprint
+    with pytest.raises(DataError, match="no column 'lable'; it has text, tags, label"):
+        open_rows("parquet", path, options={"columns": ["lable"]})
+
+
+def test_a_damaged_file_is_refused(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    with pytest.raises(DataError, match="not a whole parquet file"):
+        open_rows("parquet", path)
+
+
+def test_an_empty_file_has_no_rows(tmp_path):
+    pq.write_table(pa.table({"a": pa.array([], pa.string())}), tmp_path / "none.parquet")
+    assert list(open_rows("parquet", "none.parquet", root=tmp_path)) == []

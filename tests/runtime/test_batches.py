@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kd2edge.errors import InputError
+from kd2edge.inputs.kind import Encoder
+from kd2edge.inputs.spec import ArraySpec, Encoded
+from kd2edge.runtime.batches import Batches, merged
+from kd2edge.runtime.graph import GraphSpec
+
+
+class Lengths(Encoder):
+    """Values are numbers; a row is that many ones, padded with zeros to the longest."""
+
+    arrays = (ArraySpec("ids", "int64", ("batch", "length")),)
+
+    def __init__(self, name: str = "ids") -> None:
+        self._name = name
+
+    def encode(self, values: Any) -> Encoded:
+        for index, value in enumerate(values):
+            if value < 0:
+                raise InputError(f"row {index} is negative")
+        longest = max(values)
+        return Encoded({self._name: np.array([[1] * n + [0] * (longest - n) for n in values])})
+
+    def length(self, encoded: Encoded) -> Any:
+        raise NotImplementedError
+
+    def truncated(self, value: Any) -> bool:
+        raise NotImplementedError
+
+    def edge_values(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+def batches(**ranges: tuple[int, int]) -> Batches:
+    arrays = Lengths.arrays
+    return Batches(GraphSpec(arrays, arrays, ranges), {"text": Lengths()})
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=20), st.integers(1, 7), st.integers(1, 7))
+def test_every_row_comes_once_and_in_order(values: list[int], size: int, largest: int):
+    made = list(batches(batch=(1, largest)).of({"text": values}, size))
+    assert [int(row.sum()) for one in made for row in one.arrays["ids"]] == values
+    assert all(len(one.arrays["ids"]) <= min(size, largest) for one in made)
+    assert all(one.encoded is not None for one in made)
+
+
+@given(st.integers(1, 20), st.one_of(st.none(), st.integers(1, 7)), st.integers(1, 7))
+def test_arrays_are_split_the_same_way(rows: int, size: int | None, largest: int):
+    array = np.arange(rows)[:, None]
+    made = list(batches(batch=(1, largest)).of({"ids": array}, size))
+    np.testing.assert_array_equal(np.concatenate([one.arrays["ids"] for one in made]), array)
+    assert all(len(one.arrays["ids"]) <= min(size or largest, largest) for one in made)
+
+
+def test_without_a_limit_everything_is_one_batch():
+    assert len(list(batches().of({"text": [1] * 500}, None))) == 1
+
+
+def test_lists_tuples_and_arrays_are_lists_of_rows():
+    for values in ([1, 2], (1, 2), np.array([1, 2])):
+        assert batches().rows({"text": values}) == 2
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"txt": [1]}, r"unknown input 'txt' \(did you mean 'text'\?\); this model takes 'text'"),
+        ({"pixels": [1]}, "unknown input 'pixels'; this model"),
+        ({"text": [1], "more": [1]}, "unknown input 'more'"),
+        ({}, "input 'text' is missing"),
+        ({"text": []}, "at least one row"),
+        ({"text": np.zeros((0, 3))}, "at least one row"),
+        ({"text": "where is my card"}, r"found a str; write \['where is my card'\]"),
+        ({"text": b"bytes"}, "found a bytes"),
+        ({"text": None}, "found a NoneType"),
+        ({"text": 3}, "found a int"),
+        ({"text": np.array(3)}, "found a ndarray"),
+        (["a"], r"expected \{'text': \[...\]\}, found a list"),
+        (None, "found a NoneType"),
+    ],
+)
+def test_says_what_was_expected(inputs: Any, words: str):
+    with pytest.raises(InputError, match=words):
+        list(batches().of(inputs, None))
+
+
+def test_inputs_of_different_lengths_are_refused():
+    arrays = (*Lengths.arrays, ArraySpec("other", "int64", ("batch", "length")))
+    two = Batches(GraphSpec(arrays, arrays), {"text": Lengths(), "more": Lengths("other")})
+    with pytest.raises(InputError, match=r"same number of rows.*'text': 2.*'more': 1"):
+        two.rows({"text": [1, 1], "more": [1]})
+    with pytest.raises(InputError, match="input 'more' is missing"):
+        two.rows({"text": [1]})
+    assert sorted(merged(two.encode({"text": [1], "more": [2]}))) == ["ids", "other"]
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_batch_size_must_be_positive(size: int):
+    with pytest.raises(InputError, match="batch_size must be at least 1"):
+        list(batches().of({"text": [1]}, size))
+
+
+def test_an_encoders_row_number_comes_with_the_first_row_of_its_batch():
+    with pytest.raises(InputError, match=r"row 1 is negative \(counted from row 4\)"):
+        list(batches().of({"text": [1, 1, 1, 1, 1, -1]}, 2))
+    with pytest.raises(InputError, match="row 5 is negative$"):
+        list(batches().of({"text": [1, 1, 1, 1, 1, -1]}, None))
+
+
+def test_a_fixed_batch_dimension_is_its_own_limit():
+    arrays = (ArraySpec("ids", "int64", (2, "length")),)
+    fixed = Batches(GraphSpec(arrays, arrays), {"text": Lengths()})
+    made = list(fixed.of({"text": [1, 2, 3]}, None))
+    assert [len(one.arrays["ids"]) for one in made] == [2, 1]
+
+
+def test_texts_of_one_model_are_filled_up_to_the_longest():
+    one = Encoded({"a_ids": np.ones((2, 3), int)}, words=[[], []])
+    two = Encoded({"b_ids": np.ones((2, 5), int), "b_mask": np.ones((2, 5), int)}, words=[[], []])
+    image = Encoded({"pixels": np.ones((2, 1, 8, 8), np.uint8)})
+    found = merged({"a": one, "b": two, "image": image})
+    assert {name: array.shape for name, array in found.items()} == {
+        "a_ids": (2, 5),
+        "b_ids": (2, 5),
+        "b_mask": (2, 5),
+        "pixels": (2, 1, 8, 8),
+    }
+    np.testing.assert_array_equal(found["a_ids"], [[1, 1, 1, 0, 0]] * 2)

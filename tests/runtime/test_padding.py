@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kd2edge.inputs.spec import ArraySpec
+from kd2edge.runtime.graph import GraphSpec
+from kd2edge.runtime.padding import Padding
+
+ARRAYS = (
+    ArraySpec("ids", "int64", ("batch", "length")),
+    ArraySpec("pixels", "uint8", ("batch", 1, 2)),
+)
+
+
+def padding(**ranges: tuple[int, int]) -> Padding:
+    return Padding(GraphSpec(ARRAYS, ARRAYS, ranges))
+
+
+def arrays(rows: int, length: int) -> dict[str, Any]:
+    ids = np.arange(1, rows * length + 1).reshape(rows, length)
+    return {"ids": ids, "pixels": np.ones((rows, 1, 2), np.uint8)}
+
+
+def test_fills_rows_with_the_last_row_and_lengths_with_zeros():
+    small = padding(batch=(4, 8), length=(3, 8))
+    found = small.padded(arrays(2, 2))
+    np.testing.assert_array_equal(found["ids"], [[1, 2, 0], [3, 4, 0], [3, 4, 0], [3, 4, 0]])
+    assert found["pixels"].shape == (4, 1, 2)
+    assert not small.is_needed(found)
+
+
+@pytest.mark.parametrize(
+    ("rows", "length", "needed"), [(4, 3, False), (8, 8, False), (3, 3, True), (4, 2, True)]
+)
+def test_is_needed_only_below_the_smallest(rows: int, length: int, needed: bool):
+    small = padding(batch=(4, 8), length=(3, 8))
+    assert small.is_needed(arrays(rows, length)) is needed
+    found = small.padded(arrays(rows, length))
+    assert found["ids"].shape == (max(4, rows), max(3, length))
+
+
+def test_dynamic_dimensions_from_one_never_need_it():
+    assert not padding().is_needed(arrays(1, 1))
+    assert not padding(batch=(1, 8), length=(1, 8)).is_needed(arrays(1, 1))
+
+
+def test_a_fixed_batch_needs_all_its_rows():
+    fixed = (ArraySpec("ids", "int64", (4, "length")),)
+    small = Padding(GraphSpec(fixed, fixed))
+    assert small.is_needed({"ids": np.ones((3, 2), int)})
+    assert small.padded({"ids": np.ones((3, 2), int)})["ids"].shape == (4, 2)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{}, {"ids": None}, {"ids": [1, 2]}, {"ids": np.ones(9)}, None, {"ids": "a"}]
+)
+def test_what_is_wrong_is_left_to_the_check(wrong: Any):
+    assert not padding(batch=(2, 8), length=(3, 8)).is_needed(wrong)
+
+
+def test_no_rows_stay_no_rows():
+    found = padding(batch=(2, 8)).padded(arrays(0, 4))
+    assert found["ids"].shape == (0, 4)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kd2edge.errors import UsageError
+from kd2edge.inputs import NO_WORD
+from kd2edge.tasks import TASK_KINDS, TaskSpec, task_kind, token_classification
+
+
+def test_the_table_is_keyed_by_name() -> None:
+    assert list(TASK_KINDS) == ["binary", "classification", "token_classification"]
+    assert all(kind.name == name for name, kind in TASK_KINDS.items())
+
+
+def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="found 'clasification'; did you mean 'classification'"):
+        task_kind("clasification")
+
+
+def test_channels(spec: Callable[..., TaskSpec]) -> None:
+    labels = ("a", "b")
+    channels = {name: kind.channels(spec(name, labels)) for name, kind in TASK_KINDS.items()}
+    assert channels == {"binary": 1, "classification": 2, "token_classification": 2}
+
+
+def test_only_token_kinds_are_per_word() -> None:
+    assert [name for name, kind in TASK_KINDS.items() if kind.per_word] == ["token_classification"]
+
+
+def test_both_packages_mark_missing_words_alike() -> None:
+    assert token_classification._NO_WORD == NO_WORD

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kd2edge.tasks.labels import inventory, label_index, label_text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("yes", "yes"), ("", ""), (" a ", " a "), (np.str_("yes"), "yes"),
+        (1, "1"), (-3, "-3"), (np.int64(7), "7"), (np.uint8(7), "7"),
+        (True, "true"), (False, "false"), (np.True_, "true"),
+    ],
+)  # fmt: skip
+def test_label_text(value: Any, text: str) -> None:
+    assert label_text(value) == text
+    assert type(label_text(value)) is str
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (float("nan"), "NaN"),
+        (np.float32("nan"), "NaN"),
+        (1.0, "the fraction 1.0"),
+        (["a"], "a list"),
+        ({"a": 1}, "a dict"),
+        (b"a", "a bytes"),
+        (None, "a NoneType"),
+    ],
+)
+def test_what_is_no_label(value: Any, found: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"expected a label as text or a whole number, found {found}"
+    ):
+        label_text(value)
+
+
+def test_label_index_is_the_place_in_the_labels() -> None:
+    labels = ("no", "1", "true")
+    assert [label_index(labels, value) for value in ("no", 1, True)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("bok_flight", "unknown label 'bok_flight'; did you mean 'book_flight'"),
+        ("Play", "did you mean 'play'"),
+        ("zzz", "the 6 labels are 'book_flight', 'play', 'a', 'b', 'c', ...$"),
+        (7, "unknown label '7'"),
+    ],
+)
+def test_an_unknown_label_is_refused_with_the_nearest(value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        label_index(("book_flight", "play", "a", "b", "c", "d"), value)
+
+
+def test_inventory_puts_whole_numbers_by_size_and_others_by_name() -> None:
+    assert inventory(["10", "9", 2, "-1"]) == ("-1", "2", "9", "10")
+    assert inventory(["b", "10", "9", "a"]) == ("10", "9", "a", "b")
+    assert inventory([True, False]) == ("false", "true")
+
+
+def test_inventory_skips_what_is_missing_or_no_label() -> None:
+    assert inventory([None, "a", float("nan"), ["x"], "a"]) == ("a",)
+    assert inventory([]) == ()
+
+
+@given(st.lists(st.one_of(st.text(max_size=3), st.integers(-20, 20), st.booleans())))
+def test_inventory_is_stable_complete_and_free_of_doubles(values: list[Any]) -> None:
+    labels = inventory(values)
+    assert labels == inventory(reversed(values))
+    assert len(set(labels)) == len(labels)
+    assert all(labels[label_index(labels, value)] == label_text(value) for value in values)

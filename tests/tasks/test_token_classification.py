@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kd2edge.tasks import MISSING, Ragged, TaskSpec, gather_words, task_kind
+
+Spec = Callable[..., TaskSpec]
+KIND = task_kind("token_classification")
+BIO = ("O", "B-city", "I-city")
+POS = ("NOUN", "VERB", "X")
+WORDS = [[(0, 3, "New"), (4, 8, "York"), (8, 9, "!")], [], [(0, 2, "in"), (3, 8, "Paris")]]
+
+
+def logits(*labels: int) -> np.ndarray:
+    return np.eye(3, dtype=np.float32)[list(labels)] * 5
+
+
+def ragged(*rows: np.ndarray) -> Ragged:
+    offsets = np.cumsum([0, *(len(row) for row in rows)]).astype(np.int64)
+    return Ragged(np.concatenate(rows), offsets)
+
+
+DECIDED = ragged(
+    logits(1, 2, 0), np.zeros((0, 3), np.float32), np.vstack([logits(0), [[np.nan] * 3]])
+)
+
+
+def test_target(spec: Spec) -> None:
+    task = spec("token_classification", POS)
+    assert KIND.target(task, ["VERB", None, "X"]).tolist() == [1, MISSING, 2]
+    assert KIND.target(task, np.array(["VERB"], object)).tolist() == [1]
+    assert KIND.target(task, []).tolist() == []
+    assert KIND.target(task, []).dtype == np.int64
+    assert KIND.target(task, None) == MISSING
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (["NOUN", "VERBE"], "word 2: unknown label 'VERBE'; did you mean 'VERB'"),
+        (["NOUN", float("nan")], "word 2: .*NaN"),
+        ("NOUN", "expected a list of labels, one a word, found a str"),
+        (3, "expected a list of labels, one a word, found a int"),
+    ],
+)
+def test_target_refuses_other_things(spec: Spec, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        KIND.target(spec("token_classification", POS), value)
+
+
+def test_labels_are_those_of_all_words() -> None:
+    assert KIND.labels_from_values([["b", "a"], None, [], ["c", None]]) == ("a", "b", "c")
+
+
+def test_truth_is_ragged_and_a_row_without_labels_has_no_words() -> None:
+    truth = KIND.truth([np.array([1, 0]), np.int64(MISSING), np.array([2])]).labels
+    assert isinstance(truth, Ragged)
+    assert truth.values.tolist() == [1, 0, 2]
+    assert truth.offsets.tolist() == [0, 2, 2, 3]
+    empty = KIND.truth([]).labels
+    assert isinstance(empty, Ragged)
+    assert empty.rows == 0
+
+
+def test_gather_takes_the_first_piece_and_nan_for_words_cut_off() -> None:
+    values = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
+    found = gather_words(values, np.array([[1, 2, -1], [0, -2, -2]]))
+    assert found.offsets.tolist() == [0, 3, 4]
+    assert np.array_equal(found.values, [[2, 3], [4, 5], [np.nan, np.nan], [6, 7]], equal_nan=True)
+
+
+def test_gather_of_rows_without_words() -> None:
+    found = gather_words(np.zeros((2, 2, 3), np.float32), np.zeros((2, 0), np.int64))
+    assert found.values.shape == (0, 3)
+    assert found.offsets.tolist() == [0, 0, 0]
+
+
+@given(
+    counts=st.lists(st.integers(0, 4), min_size=1, max_size=4),
+    seed=st.integers(0, 999),
+)
+def test_gather_is_row_by_row(counts: list[int], seed: int) -> None:
+    random = np.random.default_rng(seed)
+    values = random.normal(size=(len(counts), 5, 2)).astype(np.float32)
+    starts = np.full((len(counts), max(counts)), -2)
+    for row, count in enumerate(counts):
+        starts[row, :count] = random.integers(-1, 5, count)
+    before = values.copy()
+    found = gather_words(values, starts)
+    for row, count in enumerate(counts):
+        wanted = [values[row, at] if at >= 0 else [np.nan] * 2 for at in starts[row, :count]]
+        assert np.array_equal(found.row(row), np.reshape(wanted, (count, 2)), equal_nan=True)
+    assert np.array_equal(values, before)
+
+
+def test_decode_marks_words_cut_off(spec: Spec) -> None:
+    decoded = KIND.decode(spec("token_classification", BIO), DECIDED)
+    assert isinstance(decoded.labels, Ragged)
+    assert isinstance(decoded.scores, Ragged)
+    assert decoded.labels.values.tolist() == [1, 2, 0, 0, -1]
+    assert decoded.labels.offsets.tolist() == decoded.scores.offsets.tolist() == [0, 3, 3, 5]
+    assert decoded.scores.values[4].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_bio_answers_are_spans(spec: Spec) -> None:
+    task = spec("token_classification", BIO)
+    answers = KIND.answers(task, KIND.decode(task, DECIDED), words=WORDS)
+    score = float(1 / (1 + 2 * np.exp(-5)))
+    span = {
+        "start": 0,
+        "end": 8,
+        "label": "city",
+        "score": pytest.approx(score),
+        "text": "New York",
+    }
+    assert answers == [[span], [], []]
+
+
+def test_other_answers_are_words(spec: Spec) -> None:
+    task = spec("token_classification", POS)
+    answers = KIND.answers(task, KIND.decode(task, DECIDED), words=WORDS)
+    assert [[word["label"] for word in row] for row in answers] == [
+        ["VERB", "X", "NOUN"],
+        [],
+        ["NOUN", None],
+    ]
+    assert answers[2][1] == {"start": 3, "end": 8, "label": None, "score": 0.0, "text": "Paris"}
+    assert type(answers[0][0]["score"]) is float
+
+
+def test_answers_need_words(spec: Spec) -> None:
+    task = spec("token_classification", POS)
+    with pytest.raises(ValueError, match="expected the words of each row"):
+        KIND.answers(task, KIND.decode(task, DECIDED))
+
+
+def test_temperature_softens(spec: Spec) -> None:
+    cold, warm = (
+        KIND.decode(spec("token_classification", POS, temperature=t), DECIDED).scores
+        for t in (1.0, 4.0)
+    )
+    assert warm.values.max() < cold.values.max()  # pyright: ignore
+
+
+def test_unpack_gives_back_labels_and_the_best_scores(spec: Spec) -> None:
+    task = spec("token_classification", POS)
+    decoded = KIND.decode(task, DECIDED)
+    found = KIND.unpack(task, KIND.pack(decoded, top_k=1))
+    for got, wanted in ((found.labels, decoded.labels), (found.scores, decoded.scores)):
+        assert isinstance(got, Ragged)
+        assert isinstance(wanted, Ragged)
+        assert got.offsets.tolist() == wanted.offsets.tolist()
+    assert found.labels.values.tolist() == decoded.labels.values.tolist()  # pyright: ignore
+    assert np.allclose(
+        found.scores.values.max(axis=1), decoded.scores.values.max(axis=1), atol=5e-4
+    )  # pyright: ignore

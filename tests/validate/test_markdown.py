@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import math
+
+from kd2edge.metrics.estimate import Estimate
+from kd2edge.validate.validation import (
+    ArtefactResult,
+    Check,
+    MetricResult,
+    NumberResult,
+    TaskResult,
+    Validation,
+)
+
+
+def validation(**changes) -> Validation:
+    half = Estimate(0.953, 0.945, 0.961, 0.95, 4000)
+    metric = MetricResult(half, half, Estimate(0.0012, -0.001, 0.0039, 0.95, 4000))
+    task = TaskResult("accuracy", "pass", "", 0.005, None, {"accuracy": metric}, 12, 2)
+    absent = TaskResult("accuracy", "not_run", "no row has a label", 0.005)
+    number = NumberResult("batch 1", 4, math.inf, 0.0, math.inf, 0.995)
+    fields = {
+        "manifest": "m" * 64, "name": "quickstart", "split": "test", "rows": 4000,
+        "fingerprint": "f", "references": {"pytorch": 3990, "onnx-fp32": 10}, "confidence": 0.95,
+        "outcome": "pass",
+        "artefacts": {
+            "onnx-int8-portable": ArtefactResult(
+                "undecided", "larger: no row has a label", 81_000,
+                (Check("onnx graph", "not_run", "onnx is not here"),),
+                {"left": (number,)}, {"left": task, "larger": absent},
+            ),
+            "tensorrt-int8": ArtefactResult("not_run", "needs a | device", 1),
+        },
+    }  # fmt: skip
+    return Validation(**(fields | changes))
+
+
+def test_the_tables_fit_a_terminal_and_hold_the_numbers():
+    text = validation().table()
+    lines = text.splitlines()
+    assert all(len(line) <= 80 for line in lines if line.startswith("|"))
+    (row,) = [line for line in lines if line.startswith("| onnx-int8-portable | left")]
+    assert [cell.strip() for cell in row.strip("|").split("|")] == [
+        "onnx-int8-portable", "left", "0.9530", "0.12", "0.39", "0.50", "pass",
+    ]  # fmt: skip
+    assert "12 (2 ties)" in text
+    assert "99.5%" in text
+
+
+def test_reasons_and_checks_that_did_not_run_are_named():
+    text = validation().table()
+    assert "- tensorrt-int8 not run: needs a | device" in text
+    assert "- onnx-int8-portable onnx graph not run: onnx is not here" in text
+
+
+def test_both_references_are_named_with_their_rows():
+    assert "stored PyTorch outputs (3,990 rows)" in validation().table()
+    alone = validation(references={"pytorch": 4000, "onnx-fp32": 0})
+    assert alone.reference == "the stored PyTorch outputs"
+    assert validation(references={}).reference == "nothing"
+
+
+def test_json_holds_no_infinity_and_no_path():
+    import json
+
+    found = validation(evidence="/home/somebody/reports/x.json").to_json()
+    text = json.dumps(found, allow_nan=False)
+    assert "somebody" not in text
+    assert found["artefacts"]["onnx-int8-portable"]["numbers"]["left"][0]["max_abs"] is None
+    assert found["schema"] == 1
+
+
+def test_evidence_gives_the_same_table():
+    import json
+
+    from kd2edge.validate.markdown import validation_table
+
+    found = validation()
+    assert validation_table(json.loads(json.dumps(found.to_json()))) == found.table()
+    assert "not finite" in found.table()

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec
+from kd2edge.validate import open_reference, pack_reference
+
+SPECS = {
+    "intent": TaskSpec(TaskName("intent"), "classification", tuple("abcdefgh"), "accuracy"),
+    "larger": TaskSpec(TaskName("larger"), "binary", ("no", "yes"), "accuracy"),
+    "ner": TaskSpec(TaskName("ner"), "token_classification", ("O", "X"), "accuracy", input="text"),
+}
+ROWS = 70
+IDS = [f"row ü {index}" for index in range(ROWS)]
+HASHES = [2**64 - 1 - index for index in range(ROWS)]
+
+
+def outputs() -> dict[str, np.ndarray | Ragged]:
+    random = np.random.default_rng(0)
+    lengths = random.integers(0, 6, ROWS)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return {
+        "intent": random.normal(size=(ROWS, 8)).astype(np.float32),
+        "larger": random.normal(size=(ROWS, 1)).astype(np.float32),
+        "ner": Ragged(random.normal(size=(offsets[-1], 2)).astype(np.float32), offsets),
+    }
+
+
+def decoded(logits) -> dict[str, Decoded]:
+    return {
+        task: task_kind(SPECS[task].kind).decode(SPECS[task], part) for task, part in logits.items()
+    }
+
+
+def flat(values):
+    return values.values if isinstance(values, Ragged) else values
+
+
+@pytest.fixture
+def content() -> bytes:
+    logits = outputs()
+    return pack_reference(IDS, HASHES, decoded(logits), logits, SPECS)
+
+
+def test_what_was_packed_comes_back(content):
+    found, logits = open_reference(content, SPECS), outputs()
+    assert list(found.ids) == IDS
+    assert found.hashes.tolist() == HASHES
+    for task, wanted in decoded(logits).items():
+        np.testing.assert_array_equal(flat(found.decoded[task].labels), flat(wanted.labels))
+    np.testing.assert_array_equal(found.decoded["ner"].labels.offsets, logits["ner"].offsets)
+    np.testing.assert_allclose(
+        found.decoded["larger"].scores, decoded(logits)["larger"].scores, atol=1e-3
+    )
+
+
+def test_whole_logits_are_kept_of_64_rows(content):
+    found, logits = open_reference(content, SPECS), outputs()
+    assert found.full == 64
+    np.testing.assert_array_equal(found.logits["intent"], logits["intent"][:64])
+    part = found.logits["ner"]
+    assert isinstance(part, Ragged)
+    assert part.rows == 64
+    np.testing.assert_array_equal(part.row(63), logits["ner"].row(63))
+
+
+def test_the_same_outputs_give_the_same_bytes(content):
+    logits = outputs()
+    again = {task: logits[task] for task in reversed(logits)}
+    assert pack_reference(IDS, HASHES, decoded(again), again, SPECS) == content
+
+
+def test_the_bytes_hold_no_time_and_no_pickle(content):
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        assert all(archive[name].dtype != object for name in archive.files)
+
+
+def test_signed_hashes_are_the_same_64_bits():
+    logits = outputs()
+    signed = [value - 2**64 for value in HASHES]
+    found = open_reference(pack_reference(IDS, signed, decoded(logits), logits, SPECS), SPECS)
+    assert found.hashes.tolist() == HASHES
+
+
+def test_unequal_numbers_of_rows_are_refused():
+    logits = outputs()
+    with pytest.raises(ValueError, match="70 and 69"):
+        pack_reference(IDS, HASHES[1:], decoded(logits), logits, SPECS)
+    with pytest.raises(ValueError, match="69 rows, found 70"):
+        pack_reference(IDS[1:], HASHES[1:], decoded(logits), logits, SPECS)
+
+
+@pytest.mark.parametrize("spoil", ["empty", "no archive", "cut", "other archive", "lacks a task"])
+def test_what_is_no_reference_is_refused(content, spoil):
+    other = io.BytesIO()
+    np.savez(other, x=np.zeros(3))
+    logits = {"intent": outputs()["intent"]}
+    spoiled = {
+        "empty": b"",
+        "no archive": b"PK" * 50,
+        "cut": content[: len(content) // 2],
+        "other archive": other.getvalue(),
+        "lacks a task": pack_reference(IDS, HASHES, decoded(logits), logits, SPECS),
+    }[spoil]
+    with pytest.raises(IntegrityError):
+        open_reference(spoiled, SPECS)
+
+
+def test_changed_bytes_never_raise_anything_else(content):
+    """What checksums let through (they do not) would still be refused, or be readable."""
+    random = np.random.default_rng(1)
+    refused = 0
+    for _ in range(60):
+        spoiled = bytearray(content)
+        for at in random.integers(0, len(content), 3):
+            spoiled[at] ^= int(random.integers(1, 256))
+        try:
+            open_reference(bytes(spoiled), SPECS)
+        except (IntegrityError, SchemaTooNewError):
+            refused += 1
+    assert refused > 30
+
+
+def test_a_newer_reference_is_refused(content):
+    with np.load(io.BytesIO(content)) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    newer = io.BytesIO()
+    np.savez(newer, **{**arrays, "schema": np.array(2)})
+    with pytest.raises(SchemaTooNewError):
+        open_reference(newer.getvalue(), SPECS)
