@@ -21,4 +21,4 @@ def command(a: Path, b: Path, as_json: bool) -> None:
     if as_json:
         emit(found.to_json())
     else:
-        click.echo(found.table())
+        click.echo(found.text())

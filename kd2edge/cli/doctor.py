@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from kd2edge.cli.output import emit, json_option
@@ -19,7 +21,7 @@ def command(as_json: bool) -> None:
     if as_json:
         emit(
             {
-                "machine": here.to_json(),
+                "machine": asdict(here),
                 "abilities": {
                     a.name: {"works": a.works, "detail": a.detail, "mend": a.mend} for a in abilities
                 },

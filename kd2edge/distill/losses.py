@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from kd2edge.tasks.spec import MISSING
 
+#: One for all items, or ``[item, 1]``.
 Temperature = float | Tensor
 
 
@@ -18,7 +19,7 @@ def kl(student: Tensor, teacher: Tensor, temperature: Temperature = 1.0) -> Tens
     """T^2 times KL(teacher || student) of the softened softmax: ``[item, class]`` -> ``[item]``."""
     target = F.log_softmax(teacher / temperature, dim=-1)
     output = F.log_softmax(student / temperature, dim=-1)
-    return (target.exp() * (target - output)).sum(-1) * temperature**2
+    return (target.exp() * (target - output)).sum(-1) * _squared(temperature)
 
 
 def binary_kl(student: Tensor, teacher: Tensor, temperature: Temperature = 1.0) -> Tensor:
@@ -30,7 +31,7 @@ def binary_kl(student: Tensor, teacher: Tensor, temperature: Temperature = 1.0) 
     probability = soft_teacher.sigmoid()
     yes = F.logsigmoid(soft_teacher) - F.logsigmoid(soft_student)
     no = F.logsigmoid(-soft_teacher) - F.logsigmoid(-soft_student)
-    return (probability * yes + (1 - probability) * no).sum(-1) * temperature**2
+    return (probability * yes + (1 - probability) * no).sum(-1) * _squared(temperature)
 
 
 def cross_entropy(student: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -59,3 +60,8 @@ def mse(student: Tensor, teacher: Tensor) -> Tensor:
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     """Mean of finite ``values`` ``[item]`` under ``weights`` ``[item]``; 0 when nothing counts."""
     return (values * weights).sum() / weights.sum().clamp(min=1e-12)
+
+
+def _squared(temperature: Temperature) -> float | Tensor:
+    squared = temperature**2
+    return squared.squeeze(-1) if isinstance(squared, Tensor) else squared

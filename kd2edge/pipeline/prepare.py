@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from kd2edge.errors import DataError
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.pipeline.sources import SPLITS, RowsPlan, SourcePlan, open_split
+from kd2edge.pipeline.sources import SPLITS, RowsPlan, SourcePlan, open_labelled, open_split
 from kd2edge.recipe.schema import Binary, Builtin, Recipe, Source, TokenClassification
 from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.join import JoinedRows
+from kd2edge.rows.reading import labels_of
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
@@ -49,7 +49,7 @@ def prepared(recipe: Recipe) -> Prepared:
     """
     plan = rows_plan(recipe)
     rows = {split: open_split(plan, split) for split in SPLITS}
-    tasks = {TaskName(name): _task(recipe, name, rows) for name in recipe.tasks}
+    tasks = _tasks(recipe, plan)
     inputs = [InputSpec(name, one.kind, tuple(one.columns)) for name, one in recipe.inputs.items()]
     checks = {
         split: check_rows(split, rows[split], inputs, list(tasks.values())) for split in SPLITS
@@ -92,11 +92,23 @@ def _plans(
         yield SourcePlan(name, source.kind, path, options, dict(source.columns), tasks)
 
 
-def _task(recipe: Recipe, name: str, rows: Mapping[str, JoinedRows]) -> TaskSpec:
+def _tasks(recipe: Recipe, plan: RowsPlan) -> dict[TaskName, TaskSpec]:
+    """Specs with their labels; those that the recipe leaves open are the ones of any split.
+
+    A rare label may miss from the training rows and still stand in the test's.
+    """
+    specs = [_task(recipe, name) for name in recipe.tasks]
+    open_ones = [spec for spec in specs if not spec.labels]
+    found = labels_of(open_labelled(plan), open_ones) if open_ones else {}
+    whole = [replace(spec, labels=found.get(spec.name, spec.labels)) for spec in specs]
+    return {spec.name: _positive_last(recipe, spec) for spec in whole}
+
+
+def _task(recipe: Recipe, name: str) -> TaskSpec:
     task = recipe.tasks[name]
     kind = task_kind(task.kind)
     named = task.metrics or kind.default_metrics
-    spec = TaskSpec(
+    return TaskSpec(
         name=TaskName(name),
         kind=task.kind,
         labels=tuple(task.labels or ()),
@@ -106,32 +118,16 @@ def _task(recipe: Recipe, name: str, rows: Mapping[str, JoinedRows]) -> TaskSpec
         input=task.input if isinstance(task, TokenClassification) else "",
         decode={"threshold": task.threshold} if isinstance(task, Binary) else {},
     )
-    if not spec.labels:
-        spec = replace(spec, labels=_labels(spec, rows))
-    if isinstance(task, Binary) and task.positive is not None:
-        spec = replace(spec, labels=_positive_last(spec, task.positive))
-    return spec
 
 
-def _labels(spec: TaskSpec, rows: Mapping[str, JoinedRows]) -> tuple[str, ...]:
-    """The labels that occur in any split: a rare one may miss from the training rows."""
-    try:
-        return task_kind(spec.kind).labels_from_values(_values(spec, rows))
-    except ValueError as error:
-        raise DataError(f"task {spec.name}: {error}") from error
-
-
-def _values(spec: TaskSpec, rows: Mapping[str, JoinedRows]) -> Iterator[Any]:
-    for split in rows.values():
-        for position, row in enumerate(split):
-            if spec.name in split.tasks_of(position):
-                yield row.get(spec.column)
-
-
-def _positive_last(spec: TaskSpec, positive: str) -> tuple[str, ...]:
-    if positive not in spec.labels:
+def _positive_last(recipe: Recipe, spec: TaskSpec) -> TaskSpec:
+    task = recipe.tasks[spec.name]
+    if not isinstance(task, Binary) or task.positive is None:
+        return spec
+    if task.positive not in spec.labels:
         raise DataError(
-            f"task {spec.name}: the positive label {positive!r} does not occur; "
+            f"task {spec.name}: the positive label {task.positive!r} does not occur; "
             f"there are {', '.join(spec.labels)}"
         )
-    return (*(label for label in spec.labels if label != positive), positive)
+    negative = tuple(label for label in spec.labels if label != task.positive)
+    return replace(spec, labels=(*negative, task.positive))

@@ -79,7 +79,7 @@ def write_report(
         "splits": parts,
         "curves": {name: list(one.record.curve) for name, one in results.items()},
         "fingerprints": _fingerprints(loaded, data, results),
-        "machine": machine().to_json(),
+        "machine": asdict(machine()),
         "cache": _cache(results),
     }
     text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)

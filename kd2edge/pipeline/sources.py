@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import open_rows
 from kd2edge.rows.leak import without
 
-__all__ = ["SPLITS", "RowsPlan", "SourcePlan", "open_split", "read_rows_plan", "write_rows_plan"]
+__all__ = ["SPLITS", "RowsPlan", "SourcePlan", "open_labelled", "open_split", "read_rows_plan", "write_rows_plan"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -62,6 +62,17 @@ def open_split(plan: RowsPlan, split: str) -> JoinedRows:
     if split != "train" or not any(plan.drop_leaks or not source.tasks for source in sources):
         return joined(sources)
     return joined(_without_leaks(plan, sources))
+
+
+def open_labelled(plan: RowsPlan) -> JoinedRows:
+    """All labelled sources of all splits as one sequence, to take label inventories from."""
+    sources = [
+        replace(_opened(source), name=f"{split}/{source.name}")
+        for split, several in plan.splits.items()
+        for source in several
+        if source.tasks
+    ]
+    return joined(sources)
 
 
 def _opened(plan: SourcePlan) -> Source:

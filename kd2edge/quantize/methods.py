@@ -87,7 +87,9 @@ def int8_static(
     )
     with _quiet():
         quantizer.quantize_model()
-    return _bytes(quantizer.model.model)
+    made = quantizer.model.model
+    _spare_float_readers(made.graph, {node.name for node in nodes})
+    return _bytes(made)
 
 
 def int8_dynamic(
@@ -211,8 +213,30 @@ def _static_options(symmetric: bool) -> dict[str, object]:
         "WeightSymmetric": True,
         "QuantizeBias": not symmetric,
         "OpTypesToExcludeOutputQuantization": float_outputs,
-        "DedicatedQDQPair": symmetric,
+        "DedicatedQDQPair": True,
     }
+
+
+def _spare_float_readers(graph: GraphProto, quantized: set[str]) -> None:
+    """Nodes that compute in float read the float tensor, not its rounded copy.
+
+    The quantizer gives the copy to every reader, residual sums included.  What an int8 convolution
+    gives exists in int8 only (its Relu is gone), so that stays.
+    """
+    producers = {name: node for node in graph.node for name in node.output}
+    rounded: dict[str, str] = {}  # output of a Q/DQ pair -> what went in
+    for node in graph.node:
+        source = producers.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if source is None or source.op_type != "QuantizeLinear":
+            continue
+        origin = producers.get(source.input[0])
+        if origin is None or origin.op_type != "Conv" or origin.name not in quantized:
+            rounded[node.output[0]] = source.input[0]
+    for node in graph.node:
+        if node.name in quantized or node.op_type == "QuantizeLinear":
+            continue
+        for index, name in enumerate(node.input):
+            node.input[index] = rounded.get(name, name)
 
 
 def _names_when_split(node: NodeProto) -> tuple[str, ...]:

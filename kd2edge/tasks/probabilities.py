@@ -1,14 +1,11 @@
 """From logits to decisions and probabilities, computed in float64 and kept in float32.
 
-Up to :data:`_FEW` numbers go through plain Python: a request of one row would otherwise pay for ten
-NumPy calls of a microsecond each.  Both ways agree to the last bit or nearly so, and decisions
-compare logits alone, so that they never depend on the size of the batch.
+Decisions compare logits, not probabilities: rounding never moves one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +16,6 @@ from kd2edge.tasks.spec import Decoded, Ragged
 Floats = npt.NDArray[np.floating[Any]]
 Scores = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
-
-#: Numbers up to which Python lists are quicker than arrays.
-_FEW = 32
 
 #: exp() of more overflows; the probability is zero to anybody.
 _LARGEST = 700.0
@@ -72,8 +66,6 @@ def word_decisions(decoded: Decoded) -> Decisions:
 
 def softmax_decisions(logits: Floats, temperature: float) -> Decisions:
     """Largest logit (of equal ones the first) and softmax(logits / temperature) ``[item, C]``."""
-    if 0 < logits.size <= _FEW:
-        return _few_softmax(logits, temperature)
     values = logits.astype(np.float64)
     peaks = values.max(axis=1, keepdims=True)  # [item, 1]; NaN where a row has any
     valid = np.isfinite(peaks)
@@ -82,19 +74,6 @@ def softmax_decisions(logits: Floats, temperature: float) -> Decisions:
     scores = np.exp((values - peaks) / temperature)
     scores /= scores.sum(axis=1, keepdims=True)
     return Decisions(logits.argmax(axis=1), scores.astype(np.float32))
-
-
-def _few_softmax(logits: Floats, temperature: float) -> Decisions:
-    labels: list[int] = []
-    scores: list[list[float]] = []
-    for row in logits.tolist():
-        peak = max(row)
-        parts = [math.exp((value - peak) / temperature) for value in row]
-        total = sum(parts)
-        valid = total >= 1.0  # False for NaN: the largest part is exp(0), or exp(inf - inf)
-        labels.append(row.index(peak) if valid else -1)
-        scores.append([part / total for part in parts] if valid else [0.0] * len(row))
-    return Decisions(np.array(labels), np.array(scores, np.float32))
 
 
 def _without_invalid(
@@ -110,8 +89,6 @@ def _without_invalid(
 def sigmoid_decisions(logits: Floats, temperature: float, threshold: float) -> Decisions:
     """Class 1 where sigmoid(logits / temperature) reaches ``threshold``; scores ``[item]``."""
     border = temperature * _logit(threshold)
-    if logits.size <= _FEW:
-        return _few_sigmoid(logits.tolist(), temperature, border)
     values = logits.astype(np.float64)
     scores = 1.0 / (1.0 + np.exp(np.minimum(-values / temperature, _LARGEST)))
     labels = (values >= border).astype(np.int64)
@@ -119,17 +96,6 @@ def sigmoid_decisions(logits: Floats, temperature: float, threshold: float) -> D
     labels[invalid] = -1
     scores[invalid] = 0.0
     return Decisions(labels, scores.astype(np.float32))
-
-
-def _few_sigmoid(logits: Sequence[float], temperature: float, border: float) -> Decisions:
-    labels: list[int] = []
-    scores: list[float] = []
-    for logit in logits:
-        valid = logit == logit  # False for NaN
-        labels.append(int(logit >= border) if valid else -1)
-        power = min(-logit / temperature, _LARGEST)
-        scores.append(1.0 / (1.0 + math.exp(power)) if valid else 0.0)
-    return Decisions(np.array(labels, np.int64), np.array(scores, np.float32))
 
 
 def _logit(probability: float) -> float:
@@ -142,8 +108,6 @@ def _logit(probability: float) -> float:
 def decided_scores(decisions: Decisions) -> list[float]:
     """Probability of each decided class; 0.0 for none."""
     labels, scores = decisions
-    if scores.size <= _FEW:
-        return [row[label] for label, row in zip(labels.tolist(), scores.tolist(), strict=True)]
     return scores[np.arange(len(labels)), labels].tolist()
 
 

@@ -1,4 +1,4 @@
-"""A validation as Markdown that reads well on a terminal; works on its JSON, as evidence holds it."""
+"""A validation as Markdown for a terminal, made from its JSON, as evidence holds it."""
 
 from __future__ import annotations
 

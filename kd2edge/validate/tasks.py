@@ -128,8 +128,8 @@ def _judged(
     if budget.same_decisions and len(differences) > ties:
         result = "fail"
         reason = (
-            f"{len(differences) - ties} decisions differ from the reference's by more than a tie "
-            f"(margin above {TIE:g})"
+            "decisions other than the reference's that are no ties "
+            f"(margin above {TIE:g}): {len(differences) - ties}"
         )
     return TaskResult(
         metric=spec.metric,

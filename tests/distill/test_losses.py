@@ -87,11 +87,11 @@ def test_gradient_is_T_times_the_difference_of_softened_probabilities(
 def test_gradient_keeps_its_size_as_T_grows() -> None:
     """At high T the gradient tends to (student - teacher) / classes, without T in it."""
     student, teacher = logits(0).requires_grad_(), logits(1)
-    losses.kl(student, teacher, 1000.0).sum().backward()
+    losses.kl(student, teacher, 1e5).sum().backward()
     centred = student.detach() - teacher
     expected = (centred - centred.mean(1, keepdim=True)) / 4
     assert student.grad is not None
-    torch.testing.assert_close(student.grad, expected, rtol=2e-2, atol=1e-3)
+    torch.testing.assert_close(student.grad, expected, rtol=1e-2, atol=1e-3)
 
 
 def test_items_have_their_own_temperature() -> None:

@@ -25,13 +25,15 @@ def model_bytes(nodes, inputs, outputs, weights) -> bytes:
 def text_graph() -> bytes:
     """A bag of words through a residual layer: logits [batch, 20] and a score [batch, length, 1]."""
     random = np.random.default_rng(3)
+    topics = random.normal(size=(CLASSES, WIDTH))
     weights = {
-        "table": random.normal(size=(WORDS, WIDTH)),
+        # Word w belongs to topic w % 20, so that rows about one topic have a clear answer.
+        "table": topics[np.arange(WORDS) % CLASSES] + 0.6 * random.normal(size=(WORDS, WIDTH)),
         "up": random.normal(size=(WIDTH, 64)) / 5,
         "up_bias": random.normal(size=64) / 5,
         "down": random.normal(size=(64, WIDTH)) / 8,
-        "head": random.normal(size=(CLASSES, WIDTH)),
-        "head_bias": random.normal(size=CLASSES),
+        "head": topics / 4,
+        "head_bias": random.normal(size=CLASSES) / 4,
         "score": random.normal(size=(WIDTH, 1)),
     }
     weights = {name: array.astype(np.float32) for name, array in weights.items()}
@@ -87,7 +89,12 @@ def image_graph() -> bytes:
 
 
 def text_rows(rows: int, length: int, seed: int) -> Arrays:
-    return {"ids": np.random.default_rng(seed).integers(0, WORDS, (rows, length))}
+    """Rows of words, six in ten of them from the row's own topic."""
+    random = np.random.default_rng(seed)
+    topic = random.integers(0, CLASSES, (rows, 1))
+    about = topic + CLASSES * random.integers(0, WORDS // CLASSES, (rows, length))
+    other = random.integers(0, WORDS, (rows, length))
+    return {"ids": np.where(random.random((rows, length)) < 0.6, about, other)}
 
 
 def image_rows(rows: int, seed: int) -> Arrays:
@@ -116,6 +123,12 @@ def text_batches() -> list[Arrays]:
 @pytest.fixture(scope="session")
 def image_batches() -> list[Arrays]:
     return [image_rows(16, 0), image_rows(5, 1)]
+
+
+@pytest.fixture(scope="session")
+def fresh_rows() -> dict[str, Arrays]:
+    """Rows that no calibration batch holds."""
+    return {"text": text_rows(300, 12, 99), "image": image_rows(300, 98)}
 
 
 @pytest.fixture(scope="session")

@@ -34,16 +34,6 @@ def node(graph: bytes, name: str):
     return next(each for each in ModelProto.FromString(graph).graph.node if each.name == name)
 
 
-@pytest.fixture
-def test_rows():
-    random = np.random.default_rng(99)
-    coarse = random.integers(0, 256, (300, 1, 3, 3))
-    return {
-        "text": {"ids": random.integers(0, 300, (300, 12))},
-        "image": {"image": np.kron(coarse, np.ones((1, 1, 4, 4))).astype(np.uint8)},
-    }
-
-
 def agreement(run, before: bytes, after: bytes, arrays) -> float:
     """Share of rows with the same top-1 class, on the first output."""
     first, second = (next(iter(run(graph, arrays).values())) for graph in (before, after))
@@ -53,25 +43,25 @@ def agreement(run, before: bytes, after: bytes, arrays) -> float:
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
 @pytest.mark.parametrize("name", ["text", "image"])
-def test_static_decides_like_float(profile, name, request, run, test_rows):
+def test_static_decides_like_float(profile, name, request, run, fresh_rows):
     graph, batches = request.getfixturevalue(name), request.getfixturevalue(f"{name}_batches")
     made = PROFILES[profile](graph, batches)
-    assert agreement(run, graph, made, test_rows[name]) >= 0.97
+    assert agreement(run, graph, made, fresh_rows[name]) >= 0.97
 
 
 @pytest.mark.parametrize("name", ["text", "image"])
-def test_fused_kernels_of_this_cpu_give_what_the_file_says(name, request, run, run_fast, test_rows):
+def test_fused_kernels_of_this_cpu_give_what_the_file_says(name, request, run, run_fast, fresh_rows):
     """7-bit weights: no sum saturates, with or without VNNI."""
     graph, batches = request.getfixturevalue(name), request.getfixturevalue(f"{name}_batches")
     made = PROFILES["cpu"](graph, batches)
-    exact, fast = (next(iter(one(made, test_rows[name]).values())) for one in (run, run_fast))
+    exact, fast = (next(iter(one(made, fresh_rows[name]).values())) for one in (run, run_fast))
     assert np.abs(exact - fast).max() <= 0.02 * np.abs(exact).max()
 
 
 @pytest.mark.parametrize("name", ["text", "image"])
-def test_dynamic_decides_like_float(name, request, run, test_rows):
+def test_dynamic_decides_like_float(name, request, run, fresh_rows):
     graph = request.getfixturevalue(name)
-    assert agreement(run, graph, int8_dynamic(graph), test_rows[name]) >= 0.98
+    assert agreement(run, graph, int8_dynamic(graph), fresh_rows[name]) >= 0.98
 
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
@@ -224,3 +214,10 @@ def test_no_method_needs_torch(text, tmp_path: Path):
     assert done.returncode == 0, done.stderr
     static, dynamic, fakes = map(int, done.stdout.split())
     assert min(static, dynamic, fakes) > 0
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_residual_sums_read_the_float_tensor(profile, text, text_batches):
+    made = PROFILES[profile](text, text_batches)
+    assert list(node(made, "residual").input) == ["d", "x"]
+    assert list(node(made, "up_product").input) != ["x", "up"]

@@ -102,6 +102,8 @@ def test_faults_between_parts_are_found_beside_faults_of_keys(
         ("inputs.image={kind: image, size: [8, 8], channels: 2}", "expected 1 or 3, found 2"),
         ("inputs.image={kind: image, size: [8, 8], channels: 1.0}", "expected a whole number"),
         ("inputs.image={kind: image, size: [8, 8], mean: [0, 0]}", "expected 1 numbers"),
+        ("inputs.image={kind: image, size: [8, 8], mean: [2]}", "inputs.image.mean.0: expected at"),
+        ("inputs.image={kind: image, size: [8, 8], std: 0}", "inputs.image.std: expected more"),
         ("inputs.image={kind: image, size: [8, 8], augment: flip}", "no kind 'flip'"),
         ("tasks.intent.metric=f1", "no metric 'f1'"),
         ("tasks.intent.metric=entity_f1", "no metric 'entity_f1'"),

@@ -65,6 +65,13 @@ def test_methods_may_be_written_short() -> None:
     assert json.dumps(tasks) in text
 
 
+def test_what_may_be_written_as_one_or_as_a_list_says_so() -> None:
+    found = parts()
+    for part, key in (("Jsonl", "train"), ("TextInput", "columns"), ("Teacher", "tasks")):
+        kinds = [one.get("type") for one in found[part]["properties"][key]["anyOf"]]
+        assert kinds == ["string", "array"]
+
+
 def test_metrics_are_those_of_the_table() -> None:
     found = parts()
     for part, kind in (

@@ -142,3 +142,14 @@ def test_what_is_no_report_is_refused(broken):
 def test_a_newer_report_is_refused(report):
     with pytest.raises(SchemaTooNewError, match="schema 2"):
         html_report({**report, "schema": 2})
+
+
+def test_several_teachers_have_curves_of_their_own(report):
+    report["curves"]["resnet"] = report["curves"].pop("teacher")
+    html = html_report(report)
+    assert html.count("<title>teacher resnet:") == 3
+    assert "teacher resnet</li>" in html
+    report["curves"]["other"] = report["curves"]["resnet"]
+    html = html_report(report)
+    assert html.count("<title>teacher other:") == 3
+    assert "</svg>teacher</li>" in html

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from kd2edge.tasks import Decoded, Ragged, probabilities
+from kd2edge.tasks import Decoded, Ragged
 from kd2edge.tasks.probabilities import (
     Decisions,
     best_of,
@@ -19,9 +19,7 @@ from kd2edge.tasks.probabilities import (
     word_decisions,
 )
 
-SHAPES = st.tuples(
-    st.integers(1, 12), st.integers(1, 9)
-)  # plain Python up to 32 numbers, then NumPy
+SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 9))
 ANY = st.floats(width=32, allow_nan=True, allow_infinity=True)
 FINITE = st.floats(-(2.0**99), 2.0**99, width=32)
 LOGITS = npst.arrays(np.float32, SHAPES, elements=ANY)
@@ -162,7 +160,3 @@ def test_decisions_over_rows_and_over_words_are_not_confused() -> None:
         row_decisions(by_word)
     with pytest.raises(ValueError, match="found one a row"):
         word_decisions(by_row)
-
-
-def test_both_ways_are_tested() -> None:
-    assert 1 < probabilities._FEW < 12 * 9

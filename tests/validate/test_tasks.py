@@ -96,7 +96,7 @@ def test_fp32_fails_when_a_clear_decision_differs(logits):
     budget = Budget(0.5, 0.95, True)
     found = task_result(DIGIT, truth_of(reference), reference, candidate, IDS, budget)
     assert found.verdict == "fail"
-    assert "1 decisions differ" in found.reason
+    assert "no ties (margin above 0.001): 1" in found.reason
     loose = Budget(0.5, 0.95, False)
     assert (
         task_result(DIGIT, truth_of(reference), reference, candidate, IDS, loose).verdict == "pass"

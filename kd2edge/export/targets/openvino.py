@@ -79,8 +79,8 @@ def _operations(model: Any, exclude: Sequence[str]) -> list[str]:
     known = {operation.get_friendly_name() for operation in model.get_ordered_ops()}
     found: list[str] = []
     for name in exclude:
-        # A Gemm becomes a product of this second name, and a sum that is named like the output.
-        names = [each for each in (name, f"{name}/WithoutBiases") if each in known]
+        # A node with a bias becomes a product of the longer name and a sum.
+        names = [each for each in (f"{name}/WithoutBiases", name) if each in known]
         if not names:
             raise UsageError(f"OpenVINO's model has no operation {name!r} to keep in float")
         found.append(names[0])

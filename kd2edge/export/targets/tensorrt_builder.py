@@ -155,7 +155,8 @@ class Network:
         self._settings = settings
         parser = trt.OnnxParser(self._network, self._logger)
         if not parser.parse(graph):
-            raise Kd2edgeError(f"{self.tool} cannot parse the graph: {_reasons(parser)}")
+            reasons = _reasons(parser) or self._logger.last
+            raise Kd2edgeError(f"{self.tool} cannot parse the graph: {reasons}")
         self._check(graph)
 
     @property
@@ -241,7 +242,10 @@ def _logger(trt: Any) -> Any:
 
 def _reasons(parser: Any) -> str:
     errors = [parser.get_error(at) for at in range(parser.num_errors)]
-    return "; ".join(f"node {error.node()}: {error.desc()}" for error in errors)
+    return "; ".join(
+        f"node {error.node_name() or error.node()!r} ({error.node_operator()}): {error.desc()}"
+        for error in errors
+    )
 
 
 def _set_capabilities(trt: Any, config: Any, wanted: Sequence[str]) -> None:

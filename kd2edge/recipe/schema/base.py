@@ -76,12 +76,16 @@ Inner = Annotated[float, Strict(), Field(gt=0, lt=1)]
 
 Text = Annotated[str, Field(min_length=1)]
 #: A text, or several; kept as a tuple.
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
+Texts = Annotated[
+    tuple[Text, ...], BeforeValidator(_listed, json_schema_input_type=Text | tuple[Text, ...])
+]
 #: What names a task, an input, a teacher or a source.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
-Names = Annotated[tuple[Name, ...], BeforeValidator(_listed)]
+Names = Annotated[
+    tuple[Name, ...], BeforeValidator(_listed, json_schema_input_type=Name | tuple[Name, ...])
+]
 #: What names a run and a bundle: it becomes a folder.
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Label = Annotated[Text, BeforeValidator(_as_label)]
+Label = Annotated[Text, BeforeValidator(_as_label, json_schema_input_type=Text | int | bool)]
 #: A local path; a relative one starts at the recipe's folder (made absolute when it is loaded).
 LocalPath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_resolved)]

@@ -146,8 +146,8 @@ class ByKey:
 
 @final
 @dataclass(frozen=True, slots=True)
-class PerTask:
-    """One value for all tasks, or a mapping of task to value (one without the key ``kind``)."""
+class OneOrMany:
+    """One value, or several: a list, or a mapping that is no method (has no key ``kind``)."""
 
     def chosen(self, union: Any, tag: str) -> Any:
         """The member behind a mark of an error location."""
@@ -156,15 +156,15 @@ class PerTask:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        one, each = members(source)
+        one, many = members(source)
         choices = {
             tag_of("one"): handler.generate_schema(one),
-            tag_of("each"): handler.generate_schema(each),
+            tag_of("many"): handler.generate_schema(many),
         }
 
         def tag(value: Any) -> str:
-            each = isinstance(value, Mapping) and "kind" not in value
-            return tag_of("each" if each else "one")
+            mapping = isinstance(value, Mapping) and "kind" not in value
+            return tag_of("many" if mapping or isinstance(value, (list, tuple)) else "one")
 
         return core_schema.tagged_union_schema(choices, discriminator=tag)
 
@@ -175,7 +175,7 @@ class PerTask:
 
 
 #: A value for all tasks, or a map by task; :func:`by_task` reads it.
-ByTask = Annotated[Value | dict[Name, Value], PerTask()]
+ByTask = Annotated[Value | dict[Name, Value], OneOrMany()]
 
 
 def by_task(value: Any, tasks: Any) -> dict[str, Any]:

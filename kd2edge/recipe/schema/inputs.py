@@ -18,7 +18,7 @@ from kd2edge.recipe.schema.base import (
     Texts,
     Whole,
 )
-from kd2edge.recipe.schema.choices import ByKey, ByKind
+from kd2edge.recipe.schema.choices import ByKey, ByKind, OneOrMany
 
 
 class TokenizerPart(Part):
@@ -107,9 +107,9 @@ class ImageInput(Part):
     """Height and width in pixels."""
     channels: Annotated[Literal[1, 3], Whole] = 1
     """1 for grey, 3 for colour."""
-    mean: Share | tuple[Share, ...] = 0.0
+    mean: Annotated[Share | tuple[Share, ...], OneOrMany()] = 0.0
     """Subtracted from the pixels (scaled to 0..1): one number, or one a channel."""
-    std: Positive | tuple[Positive, ...] = 1.0
+    std: Annotated[Positive | tuple[Positive, ...], OneOrMany()] = 1.0
     """Divides the pixels after that: one number, or one a channel."""
     resize: Flag = False
     """Resize other images to `size`; otherwise they are refused."""

@@ -17,17 +17,31 @@ Json = Mapping[str, Any]
 def section(report: Json) -> Section | None:
     """One metric plot and one loss plot a task; None when the run kept no curves."""
     curves: Json = report.get("curves", {})
-    present = [form for form in FORMS if curves.get(form)]
-    if not present:
+    models = _models(curves)
+    if not models:
         return None
-    legend = [(form, FORMS[form]) for form in present]
-    metrics = [_metric_figure(report, curves, task) for task in report["tasks"]]
+    metrics = [_metric_figure(report, curves, models, task) for task in report["tasks"]]
     losses = [_loss_figure(curves, task) for task in report["tasks"]]
     blocks = [
-        Figures([figure for figure in metrics if figure.svg], legend),
+        Figures([figure for figure in metrics if figure.svg], _legend(models)),
         Figures([figure for figure in losses if figure.svg], _LOSS_LEGEND),
     ]
     return Section("learning", "Learning curves", [block for block in blocks if block.figures])
+
+
+def _models(curves: Json) -> dict[str, tuple[str, str]]:
+    """Key of a curve -> (colour class, name); several teachers stand under their own names."""
+    teachers = [name for name in curves if name not in FORMS]
+    found = {name: ("teacher", f"teacher {name}") for name in teachers}
+    found |= {form: (form, name) for form, name in FORMS.items()}
+    return {key: model for key, model in found.items() if curves.get(key)}
+
+
+def _legend(models: Mapping[str, tuple[str, str]]) -> list[tuple[str, str]]:
+    """One entry a colour: two teachers look alike, and their lines say which is which."""
+    kinds = [kind for kind, _ in models.values()]
+    names = dict(models.values())
+    return [(kind, FORMS[kind] if kinds.count(kind) > 1 else names[kind]) for kind in names]
 
 
 _LOSS_LEGEND = (
@@ -37,11 +51,12 @@ _LOSS_LEGEND = (
 )
 
 
-def _metric_figure(report: Json, curves: Json, task: str) -> Figure:
+def _metric_figure(
+    report: Json, curves: Json, models: Mapping[str, tuple[str, str]], task: str
+) -> Figure:
     series = {
-        FORMS[form]: (form, _points(curves[form], "validation", task))
-        for form in FORMS
-        if curves.get(form)
+        name: (kind, _points(curves[key], "validation", task))
+        for key, (kind, name) in models.items()
     }
     metric = str(report["tasks"][task]["metric"]).replace("_", " ")
     svg = line_plot(series, label=f"{task}: validation {metric} by epoch", x_label="epoch")

@@ -1,0 +1,93 @@
+"""The verbs as functions: what a script calls instead of the command line.
+
+Each imports its stages when it is called, so that ``import kd2edge`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kd2edge.runtime import load
+
+if TYPE_CHECKING:
+    from kd2edge.validate import Validation
+
+__all__ = ["distill", "export", "load", "validate"]
+
+PathLike = str | os.PathLike[str]
+
+
+def distill(
+    recipe: PathLike,
+    *,
+    run_dir: PathLike | None = None,
+    resume: bool = False,
+    overrides: Sequence[str] = (),
+    on_event: Callable[[Any], None] = lambda event: None,
+) -> Path:
+    """Run a recipe; the run's folder.
+
+    Args:
+        recipe: the YAML file.
+        run_dir: the run's folder; None: ``runs/NAME``.
+        resume: go on with what was interrupted.
+        overrides: ``train.lr=1e-3``: values that replace the recipe's.
+        on_event: told about stages and progress.
+
+    Raises:
+        RecipeError, DataError: a recipe or rows that cannot be used.
+        Interrupted: stopped; the state was saved.
+    """
+    from kd2edge.pipeline.distilling import distill_recipe
+    from kd2edge.recipe import load_recipe
+
+    loaded = load_recipe(Path(recipe), overrides=overrides, check_files=True)
+    folder = None if run_dir is None else Path(run_dir)
+    return distill_recipe(loaded, run_dir=folder, resume=resume, on_event=on_event).path
+
+
+def export(
+    run: PathLike | None = None,
+    *,
+    targets: Sequence[str] = (),
+    precisions: Sequence[str] = (),
+    out: PathLike | None = None,
+) -> Path:
+    """Export a run's student (default: the latest finished run); the bundle's folder.
+
+    Args:
+        run: the run's folder.
+        targets: ``onnx``, ``openvino``, ``tensorrt``; empty: the recipe's.
+        precisions: ``fp32``, ``int8``; empty: the recipe's.
+        out: the bundle's folder; None: ``models/NAME``.
+
+    Raises:
+        BackendError: a target that was asked for is not installed.
+    """
+    from kd2edge.pipeline.exporting import export_run
+    from kd2edge.pipeline.folders import opened_run
+
+    opened = opened_run(None if run is None else Path(run))
+    place = None if out is None else Path(out)
+    exported = export_run(opened, targets=targets, precisions=precisions, out=place)
+    return exported.bundle.path
+
+
+def validate(
+    bundle: PathLike,
+    *,
+    split: str = "test",
+    data: PathLike | None = None,
+    artefacts: Sequence[str] = (),
+    max_drop: Mapping[str, float] | None = None,
+) -> Validation:
+    """Judge a bundle's artefacts; see ``pipeline.validation.validate``."""
+    from kd2edge.pipeline import validation
+
+    file = None if data is None else Path(data)
+    return validation.validate(
+        Path(bundle), split=split, data=file, artefacts=artefacts, max_drop=max_drop
+    )

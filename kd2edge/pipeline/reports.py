@@ -1,0 +1,94 @@
+"""``kd2edge report`` and ``compare``: find a run's or a bundle's findings and hand them to ``reporting``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kd2edge.bundle import Bundle, open_bundle, read_evidence, write_atomic
+from kd2edge.errors import UsageError
+from kd2edge.pipeline.folders import MODELS, RunFolder, latest_run, opened_run
+from kd2edge.pipeline.provenance import read_report, run_fingerprint, run_of
+from kd2edge.reporting import Table, compare_reports, html_report, report_from_validation
+
+__all__ = ["comparison", "findings", "newest", "write_html"]
+
+
+def write_html(path: Path | None, out: Path | None) -> Path:
+    """Write the HTML report of a run or bundle (default: the latest run) and say where.
+
+    A run's report also shows the newest evidence of its bundle ``models/NAME``, when there is one.
+    """
+    place = path or latest_run().path
+    report, validation, bench = findings(place)
+    target = out or (place / "report.html" if _is_run(place) else Path(f"{place.name}-report.html"))
+    write_atomic(target, html_report(report, validation=validation, bench=bench).encode())
+    return target
+
+
+def comparison(a: Path, b: Path) -> Table:
+    """Two runs or bundles, side by side."""
+    first, second = findings(a), findings(b)
+    return compare_reports(
+        first[0],
+        second[0],
+        validations=(first[1], second[1]),
+        benches=(first[2], second[2]),
+    )
+
+
+def findings(
+    place: Path,
+) -> tuple[dict[str, Any], Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    """Report, newest validation and newest bench of a run or a bundle.
+
+    Raises:
+        UsageError: neither a run nor a bundle, or a bundle with neither its run nor evidence.
+    """
+    if _is_run(place):
+        run = opened_run(place)
+        report = read_report(run.report)
+        bundle = _bundle_of(run, str(report["name"]))
+    else:
+        bundle = open_bundle(place)
+        report = _bundle_report(bundle)
+    if bundle is None:
+        return report, None, None
+    return report, newest(bundle, "validation"), newest(bundle, "bench")
+
+
+def _bundle_report(bundle: Bundle) -> dict[str, Any]:
+    """The report of a bundle's run, or what its own validation knows."""
+    found = run_of(bundle.manifest.provenance.get("run", ""), bundle.path)
+    if found is not None:
+        return read_report(found.report)
+    validation = newest(bundle, "validation")
+    if validation is None:
+        raise UsageError(
+            f"{bundle.path}: the run that this bundle was made of is not under runs/, and it has no "
+            f"evidence to report: run `kd2edge validate {bundle.path} --data FILE` first"
+        )
+    return report_from_validation(bundle.manifest, validation)
+
+
+def newest(bundle: Bundle, kind: str) -> Mapping[str, Any] | None:
+    """Payload of the newest evidence of a kind about exactly this bundle."""
+    entries = read_evidence(bundle.path, kind, bundle.identity)
+    return entries[-1].payload if entries else None
+
+
+def _is_run(place: Path) -> bool:
+    if not place.is_dir():
+        raise UsageError(f"{place}: no such run or bundle")
+    return not (place / "manifest.json").is_file()
+
+
+def _bundle_of(run: RunFolder, name: str) -> Bundle | None:
+    for parent in (MODELS, run.path.resolve().parent.parent / "models"):
+        path = parent / name
+        if (path / "manifest.json").is_file():
+            bundle = open_bundle(path)
+            if bundle.manifest.provenance.get("run") == run_fingerprint(run)["run"]:
+                return bundle
+    return None

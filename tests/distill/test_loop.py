@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from distill.tiny import DARK, IMAGES, SHAPE, TOKENS, World, image_rows, token_rows
+from torch import Tensor
+
+from kd2edge.data import EncodedSplit, Views
+from kd2edge.distill import (
+    DistillSettings,
+    EpochEvent,
+    Event,
+    HintSpec,
+    Knowledge,
+    Method,
+    ResumedEvent,
+    SavedEvent,
+    StepEvent,
+    TrainResult,
+    TrainSettings,
+    knowledge_of,
+    metric_values,
+    predict_split,
+    train,
+)
+from kd2edge.distill.plan import plan_of
+from kd2edge.errors import DataError, IntegrityError, Interrupted, Kd2edgeError, UsageError
+from kd2edge.nets import Net
+from kd2edge.rows.join import JoinedRows
+from kd2edge.teacher import cache_outputs
+
+#: Everything that has a state: dropout, a projector, learned task weights, two views.
+FULL = TrainSettings(
+    epochs=3,
+    batch_size=8,
+    lr=1e-2,
+    warmup=0.2,
+    device="cpu",
+    precision="fp32",
+    distill=DistillSettings(
+        alpha=0.7,
+        temperature=2.0,
+        hints=(HintSpec("t", "stages.1", "stages.0"),),
+        balance=Method("uncertainty"),
+    ),
+)
+PLAIN = TrainSettings(epochs=3, batch_size=8, lr=1e-2, device="cpu", precision="fp32")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a student learns from."""
+
+    world: World
+    train: EncodedSplit
+    validation: EncodedSplit
+    knowledge: Knowledge
+
+    def run(self, net: Net, directory: Path, settings: TrainSettings, **options: Any) -> TrainResult:
+        options = {"knowledge": self.knowledge, **options}
+        return train(
+            net,
+            self.train,
+            self.validation,
+            tasks=self.world.tasks,
+            settings=settings,
+            directory=directory,
+            **options,
+        )
+
+
+def lesson(
+    world: World, rows: Callable[..., JoinedRows], source: str, directory: Path, views: Views | None = None
+) -> Lesson:
+    split = world.split(directory, rows(), views=views)
+    cache = cache_outputs(
+        world.net_teacher(), split, directory, tasks=world.tasks, features=(source,)
+    )
+    validation = world.split(directory, rows(12, 0, seed=3))
+    return Lesson(world, split, validation, knowledge_of({"t": cache}))
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Lesson:
+    return lesson(IMAGES, image_rows, "stages.1", tmp_path, Views(2, "shift", {"pixels": 1}))
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Lesson:
+    return lesson(TOKENS, token_rows, "encoder.layer.1", tmp_path)
+
+
+def weights(net: Net) -> dict[str, Tensor]:
+    return {name: one.clone() for name, one in net.state_dict().items()}
+
+
+def assert_same_bits(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> None:
+    assert set(one) == set(two)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def without_time(result: TrainResult) -> TrainResult:
+    curves = tuple(replace(point, seconds=0.0) for point in result.curves)
+    return replace(result, seconds=0.0, curves=curves)
+
+
+@pytest.mark.parametrize("stops", [(1,), (7,), (10,), (14, 15), (21,)])
+def test_interrupted_and_resumed_gives_the_same_bits(
+    images: Lesson, tmp_path: Path, stops: tuple[int, ...]
+) -> None:
+    """7 steps an epoch: within the first one, at its end, in the middle, at the very end."""
+    whole, parts = IMAGES.net(), IMAGES.net()
+    expected = images.run(whole, tmp_path / "whole", FULL)
+    for count, at in enumerate(stops):
+        counter = iter(range(stops[count - 1] + 1 if count else 1, 100))
+        with pytest.raises(Interrupted, match=rf"after step {at} of 21.*--resume") as caught:
+            images.run(
+                parts,
+                tmp_path / "parts",
+                FULL,
+                resume=count > 0,
+                stop=lambda counter=counter, at=at: next(counter) == at,
+            )
+        assert caught.value.exit_code == 130
+        parts = IMAGES.net(seed=50 + count)  # a new process has other weights at first
+    found = images.run(parts, tmp_path / "parts", FULL, resume=True)
+    assert_same_bits(weights(parts), weights(whole))
+    assert without_time(found) == without_time(expected)
+
+
+def test_text_nets_resume_to_the_same_bits_too(tokens: Lesson, tmp_path: Path) -> None:
+    hint = HintSpec("t", "encoder.layer.1", "encoder.layer.0")
+    settings = replace(FULL, distill=replace(FULL.distill, hints=(hint,)))
+    whole, parts = TOKENS.net(), TOKENS.net()
+    tokens.run(whole, tmp_path / "whole", settings)
+    counter = iter(range(1, 100))
+    with pytest.raises(Interrupted):
+        tokens.run(parts, tmp_path / "parts", settings, stop=lambda: next(counter) == 6)
+    tokens.run(parts, tmp_path / "parts", settings, resume=True)
+    assert_same_bits(weights(parts), weights(whole))
+
+
+def test_ctrl_c_saves_at_the_end_of_the_step(images: Lesson, tmp_path: Path) -> None:
+    def press(event: Event) -> None:
+        if isinstance(event, StepEvent):
+            signal.raise_signal(signal.SIGINT)
+
+    whole, parts = IMAGES.net(), IMAGES.net()
+    images.run(whole, tmp_path / "whole", FULL)
+    with pytest.raises(Interrupted, match="after step 10"):
+        images.run(parts, tmp_path / "parts", FULL, on_event=press)
+    images.run(parts, tmp_path / "parts", FULL, resume=True)
+    assert_same_bits(weights(parts), weights(whole))
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(images: Lesson, tmp_path: Path) -> None:
+    settings = replace(FULL, checkpoint_every=4)
+
+    def kill(event: Event) -> None:
+        if isinstance(event, EpochEvent) and event.epoch == 2:
+            raise MemoryError
+
+    whole, parts = IMAGES.net(), IMAGES.net()
+    images.run(whole, tmp_path / "whole", FULL)
+    with pytest.raises(MemoryError):
+        images.run(parts, tmp_path / "parts", settings, on_event=kill)
+    events: list[Event] = []
+    again = IMAGES.net(seed=9)
+    images.run(again, tmp_path / "parts", FULL, resume=True, on_event=events.append)
+    assert isinstance(events[0], ResumedEvent)
+    assert events[0].step == 12
+    assert_same_bits(weights(again), weights(whole))
+
+
+def test_a_finished_run_is_not_trained_again(images: Lesson, tmp_path: Path) -> None:
+    net, again = IMAGES.net(), IMAGES.net(seed=9)
+    first = images.run(net, tmp_path / "run", FULL)
+    events: list[Event] = []
+    second = images.run(again, tmp_path / "run", FULL, resume=True, on_event=events.append)
+    assert [type(event) for event in events] == [ResumedEvent]
+    assert second == first
+    assert_same_bits(weights(again), weights(net))
+
+
+def test_a_checkpoint_of_other_settings_is_refused(images: Lesson, tmp_path: Path) -> None:
+    images.run(IMAGES.net(), tmp_path / "run", FULL)
+    with pytest.raises(UsageError, match="other settings, data or teachers"):
+        images.run(IMAGES.net(), tmp_path / "run", replace(FULL, lr=2e-2), resume=True)
+    with pytest.raises(UsageError, match="other settings, data or teachers"):
+        images.run(IMAGES.net(), tmp_path / "run", FULL, resume=True, knowledge=None)
+
+
+def test_a_damaged_checkpoint_is_refused(images: Lesson, tmp_path: Path) -> None:
+    images.run(IMAGES.net(), tmp_path / "run", PLAIN)
+    (path,) = (tmp_path / "run").glob("*.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match="run without --resume"):
+        images.run(IMAGES.net(), tmp_path / "run", PLAIN, resume=True)
+
+
+def test_the_thread_count_of_the_checkpoint_is_kept(images: Lesson, tmp_path: Path) -> None:
+    counter, events = iter(range(1, 100)), []
+    with pytest.raises(Interrupted):
+        images.run(IMAGES.net(), tmp_path, replace(PLAIN, threads=2), stop=lambda: next(counter) == 3)
+    images.run(
+        IMAGES.net(), tmp_path, replace(PLAIN, threads=1), resume=True, on_event=events.append
+    )
+    assert "2 threads as before (not 1)" in events[0].note
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize("balance", ["static", "uncertainty"])
+def test_alpha_0_is_supervised_training_to_the_last_bit(
+    images: Lesson, tmp_path: Path, balance: str
+) -> None:
+    distill = DistillSettings(alpha=0.0, temperature=4.0, balance=Method(balance))
+    settings = replace(PLAIN, distill=distill)
+    taught, plain = IMAGES.net(), IMAGES.net()
+    first = images.run(taught, tmp_path / "taught", settings)
+    second = images.run(plain, tmp_path / "plain", settings, knowledge=None)
+    assert_same_bits(weights(taught), weights(plain))
+    assert without_time(first) == without_time(second)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(
+    images: Lesson, tmp_path: Path
+) -> None:
+    nets = [IMAGES.net() for _ in range(3)]
+    for net, seed in zip(nets, (4, 4, 5), strict=True):
+        torch.rand(seed)  # what was drawn before does not matter
+        images.run(net, tmp_path / "run", replace(FULL, seed=seed))
+    assert_same_bits(weights(nets[0]), weights(nets[1]))
+    with pytest.raises(AssertionError):
+        assert_same_bits(weights(nets[0]), weights(nets[2]))
+
+
+def test_training_leaves_random_state_as_it_was(images: Lesson, tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    images.run(IMAGES.net(), tmp_path, FULL)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_rows_without_labels_need_a_teacher(images: Lesson) -> None:
+    names = [task.name for task in IMAGES.tasks]
+    everything = plan_of(images.train, names, PLAIN, taught=True)
+    labelled = plan_of(images.train, names, PLAIN, taught=False)
+    assert (len(everything.rows), everything.steps, everything.epochs) == (50, 21, 3)
+    assert (len(labelled.rows), labelled.steps, labelled.epochs) == (30, 12, 3)
+    only_dark = plan_of(images.train, [DARK.name], PLAIN, taught=False)
+    assert images.train.labelled([DARK.name])[only_dark.rows].all()
+    walked = np.concatenate(labelled.batches(0))
+    assert sorted(walked.tolist()) == list(range(30))
+
+
+def test_a_baseline_gets_the_students_steps(images: Lesson, tmp_path: Path) -> None:
+    student = images.run(IMAGES.net(), tmp_path / "student", FULL)
+    baseline = images.run(
+        IMAGES.net(),
+        tmp_path / "baseline",
+        replace(PLAIN, max_steps=student.steps),
+        knowledge=None,
+    )
+    assert baseline.steps == student.steps == 21
+    assert baseline.rows == 30
+    assert baseline.last_epoch == 6  # 4 steps an epoch: the last one ends early
+
+
+def test_the_net_holds_the_weights_of_the_best_epoch(images: Lesson, tmp_path: Path) -> None:
+    net = IMAGES.net()
+    result = images.run(net, tmp_path, replace(FULL, epochs=6))
+    scores = [sum(point.validation.values()) / 2 for point in result.curves]
+    assert result.kept_epoch == result.best_epoch == 1 + scores.index(max(scores))
+    logits = predict_split(net, images.validation, IMAGES.tasks)
+    assert metric_values(IMAGES.tasks, images.validation, logits) == dict(result.validation)
+    assert not net.training
+
+
+def test_keep_last_keeps_the_last(images: Lesson, tmp_path: Path) -> None:
+    nets = [IMAGES.net(), IMAGES.net()]
+    last = images.run(nets[0], tmp_path / "a", replace(FULL, keep="last"))
+    unseen = train(
+        nets[1],
+        images.train,
+        None,
+        tasks=IMAGES.tasks,
+        settings=FULL,
+        directory=tmp_path / "b",
+        knowledge=images.knowledge,
+    )
+    assert last.kept_epoch == unseen.kept_epoch == 3
+    assert unseen.best_epoch == 0
+    assert unseen.validation == {}
+    assert_same_bits(weights(nets[0]), weights(nets[1]))
+
+
+def test_validation_comes_when_it_is_due_and_at_the_end(images: Lesson, tmp_path: Path) -> None:
+    result = images.run(IMAGES.net(), tmp_path, replace(FULL, epochs=5, validate_every=2))
+    assert [bool(point.validation) for point in result.curves] == [False, True, False, True, True]
+
+
+def test_the_student_follows_the_teacher(images: Lesson, tmp_path: Path) -> None:
+    settings = replace(FULL, epochs=12, distill=replace(FULL.distill, alpha=1.0))
+    result = images.run(IMAGES.net(), tmp_path, settings)
+    first, last = result.curves[0].train, result.curves[-1].train
+    assert last[SHAPE.name]["kd"] < first[SHAPE.name]["kd"] / 2
+    assert last[""]["hint0"] < first[""]["hint0"] / 2  # type: ignore[index]
+    assert "task" not in last[SHAPE.name]
+
+
+def test_events_tell_losses_metrics_and_time(images: Lesson, tmp_path: Path) -> None:
+    events: list[Event] = []
+    images.run(IMAGES.net(), tmp_path, FULL, on_event=events.append)
+    steps = [event for event in events if isinstance(event, StepEvent)]
+    epochs = [event for event in events if isinstance(event, EpochEvent)]
+    assert [event.step for event in steps] == [10, 20, 21]
+    assert steps[-1].seconds_left == 0.0
+    assert steps[0].seconds_left > 0.0
+    assert [event.epoch for event in epochs] == [1, 2, 3]
+    assert set(epochs[0].losses[SHAPE.name]) == {"task", "kd"}
+    assert set(epochs[0].validation) == {SHAPE.name, DARK.name}
+    assert epochs[0].best
+    assert isinstance(events[-1], SavedEvent)
+
+
+def test_a_loss_that_is_not_finite_ends_training(images: Lesson, tmp_path: Path) -> None:
+    net = IMAGES.net()
+    with torch.no_grad():
+        next(iter(net.heads.parameters())).fill_(float("nan"))
+    with pytest.raises(Kd2edgeError, match=r"step 10: loss task of shape is nan; lower train\.lr"):
+        images.run(net, tmp_path, PLAIN, knowledge=None)
+
+
+def test_caches_of_other_rows_or_views_are_refused(images: Lesson, tmp_path: Path) -> None:
+    others = replace(images, train=IMAGES.split(tmp_path, image_rows(seed=4)))
+    with pytest.raises(DataError, match="other rows"):
+        others.run(IMAGES.net(), tmp_path, PLAIN)
+    unmoved = replace(images, train=IMAGES.split(tmp_path, image_rows()))
+    with pytest.raises(DataError, match="augmentation must be the same"):
+        unmoved.run(IMAGES.net(), tmp_path, PLAIN)
+
+
+def test_a_split_without_the_task_or_any_label_is_refused(images: Lesson, tmp_path: Path) -> None:
+    lacking = replace(images, train=IMAGES.split(tmp_path, image_rows(), tasks=(SHAPE,)))
+    with pytest.raises(DataError, match="no targets of dark"):
+        lacking.run(IMAGES.net(), tmp_path, PLAIN, knowledge=None)
+    unlabelled = replace(images, train=IMAGES.split(tmp_path, image_rows(0, 5)))
+    with pytest.raises(DataError, match="nothing to learn from"):
+        unlabelled.run(IMAGES.net(), tmp_path, PLAIN, knowledge=None)
+
+
+def test_a_teacher_is_trained_by_the_same_loop(tokens: Lesson, tmp_path: Path) -> None:
+    net = TOKENS.net(teacher=True)
+    result = tokens.run(net, tmp_path, replace(PLAIN, epochs=8), knowledge=None)
+    assert set(result.validation) == {task.name for task in TOKENS.tasks}
+    assert result.rows == 24
+    assert result.curves[-1].train[TOKENS.tasks[0].name]["task"] < 0.7

@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from distill.tiny import DARK, IMAGES, SHAPE, TAG, TOKENS, image_rows, token_rows
+from torch import Tensor
+
+from kd2edge.data import Batch, EncodedSplit
+from kd2edge.distill import (
+    DistillSettings,
+    HintSpec,
+    Knowledge,
+    Method,
+    Moment,
+    Taught,
+    knowledge_of,
+    losses,
+)
+from kd2edge.distill.balance import LossKey
+from kd2edge.distill.knowledge import combined
+from kd2edge.distill.logits import LOGIT_LOSSES
+from kd2edge.distill.loss import Given, Loss, Need
+from kd2edge.distill.objective import Objective
+from kd2edge.errors import UsageError
+from kd2edge.tasks.spec import MISSING, TaskName
+from kd2edge.teacher import cache_outputs
+
+
+def moment(task: TaskName) -> Moment:
+    return Moment(task, 0, 10, 0)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> EncodedSplit:
+    return IMAGES.split(tmp_path, image_rows())
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> EncodedSplit:
+    return TOKENS.split(tmp_path, token_rows())
+
+
+@pytest.fixture
+def taught_images(images: EncodedSplit, tmp_path: Path) -> Knowledge:
+    cache = cache_outputs(IMAGES.net_teacher(), images, tmp_path, tasks=IMAGES.tasks)
+    return knowledge_of({"t": cache})
+
+
+@pytest.fixture
+def taught_tokens(tokens: EncodedSplit, tmp_path: Path) -> Knowledge:
+    cache = cache_outputs(TOKENS.net_teacher(), tokens, tmp_path, tasks=TOKENS.tasks)
+    return knowledge_of({"t": cache})
+
+
+def outputs_of(batch: Batch, seed: int = 0) -> dict[str, Tensor]:
+    """Student logits of tiny images, as leaves."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        SHAPE.name: torch.randn(len(batch), 3, generator=generator).requires_grad_(),
+        DARK.name: torch.randn(len(batch), 1, generator=generator).requires_grad_(),
+    }
+
+
+def test_terms_are_alpha_and_weight_times_the_two_means(
+    images: EncodedSplit, taught_images: Knowledge
+) -> None:
+    batch = images.batch(np.array([0, 2, 5, 35, 48]))  # the last two have no label at all
+    settings = DistillSettings(
+        alpha={SHAPE.name: 0.75, DARK.name: 0.25}, temperature=2.0, weight={DARK.name: 3.0}
+    )
+    outputs = outputs_of(batch)
+    terms, raw = Objective(IMAGES.tasks, settings, taught_images).terms(outputs, {}, batch, moment)
+    teacher = taught_images.logits(SHAPE.name, batch, 2.0)
+    kd = losses.kl(outputs[SHAPE.name], teacher, 2.0).mean()
+    hard = torch.nn.functional.cross_entropy(outputs[SHAPE.name][:3], batch.targets[SHAPE.name][:3])
+    torch.testing.assert_close(terms[LossKey(SHAPE.name, "kd")], 0.75 * kd)
+    torch.testing.assert_close(terms[LossKey(SHAPE.name, "task")], 0.25 * hard)
+    torch.testing.assert_close(raw[LossKey(SHAPE.name, "kd")], kd.detach())
+    # Rows 2 and 5 lack this label: the mean is over row 0 alone.
+    yes = batch.targets[DARK.name][:1].float()
+    single = torch.nn.functional.binary_cross_entropy_with_logits(outputs[DARK.name][0], yes)
+    torch.testing.assert_close(terms[LossKey(DARK.name, "task")], 3 * 0.75 * single)
+
+
+def test_unlabelled_rows_do_not_thin_out_the_hard_loss(
+    images: EncodedSplit, taught_images: Knowledge
+) -> None:
+    objective = Objective(IMAGES.tasks, DistillSettings(alpha=0.5), taught_images)
+    key = LossKey(SHAPE.name, "task")
+    few, many = (images.batch(np.array([0, 1, *rest])) for rest in ([], range(30, 50)))
+    outputs = outputs_of(many)
+    cut = {name: output[:2] for name, output in outputs.items()}
+    alone = objective.terms(cut, {}, few, moment).terms[key]
+    among = objective.terms(outputs, {}, many, moment).terms[key]
+    torch.testing.assert_close(alone, among)
+
+
+def test_rows_without_a_label_learn_from_the_teacher_alone(
+    images: EncodedSplit, taught_images: Knowledge
+) -> None:
+    batch = images.batch(np.array([30, 31]))
+    found = Objective(IMAGES.tasks, DistillSettings(), taught_images).terms(
+        outputs_of(batch), {}, batch, moment
+    )
+    assert {key.kind for key in found.terms} == {"kd"}
+
+
+def test_masked_labels_get_no_gradient_but_the_teachers(
+    images: EncodedSplit, taught_images: Knowledge
+) -> None:
+    batch = images.batch(np.array([0, 2]))  # row 2 lacks `dark`
+    for settings, reaches in ((DistillSettings(alpha=0.0), False), (DistillSettings(), True)):
+        outputs = outputs_of(batch)
+        found = Objective(IMAGES.tasks, settings, taught_images).terms(outputs, {}, batch, moment)
+        torch.stack(list(found.terms.values())).sum().backward()
+        gradient = outputs[DARK.name].grad
+        assert gradient is not None
+        assert bool(gradient[1] != 0) is reaches
+        assert bool(gradient[0] != 0)
+
+
+def test_alpha_1_and_alpha_0_compute_one_side_only(
+    images: EncodedSplit, taught_images: Knowledge
+) -> None:
+    batch = images.batch(np.arange(4))
+    kinds = {
+        alpha: {
+            key.kind
+            for key in Objective(IMAGES.tasks, DistillSettings(alpha=alpha), taught_images)
+            .terms(outputs_of(batch), {}, batch, moment)
+            .terms
+        }
+        for alpha in (0.0, 1.0)
+    }
+    assert kinds == {0.0: {"task"}, 1.0: {"kd"}}
+
+
+def test_a_task_that_nobody_teaches_has_its_hard_loss_whole(
+    images: EncodedSplit, tmp_path: Path
+) -> None:
+    cache = cache_outputs(IMAGES.net_teacher(), images, tmp_path, tasks=(SHAPE,))
+    settings = DistillSettings(alpha=0.9)
+    batch = images.batch(np.arange(4))
+    outputs = outputs_of(batch)
+    taught = Objective(IMAGES.tasks, settings, knowledge_of({"t": cache}))
+    plain = Objective(IMAGES.tasks, settings, None)
+    key = LossKey(DARK.name, "task")
+    one, two = (each.terms(outputs, {}, batch, moment).terms for each in (taught, plain))
+    assert torch.equal(one[key], two[key])
+    assert LossKey(DARK.name, "kd") not in one
+
+
+def token_outputs(split: EncodedSplit, batch: Batch) -> dict[str, Tensor]:
+    net = TOKENS.net(seed=5).eval()
+    return {name: one.detach().requires_grad_() for name, one in net(batch.inputs).items()}
+
+
+def test_words_count_each_and_words_cut_off_do_not(
+    tokens: EncodedSplit, taught_tokens: Knowledge
+) -> None:
+    batch = tokens.batch(np.arange(len(tokens)))
+    words = batch.words["words"]
+    assert words.cut
+    outputs = token_outputs(tokens, batch)
+    terms, _ = Objective(TOKENS.tasks, DistillSettings(alpha=0.5), taught_tokens).terms(
+        outputs, {}, batch, moment
+    )
+    seen = words.index >= 0
+    student = outputs[TAG.name].flatten(0, 1)[words.index[seen]]
+    teacher = taught_tokens.logits(TAG.name, batch, 1.0)[seen]
+    labels = batch.targets[TAG.name]
+    expected = losses.kl(student, teacher).mean()
+    torch.testing.assert_close(terms[LossKey(TAG.name, "kd")], 0.5 * expected)
+    labelled = labels[seen] != MISSING
+    hard = torch.nn.functional.cross_entropy(student[labelled], labels[seen][labelled])
+    torch.testing.assert_close(terms[LossKey(TAG.name, "task")], 0.5 * hard)
+    torch.stack(list(terms.values())).sum().backward()
+    gradient = outputs[TAG.name].grad
+    assert gradient is not None
+    assert gradient.isfinite().all()
+    # Only first sub-words learn.
+    touched = (gradient.flatten(0, 1) != 0).any(dim=1)
+    assert set(torch.nonzero(touched).flatten().tolist()) == set(words.index[seen].tolist())
+
+
+def test_zero_when_the_student_is_the_teacher(
+    tokens: EncodedSplit, taught_tokens: Knowledge
+) -> None:
+    batch = tokens.batch(np.arange(8))
+    outputs = TOKENS.net(seed=2, teacher=True).eval()(batch.inputs)
+    found = Objective(TOKENS.tasks, DistillSettings(temperature=3.0), taught_tokens).terms(
+        outputs, {}, batch, moment
+    )
+    for task in TOKENS.tasks:
+        assert found.raw[LossKey(task.name, "kd")].item() < 1e-5  # fp16 in the cache
+
+
+def test_several_teachers_are_the_mean_of_what_they_say(
+    images: EncodedSplit, tmp_path: Path
+) -> None:
+    caches = [
+        cache_outputs(IMAGES.net_teacher(seed=seed), images, tmp_path, tasks=IMAGES.tasks)
+        for seed in (2, 3)
+    ]
+    several = [Taught(caches[0], 3.0), Taught(caches[1], 1.0)]
+    knowledge = Knowledge({}, {SHAPE.name: several, DARK.name: several})
+    batch = images.batch(np.arange(5))
+    single = [knowledge_of({"t": cache}) for cache in caches]
+    for task, soften in ((SHAPE.name, lambda x: x.softmax(-1)), (DARK.name, torch.sigmoid)):
+        mean = sum(
+            weight * soften(one.logits(task, batch, 2.0) / 2)
+            for one, weight in zip(single, (0.75, 0.25), strict=True)
+        )
+        torch.testing.assert_close(soften(knowledge.logits(task, batch, 2.0) / 2), mean)
+
+
+def test_one_teacher_twice_is_that_teacher() -> None:
+    said = torch.randn(4, 3)
+    found = combined([said, said], [1.0, 2.0], 1.5)
+    torch.testing.assert_close(found.log_softmax(-1), said.log_softmax(-1))
+    yes = torch.randn(4, 1)
+    torch.testing.assert_close(combined([yes, yes], [1.0, 2.0], 1.5), yes)
+
+
+class Recording(Loss):
+    """States what a test asks for and keeps what it was given."""
+
+    def __init__(self, needs: frozenset[Need], kept: list[Given]) -> None:
+        super().__init__()
+        self.needs = needs
+        self._kept = kept
+
+    def forward(self, given: Given) -> Tensor:
+        self._kept.append(given)
+        return given.need(Need.STUDENT_LOGITS).sum()
+
+
+@pytest.fixture
+def record(monkeypatch: pytest.MonkeyPatch) -> Callable[[frozenset[Need]], list[Given]]:
+    def make(needs: frozenset[Need]) -> list[Given]:
+        kept: list[Given] = []
+        monkeypatch.setitem(LOGIT_LOSSES, "kl", lambda: Recording(needs, kept))
+        return kept
+
+    return make
+
+
+def test_a_loss_gets_labels_and_row_ids_when_it_states_them(
+    tokens: EncodedSplit,
+    taught_tokens: Knowledge,
+    record: Callable[[frozenset[Need]], list[Given]],
+) -> None:
+    batch = tokens.batch(np.array([9, 4, 30]))
+    kept = record(frozenset({Need.STUDENT_LOGITS, Need.LABELS, Need.ROWS}))
+    Objective(TOKENS.tasks, DistillSettings(), taught_tokens).terms(
+        token_outputs(tokens, batch), {}, batch, moment
+    )
+    tag, topic = kept
+    assert topic.rows is not None
+    assert topic.rows.tolist() == [9, 4, 30]
+    assert tag.rows is not None
+    assert tag.rows.tolist() == np.repeat([9, 4, 30], batch.words["words"].counts).tolist()
+    assert tag.labels is not None
+    assert torch.equal(tag.labels, batch.targets[TAG.name])
+
+
+def test_what_is_not_stated_is_not_given(
+    images: EncodedSplit,
+    taught_images: Knowledge,
+    record: Callable[[frozenset[Need]], list[Given]],
+) -> None:
+    batch = images.batch(np.arange(3))
+    kept = record(frozenset({Need.STUDENT_LOGITS}))
+    Objective(IMAGES.tasks, DistillSettings(), taught_images).terms(
+        outputs_of(batch), {}, batch, moment
+    )
+    assert all(given.labels is None and given.rows is None for given in kept)
+
+
+def test_a_logit_loss_that_needs_features_is_refused(
+    taught_images: Knowledge, record: Callable[[frozenset[Need]], list[Given]]
+) -> None:
+    record(frozenset({Need.STUDENT_FEATURES}))
+    with pytest.raises(UsageError, match="student features"):
+        Objective(IMAGES.tasks, DistillSettings(), taught_images)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (DistillSettings(logits={SHAPE.name: Method("dkd")}), "logits of shape: 'dkd'"),
+        (DistillSettings(balance=Method("pcgrad")), "balance: 'pcgrad'"),
+        (DistillSettings(hints=(HintSpec("u", "stages.1", "stages.0"),)), "teacher 'u'"),
+        (DistillSettings(hints=(HintSpec("t", "stages.1", "stages.0"),)), "features 'stages.1'"),
+    ],
+)
+def test_what_is_not_there_is_named(
+    taught_images: Knowledge, settings: DistillSettings, says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        Objective(IMAGES.tasks, settings, taught_images)
+

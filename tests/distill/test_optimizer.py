@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from kd2edge.distill.optimizer import adamw, rate, set_rate
+from kd2edge.errors import UsageError
+
+
+def test_vectors_do_not_decay() -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3))
+    optimizer = adamw(net.named_parameters(), 0.1, 0.5)
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    optimizer.step()
+    for old, new in zip(before, net.parameters(), strict=True):
+        expected = old * (1 - 0.1 * 0.5) if old.dim() == 2 else old
+        torch.testing.assert_close(new.detach(), expected)
+
+
+def test_frozen_parameters_stay_out() -> None:
+    net = nn.Linear(2, 3)
+    net.bias.requires_grad_(False)
+    groups = adamw(net.named_parameters(), 0.1, 0.5).param_groups
+    assert [len(group["params"]) for group in groups] == [1]
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+def test_rate_rises_to_one_and_falls(schedule: str) -> None:
+    factors = [rate(step, 100, 0.1, schedule) for step in range(100)]
+    assert factors[0] > 0
+    assert factors[10] == 1.0
+    assert factors[:10] == sorted(factors[:10])
+    assert factors[10:] == sorted(factors[10:], reverse=True)
+    if schedule != "constant":
+        assert 0 < factors[-1] < 0.02
+
+
+def test_rate_by_hand() -> None:
+    assert rate(55, 100, 0.1, "linear") == pytest.approx(0.5)
+    assert rate(55, 100, 0.1, "cosine") == pytest.approx((1 + math.cos(math.pi / 2)) / 2)
+    assert rate(0, 1, 0.0, "linear") == 1.0
+
+
+def test_unknown_schedules_are_named() -> None:
+    with pytest.raises(UsageError, match="poly"):
+        rate(5, 10, 0.0, "poly")
+
+
+def test_set_rate_reaches_every_group() -> None:
+    optimizer = adamw(nn.Linear(2, 2).named_parameters(), 0.1, 0.0)
+    set_rate(optimizer, 0.25)
+    assert {group["lr"] for group in optimizer.param_groups} == {0.25}

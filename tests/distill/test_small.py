@@ -1,0 +1,152 @@
+"""The small parts: tables, schedules, meter, random state, interruption, precision."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from kd2edge.distill import Constant, Method, Moment, Schedule
+from kd2edge.distill.balance import LossKey
+from kd2edge.distill.balance.kinds import BALANCERS
+from kd2edge.distill.hard import HARD_LOSSES
+from kd2edge.distill.hints import HINT_LOSSES, PROJECTORS
+from kd2edge.distill.interruption import Interruption
+from kd2edge.distill.logits import LOGIT_LOSSES
+from kd2edge.distill.meter import Meter
+from kd2edge.distill.method import made
+from kd2edge.distill.precision import autocast, cpu_has_bf16, precision_of
+from kd2edge.distill.random_state import own_randomness, random_state, restore_random_state
+from kd2edge.distill.schedule import schedules
+from kd2edge.errors import UsageError
+from kd2edge.tasks import TASK_KINDS
+from kd2edge.tasks.spec import TaskName
+
+ONE, TWO = TaskName("one"), TaskName("two")
+CPU = torch.device("cpu")
+
+
+def test_every_task_kind_has_a_hard_loss() -> None:
+    assert set(HARD_LOSSES) == set(TASK_KINDS)
+
+
+def test_tables_name_what_recipes_may_name() -> None:
+    assert set(LOGIT_LOSSES) == {"kl"}
+    assert set(HINT_LOSSES) == {"cosine", "mse"}
+    assert set(PROJECTORS) == {"linear", "none"}
+    assert set(BALANCERS) == {"static", "uncertainty"}
+
+
+def test_unknown_methods_and_options_are_named() -> None:
+    with pytest.raises(UsageError, match=r"logits of one: 'dkd' is not known; choose one of kl"):
+        made("logits of one", LOGIT_LOSSES, Method("dkd"))
+    with pytest.raises(UsageError, match="beta"):
+        made("logits of one", LOGIT_LOSSES, Method("kl", {"beta": 8}))
+
+
+def test_projector_none_needs_equal_widths() -> None:
+    with pytest.raises(ValueError, match="2 and 3"):
+        PROJECTORS["none"](2, 3)
+    assert PROJECTORS["linear"](2, 3)(torch.ones(4, 2)).shape == (4, 3)
+
+
+class Rising(Schedule):
+    def at(self, moment: Moment) -> float:
+        return moment.step / moment.steps
+
+
+def test_schedules_are_asked_by_task() -> None:
+    by_task = schedules({ONE: Rising(), TWO: 0.25}, (ONE, TWO), 1.0)
+    assert by_task[ONE].at(Moment(ONE, 5, 10, 0)) == 0.5
+    assert by_task[TWO].at(Moment(TWO, 5, 10, 0)) == 0.25
+    assert schedules({ONE: 0.1}, (ONE, TWO), 0.7)[TWO] == Constant(0.7)
+    assert set(schedules(0.3, (ONE, TWO), 1.0).values()) == {Constant(0.3)}
+
+
+def test_meter_means_over_the_batches_that_have_a_loss() -> None:
+    meter = Meter()
+    meter.add({LossKey(ONE, "task"): torch.tensor(1.0), LossKey(ONE, "kd"): torch.tensor(5.0)})
+    meter.add({LossKey(ONE, "task"): torch.tensor(2.0)})
+    again = Meter(meter.sums())
+    again.add({LossKey(ONE, "task"): torch.tensor(6.0)})
+    assert meter.means() == {ONE: {"task": 1.5, "kd": 5.0}}
+    assert again.means() == {ONE: {"task": 3.0, "kd": 5.0}}
+
+
+def drawn() -> list[float]:
+    return [
+        torch.rand(1).item(),
+        np.random.normal(),  # noqa: NPY002
+        random.gauss(0, 1),
+    ]
+
+
+def test_generators_go_on_from_a_saved_state() -> None:
+    with own_randomness(5):
+        drawn()  # leaves the second of a pair in numpy's and Python's generators
+        state = random_state()
+        first = [drawn(), drawn()]
+        restore_random_state(state)
+        assert [drawn(), drawn()] == first
+
+
+def test_own_randomness_leaves_no_trace() -> None:
+    before = random_state()
+    with own_randomness(5):
+        one = drawn()
+    with own_randomness(5):
+        assert drawn() == one
+    after = random_state()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_first_ctrl_c_waits_and_the_second_acts() -> None:
+    with Interruption() as interruption:
+        assert not interruption.requested
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.requested
+        assert interruption.exit_code == 130
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_sigterm_ends_with_143_and_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Interruption() as interruption:
+        signal.raise_signal(signal.SIGTERM)
+        assert interruption.exit_code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_other_threads_only_ask_stop() -> None:
+    found: list[bool] = []
+
+    def run() -> None:
+        with Interruption(lambda: True) as interruption:
+            found.append(interruption.requested)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert found == [True]
+
+
+def test_auto_precision_is_bf16_only_where_the_cpu_has_it() -> None:
+    assert precision_of("auto", CPU) == ("bf16" if cpu_has_bf16() else "fp32")
+    assert precision_of("bf16", CPU) == "bf16"
+
+
+def test_unknown_precisions_are_named() -> None:
+    with pytest.raises(UsageError, match=r"fp16.*auto, fp32, bf16"):
+        precision_of("fp16", CPU)
+
+
+def test_fp32_leaves_autocast_off() -> None:
+    with autocast("fp32", CPU):
+        assert not torch.is_autocast_enabled("cpu")
+    with autocast("bf16", CPU):
+        assert torch.is_autocast_enabled("cpu")
