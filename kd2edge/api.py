@@ -41,12 +41,12 @@ def distill(
         RecipeError, DataError: a recipe or rows that cannot be used.
         Interrupted: stopped; the state was saved.
     """
-    from kd2edge.pipeline.distilling import distill_recipe
+    from kd2edge.pipeline.distilling import RunOptions, distill_recipe
     from kd2edge.recipe import load_recipe
 
     loaded = load_recipe(Path(recipe), overrides=overrides, check_files=True)
-    folder = None if run_dir is None else Path(run_dir)
-    return distill_recipe(loaded, run_dir=folder, resume=resume, on_event=on_event).path
+    options = RunOptions(None if run_dir is None else Path(run_dir), resume)
+    return distill_recipe(loaded, options, on_event=on_event).path
 
 
 def export(

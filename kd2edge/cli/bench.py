@@ -29,7 +29,7 @@ def command(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure size, load time, p50/p99, rows/s and peak memory of BUNDLE's artefacts, interleaved."""
+    """Measure size, load time, latency, rows/s and memory of BUNDLE's artefacts, interleaved."""
     from kd2edge.bench import bench_bundle
 
     result = bench_bundle(

@@ -12,7 +12,9 @@ from kd2edge.cli.output import emit, json_option, say
 @click.command("build")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--artefact", "artefacts", multiple=True, help="Only this artefact (repeatable).")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="For a read-only bundle.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=None, help="For a read-only bundle."
+)
 @json_option
 def command(bundle: Path, artefacts: tuple[str, ...], out: Path | None, as_json: bool) -> None:
     """Build the TensorRT engines of BUNDLE for this machine."""

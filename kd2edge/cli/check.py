@@ -18,7 +18,7 @@ def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     from kd2edge.pipeline.plan import plan_of
     from kd2edge.recipe import load_recipe
 
-    plan = plan_of(load_recipe(recipe, overrides=overrides))
+    plan = plan_of(load_recipe(recipe, overrides=overrides, check_files=True))
     if as_json:
         emit(plan.to_json())
     else:

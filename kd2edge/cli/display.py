@@ -61,9 +61,11 @@ class _Display(ABC):
         """Training goes on from a checkpoint."""
         self.say(f"  resumed at step {event.step:,}. {event.note}".rstrip())
 
+    @abstractmethod
     def step(self, event: Any) -> None:
         """A step was taken."""
 
+    @abstractmethod
     def walk(self, event: Any) -> None:
         """Rows were walked over."""
 
@@ -72,6 +74,12 @@ class _Display(ABC):
 class _Lines(_Display):
     def say(self, text: str) -> None:
         click.echo(text, err=True)
+
+    def step(self, event: Any) -> None:
+        pass  # a line an epoch is enough
+
+    def walk(self, event: Any) -> None:
+        pass
 
 
 @final

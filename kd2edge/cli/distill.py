@@ -11,7 +11,9 @@ from kd2edge.cli.output import emit, json_option, overrides_option, say
 
 @click.command("distill")
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--run-dir", type=click.Path(path_type=Path), default=None, help="Default: runs/NAME.")
+@click.option(
+    "--run-dir", type=click.Path(path_type=Path), default=None, help="Default: runs/NAME."
+)
 @click.option("--resume", is_flag=True, help="Go on with what was interrupted.")
 @click.option("--recache", is_flag=True, help="Forget encoded rows and teachers' caches first.")
 @click.option(
@@ -36,19 +38,13 @@ def command(
     loaded = load_recipe(recipe, overrides=overrides, check_files=True)
 
     from kd2edge.cli.display import display
-    from kd2edge.pipeline.distilling import distill_recipe
+    from kd2edge.pipeline.distilling import RunOptions, distill_recipe
     from kd2edge.pipeline.provenance import read_report
     from kd2edge.reporting import headline_table
 
     with display() as show:
-        run = distill_recipe(
-            loaded,
-            run_dir=run_dir,
-            resume=resume,
-            recache=recache,
-            cache_dir=cache_dir,
-            on_event=show,
-        )
+        options = RunOptions(run_dir, resume, recache, cache_dir)
+        run = distill_recipe(loaded, options, on_event=show)
     report = read_report(run.report)
     if as_json:
         emit({"run": str(run.path), "report": report})

@@ -22,9 +22,7 @@ def command(as_json: bool) -> None:
         emit(
             {
                 "machine": asdict(here),
-                "abilities": {
-                    a.name: {"works": a.works, "detail": a.detail, "mend": a.mend} for a in abilities
-                },
+                "abilities": {one.name: asdict(one) for one in abilities},
             }
         )
         return

@@ -57,11 +57,8 @@ def command(
     bundle = exported.bundle
     artefacts = bundle.manifest.artefacts.values()
     if as_json:
-        emit({
-            "bundle": str(bundle.path),
-            "identity": bundle.identity,
-            "artefacts": {one.id: {"status": one.status, "reason": one.reason} for one in artefacts},
-        })  # fmt: skip
+        found = {one.id: {"status": one.status, "reason": one.reason} for one in artefacts}
+        emit({"bundle": str(bundle.path), "identity": bundle.identity, "artefacts": found})
     else:
         for one in artefacts:
             size = sum(file.bytes for file in one.files)

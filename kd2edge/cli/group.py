@@ -7,16 +7,23 @@ import json
 import os
 import signal
 import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Any, NoReturn, final
 
 import click
 
 from kd2edge.cli.verbs import VERBS
-from kd2edge.errors import Interrupted, Kd2edgeError, RecipeError
+from kd2edge.errors import Kd2edgeError, Problem, RecipeError
 
+_USAGE = 2
+_STORAGE = 4
 _INTERRUPTED = 130
 _TERMINATED = 143
+#: Variable that lets an unforeseen error show its traceback.
+TRACEBACK = "KD2EDGE_TRACEBACK"
 
 
 @final
@@ -38,6 +45,15 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"kd2edge.cli.{VERBS[cmd_name][0]}")
         return module.command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader of our output left (`| head`): that is no failure, but click and the
+            # interpreter's last flush would make one of it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
@@ -81,47 +97,87 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise _Terminated
 
 
-def main() -> NoReturn:
-    """Run the command line and leave with the exit code of the design."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with the exit code of the design.
+
+    Args:
+        arguments: what follows ``kd2edge``; None: those of the process.
+    """
     signal.signal(signal.SIGTERM, _terminate)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        result: Any = kd2edge.main(standalone_mode=False)
-    except click.exceptions.Exit as leave:
-        sys.exit(leave.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except _Terminated:
-        sys.exit(_fail("terminated", "Terminated.", _TERMINATED))
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(_fail("interrupted", "Interrupted.", _INTERRUPTED))
-    except Interrupted as stop:
-        code = _TERMINATED if isinstance(stop.__cause__, _Terminated) else _INTERRUPTED
-        sys.exit(_fail("interrupted", str(stop), code))
-    except Kd2edgeError as error:
-        sys.exit(_fail_known(error))
-    except BrokenPipeError:
-        # The reader of our output left (`| head`): that is no failure, but the interpreter would say so.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        result: Any = kd2edge.main(given, prog_name="kd2edge", standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the last door: nothing may pass it as a wall of text)
+        failure = _failure(error)
+        if "--json" in given:
+            click.echo(json.dumps({"error": failure.to_json()}, ensure_ascii=False))
+        failure.tell()
+        sys.exit(failure.code)
     sys.exit(result if isinstance(result, int) else 0)
 
 
-def _fail_known(error: Kd2edgeError) -> int:
-    problems = (
-        [{"message": p.message, "file": p.file, "line": p.line, "column": p.column, "field": p.field}
-         for p in error.problems]
-        if isinstance(error, RecipeError)
-        else None
-    )  # fmt: skip
-    return _fail(type(error).__name__, str(error), error.exit_code, problems)
+def _failure(error: BaseException) -> Failure:
+    """What an error means to the person in front of the terminal."""
+    cause = error.__cause__ if isinstance(error, click.Abort) else error
+    if isinstance(cause, _Terminated):
+        return Failure("Interrupted", "Terminated.", _TERMINATED)
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        return Failure("Interrupted", "Interrupted.", _INTERRUPTED)
+    if isinstance(error, click.ClickException):
+        return Failure("UsageError", error.format_message(), _USAGE, usage=error)
+    if isinstance(error, Kd2edgeError):
+        problems = error.problems if isinstance(error, RecipeError) else None
+        return Failure(type(error).__name__, str(error), error.exit_code, problems)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or str(error) or type(error).__name__
+        return Failure("StorageError", f"{place}{reason}", _STORAGE, error=error)
+    if isinstance(error, MemoryError):
+        return Failure("MemoryError", "out of memory: try fewer rows at a time", 1, error=error)
+    return Failure("Unexpected", f"unexpected {type(error).__name__}: {error}", 1, error=error)
 
 
-def _fail(kind: str, message: str, code: int, problems: list[dict[str, Any]] | None = None) -> int:
-    if "--json" in sys.argv:
-        error: dict[str, Any] = {"type": kind, "message": message, "exit_code": code}
-        if problems is not None:
-            error["problems"] = problems
-        click.echo(json.dumps({"error": error}, ensure_ascii=False))
-    click.echo(f"error: {message}" if code not in {_INTERRUPTED, _TERMINATED} else message, err=True)
-    return code
+@final
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How the command ends when it does not end well.
+
+    Args:
+        kind: name of the error for programs.
+        message: for people.
+        code: exit code.
+        problems: each problem of a recipe.
+        usage: click's own error, which knows how the command is called.
+        error: one that kd2edge did not foresee; its traceback is shown on demand.
+    """
+
+    kind: str
+    message: str
+    code: int
+    problems: Sequence[Problem] | None = None
+    usage: click.ClickException | None = None
+    error: BaseException | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values."""
+        found: dict[str, Any] = {
+            "type": self.kind,
+            "message": self.message,
+            "exit_code": self.code,
+        }
+        if self.problems is not None:
+            found["problems"] = [asdict(problem) for problem in self.problems]
+        return found
+
+    def tell(self) -> None:
+        """Say it on stderr."""
+        if self.usage is not None:
+            self.usage.show()
+            return
+        stopped = self.code in {_INTERRUPTED, _TERMINATED}
+        click.echo(self.message if stopped else f"error: {self.message}", err=True)
+        if self.error is not None:
+            if os.environ.get(TRACEBACK):
+                traceback.print_exception(self.error)
+            else:
+                click.echo(f"({TRACEBACK}=1 shows where it comes from)", err=True)

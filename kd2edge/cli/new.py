@@ -6,26 +6,40 @@ from pathlib import Path
 
 import click
 
-from kd2edge.errors import StorageError, UsageError
+from kd2edge.cli.output import emit, json_option, say
+from kd2edge.errors import UsageError
 
 
 @click.command("new")
 @click.argument("name", required=False)
 @click.option("--from", "origin", default="quickstart", show_default=True, help="A gallery recipe.")
 @click.option("--list", "show", is_flag=True, help="List the gallery.")
-def command(name: str | None, origin: str, show: bool) -> None:
+@json_option
+def command(name: str | None, origin: str, show: bool, as_json: bool) -> None:
     """Write NAME.yaml, a commented recipe to start from."""
+    from kd2edge.bundle import write_atomic
     from kd2edge.pipeline.gallery import gallery, started
 
     if show:
-        for recipe in gallery():
-            click.echo(f"{recipe.name:<28} {recipe.title}")
+        recipes = gallery()
+        if as_json:
+            emit(
+                {
+                    "recipes": {
+                        one.name: {"title": one.title, "path": str(one.path)} for one in recipes
+                    }
+                }
+            )
+        for one in recipes:
+            say(f"{one.name:<28} {one.title}", as_json=as_json)
         return
     if not name:
         raise UsageError("expected a NAME for the new recipe (or --list to see the gallery)")
     path = Path(f"{name}.yaml")
-    if path.exists():
-        raise StorageError(f"{path} is already there: choose another name or move it away")
     text = started(origin, name)
-    path.write_text(text, encoding="utf-8")
-    click.echo(f"{path} is written: edit it, then run `kd2edge check {path}`")
+    if path.exists():
+        raise UsageError(f"{path} is already there: choose another name or move it away")
+    write_atomic(path, text.encode())
+    if as_json:
+        emit({"recipe": str(path)})
+    say(f"{path} is written: edit it, then run `kd2edge check {path}`", as_json=as_json)

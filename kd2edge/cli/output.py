@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from kd2edge.pipeline.finite import finite
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 #: ``--json``: exactly one JSON object on stdout, everything else on stderr.
@@ -26,7 +28,7 @@ def overrides_option(command: Command) -> Command:
 
 def emit(value: Mapping[str, Any]) -> None:
     """Print the one JSON object."""
-    click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    click.echo(json.dumps(finite(value), ensure_ascii=False, allow_nan=False))
 
 
 def say(text: str, *, as_json: bool) -> None:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from kd2edge.errors import DataError, InputError
+from kd2edge.cli.output import emit
+from kd2edge.errors import DataError, InputError, StorageError
+
+if TYPE_CHECKING:
+    from kd2edge.inputs.spec import InputSpec
 
 _CHUNK = 256  # rows read at a time: bounds memory, keeps batches full
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row to answer, and where it stands."""
+
+    values: dict[str, Any]
+    place: str
 
 
 @click.command("predict")
@@ -24,6 +37,10 @@ _CHUNK = 256  # rows read at a time: bounds memory, keeps batches full
 @click.option("--task", "tasks", multiple=True, help="Only this task (repeatable).")
 @click.option("--top-k", type=click.IntRange(min=1), default=None, help="Labels a row.")
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads to use.")
+@click.option(
+    "--provider", "providers", multiple=True,
+    help="Execution provider or device, best first (repeatable); missing ones are an error.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for all rows.")
 def command(
     bundle: Path,
@@ -33,73 +50,84 @@ def command(
     tasks: tuple[str, ...],
     top_k: int | None,
     threads: int | None,
+    providers: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Run BUNDLE on FILE (JSON lines, one object a row with the input's columns) or stdin."""
     from kd2edge.runtime import load
 
-    with load(bundle, artefact=artefact, threads=threads) as model:
+    with load(bundle, artefact=artefact, threads=threads, providers=providers or None) as model:
         click.echo(f"{model.artefact}: {model.why}", err=True)
         rows = _texts(model.inputs, text) if text else _rows(file)
+        root = str(file.parent) if file is not None else "."
         answers: list[dict[str, Any]] = []
-        while chunk := list(islice(rows, _CHUNK)):
-            values = {
-                name: [_value(spec, row, number, file) for number, row in chunk]
-                for name, spec in model.inputs.items()
-            }
+        for values in _chunks(model.inputs, rows, root):
             found = model.predict(values, tasks=list(tasks) or None, top_k=top_k)
-            for index in range(len(chunk)):
-                answer = {task: found[task][index] for task in found}
-                if as_json:
-                    answers.append(answer)
-                else:
-                    click.echo(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+            by_row = [
+                dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)
+            ]
+            if as_json:
+                answers += by_row
+                continue
+            for answer in by_row:
+                click.echo(json.dumps(answer, ensure_ascii=False, allow_nan=False))
         if as_json:
-            click.echo(json.dumps({"artefact": model.artefact, "rows": answers}, ensure_ascii=False))
+            emit({"artefact": model.artefact, "rows": answers})
 
 
-def _texts(inputs: Any, texts: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any]]]:
-    names = [name for name, spec in inputs.items() if spec.kind in {"text", "tokens"}]
-    if len(names) != 1 or len(inputs) != 1:
+def _chunks(
+    inputs: Mapping[str, InputSpec], rows: Iterator[_Row], root: str
+) -> Iterator[dict[str, list[Any]]]:
+    """The rows as ``predict`` takes them, some at a time; at least one row is expected."""
+    chunk = list(islice(rows, _CHUNK))
+    if not chunk:
+        raise InputError("expected at least one row, found none")
+    while chunk:
+        yield {name: [_value(spec, row, root) for row in chunk] for name, spec in inputs.items()}
+        chunk = list(islice(rows, _CHUNK))
+
+
+def _texts(inputs: Mapping[str, InputSpec], texts: tuple[str, ...]) -> Iterator[_Row]:
+    specs = [spec for spec in inputs.values() if spec.kind in {"text", "tokens"}]
+    if len(specs) != 1 or len(inputs) != 1:
         raise InputError(
             f"--text needs a model with one text input; this one takes {', '.join(inputs)}: "
             "give the rows as JSON lines"
         )
-    spec = inputs[names[0]]
-    split = spec.kind == "tokens"
+    column, split = specs[0].columns[0], specs[0].kind == "tokens"
     for number, value in enumerate(texts, start=1):
-        yield number, {spec.columns[0]: value.split() if split else value}
+        yield _Row({column: value.split() if split else value}, f"--text:{number}")
 
 
-def _rows(file: Path | None) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(file: Path | None) -> Iterator[_Row]:
     stdin = file is None or str(file) == "-"
-    lines = sys.stdin if stdin else _open(file)
     name = "stdin" if stdin else str(file)
-    with lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{name}:{number}: not a JSON object: {error.msg}") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{name}:{number}: expected a JSON object, found {line.strip()[:40]}")
-            yield number, row
-
-
-def _open(file: Path) -> Any:
     try:
-        return file.open(encoding="utf-8-sig")
+        with sys.stdin if stdin or file is None else file.open(encoding="utf-8-sig") as lines:
+            yield from _parsed(lines, name)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: not UTF-8 text: {error}") from error
     except OSError as error:
-        raise InputError(f"{file}: {error.strerror}") from error
+        raise StorageError(f"{name}: cannot be read: {error.strerror}") from error
 
 
-def _value(spec: Any, row: dict[str, Any], number: int, file: Path | None) -> Any:
+def _parsed(lines: TextIO, name: str) -> Iterator[_Row]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DataError(f"{name}:{number}: not a JSON object: {error}") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{name}:{number}: expected a JSON object, found {line.strip()[:40]}")
+        yield _Row(row, f"{name}:{number}")
+
+
+def _value(spec: InputSpec, row: _Row, root: str) -> Any:
     from kd2edge.inputs import input_kind
 
-    root = str(file.parent) if file is not None and str(file) != "-" else "."
     try:
-        return input_kind(spec.kind).value(spec, row, root)
+        return input_kind(spec.kind).value(spec, row.values, root)
     except ValueError as error:
-        raise DataError(f"{file or 'stdin'}:{number}: {error}") from error
+        raise DataError(f"{row.place}: input {spec.name}: {error}") from error

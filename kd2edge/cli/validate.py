@@ -32,7 +32,7 @@ def command(
     out: Path | None,
     as_json: bool,
 ) -> int:
-    """Is every artefact of BUNDLE as accurate as the PyTorch report?  (Default: the latest run's.)
+    """Judge whether every artefact of BUNDLE (default: the latest run's) is as accurate as PyTorch.
 
     Exit code 0: every artefact that can run here passes; 3: one failed or is undecided.
     """

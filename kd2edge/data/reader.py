@@ -17,9 +17,9 @@ from kd2edge.errors import IntegrityError
 from kd2edge.tasks.spec import Ragged
 
 Positions = npt.NDArray[np.int64]
-#: After this many rows were read the mapped pages are handed back.  Pages that were touched once
-#: count as the process's own until then, and its memory would seem to grow with the rows.
-_RELEASE_ROWS = 2048
+#: After this many rows were read the mapped pages are handed back: until then they count as the
+#: process's own, and each row brings 64 KiB of neighbours along.
+_RELEASE_ROWS = 256
 
 
 @final

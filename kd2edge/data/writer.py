@@ -28,7 +28,7 @@ from kd2edge.errors import IntegrityError
 from kd2edge.tasks.spec import Ragged
 
 #: A shard is written when it holds this many bytes: small enough to forget, large enough to be few.
-SHARD_BYTES = 16 << 20
+SHARD_BYTES = 8 << 20
 
 
 @final
@@ -83,7 +83,7 @@ class ArrayWriter:
         rows = _rows(next(iter(columns.values())))
         digest = hashlib.sha256(content).hexdigest()
         shard = Shard(f"{name}.bin", self.rows, rows, len(content), digest, tuple(parts))
-        write_atomic(self._directory / shard.file, content)
+        write_atomic(self._directory / shard.file, memoryview(content))
         # The record of a finished shard lets a stopped writer go on; the manifest replaces it.
         record = {"fingerprint": self._fingerprint, "shard": asdict(shard)}
         write_atomic(self._directory / f"{name}.json", json.dumps(record).encode())
@@ -150,7 +150,7 @@ def _nbytes(column: Column) -> int:
     )
 
 
-def _packed(columns: Sequence[Column]) -> tuple[bytes, list[Part]]:
+def _packed(columns: Sequence[Column]) -> tuple[bytearray, list[Part]]:
     """All columns in one byte string, and where each begins."""
     content = bytearray()
     parts: list[Part] = []
@@ -160,7 +160,7 @@ def _packed(columns: Sequence[Column]) -> tuple[bytes, list[Part]]:
             parts.append(Part(at, len(column.values), _put(content, column.offsets)))
         else:
             parts.append(Part(_put(content, column), len(column)))
-    return bytes(content), parts
+    return content, parts
 
 
 def _put(content: bytearray, values: npt.NDArray[Any]) -> int:

@@ -1,1 +1,8 @@
+"""A student becomes graphs and artefacts: torch to ONNX, passes over graphs, one file a target.
 
+Nothing is imported here: `student` and `samples` need torch, `passes` and `targets` must not.
+"""
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,4 +1,4 @@
-"""ONNX models from bytes and back: the one door, so that no graph is ever read together with files beside it."""
+"""ONNX models from bytes and back: the one door, so that no graph is read with files beside it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def bytes_from_model(model: ModelProto) -> bytes:
         IntegrityError: a model of 2 GiB or more.
     """
     if model.ByteSize() > _LARGEST:
-        raise IntegrityError(f"an ONNX graph must stay below 2 GiB, this one has {model.ByteSize():,}")
+        raise IntegrityError(
+            f"an ONNX graph must stay below 2 GiB, this one has {model.ByteSize():,}"
+        )
     return model.SerializeToString(deterministic=True)
 
 
@@ -71,12 +73,13 @@ def tensors(graph: GraphProto) -> Iterator[TensorProto]:
 
 
 def array_spec(value: ValueInfoProto) -> ArraySpec:
-    """What a graph says of one of its inputs or outputs; ``?`` is a dimension without size or name."""
+    """What a graph says of an input or output; ``?`` is a dimension without size or name."""
     from onnx import helper
 
     tensor = value.type.tensor_type
     dims: tuple[Dim, ...] = tuple(
-        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in tensor.shape.dim
+        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
+        for dim in tensor.shape.dim
     )
     return ArraySpec(value.name, helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, dims)
 

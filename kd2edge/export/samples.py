@@ -1,4 +1,4 @@
-"""Arrays to trace a net on when no real rows are at hand: optimum's generators for transformer backbones."""
+"""Arrays to trace a net on when no real rows are at hand, by optimum's generators."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def dummy_arrays(
 
 
 def normalised(config: Any) -> Any:
-    """Optimum's normalised view of a ``transformers`` configuration: ``hidden_size``, ``num_layers`` ...
+    """Optimum's normalised view of a ``transformers`` configuration.
 
-    the same names whatever the model type calls them.  Unknown model types are read as text
-    models when they have a vocabulary, else as vision models.
+    ``hidden_size``, ``num_layers`` ... have these names whatever the model type calls them.
+    Unknown model types are read as text models when they have a vocabulary, else as vision models.
     """
     from optimum.utils import NormalizedConfigManager, NormalizedTextConfig, NormalizedVisionConfig
 
@@ -81,7 +81,7 @@ def _generators(config: Any, sizes: Mapping[str, int]) -> list[Any]:
 def _from_optimum(
     spec: ArraySpec, shape: tuple[int, ...], generators: Sequence[Any]
 ) -> npt.NDArray[Any] | None:
-    """What optimum makes for this array, or None when it knows none of this name or another shape."""
+    """What optimum makes for this array; None when it knows no such name or another shape."""
     for each in generators:
         # An input's prefix ("<input>_input_ids") is ours; optimum knows the end of the name.
         known = [name for name in each.SUPPORTED_INPUT_NAMES if spec.name.endswith(name)]

@@ -1,4 +1,4 @@
-"""A student of torch becomes an ONNX graph: named arrays in, one named output a task, nothing of this machine."""
+"""A student becomes an ONNX graph: named arrays in, one output a task, nothing of this machine."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def onnx_from_student(
 
 @final
 class _Positional(nn.Module):
-    """The net with arrays as positional arguments and logits as a tuple, which is what gets names."""
+    """The net with arrays as positional arguments and logits as a tuple, which get the names."""
 
     def __init__(
         self, net: nn.Module, inputs: Sequence[ArraySpec], outputs: Sequence[ArraySpec]
@@ -106,7 +106,8 @@ def _traceable(
         if array is None or array.dtype.name != spec.dtype or array.ndim != len(spec.shape):
             found = "nothing" if array is None else f"{array.dtype.name} {list(array.shape)}"
             raise UsageError(
-                f"the sample to trace needs {spec.name} {spec.dtype} {list(spec.shape)}, found {found}"
+                f"the sample to trace needs {spec.name} {spec.dtype} {list(spec.shape)},"
+                f" found {found}"
             )
         for axis, dimension in enumerate(spec.shape):
             if isinstance(dimension, str) and array.shape[axis] == 1:
@@ -168,7 +169,7 @@ def _quiet() -> Iterator[None]:
 def _assert_interface(
     model: ModelProto, inputs: Sequence[ArraySpec], outputs: Sequence[ArraySpec]
 ) -> None:
-    """Every array must be the one asked for; dimensions that the exporter left without our name get it."""
+    """Every array must be the one asked for; dynamic dimensions without our name get it."""
     stated = (*inputs, *outputs)
     values = (*model.graph.input, *model.graph.output)
     if [spec.name for spec in stated] != [value.name for value in values]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.metrics.metric import Floats
-from kd2edge.tasks.spec import MISSING, Decoded, Ragged, Truth
+from kd2edge.tasks.spec import MISSING, Decoded, Ragged, Truth, class_indices
 
 Ints = npt.NDArray[np.int64]
 
@@ -83,7 +83,8 @@ def has_label(truth: Truth) -> npt.NDArray[np.bool_]:
     if not isinstance(labels, Ragged):
         return labels != MISSING
     row = np.repeat(np.arange(labels.rows), np.diff(labels.offsets))
-    return np.bincount(row, labels.values != MISSING, minlength=labels.rows) > 0
+    has = class_indices(np.asarray(labels.values, np.int64)) != MISSING
+    return np.bincount(row, has, minlength=labels.rows) > 0
 
 
 def taken(truth: Truth, decoded: Decoded, rows: Ints) -> tuple[Truth, Decoded]:

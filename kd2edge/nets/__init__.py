@@ -6,7 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kd2edge.nets.files import align_labels, load_net, save_net
+    from kd2edge.nets.files import (
+        NetDescription,
+        align_labels,
+        describe_net,
+        load_net,
+        save_net,
+    )
     from kd2edge.nets.net import Net, build_net, flops
     from kd2edge.nets.source import resolve_source, tokenizer_json
     from kd2edge.nets.spec import ModelSpec
@@ -14,8 +20,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ModelSpec",
     "Net",
+    "NetDescription",
     "align_labels",
     "build_net",
+    "describe_net",
     "flops",
     "load_net",
     "resolve_source",
@@ -27,8 +35,10 @@ __all__ = [
 _HOMES = {
     "ModelSpec": "spec",
     "Net": "net",
+    "NetDescription": "files",
     "align_labels": "files",
     "build_net": "net",
+    "describe_net": "files",
     "flops": "net",
     "load_net": "files",
     "resolve_source": "source",

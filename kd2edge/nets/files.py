@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,22 @@ from kd2edge.tasks.spec import TaskName, TaskSpec
 SCHEMA = 1
 
 _KEYS = {"schema", "model", "inputs", "tasks", "vocabulary", "weights"}
+
+
+@dataclass(frozen=True, slots=True)
+class NetDescription:
+    """What ``<stem>.json`` says of a net; its weights are not touched.
+
+    Args:
+        vocabulary: pieces of its tokenizer; None when it reads no words.
+        weights: SHA-256 (hex) of its safetensors.
+    """
+
+    model: ModelSpec
+    inputs: tuple[InputSpec, ...]
+    tasks: tuple[TaskSpec, ...]
+    vocabulary: int | None
+    weights: str
 
 
 def save_net(net: Net, stem: Path) -> None:
@@ -52,6 +68,28 @@ def save_net(net: Net, stem: Path) -> None:
     write_atomic(_beside(stem, ".json"), text.encode())
 
 
+def describe_net(stem: Path) -> NetDescription:
+    """Read what a saved net is, without its weights.
+
+    Raises:
+        StorageError: the file cannot be read.
+        SchemaTooNewError: written by a newer kd2edge.
+        IntegrityError: the file is damaged.
+    """
+    path = _beside(stem, ".json")
+    content = _described(_read(path), path)
+    try:
+        return NetDescription(
+            ModelSpec(**content["model"]),
+            tuple(_input(item) for item in content["inputs"]),
+            tuple(_task(item) for item in content["tasks"]),
+            content["vocabulary"],
+            str(content["weights"]["sha256"]),
+        )
+    except (TypeError, KeyError) as error:
+        raise IntegrityError(f"{path}: does not describe a net: {error}") from error
+
+
 def load_net(stem: Path) -> Net:
     """The net that :func:`save_net` wrote, on the CPU, in evaluation mode.
 
@@ -60,28 +98,25 @@ def load_net(stem: Path) -> Net:
         SchemaTooNewError: written by a newer kd2edge.
         IntegrityError: a file that is damaged, or weights that are not the ones the JSON names.
     """
-    described = _beside(stem, ".json")
-    content = _described(_read(described), described)
+    described = describe_net(stem)
+    name = _beside(stem, ".json").name
     path = _beside(stem, ".safetensors")
     weights = _read(path)
-    stated = content["weights"]["sha256"]
-    if fingerprint_bytes(weights) != stated:
+    if fingerprint_bytes(weights) != described.weights:
         raise IntegrityError(
-            f"{path}: its SHA-256 is not the {stated[:12]}... that {described.name} states;"
+            f"{path}: its SHA-256 is not the {described.weights[:12]}... that {name} states;"
             " it was changed or cut off, take another copy or train again"
         )
     try:
         net = build_net(
-            ModelSpec(**content["model"]),
-            [_input(item) for item in content["inputs"]],
-            [_task(item) for item in content["tasks"]],
-            vocabulary=content["vocabulary"],
+            described.model,
+            described.inputs,
+            described.tasks,
+            vocabulary=described.vocabulary,
         )
         net.load_state_dict(safetensors.torch.load(weights))
     except (SafetensorError, RuntimeError, TypeError, KeyError) as error:
-        raise IntegrityError(
-            f"{path}: these weights are not those of {described.name}: {error}"
-        ) from error
+        raise IntegrityError(f"{path}: these weights are not those of {name}: {error}") from error
     return net.eval()
 
 

@@ -15,7 +15,8 @@ class ModelSpec:
         family: ``transformers`` or ``cnn``.
         config: JSON values of the backbone: ``model_type`` and the fields of that model's own
             configuration for ``transformers``; channels, strides ... for ``cnn``.  Image backbones
-            also take ``pool: [rows, columns]``, the grid that the feature map is averaged to.
+            also take ``pool: [rows, columns]``, the grid that the feature map is averaged to, and
+            ``hidden``, the units of a hidden layer in front of the heads (none by default).
         pooling: how a sequence becomes one vector: ``mean`` over real tokens or ``cls``, the first.
         dropout: dropout in front of every head, in [0, 1).
         pretrained: True when the weights come from a folder at build time; ``config`` then only

@@ -7,7 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kd2edge.bundle import Artefact, Bundle, append_evidence, fingerprint_bytes, open_bundle, write_atomic
+from kd2edge.bundle import (
+    Artefact,
+    Bundle,
+    append_evidence,
+    fingerprint_bytes,
+    open_bundle,
+    write_atomic,
+)
 from kd2edge.errors import UsageError
 from kd2edge.export.targets.tensorrt_builder import BuildSettings, Network
 

@@ -29,7 +29,7 @@ def examine() -> tuple[Ability, ...]:
         _packages("distill", ("torch", "transformers", "safetensors", "pydantic"), "train"),
         _cuda(),
         _packages("export to ONNX", ("torch", "onnx", "onnxscript"), "train"),
-        _packages("validate", ("onnx", "scipy"), "validate"),
+        _packages("validate", ("onnx", "jinja2"), "validate"),
         *(_backend(target) for target in ("onnx", "openvino", "tensorrt")),
         _packages("build TensorRT-RTX", ("tensorrt_rtx",), "rtx"),
         _packages("image files", ("PIL",), "image"),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, final
 
 from kd2edge.bundle.atomic import storage_error
+from kd2edge.pipeline.finite import finite
 
 __all__ = ["Listener", "Log", "StageEvent"]
 
@@ -24,7 +28,7 @@ class StageEvent:
     """A stage of a run begins, or is skipped because it is done.
 
     Args:
-        stage: ``rows``, ``teacher minilm``, ``cache minilm``, ``baseline``, ``student``, ``report``.
+        stage: ``rows``, ``teacher NAME``, ``cache NAME``, ``student``, ``baseline``, ``report``.
         detail: what it will do, in a few words.
         skipped: it was done before.
     """
@@ -36,7 +40,7 @@ class StageEvent:
 
 @final
 class Log:
-    """Appends events to ``log.jsonl`` and hands them on."""
+    """Appends events to ``log.jsonl``, whole lines only, and hands them on."""
 
     def __init__(self, path: Path, listener: Listener) -> None:
         self._path = path
@@ -44,7 +48,8 @@ class Log:
 
     def __enter__(self) -> Log:
         try:
-            self._file = self._path.open("a", encoding="utf-8")
+            # Unbuffered: what is not on disk now is not tried again when the file is closed.
+            self._file = self._path.open("ab", buffering=0)
         except OSError as error:
             raise storage_error(error, self._path) from error
         return self
@@ -61,9 +66,15 @@ class Log:
         name = type(event).__name__
         if name not in _FLEETING:
             line = {"time": round(time.time(), 3), "event": name, **asdict(event)}
-            try:
-                self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                self._file.flush()
-            except OSError as error:
-                raise storage_error(error, self._path) from error
+            self._append(f"{json.dumps(finite(line), ensure_ascii=False)}\n".encode())
         self._listener(event)
+
+    def _append(self, line: bytes) -> None:
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            if self._file.write(line) != len(line):  # a disk that fills up takes a part
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(end)
+            raise storage_error(error, self._path) from error

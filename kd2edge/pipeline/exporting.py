@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
 
 from kd2edge import __version__
 from kd2edge.bundle import (
@@ -19,16 +17,15 @@ from kd2edge.bundle import (
     folder_lock,
     write_bundle,
 )
-from kd2edge.errors import BackendError
+from kd2edge.errors import BackendError, StorageError, UsageError
 from kd2edge.export.samples import dummy_arrays
 from kd2edge.export.student import onnx_from_student
 from kd2edge.export.targets.kinds import target
-from kd2edge.export.targets.target import Made, Variant
-from kd2edge.export.targets.target import Source as GraphSource
+from kd2edge.export.targets.target import Made, Source, Variant
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.folders import MODELS, RunFolder
-from kd2edge.pipeline.provenance import run_fingerprint
+from kd2edge.pipeline.provenance import read_report, run_fingerprint
 from kd2edge.pipeline.samples import CALIBRATION, GOLDEN, calibration_of
 from kd2edge.quantize import QUANTIZERS
 from kd2edge.recipe import Recipe, by_task, load_recipe
@@ -46,14 +43,26 @@ _ORDER = (
     "tensorrt-fp32",
     "tensorrt-int8",
 )
+#: Seconds to wait for another export that is writing its bundle into the same folder.
+_WAIT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export wrote."""
+    """What an export wrote: the bundle, and why artefacts of it failed (id -> reason)."""
 
     bundle: Bundle
     failed: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A run that is being exported."""
+
+    recipe: Recipe
+    run: RunFolder
+    net: Net
+    source: Source
 
 
 def export_run(
@@ -66,13 +75,13 @@ def export_run(
 ) -> Exported:
     """Write the bundle of a finished run.
 
-    A target that was asked for by name must be installed: that is checked before any work.  One that
-    only the recipe names is written as ``failed`` with its reason.
+    A target that was asked for by name must be installed: that is checked before any work.  One
+    that only the recipe names is written as ``failed`` with its reason.
 
     Args:
         run: a finished run.
         targets: target names; empty: the recipe's.
-        precisions: precisions to make; empty: the recipe's.
+        precisions: precisions to make, each where a target has it; empty: the recipe's.
         out: the bundle's folder; None: ``models/NAME``.
         on_stage: told what is being made.
 
@@ -83,44 +92,61 @@ def export_run(
     """
     recipe = load_recipe(run.recipe).recipe
     wanted = tuple(precisions or recipe.export.precisions)
-    variants = [
-        variant
-        for name in targets or recipe.export.targets
-        for precision in wanted
-        for variant in target(name).variants(precision)
-    ]
+    variants = _variants(targets or recipe.export.targets, wanted)
     for name in targets:
         target(name).needs(wanted)
-    out = out or MODELS / recipe.name
-    net = load_net(run.student)
     on_stage("student to ONNX")
+    net = load_net(run.student)
     source, module_paths = _source(recipe, run, net)
-    made = {variant: _made(source, variant, wanted, on_stage) for variant in variants}
-    files = _files(recipe, run, net)
-    files["onnx/module-paths.json"] = canonical_json(module_paths)
-    report = json.loads(run.report.read_text(encoding="utf-8"))
-    manifest = _manifest(recipe, run, net, source, made, files)
-    card = model_card(manifest, report).encode()
+    job = _Job(recipe, run, net, source)
+    made = {variant: _made(source, variant, on_stage) for variant in variants}
+    files = {**_files(job), "onnx/module-paths.json": canonical_json(module_paths)}
+    manifest = _manifest(job, made, files)
+    card = model_card(manifest, read_report(run.report)).encode()
+    manifest = replace(manifest, files=(*manifest.files, file_entry("MODEL_CARD.md", card)))
     files["MODEL_CARD.md"] = card
-    manifest = replace(
-        manifest, files=(*manifest.files, file_entry("MODEL_CARD.md", card))
-    )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    contents = dict(files)
     for one in made.values():
-        contents.update(one.files)
-    with folder_lock(out.parent):
-        bundle = write_bundle(out, manifest, contents)
-    failed = {v.id: one.reason for v, one in made.items() if one.status == "failed"}
+        files.update(one.files)
+    bundle = _written(out or MODELS / recipe.name, manifest, files)
+    failed = {variant.id: one.reason for variant, one in made.items() if one.status == "failed"}
     return Exported(bundle, failed)
 
 
-def _source(recipe: Recipe, run: RunFolder, net: Net) -> tuple[GraphSource, Mapping[str, str]]:
+def _variants(targets: Sequence[str], precisions: Sequence[str]) -> list[Variant]:
+    """Every form that a target has in one of the precisions.
+
+    Raises:
+        UsageError: an unknown target, or a precision that none of them makes.
+    """
+    known = {name: target(name) for name in targets}
+    for precision in precisions:
+        makers = [one for one in known.values() if precision in one.precisions]
+        if not makers:
+            there = sorted({name for one in known.values() for name in one.precisions})
+            raise UsageError(
+                f"no precision {precision!r} for {', '.join(known)}; there are {', '.join(there)}"
+            )
+    return [
+        variant
+        for one in known.values()
+        for precision in dict.fromkeys(precisions)
+        if precision in one.precisions
+        for variant in one.variants(precision)
+    ]
+
+
+def _written(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+    # The bundle's folder is replaced as a whole, so the lock stands beside it.
+    with folder_lock(path.parent, wait=_WAIT):
+        return write_bundle(path, manifest, files)
+
+
+def _source(recipe: Recipe, run: RunFolder, net: Net) -> tuple[Source, Mapping[str, str]]:
     """The graph that every artefact is made from, and which module each of its nodes comes from."""
     inputs, outputs = net.array_specs(), net.output_specs()
     sample = dummy_arrays(inputs, getattr(net.backbone, "config", None))
     exported = onnx_from_student(net, inputs, outputs, sample=sample, opset=recipe.export.opset)
-    source = GraphSource(
+    source = Source(
         graph=exported.model,
         inputs=inputs,
         outputs=outputs,
@@ -141,65 +167,68 @@ def _ranges(recipe: Recipe, inputs: Sequence[ArraySpec]) -> dict[str, tuple[int,
     return ranges
 
 
-def _made(
-    source: GraphSource, variant: Variant, precisions: Sequence[str], on_stage: Callable[[str], None]
-) -> Made:
+def _made(source: Source, variant: Variant, on_stage: Callable[[str], None]) -> Made:
     on_stage(variant.id)
+    maker = target(variant.target)
     try:
-        target(variant.target).needs(precisions)
-        return target(variant.target).make(source, variant)
+        maker.needs([variant.precision])
+        return maker.make(source, variant)
     except BackendError as error:
         return Made({}, "", "failed", str(error))
 
 
-def _files(recipe: Recipe, run: RunFolder, net: Net) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    for spec in net.inputs:
-        for path in spec.files.values():
-            files[path] = (run.path / path).read_bytes()
+def _files(job: _Job) -> dict[str, bytes]:
+    """The files beside the artefacts: tokenizers, reference outputs, golden rows."""
+    run = job.run
+    files = {
+        path: _read(run.path / path) for spec in job.net.inputs for path in spec.files.values()
+    }
     for split in ("validation", "test"):
-        kept = run.samples / f"reference-{split}.npz"
-        if kept.is_file():
-            files[f"reference/{split}.npz"] = kept.read_bytes()
-    if recipe.export.samples == "real":
-        files["golden/golden.npz"] = (run.samples / GOLDEN).read_bytes()
+        files[f"reference/{split}.npz"] = _read(run.samples / f"reference-{split}.npz")
+    if job.recipe.export.samples == "real":
+        files["golden/golden.npz"] = _read(run.samples / GOLDEN)
     return files
 
 
-def _manifest(
-    recipe: Recipe,
-    run: RunFolder,
-    net: Net,
-    source: GraphSource,
-    made: Mapping[Variant, Made],
-    files: Mapping[str, bytes],
-) -> Manifest:
-    artefacts = {variant.id: _artefact(variant, one, source) for variant, one in made.items()}
-    usable = [name for name, artefact in artefacts.items() if artefact.status != "failed"]
-    order = [name for name in _ORDER if name in usable]
-    preferred = (*order, *(name for name in usable if name not in order))
-    drops = by_task(recipe.gate.max_drop, list(recipe.tasks))
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be read: {error.strerror}; it belongs to the run: put it back or run "
+            "`kd2edge distill --resume` again"
+        ) from error
+
+
+def _manifest(job: _Job, made: Mapping[Variant, Made], files: Mapping[str, bytes]) -> Manifest:
+    recipe = job.recipe
+    artefacts = {variant.id: _artefact(variant, one, job.source) for variant, one in made.items()}
     return Manifest(
         name=recipe.name,
         version=__version__,
-        tasks={task.name: task for task in net.tasks},
-        inputs={spec.name: spec for spec in net.inputs},
+        tasks={task.name: task for task in job.net.tasks},
+        inputs={spec.name: spec for spec in job.net.inputs},
         artefacts=artefacts,
-        preferred=tuple(preferred),
+        preferred=_preferred(artefacts),
         files=tuple(file_entry(path, content) for path, content in sorted(files.items())),
-        references={
-            split: f"reference/{split}.npz"
-            for split in ("test", "validation")
-            if f"reference/{split}.npz" in files
-        },
+        references={split: f"reference/{split}.npz" for split in ("test", "validation")},
         golden="golden/golden.npz" if "golden/golden.npz" in files else "",
-        gate={"max_drop": drops, "confidence": recipe.gate.confidence},
+        gate={
+            "max_drop": by_task(recipe.gate.max_drop, list(recipe.tasks)),
+            "confidence": recipe.gate.confidence,
+        },
         licences={"weights": recipe.licences.weights, "data": recipe.licences.data},
-        provenance=run_fingerprint(run),
+        provenance=run_fingerprint(job.run),
     )
 
 
-def _artefact(variant: Variant, made: Made, source: GraphSource) -> Artefact:
+def _preferred(artefacts: Mapping[str, Artefact]) -> tuple[str, ...]:
+    usable = [name for name, artefact in artefacts.items() if artefact.status != "failed"]
+    ranked = [name for name in _ORDER if name in usable]
+    return (*ranked, *(name for name in usable if name not in ranked))
+
+
+def _artefact(variant: Variant, made: Made, source: Source) -> Artefact:
     entries: tuple[FileEntry, ...] = tuple(
         file_entry(path, content) for path, content in sorted(made.files.items())
     )

@@ -161,7 +161,7 @@ def _opened(
 
 
 def _repeated(inputs: Iterable[AnyInput]) -> set[str]:
-    """Kinds whose arrays would share their names: those inputs are prefixed with their own names."""
+    """Kinds whose arrays would share their names: such inputs are prefixed with their own."""
     kinds = [one.kind for one in inputs]
     families = ["words" if kind in {"text", "tokens"} else kind for kind in kinds]
     both = zip(kinds, families, strict=True)

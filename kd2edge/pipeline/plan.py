@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kd2edge.errors import Problem, RecipeError
 from kd2edge.inputs.kinds import input_kind
-from kd2edge.nets import build_net
-from kd2edge.pipeline.model_inputs import (
-    ModelInputs,
-    source_folder,
-    student_inputs,
-    teacher_inputs,
-    views_of,
-)
-from kd2edge.pipeline.prepare import Prepared, prepared
-from kd2edge.pipeline.settings import model_spec
+from kd2edge.nets import Net
+from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs, teacher_inputs, views_of
+from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
 from kd2edge.pipeline.sources import SPLITS
+from kd2edge.pipeline.work import fresh_net
 from kd2edge.recipe import LoadedRecipe, Recipe
-from kd2edge.recipe.schema import TransformersModel
 from kd2edge.rows.leak import leaks
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import TaskSpec
 
 __all__ = ["Plan", "plan_of"]
 
@@ -38,6 +31,13 @@ class ModelPlan:
     parameters: int
     embedding_parameters: int
     steps: int
+
+    def text(self) -> str:
+        """For a terminal."""
+        return (
+            f"{self.parameters:,} parameters ({self.embedding_parameters:,} in embeddings), "
+            f"{self.steps:,} steps"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +67,19 @@ class Plan:
 
     def text(self) -> str:
         """For a terminal."""
-        lines = [f"{self.name}", "rows       " + ", ".join(f"{s} {n:,}" for s, n in self.rows.items())]
-        for task, one in self.tasks.items():
-            lines.append(
-                f"task       {task}: {one['kind']}, {one['labels']} labels, "
-                f"{one['labelled']:,} labelled in train, metric {one['metric']}"
-            )
-            if one["unseen"]:
-                unseen = ", ".join(one["unseen"][:5])
-                lines.append(f"           labels without a training row: {unseen}")
-        for name, model in self.models.items():
-            lines.append(
-                f"model      {name}: {model.parameters:,} parameters "
-                f"({model.embedding_parameters:,} in embeddings), {model.steps:,} steps"
-            )
-        lines.append(f"cache      about {self.cache_bytes / 1e6:,.1f} MB of teachers' outputs")
-        for name, share in self.truncated.items():
-            lines.append(f"input      {name}: max_length cuts {share:.1%} of the training rows")
-        for pair, count in self.leaks.items():
-            lines.append(f"leak       {count:,} rows stand in {pair}")
+        rows = ", ".join(f"{split} {count:,}" for split, count in self.rows.items())
+        cache = f"about {self.cache_bytes / 1e6:,.1f} MB of teachers' outputs"
+        lines = [self.name, f"rows       {rows}"]
+        lines += [line for task, one in self.tasks.items() for line in _task_lines(task, one)]
+        lines += [f"model      {name}: {model.text()}" for name, model in self.models.items()]
+        lines += [f"cache      {cache}"]
+        lines += [
+            f"input      {name}: max_length cuts {share:.1%} of the training rows"
+            for name, share in self.truncated.items()
+        ]
+        lines += [
+            f"leak       {count:,} rows stand in {pair}" for pair, count in self.leaks.items()
+        ]
         return "\n".join(lines)
 
 
@@ -97,18 +91,13 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         DataError: a source that cannot be opened.
     """
     recipe = loaded.recipe
-    data = prepared(recipe)
-    problems = [problem for check in data.checks.values() for problem in check.problems]
-    hidden = sum(check.hidden for check in data.checks.values())
-    if hidden:
-        problems.append(Problem(f"... and {hidden} more problems"))
-    if problems:
-        raise RecipeError(problems)
+    data = prepared(loaded)
+    require_sound(loaded, data)
     inputs = student_inputs(recipe, data.rows["train"])
     return Plan(
         name=recipe.name,
         rows={split: len(rows) for split, rows in data.rows.items()},
-        tasks={str(name): _task(data, str(name)) for name in data.tasks},
+        tasks={str(name): _task(data, spec) for name, spec in data.tasks.items()},
         models=_models(recipe, data, inputs),
         cache_bytes=_cache_bytes(recipe, data),
         truncated=_truncated(data, inputs),
@@ -116,8 +105,16 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
     )
 
 
-def _task(data: Prepared, name: str) -> dict[str, Any]:
-    spec = next(spec for task, spec in data.tasks.items() if task == name)
+def _task_lines(task: str, one: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"task       {task}: {one['kind']}, {one['labels']} labels, "
+        f"{one['labelled']:,} labelled in train, metric {one['metric']}"
+    )
+    if one["unseen"]:
+        yield f"           labels without a training row: {', '.join(one['unseen'][:5])}"
+
+
+def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
     counts = data.train_support[spec.name]
     return {
         "kind": spec.kind,
@@ -131,31 +128,21 @@ def _task(data: Prepared, name: str) -> dict[str, Any]:
 def _models(recipe: Recipe, data: Prepared, inputs: ModelInputs) -> dict[str, ModelPlan]:
     found: dict[str, ModelPlan] = {}
     everything = len(data.rows["train"])
+    tasks = list(data.tasks.values())
     labelled = everything - min(data.checks["train"].unlabelled.values(), default=0)
     for teacher in recipe.teachers:
         if teacher.train is None:
             continue  # a checkpoint: nothing to train
         steps = teacher.train.epochs * -(-labelled // teacher.train.batch_size)
-        own = teacher_inputs(recipe, teacher.name)
-        found[teacher.name] = _model(recipe, data, own, teacher.model, teacher.tasks, steps)
+        own = [task for task in tasks if task.name in teacher.tasks]
+        net = fresh_net(teacher.model, teacher_inputs(recipe, teacher.name), own, recipe.seed)
+        found[teacher.name] = _model(net, steps)
     steps = recipe.train.epochs * -(-everything // recipe.train.batch_size)
-    tasks = tuple(recipe.tasks)
-    found["student"] = _model(recipe, data, inputs, recipe.student.model, tasks, steps)
-    return found
+    student = fresh_net(recipe.student.model, inputs, tasks, recipe.seed)
+    return {**found, "student": _model(student, steps)}
 
 
-def _model(
-    recipe: Recipe, data: Prepared, inputs: ModelInputs, model: Any, tasks: Any, steps: int
-) -> ModelPlan:
-    source = model.source if isinstance(model, TransformersModel) else None
-    net = build_net(
-        model_spec(model),
-        list(inputs.specs.values()),
-        [spec for name, spec in data.tasks.items() if name in tasks],
-        source_dir=source_folder(source) if source is not None else None,
-        vocabulary=inputs.vocabulary,
-        seed=recipe.seed,
-    )
+def _model(net: Net, steps: int) -> ModelPlan:
     return ModelPlan(net.parameter_count(), net.embedding_parameter_count(), steps)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kd2edge.errors import DataError
+from kd2edge.errors import DataError, Problem, RecipeError
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.pipeline.sources import SPLITS, RowsPlan, SourcePlan, open_labelled, open_split
+from kd2edge.recipe import LoadedRecipe
 from kd2edge.recipe.schema import Binary, Builtin, Recipe, Source, TokenClassification
 from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.join import JoinedRows
@@ -15,7 +16,7 @@ from kd2edge.rows.reading import labels_of
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
-__all__ = ["Prepared", "prepared", "rows_plan"]
+__all__ = ["Prepared", "prepared", "require_sound", "rows_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,16 @@ class Prepared:
     """Rows and tasks of a recipe.
 
     Args:
+        plan: where the rows come from.
         rows: split -> its joined rows.
+        inputs: input -> kind and columns; the preprocessing is each model's own.
         tasks: task -> spec, labels known.
         checks: what a walk over each split found: label counts and problems.
     """
 
     plan: RowsPlan
     rows: Mapping[str, JoinedRows]
+    inputs: Mapping[str, InputSpec]
     tasks: Mapping[TaskName, TaskSpec]
     checks: Mapping[str, SplitCheck]
 
@@ -39,22 +43,53 @@ class Prepared:
         return {task: dict(counts) for task, counts in self.checks["train"].labels.items()}
 
 
-def prepared(recipe: Recipe) -> Prepared:
+def prepared(loaded: LoadedRecipe) -> Prepared:
     """Open all rows, take the label inventories from them where the recipe gives none, check all.
 
-    Problems are in ``checks``; ``rows.check.require_sound`` raises them all at once.
+    Problems of single rows are in ``checks``; :func:`require_sound` raises them all at once.
 
     Raises:
+        RecipeError: a task without labels, at its place in the recipe.
         DataError: a source that cannot be opened.
     """
+    recipe = loaded.recipe
     plan = rows_plan(recipe)
     rows = {split: open_split(plan, split) for split in SPLITS}
-    tasks = _tasks(recipe, plan)
-    inputs = [InputSpec(name, one.kind, tuple(one.columns)) for name, one in recipe.inputs.items()]
-    checks = {
-        split: check_rows(split, rows[split], inputs, list(tasks.values())) for split in SPLITS
+    tasks = _tasks(loaded, plan)
+    inputs = {
+        name: InputSpec(name, one.kind, tuple(one.columns)) for name, one in recipe.inputs.items()
     }
-    return Prepared(plan, rows, tasks, checks)
+    checks = {
+        split: check_rows(split, rows[split], list(inputs.values()), list(tasks.values()))
+        for split in SPLITS
+    }
+    return Prepared(plan, rows, inputs, tasks, checks)
+
+
+def require_sound(loaded: LoadedRecipe, data: Prepared) -> None:
+    """Refuse rows that cannot be used.
+
+    Raises:
+        RecipeError: every problem: with file and line of the data where a row has it, else with
+            the place in the recipe.
+    """
+    problems = [
+        _placed(loaded, problem) for check in data.checks.values() for problem in check.problems
+    ]
+    hidden = sum(check.hidden for check in data.checks.values())
+    if hidden:
+        problems.append(Problem(f"... and {hidden} more problems"))
+    if problems:
+        raise RecipeError(problems)
+
+
+def _placed(loaded: LoadedRecipe, problem: Problem) -> Problem:
+    """A problem of no row is one of the recipe: of its sources, or of a task."""
+    if problem.file:
+        return problem
+    task = problem.field.removeprefix("task ")
+    field = f"tasks.{task}" if task in loaded.recipe.tasks else "data.sources"
+    return loaded.problem(field, problem.message)
 
 
 def rows_plan(recipe: Recipe) -> RowsPlan:
@@ -92,16 +127,35 @@ def _plans(
         yield SourcePlan(name, source.kind, path, options, dict(source.columns), tasks)
 
 
-def _tasks(recipe: Recipe, plan: RowsPlan) -> dict[TaskName, TaskSpec]:
+def _tasks(loaded: LoadedRecipe, plan: RowsPlan) -> dict[TaskName, TaskSpec]:
     """Specs with their labels; those that the recipe leaves open are the ones of any split.
 
     A rare label may miss from the training rows and still stand in the test's.
     """
-    specs = [_task(recipe, name) for name in recipe.tasks]
+    specs = [_task(loaded.recipe, name) for name in loaded.recipe.tasks]
     open_ones = [spec for spec in specs if not spec.labels]
-    found = labels_of(open_labelled(plan), open_ones) if open_ones else {}
+    found = _labels(loaded, plan, open_ones) if open_ones else {}
     whole = [replace(spec, labels=found.get(spec.name, spec.labels)) for spec in specs]
-    return {spec.name: _positive_last(recipe, spec) for spec in whole}
+    return {spec.name: _positive_last(loaded, spec) for spec in whole}
+
+
+def _labels(
+    loaded: LoadedRecipe, plan: RowsPlan, tasks: Sequence[TaskSpec]
+) -> dict[TaskName, tuple[str, ...]]:
+    rows = open_labelled(plan)
+    try:
+        return labels_of(rows, tasks)
+    except DataError:
+        problems = [problem for task in tasks for problem in _lacking(loaded, rows, task)]
+    raise RecipeError(problems)
+
+
+def _lacking(loaded: LoadedRecipe, rows: JoinedRows, task: TaskSpec) -> Iterator[Problem]:
+    try:
+        labels_of(rows, [task])
+    except DataError as error:
+        message = str(error).removeprefix(f"task {task.name}: ")
+        yield loaded.problem(f"tasks.{task.name}.column", message)
 
 
 def _task(recipe: Recipe, name: str) -> TaskSpec:
@@ -120,14 +174,12 @@ def _task(recipe: Recipe, name: str) -> TaskSpec:
     )
 
 
-def _positive_last(recipe: Recipe, spec: TaskSpec) -> TaskSpec:
-    task = recipe.tasks[spec.name]
+def _positive_last(loaded: LoadedRecipe, spec: TaskSpec) -> TaskSpec:
+    task = loaded.recipe.tasks[spec.name]
     if not isinstance(task, Binary) or task.positive is None:
         return spec
     if task.positive not in spec.labels:
-        raise DataError(
-            f"task {spec.name}: the positive label {task.positive!r} does not occur; "
-            f"there are {', '.join(spec.labels)}"
-        )
+        message = f"{task.positive!r} does not occur; there are {', '.join(spec.labels)}"
+        raise RecipeError([loaded.problem(f"tasks.{spec.name}.positive", message)])
     negative = tuple(label for label in spec.labels if label != task.positive)
     return replace(spec, labels=(*negative, task.positive))

@@ -1,13 +1,14 @@
-"""``report.json``: what teacher, baseline and student reach, measured by the shared metric mechanism."""
+"""``report.json``: what teacher, baseline and student reach, by the shared metric mechanism."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from kd2edge import __version__
 from kd2edge.bundle import fingerprint, machine, write_atomic
@@ -18,12 +19,11 @@ from kd2edge.metrics.calibration import reliability
 from kd2edge.metrics.groups import class_groups, group_scores
 from kd2edge.metrics.per_class import ClassScore, confusion, per_class
 from kd2edge.nets import Net
-from kd2edge.pipeline.events import Listener
-from kd2edge.pipeline.folders import RunFolder
+from kd2edge.pipeline.finite import finite
 from kd2edge.pipeline.prepare import Prepared
 from kd2edge.pipeline.provenance import code_fingerprint
 from kd2edge.pipeline.trained import NetRecord
-from kd2edge.recipe import LoadedRecipe, Recipe
+from kd2edge.pipeline.work import Splits, Work
 from kd2edge.reporting import html_report
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec, Truth
@@ -36,7 +36,9 @@ __all__ = ["ModelResult", "write_report"]
 _CONFUSED = 200
 _OWN = ("baseline", "student")
 
-Logits = np.ndarray | Ragged
+Logits: TypeAlias = "npt.NDArray[Any] | Ragged"
+#: Model (``teacher``, ``baseline``, ``student``) -> task -> logits of every row of a split.
+Said: TypeAlias = "dict[str, dict[TaskName, Logits]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,43 +50,43 @@ class ModelResult:
     caches: Mapping[str, TeacherCache] = field(default_factory=dict)
 
 
-def write_report(
-    loaded: LoadedRecipe,
-    run: RunFolder,
-    data: Prepared,
-    splits: Mapping[str, EncodedSplit],
-    results: Mapping[str, ModelResult],
-    *,
-    on_event: Listener,
-) -> None:
-    """Measure every model on validation and test; write reference outputs, ``report.json`` and HTML.
+def write_report(work: Work, splits: Splits, results: Mapping[str, ModelResult]) -> None:
+    """Measure every model on validation and test; write reference outputs, JSON and HTML.
 
     ``report.json`` comes last: a run that has one is finished.
+
+    Args:
+        work: the run.
+        splits: the rows as the student reads them.
+        results: every model: the teachers by their names, ``baseline``, ``student``.
     """
-    recipe = loaded.recipe
     parts: dict[str, Any] = {}
     for split in ("validation", "test"):
-        said = _predictions(recipe, data, split, splits[split], results, on_event)
-        parts[split] = _split_report(data, splits[split], said)
-        student = results["student"].net
-        assert student is not None
-        _write_reference(run, data, split, student, said["student"])
-    report = {
+        said = _predictions(work, split, splits[split], results)
+        parts[split] = _split_report(work.data, splits[split], said)
+        _write_reference(work, split, said["student"])
+    report = finite(_report(work, results, parts))
+    text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
+    write_atomic(work.run.html, html_report(report).encode())
+    write_atomic(work.run.report, f"{text}\n".encode())
+
+
+def _report(
+    work: Work, results: Mapping[str, ModelResult], parts: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
         "schema": 1,
-        "name": recipe.name,
-        "seed": recipe.seed,
+        "name": work.recipe.name,
+        "seed": work.recipe.seed,
         "created_by": f"kd2edge {__version__}",
-        "tasks": {name: _task(spec) for name, spec in data.tasks.items()},
-        "models": _models(recipe, results),
+        "tasks": {str(name): _task(spec) for name, spec in work.data.tasks.items()},
+        "models": _models(results),
         "splits": parts,
-        "curves": {name: list(one.record.curve) for name, one in results.items()},
-        "fingerprints": _fingerprints(loaded, data, results),
+        "curves": _curves(results),
+        "fingerprints": _fingerprints(work, results),
         "machine": asdict(machine()),
         "cache": _cache(results),
     }
-    text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
-    write_atomic(run.html, html_report(report).encode())
-    write_atomic(run.report, f"{text}\n".encode())
 
 
 def _task(spec: TaskSpec) -> dict[str, Any]:
@@ -96,14 +98,27 @@ def _task(spec: TaskSpec) -> dict[str, Any]:
     }
 
 
-def _models(recipe: Recipe, results: Mapping[str, ModelResult]) -> dict[str, Any]:
+def _teachers(results: Mapping[str, ModelResult]) -> dict[str, ModelResult]:
+    return {name: one for name, one in results.items() if name not in _OWN}
+
+
+def _models(results: Mapping[str, ModelResult]) -> dict[str, Any]:
     """Costs of each model; several teachers count as one, ``teacher``."""
-    models = {name: _cost([results[name].record]) for name in _OWN if name in results}
-    teachers = [one.record for name, one in results.items() if name not in _OWN]
-    if teachers:
-        models = {"teacher": _cost(teachers)} | models
-    names = [teacher.name for teacher in recipe.teachers]
-    return {name: cost | ({"names": names} if name == "teacher" else {}) for name, cost in models.items()}
+    own = {name: _cost([results[name].record]) for name in _OWN if name in results}
+    teachers = _teachers(results)
+    if not teachers:
+        return own
+    together = _cost([one.record for one in teachers.values()])
+    return {"teacher": {**together, "names": list(teachers)}, **own}
+
+
+def _curves(results: Mapping[str, ModelResult]) -> dict[str, Any]:
+    """A point an epoch of every model; several teachers stand under their own names."""
+    alone = len(_teachers(results)) == 1
+    return {
+        "teacher" if alone and name not in _OWN else name: list(one.record.curve)
+        for name, one in results.items()
+    }
 
 
 def _cost(records: Sequence[NetRecord]) -> dict[str, Any]:
@@ -112,27 +127,23 @@ def _cost(records: Sequence[NetRecord]) -> dict[str, Any]:
 
 
 def _predictions(
-    recipe: Recipe,
-    data: Prepared,
-    name: str,
-    split: EncodedSplit,
-    results: Mapping[str, ModelResult],
-    on_event: Listener,
-) -> dict[str, dict[TaskName, Logits]]:
-    """Model (``teacher``, ``baseline``, ``student``) -> task -> logits of every row."""
-    everything = np.arange(len(split), dtype=np.int64)
-    said: dict[str, dict[TaskName, Logits]] = {}
+    work: Work, name: str, split: EncodedSplit, results: Mapping[str, ModelResult]
+) -> Said:
+    said: Said = {}
     for model, one in results.items():
-        if one.net is not None:
-            tasks = list(data.tasks.values())
-            device = recipe.train.device
-            said[model] = predict_split(one.net, split, tasks, device=device, on_event=on_event)
-            one.net.cpu()
+        if one.net is None:  # a teacher was asked before, and is not asked again
+            said.setdefault("teacher", {}).update(_cached(one.caches[name]))
             continue
-        cache = one.caches[name]
-        found = {task: _float32(cache.logits(task, everything)) for task in cache.tasks}
-        said.setdefault("teacher", {}).update(found)
+        said[model] = predict_split(
+            one.net, split, work.tasks, device=work.recipe.train.device, on_event=work.on_event
+        )
+        one.net.cpu()
     return said
+
+
+def _cached(cache: TeacherCache) -> dict[TaskName, Logits]:
+    everything = np.arange(cache.rows, dtype=np.int64)
+    return {task: _float32(cache.logits(task, everything)) for task in cache.tasks}
 
 
 def _float32(logits: Logits) -> Logits:
@@ -141,9 +152,7 @@ def _float32(logits: Logits) -> Logits:
     return logits.astype(np.float32)
 
 
-def _split_report(
-    data: Prepared, split: EncodedSplit, said: Mapping[str, Mapping[TaskName, Logits]]
-) -> dict[str, Any]:
+def _split_report(data: Prepared, split: EncodedSplit, said: Said) -> dict[str, Any]:
     tasks: dict[str, Any] = {}
     gains: dict[str, Any] = {}
     for name, spec in data.tasks.items():
@@ -154,7 +163,9 @@ def _split_report(
             if name in logits
         }
         support = list(data.train_support[name].values())
-        tasks[name] = {model: _model_report(spec, truth, one, support) for model, one in decoded.items()}
+        tasks[name] = {
+            model: _model_report(spec, truth, one, support) for model, one in decoded.items()
+        }
         if {"baseline", "student"} <= decoded.keys():
             lost = drop(spec, truth, decoded["student"], decoded["baseline"], spec.metric)
             gains[name] = {"value": lost.value, "low": lost.low, "high": lost.high}
@@ -167,10 +178,7 @@ def _model_report(
     groups = class_groups(support)
     scores = per_class(spec, truth, decoded)
     found: dict[str, Any] = {
-        "metrics": {
-            name: asdict(evaluate(spec, truth, decoded, name))
-            for name in spec.metrics
-        },
+        "metrics": {name: asdict(evaluate(spec, truth, decoded, name)) for name in spec.metrics},
         "per_class": [
             _class(score, count, group)
             for score, count, group in zip(scores, support, groups, strict=True)
@@ -187,24 +195,17 @@ def _class(score: ClassScore, train_support: int, group: str) -> dict[str, Any]:
     return {**asdict(score), "train_support": int(train_support), "group": group}
 
 
-def _write_reference(
-    run: RunFolder,
-    data: Prepared,
-    split: str,
-    net: Net,
-    logits: Mapping[TaskName, Logits],
-) -> None:
+def _write_reference(work: Work, split: str, logits: Mapping[TaskName, Logits]) -> None:
     """Keep what PyTorch decided on every row of a split: what artefacts are held against."""
-    student = {task: (data.tasks[task], values) for task, values in logits.items()}
+    tasks = work.data.tasks
     decoded = {
-        str(task): task_kind(spec.kind).decode(spec, values)
-        for task, (spec, values) in student.items()
+        str(task): task_kind(tasks[task].kind).decode(tasks[task], values)
+        for task, values in logits.items()
     }
-    ids, hashes = row_keys(data.rows[split], {spec.name: spec for spec in net.inputs})
+    ids, hashes = row_keys(work.data.rows[split], work.data.inputs)
     full = {str(task): _first(values) for task, values in logits.items()}
-    specs = {str(task): spec for task, spec in data.tasks.items()}
-    content = pack_reference(ids, hashes, decoded, full, specs)
-    write_atomic(run.samples / f"reference-{split}.npz", content)
+    content = pack_reference(ids, hashes, decoded, full, tasks)
+    write_atomic(work.run.samples / f"reference-{split}.npz", content)
 
 
 def _first(logits: Logits) -> Logits:
@@ -214,13 +215,11 @@ def _first(logits: Logits) -> Logits:
     return Ragged(logits.values[: offsets[-1]], offsets)
 
 
-def _fingerprints(
-    loaded: LoadedRecipe, data: Prepared, results: Mapping[str, ModelResult]
-) -> dict[str, str]:
-    teachers = {name: one.record.weights for name, one in results.items() if name not in _OWN}
+def _fingerprints(work: Work, results: Mapping[str, ModelResult]) -> dict[str, str]:
+    teachers = {name: one.record.weights for name, one in _teachers(results).items()}
     return {
-        "recipe": loaded.fingerprint,
-        "data": fingerprint({split: rows.fingerprint for split, rows in data.rows.items()}),
+        "recipe": work.loaded.fingerprint,
+        "data": fingerprint({split: rows.fingerprint for split, rows in work.data.rows.items()}),
         "teacher": fingerprint(teachers),
         "code": code_fingerprint(),
     }

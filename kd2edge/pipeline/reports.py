@@ -1,4 +1,4 @@
-"""``kd2edge report`` and ``compare``: find a run's or a bundle's findings and hand them to ``reporting``."""
+"""``kd2edge report`` and ``compare``: hand a run's or a bundle's findings to ``reporting``."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def _bundle_report(bundle: Bundle) -> dict[str, Any]:
     validation = newest(bundle, "validation")
     if validation is None:
         raise UsageError(
-            f"{bundle.path}: the run that this bundle was made of is not under runs/, and it has no "
-            f"evidence to report: run `kd2edge validate {bundle.path} --data FILE` first"
+            f"{bundle.path}: the run that this bundle was made of is not under runs/, and it has "
+            f"no evidence to report: run `kd2edge validate {bundle.path} --data FILE` first"
         )
     return report_from_validation(bundle.manifest, validation)
 

@@ -18,7 +18,14 @@ from kd2edge.errors import IntegrityError, StorageError
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.nets import Net
 
-__all__ = ["CALIBRATION", "GOLDEN", "calibration_of", "read_arrays", "write_calibration", "write_golden"]
+__all__ = [
+    "CALIBRATION",
+    "GOLDEN",
+    "calibration_of",
+    "read_arrays",
+    "write_calibration",
+    "write_golden",
+]
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from kd2edge.distill import DistillSettings, HintSpec, Method, TrainSettings
 from kd2edge.nets.spec import ModelSpec
 from kd2edge.recipe import Recipe, by_task
 from kd2edge.recipe.schema import CnnModel, Static, Teacher, TransformersModel
 from kd2edge.recipe.schema.base import Part
+from kd2edge.tasks.spec import TaskName
 
 __all__ = ["model_spec", "student_settings", "teacher_settings"]
 
@@ -37,7 +39,9 @@ def teacher_settings(recipe: Recipe, teacher: Teacher) -> TrainSettings:
     )
 
 
-def student_settings(recipe: Recipe, tasks: Sequence[str], *, max_steps: int | None) -> TrainSettings:
+def student_settings(
+    recipe: Recipe, tasks: Sequence[TaskName], *, max_steps: int | None
+) -> TrainSettings:
     """How the student is trained.
 
     ``max_steps`` is for a baseline, which learns from labels alone: with it, alpha is 0 and there
@@ -46,18 +50,23 @@ def student_settings(recipe: Recipe, tasks: Sequence[str], *, max_steps: int | N
     taught = max_steps is None
     distill = recipe.distill
     balance = distill.balance
-    weights = by_task(balance.weights, tasks) if isinstance(balance, Static) else 1.0
     settings = DistillSettings(
-        alpha=by_task(distill.alpha, tasks) if taught else 0.0,
-        temperature=by_task(distill.temperature, tasks),
-        weight=weights,
-        logits={task: _method(loss) for task, loss in by_task(distill.logits, tasks).items()},
+        alpha=_named(distill.alpha, tasks) if taught else 0.0,
+        temperature=_named(distill.temperature, tasks),
+        weight=_named(balance.weights, tasks) if isinstance(balance, Static) else 1.0,
+        logits={task: _method(loss) for task, loss in _named(distill.logits, tasks).items()},
         hints=_hints(recipe) if taught else (),
         balance=Method(balance.kind),
     )
     return TrainSettings(
         **recipe.train.model_dump(), seed=recipe.seed, max_steps=max_steps, distill=settings
     )
+
+
+def _named(value: Any, tasks: Sequence[TaskName]) -> dict[TaskName, Any]:
+    """A recipe's scalar or map by task, as a map."""
+    by_name = by_task(value, list(tasks))
+    return {task: by_name[task] for task in tasks}
 
 
 def _hints(recipe: Recipe) -> tuple[HintSpec, ...]:
@@ -67,7 +76,7 @@ def _hints(recipe: Recipe) -> tuple[HintSpec, ...]:
             source=one.teacher_layer,
             target=one.student_layer,
             loss=_method(one.loss),
-            projector=one.projector.kind,
+            projector=_method(one.projector),
             weight=one.weight,
         )
         for one in recipe.distill.features

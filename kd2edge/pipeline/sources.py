@@ -17,7 +17,15 @@ from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import open_rows
 from kd2edge.rows.leak import without
 
-__all__ = ["SPLITS", "RowsPlan", "SourcePlan", "open_labelled", "open_split", "read_rows_plan", "write_rows_plan"]
+__all__ = [
+    "SPLITS",
+    "RowsPlan",
+    "SourcePlan",
+    "open_labelled",
+    "open_split",
+    "read_rows_plan",
+    "write_rows_plan",
+]
 
 SPLITS = ("train", "validation", "test")
 
@@ -57,7 +65,7 @@ class RowsPlan:
 
 
 def open_split(plan: RowsPlan, split: str) -> JoinedRows:
-    """Open the rows of a split; those of the training split cost a walk over all rows to find leaks."""
+    """Open the rows of a split; for the training split all rows may be read to find leaks."""
     sources = [_opened(source) for source in plan.splits.get(split, ())]
     if split != "train" or not any(plan.drop_leaks or not source.tasks for source in sources):
         return joined(sources)

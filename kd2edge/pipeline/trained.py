@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 
 from kd2edge.bundle import fingerprint, fingerprint_file, write_atomic
+from kd2edge.bundle.atomic import storage_error
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill import Knowledge, TrainSettings, train
-from kd2edge.nets import Net, flops, load_net, save_net
+from kd2edge.errors import IntegrityError
+from kd2edge.nets import Net, describe_net, flops, load_net, save_net
 from kd2edge.pipeline.events import Listener, StageEvent
+from kd2edge.recipe.schema import CnnModel, TransformersModel
+from kd2edge.recipe.schema.models import Init
 from kd2edge.tasks.spec import TaskSpec
 
-__all__ = ["NetRecord", "Training", "net_record", "trained"]
+__all__ = ["NetRecord", "Training", "loaded_record", "trained", "training_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,11 @@ class Training:
     Args:
         name: ``student``, ``baseline`` or ``teacher NAME``.
         stem: where the net goes, without suffix.
-        key: fingerprint of what makes it.
+        key: fingerprint of what makes it, from :func:`training_key`.
         build: makes the net to train.
         checkpoints: folder for its checkpoints.
+        on_event: told about progress.
+        knowledge: what teachers say of the training rows; None: labels alone.
     """
 
     name: str
@@ -64,27 +70,54 @@ class Training:
     train: EncodedSplit
     validation: EncodedSplit
     settings: TrainSettings
-    knowledge: Knowledge | None
     checkpoints: Path
+    on_event: Listener
+    knowledge: Knowledge | None = None
 
 
-def trained(job: Training, *, resume: bool, reuse: bool, on_event: Listener) -> NetRecord:
+def training_key(
+    model: TransformersModel | CnnModel,
+    start: Init | None,
+    settings: TrainSettings,
+    splits: Mapping[str, EncodedSplit],
+    tasks: Sequence[TaskSpec],
+    knowledge: Knowledge | None = None,
+) -> str:
+    """Fingerprint of everything that a trained net depends on: two trainings share it or neither.
+
+    The splits' fingerprints are over rows, preprocessing, labels and views.
+    """
+    return fingerprint(
+        {
+            "model": model.model_dump(mode="json"),
+            "start": start.model_dump(mode="json") if start is not None else None,
+            "settings": settings,
+            "train": splits["train"].fingerprint,
+            "validation": splits["validation"].fingerprint,
+            "tasks": [task.name for task in tasks],
+            "knowledge": knowledge.fingerprints() if knowledge is not None else None,
+        }
+    )
+
+
+def trained(job: Training, *, resume: bool, reuse: bool) -> NetRecord:
     """Train and save a net, or take over one that was trained from the same things.
 
     Args:
         job: what to train.
         resume: go on from a checkpoint of the same training.
         reuse: take over a finished net.
-        on_event: told about progress.
 
     Raises:
         Interrupted: stopped; the state was saved.
+        IntegrityError: a finished net or a checkpoint that was changed since.
     """
     known = _record(job.stem)
-    if reuse and known is not None and known.key == job.key and _same_weights(job.stem, known):
-        on_event(StageEvent(job.name, f"{known.steps:,} steps", skipped=True))
+    if reuse and known is not None and known.key == job.key and _is_whole(job.stem, known):
+        job.on_event(StageEvent(job.name, f"{known.steps:,} steps", skipped=True))
         return known
-    on_event(StageEvent(job.name, f"{len(job.train):,} rows, {job.settings.epochs} epochs"))
+    _forget(job.stem)
+    job.on_event(StageEvent(job.name, f"{len(job.train):,} rows, {job.settings.epochs} epochs"))
     net = job.build()
     result = train(
         net,
@@ -95,7 +128,7 @@ def trained(job: Training, *, resume: bool, reuse: bool, on_event: Listener) -> 
         settings=job.settings,
         directory=job.checkpoints,
         resume=resume,
-        on_event=on_event,
+        on_event=job.on_event,
     )
     net.cpu()
     save_net(net, job.stem)
@@ -112,15 +145,28 @@ def trained(job: Training, *, resume: bool, reuse: bool, on_event: Listener) -> 
     return record
 
 
-def net_record(stem: Path, split: EncodedSplit) -> NetRecord:
-    """The record of a net that was trained elsewhere."""
-    net = load_net(stem)
-    measured = _measured(net, stem, split)
-    return NetRecord(**measured, key=fingerprint(measured["weights"]))
+def loaded_record(stem: Path, kept: Path, split: EncodedSplit) -> NetRecord:
+    """The record of a net that was trained elsewhere; measured once, then kept beside ``kept``.
+
+    Args:
+        stem: the net.
+        kept: where its record is kept, without suffix.
+        split: rows to count operations on.
+
+    Raises:
+        IntegrityError: the net is damaged.
+    """
+    key = fingerprint([describe_net(stem).weights, split.fingerprint])
+    known = _record(kept)
+    if known is not None and known.key == key and _is_whole(stem, known):
+        return known
+    record = NetRecord(**_measured(load_net(stem), stem, split), key=key)
+    _write(kept, record)
+    return record
 
 
 def _measured(net: Net, stem: Path, split: EncodedSplit) -> dict[str, Any]:
-    weights = stem.with_name(stem.name + ".safetensors")
+    weights = _weights(stem)
     middle = np.argsort(split.lengths, kind="stable")[len(split) // 2]
     batch = split.batch(np.array([middle], dtype=np.int64))
     return {
@@ -130,6 +176,10 @@ def _measured(net: Net, stem: Path, split: EncodedSplit) -> dict[str, Any]:
         "flops": flops(net, batch.inputs),
         "bytes": weights.stat().st_size,
     }
+
+
+def _weights(stem: Path) -> Path:
+    return stem.with_name(f"{stem.name}.safetensors")
 
 
 def _record_path(stem: Path) -> Path:
@@ -149,6 +199,22 @@ def _record(stem: Path) -> NetRecord | None:
         return None  # not there, or of another version: the net is trained again
 
 
-def _same_weights(stem: Path, record: NetRecord) -> bool:
-    weights = stem.with_name(stem.name + ".safetensors")
-    return weights.is_file() and fingerprint_file(weights) == record.weights
+def _forget(stem: Path) -> None:
+    """Drop the record of a net that will be trained again: a stop half-way leaves none."""
+    try:
+        _record_path(stem).unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, _record_path(stem), "removed") from error
+
+
+def _is_whole(stem: Path, record: NetRecord) -> bool:
+    """Whether the trained net is there; one that was changed since is never used in silence."""
+    path = _weights(stem)
+    if not path.is_file():
+        return False
+    if fingerprint_file(path) != record.weights:
+        raise IntegrityError(
+            f"{path}: its SHA-256 is not the {record.weights[:12]}... of the net that was trained; "
+            f"it was changed: put it back, or delete {_record_path(stem).name} to train it again"
+        )
+    return True

@@ -13,7 +13,7 @@ from kd2edge.errors import DataError, InputError, Kd2edgeError, UsageError
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-#: A batch of a graph's inputs: array name -> ``[batch, ...]``.  Batches may differ in every dynamic dimension.
+#: A batch of a graph's inputs: array name -> ``[batch, ...]``.  Batches may differ in size.
 Arrays = Mapping[str, npt.NDArray[Any]]
 #: Tensor name -> (smallest, largest) value.
 Ranges = dict[str, tuple[np.float32, np.float32]]
@@ -72,7 +72,9 @@ def tensor_ranges(
         Kd2edgeError: a tensor that is NaN or infinite on the sample.
     """
     if method not in METHODS:
-        raise UsageError(f"calibration method must be one of {', '.join(METHODS)}, found {method!r}")
+        raise UsageError(
+            f"calibration method must be one of {', '.join(METHODS)}, found {method!r}"
+        )
     names = sorted(set(tensors))
     run = _runner(model, names)
     ranges: Ranges = {}
@@ -88,7 +90,9 @@ def _runner(model: ModelProto, names: Sequence[str]) -> Any:
     """A function from a batch to the values of the tensors ``names``."""
     import onnxruntime
     from onnx import TensorProto, helper
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
+    from onnxruntime.capi import (
+        onnxruntime_pybind11_state as state,  # pyright: ignore[reportAttributeAccessIssue]
+    )
 
     augmented = type(model)()
     augmented.CopyFrom(model)
@@ -106,29 +110,33 @@ def _runner(model: ModelProto, names: Sequence[str]) -> Any:
 
     def run(batch: Arrays) -> list[npt.NDArray[np.float32]]:
         try:
-            return session.run(list(names), dict(batch))
+            return [np.asarray(value) for value in session.run(list(names), dict(batch))]
         except (state.InvalidArgument, state.Fail, state.RuntimeException, ValueError) as error:
             shapes = {name: (array.dtype.name, array.shape) for name, array in batch.items()}
-            raise InputError(f"the graph does not take the calibration batch {shapes}: {error}") from error
+            raise InputError(
+                f"the graph does not take the calibration batch {shapes}: {error}"
+            ) from error
 
     return run
 
 
-def _trimmed(
-    run: Any, batches: Sequence[Arrays], names: Sequence[str], ranges: Ranges
-) -> Ranges:
+def _trimmed(run: Any, batches: Sequence[Arrays], names: Sequence[str], ranges: Ranges) -> Ranges:
     """Ranges that leave out the outermost values, by histograms over the full range."""
     counts = {name: np.zeros(_BINS, np.int64) for name in names}
     for batch in batches:
         for name, values in zip(names, run(batch), strict=True):
-            counts[name] += np.histogram(values, _BINS, range=ranges[name])[0]
+            counts[name] += np.histogram(values, _BINS, range=_floats(ranges[name]))[0]
     return {name: _inner_range(counts[name], *ranges[name]) for name in names}
+
+
+def _floats(pair: tuple[np.float32, np.float32]) -> tuple[float, float]:
+    return float(pair[0]), float(pair[1])
 
 
 def _inner_range(
     counts: npt.NDArray[np.int64], low: np.float32, high: np.float32
 ) -> tuple[np.float32, np.float32]:
-    """The smallest run of bins that holds the kept share, with half of the rest cut off at each end."""
+    """The range of the bins that are left when half of the rest is cut off at each end."""
     below = np.cumsum(counts) / counts.sum()  # [bin], share of values up to the bin's end
     edges = np.linspace(low, high, _BINS + 1, dtype=np.float32)
     cut = (1 - _INSIDE) / 2
@@ -141,6 +149,6 @@ def _assert_finite(ranges: Ranges) -> None:
     bad = [name for name, (low, high) in ranges.items() if not np.isfinite([low, high]).all()]
     if bad:
         raise Kd2edgeError(
-            f"tensor {bad[0]!r} is NaN or infinite on the calibration sample ({len(bad)} tensors are):"
+            f"{len(bad)} tensors are NaN or infinite on the calibration sample, first {bad[0]!r}:"
             " no int8 range can be made; keep that node in float or mend the student"
         )

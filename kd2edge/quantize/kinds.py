@@ -9,7 +9,7 @@ from typing import Any
 from kd2edge.quantize.methods import int8_dynamic, int8_static
 from kd2edge.quantize.nncf import int8_openvino
 
-#: ``static`` and ``dynamic`` make ONNX bytes of ONNX bytes, ``openvino`` an ``openvino.Model`` of one.
+#: ``static`` and ``dynamic`` take and give ONNX bytes, ``openvino`` an ``openvino.Model``.
 QUANTIZERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {"static": int8_static, "dynamic": int8_dynamic, "openvino": int8_openvino}
 )

@@ -1,4 +1,4 @@
-"""Float32 ONNX to int8 ONNX: static (Q/DQ, calibrated) and dynamic (activations measured at each run)."""
+"""Float32 ONNX to int8 ONNX: static (Q/DQ, calibrated) and dynamic (measured at each run)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,7 +59,8 @@ def int8_static(
 
     Raises:
         DataError: an empty calibration sample.
-        UsageError: an unknown method, a name in ``exclude`` that the graph lacks, or no node to quantize.
+        UsageError: an unknown method, a name in ``exclude`` that the graph lacks, or nothing to
+            quantize.
         InputError: calibration batches that the graph does not take.
     """
     from onnxruntime.quantization import QuantType
@@ -105,7 +106,7 @@ def int8_dynamic(
     ``reduce_range`` (7-bit weights) keeps the file the same model on CPUs without VNNI.
 
     Raises:
-        UsageError: a name in ``exclude`` that the graph lacks, or no node to quantize.
+        UsageError: a name in ``exclude`` that the graph lacks, or nothing to quantize.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -154,9 +155,7 @@ def _quantizable(
     # A convolution inside a chain of int8 ones must be int8 too, however narrow.  Where only narrow
     # heads are left (a CNN in dynamic mode), they are better than nothing.
     worth = [
-        node
-        for node in nodes
-        if node.op_type == "Conv" or min(shapes[node.input[1]]) >= _NARROWEST
+        node for node in nodes if node.op_type == "Conv" or min(shapes[node.input[1]]) >= _NARROWEST
     ]
     return worth or nodes
 
@@ -177,7 +176,7 @@ def _unshare_constants(graph: GraphProto, nodes: Sequence[NodeProto]) -> None:
     """Give each node its own weight and bias.
 
     The exporter merges equal constants (all biases that are still zero).  The quantizer would give
-    such a bias the scale of one node only, and TensorRT refuses a constant that is both int8 and float.
+    such a bias the scale of one node only, and TensorRT refuses a constant that is int8 and float.
     """
     readers: dict[str, int] = {}
     for node in graph.node:
@@ -197,7 +196,7 @@ def _as_ort_ranges(ranges: Ranges) -> object:
     from onnxruntime.quantization import CalibrationMethod
     from onnxruntime.quantization.calibrate import TensorData, TensorsData
 
-    data = {
+    data: dict[str, TensorData | tuple[Any, ...]] = {
         name: TensorData(lowest=np.array(low), highest=np.array(high))
         for name, (low, high) in ranges.items()
     }

@@ -14,7 +14,7 @@ from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.reading import Target, read_input, read_target
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec
+from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec, class_indices
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +149,9 @@ class _Walk:
         ]
 
     def _count(self, task: TaskSpec, target: Target) -> None:
-        indices = np.atleast_1d(target)
-        labelled = indices[indices != MISSING]
-        self.counts[task.name] += np.bincount(labelled, minlength=len(task.labels))
-        self.unlabelled[task.name] += not labelled.size
+        indices = class_indices(np.atleast_1d(target))
+        self.counts[task.name] += np.bincount(indices[indices >= 0], minlength=len(task.labels))
+        self.unlabelled[task.name] += not (indices != MISSING).any()
 
     def _note(self, position: int, field: str, message: str) -> None:
         known = self._found.get((field, message))

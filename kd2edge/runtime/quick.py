@@ -22,40 +22,48 @@ from kd2edge.tasks.spec import TaskSpec
 Quick = Callable[[npt.NDArray[Any]], "list[Any] | None"]
 
 # Up to this many logits plain Python is quicker than NumPy.
-_FEW = 200
+_FEW = 160
 # Task kinds decide in another way: this close to the threshold theirs has the say.
 _CLOSE = 1e-6
 _LARGEST = 80.0
 
 
 def classification(spec: TaskSpec) -> Quick | None:
-    """The likeliest label and its probability; None for tasks that answer with several labels."""
+    """The likeliest label and its probability; None for tasks that answer with several labels.
+
+    The task kind subtracts the peak before exp(), which matters where exp() would overflow in
+    double precision.  A trained net's logits never do: this saves it, and leaves such rows to it.
+    """
     if top_k(spec, None) != 1:
         return None
     names, scale = spec.labels, 1.0 / temperature(spec)
+    largest = _LARGEST / scale
 
     def few(logits: npt.NDArray[Any]) -> list[Any] | None:
+        if scale != 1.0:
+            logits = np.multiply(logits, scale, dtype=np.float64)
         found: list[Any] = []
-        for row in logits.tolist():
-            peak = max(row)
-            total = 0.0
-            for logit in row:
-                total += exp((logit - peak) * scale)
-            if total != total:  # NaN: a logit was NaN or infinite
-                return None
-            found.append([{"label": names[row.index(peak)], "score": 1.0 / total}])
+        try:
+            for row, label in zip(logits.tolist(), logits.argmax(1).tolist()):  # noqa: B905
+                score = exp(row[label]) / sum(map(exp, row))
+                if score != score:  # NaN: a logit was NaN or infinite
+                    return None
+                found.append([{"label": names[label], "score": score}])
+        except ArithmeticError:  # exp() of too much, or of too little in a whole row
+            return None
         return found
 
     def many(logits: npt.NDArray[Any]) -> list[Any] | None:
-        peaks = logits.max(1, keepdims=True)
-        if not isfinite(sum(peaks.ravel().tolist())):  # NaN or infinite, as above
+        peaks = np.maximum.reduce(logits, 1).tolist()
+        # A sum tells NaN, which minimum and maximum of Python may pass over.
+        if not (isfinite(sum(peaks)) and max(peaks) < largest and min(peaks) > -largest):
             return None
-        below = np.subtract(logits, peaks, dtype=np.float64)  # float32 may overflow
-        totals = np.exp(below * scale).sum(1).tolist()
+        scaled = logits if scale == 1.0 else np.multiply(logits, scale, dtype=np.float64)
+        totals = np.add.reduce(np.exp(scaled, dtype=np.float64), 1).tolist()
         labels = logits.argmax(1).tolist()
         return [
-            [{"label": names[label], "score": 1.0 / total}]
-            for label, total in zip(labels, totals)  # noqa: B905  (one of each a row)
+            [{"label": names[label], "score": exp(peak * scale) / total}]
+            for label, peak, total in zip(labels, peaks, totals)  # noqa: B905  (one of each a row)
         ]
 
     return lambda logits: few(logits) if logits.size <= _FEW else many(logits)

@@ -13,6 +13,8 @@ TaskName = NewType("TaskName", str)
 
 #: A target that is not there: the row lacks this task's label, or the position is padding.
 MISSING = -100
+#: The label of the one object that stands for an empty list: somebody looked, and nothing is there.
+NOTHING = -1
 
 
 class Ragged(NamedTuple):
@@ -27,6 +29,11 @@ class Ragged(NamedTuple):
 
     def row(self, index: int) -> npt.NDArray[np.generic]:
         return self.values[self.offsets[index] : self.offsets[index + 1]]
+
+
+def class_indices(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Class indices ``[item]`` of targets: themselves, or the first number of each object."""
+    return values[:, 0] if values.ndim == 2 else values
 
 
 @dataclass(frozen=True, slots=True)

@@ -363,3 +363,19 @@ def test_a_teacher_is_trained_by_the_same_loop(tokens: Lesson, tmp_path: Path) -
     assert set(result.validation) == {task.name for task in TOKENS.tasks}
     assert result.rows == 24
     assert result.curves[-1].train[TOKENS.tasks[0].name]["task"] < 0.7
+
+
+def test_each_epoch_shows_its_own_view(
+    images: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[int] = []
+    real = EncodedSplit.batch
+
+    def batch(self: EncodedSplit, positions: Any, view: int = 0) -> Any:
+        if self is images.train:
+            shown.append(view)
+        return real(self, positions, view)
+
+    monkeypatch.setattr(EncodedSplit, "batch", batch)
+    images.run(IMAGES.net(), tmp_path, PLAIN)
+    assert shown == [0] * 7 + [1] * 7 + [2] * 7

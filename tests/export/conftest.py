@@ -26,7 +26,9 @@ Arrays = dict[str, npt.NDArray[Any]]
 _TEXT_TASKS = (
     TaskSpec(TaskName("intent"), "classification", tuple("abcdefg"), "accuracy"),
     TaskSpec(TaskName("flag"), "binary", ("no", "yes"), "accuracy"),
-    TaskSpec(TaskName("ner"), "token_classification", ("O", "B-x", "I-x"), "accuracy", input="text"),
+    TaskSpec(
+        TaskName("ner"), "token_classification", ("O", "B-x", "I-x"), "accuracy", input="text"
+    ),
 )
 _IMAGE_TASKS = (
     TaskSpec(TaskName("left"), "classification", tuple("0123456789"), "accuracy"),

@@ -62,7 +62,10 @@ def test_same_seed_same_arrays_and_global_generators_are_left_alone():
     first = dummy_arrays(TEXT, BertConfig(), seed=1)
     assert random.getstate() == before[0]
     assert torch.equal(torch.get_rng_state(), before[1])
-    second, other = dummy_arrays(TEXT, BertConfig(), seed=1), dummy_arrays(TEXT, BertConfig(), seed=2)
+    second, other = (
+        dummy_arrays(TEXT, BertConfig(), seed=1),
+        dummy_arrays(TEXT, BertConfig(), seed=2),
+    )
     assert all(np.array_equal(first[name], second[name]) for name in first)
     assert not np.array_equal(first["input_ids"], other["input_ids"])
 

@@ -174,6 +174,14 @@ def test_a_grid_keeps_left_and_right_apart() -> None:
     assert not torch.allclose(grid(arrays)["left"], grid(mirrored)["left"], atol=1e-3)
 
 
+def test_a_hidden_layer_stands_before_the_heads() -> None:
+    net, arrays = make_net("cnn-depthwise"), make_arrays("cnn-depthwise")
+    assert net.adapter.width == 6
+    hidden = net.adapter(net.backbone, arrays).pooled
+    assert hidden.shape == (3, 6)
+    assert bool((hidden >= 0).all())
+
+
 def test_a_prefix_stands_before_the_array_names() -> None:
     spec = replace(TEXT, options={**TEXT.options, "prefix": "query_"})
     net = build_net(MODELS["bert"], [spec], [LEFT], vocabulary=VOCABULARY).eval()
@@ -206,6 +214,8 @@ def _bad(model: str, **config: object) -> ModelSpec:
         (_bad("cnn", kernel=2), IMAGE, "odd"),
         (_bad("cnn", activation="gelu"), IMAGE, "relu"),
         (_bad("cnn", pool=[9, 9]), IMAGE, "does not fit"),
+        (_bad("cnn", hidden=-1), IMAGE, "whole number of units"),
+        (_bad("cnn", channels=[4] * 4, kernel=1, strides=[40] * 4, pool=[1, 2]), IMAGE, "fit"),
         (_bad("cnn", pool="2x2"), IMAGE, "rows, columns"),
         (_bad("resnet", depth=[1, 1]), IMAGE, "did you mean 'depths'"),
         (_bad("bert", hiden_size=16), TEXT, "did you mean 'hidden_size'"),

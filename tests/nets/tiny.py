@@ -58,7 +58,7 @@ MODELS = {
         },
     ),
     "cnn": ModelSpec("cnn", {"channels": [4, 8], "pool": [1, 2]}),
-    "cnn-depthwise": ModelSpec("cnn", {"channels": [4, 8, 8], "depthwise": True}),
+    "cnn-depthwise": ModelSpec("cnn", {"channels": [4, 8, 8], "depthwise": True, "hidden": 6}),
 }
 TEXT_MODELS = ("bert", "electra", "distilbert", "bert-cls")
 

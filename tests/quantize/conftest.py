@@ -23,7 +23,7 @@ def model_bytes(nodes, inputs, outputs, weights) -> bytes:
 
 
 def text_graph() -> bytes:
-    """A bag of words through a residual layer: logits [batch, 20] and a score [batch, length, 1]."""
+    """A bag of words and a residual layer: logits [batch, 20], a score [batch, length, 1]."""
     random = np.random.default_rng(3)
     topics = random.normal(size=(CLASSES, WIDTH))
     weights = {
@@ -117,7 +117,10 @@ def image() -> bytes:
 @pytest.fixture(scope="session")
 def text_batches() -> list[Arrays]:
     """Calibration batches of different sizes in every dynamic dimension."""
-    return [text_rows(rows, length, seed) for seed, (rows, length) in enumerate([(8, 5), (3, 17), (1, 1)])]
+    return [
+        text_rows(rows, length, seed)
+        for seed, (rows, length) in enumerate([(8, 5), (3, 17), (1, 1)])
+    ]
 
 
 @pytest.fixture(scope="session")

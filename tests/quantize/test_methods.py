@@ -50,7 +50,9 @@ def test_static_decides_like_float(profile, name, request, run, fresh_rows):
 
 
 @pytest.mark.parametrize("name", ["text", "image"])
-def test_fused_kernels_of_this_cpu_give_what_the_file_says(name, request, run, run_fast, fresh_rows):
+def test_fused_kernels_of_this_cpu_give_what_the_file_says(
+    name, request, run, run_fast, fresh_rows
+):
     """7-bit weights: no sum saturates, with or without VNNI."""
     graph, batches = request.getfixturevalue(name), request.getfixturevalue(f"{name}_batches")
     made = PROFILES["cpu"](graph, batches)
@@ -123,7 +125,9 @@ def test_excluded_nodes_stay_float(text, text_batches):
         assert "down" not in initializers(made)
 
 
-@pytest.mark.parametrize("make", [partial(int8_static, calibration=[{"ids": np.ones((1, 1), np.int64)}]), int8_dynamic])
+@pytest.mark.parametrize(
+    "make", [partial(int8_static, calibration=[{"ids": np.ones((1, 1), np.int64)}]), int8_dynamic]
+)
 def test_unknown_excluded_node_is_refused(make, text):
     with pytest.raises(UsageError, match="no_such_node"):
         make(text, exclude=["no_such_node"])

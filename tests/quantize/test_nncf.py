@@ -37,7 +37,9 @@ def test_int8_decides_like_float(model, text_batches, fresh_rows):
 
 def test_excluded_operations_stay_float(model, text_batches):
     whole = kinds(int8_openvino(model, text_batches)).count("FakeQuantize")
-    part = kinds(int8_openvino(model, text_batches, exclude=["up_product", "down_product"])).count("FakeQuantize")
+    part = kinds(int8_openvino(model, text_batches, exclude=["up_product", "down_product"])).count(
+        "FakeQuantize"
+    )
     assert 0 < part < whole
 
 

@@ -27,7 +27,7 @@ class PassResult:
 
 
 class GraphPass(ABC):
-    """A change of a graph.  The base checks, the pass works on a copy: it never alters its argument.
+    """A change of a graph.  The base checks, the pass works on a copy: its argument stays.
 
     Holds for every pass: inputs and outputs keep name, type, shape and order; a changed model
     passes the ONNX checker; and a second run changes nothing more.
@@ -41,7 +41,7 @@ class GraphPass(ABC):
         """Run the pass.
 
         Raises:
-            Kd2edgeError: the model does not fit the pass, or what the pass made breaks its contract.
+            Kd2edgeError: a model that does not fit the pass, or a result that breaks its contract.
         """
         self._assert(self.before(model), "cannot run")
         changed = type(model)()

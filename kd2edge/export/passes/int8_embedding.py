@@ -21,7 +21,7 @@ _NARROWEST = 8
 
 @final
 class Int8Embedding(GraphPass):
-    """Quantizes float32 tables that only ``Gather`` reads, symmetrically, with one scale a row (a word).
+    """Quantizes float32 tables that only ``Gather`` reads: symmetric, one scale a row (a word).
 
     A scale a row halves the error of a scale a column and costs 4 bytes a row.  Both forms give
     the same numbers:
@@ -46,7 +46,9 @@ class Int8Embedding(GraphPass):
         self._smallest = smallest
 
     def before(self, model: ModelProto) -> str:
-        versions = [opset.version for opset in model.opset_import if opset.domain in {"", "ai.onnx"}]
+        versions = [
+            opset.version for opset in model.opset_import if opset.domain in {"", "ai.onnx"}
+        ]
         ok = bool(versions) and versions[0] >= 13
         return "" if ok else f"DequantizeLinear along an axis needs opset 13, found {versions}"
 
@@ -69,7 +71,7 @@ class Int8Embedding(GraphPass):
         return f"{left} are still float" if left else ""
 
     def _tables(self, graph: GraphProto) -> dict[str, list[NodeProto]]:
-        """Name of each float table [row, width] that only Gathers along the rows read -> those Gathers."""
+        """Name of each float table [row, width] that only row Gathers read -> those Gathers."""
         readers: dict[str, list[NodeProto]] = {}
         for node in graph.node:
             for name in set(node.input):
@@ -88,10 +90,13 @@ class Int8Embedding(GraphPass):
         }
 
 
-def int8_rows(table: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Symmetric int8 of ``table`` [row, width] and a scale a row; ``int8 * scale[:, None]`` gives it back.
+def int8_rows(
+    table: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Symmetric int8 of ``table`` [row, width] and a scale a row.
 
-    Values lie in [-127, 127]; a row of zeros has scale 1.
+    ``int8 * scale[:, None]`` gives the table back to half a step.  Values lie in
+    [-127, 127]; a row of zeros has scale 1.
     """
     largest = np.abs(table).max(axis=1)
     scales = np.where(largest > 0, largest / 127.0, 1.0).astype(np.float32)  # [row]
@@ -138,7 +143,7 @@ def _dequantize_table(graph: GraphProto, name: str, readers: list[NodeProto]) ->
 
 
 def _dequantize_rows(graph: GraphProto, name: str, readers: list[NodeProto]) -> None:
-    """Each Gather looks up int8 rows and their scales; their product takes the Gather's old output."""
+    """Each Gather looks up int8 rows and scales; their product takes the Gather's old output."""
     from onnx import TensorProto, helper
 
     for reader in readers:

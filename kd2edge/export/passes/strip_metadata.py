@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @final
 class StripMetadata(GraphPass):
-    """Clears ``metadata_props`` and ``doc_string`` everywhere; the producer's name and version stay.
+    """Clears ``metadata_props`` and ``doc_string`` everywhere; the producer's name stays.
 
     The exporter writes a stack trace with this machine's paths into every node, and ONNX Runtime's
     quantizer would keep them.

@@ -1,4 +1,4 @@
-"""One file a target: what an artefact for that runtime is made of.  Engines are imported when used."""
+"""One file a target: what its artefacts are made of.  Engines are imported when used."""
 
 from __future__ import annotations
 

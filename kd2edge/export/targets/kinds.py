@@ -1,4 +1,4 @@
-"""The table of targets: a new one is one file here, one in ``runtime/backends`` and one line in each table."""
+"""The table of targets: a new one is a file here, one in ``runtime/backends`` and two lines."""
 
 from __future__ import annotations
 

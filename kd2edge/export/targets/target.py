@@ -44,7 +44,7 @@ class Source:
         ranges: dynamic dimension -> (smallest, largest) size that artefacts take.
         calibration: training rows for int8; called only when a variant needs them.
         quantizers: the methods.
-        exclude: names of the graph's nodes to keep in float.
+        exclude: names of the graph's nodes that int8 keeps in float.
         method: how ONNX ranges are made from the calibration rows (``minmax``, ``percentile``).
     """
 
@@ -80,7 +80,7 @@ class Made:
 
 
 class Target(ABC):
-    """A runtime that the student is made ready for.  Implementations are final and hold no state."""
+    """A runtime that the student is made ready for.  Implementations are final, without state."""
 
     #: The name in recipes and artefact ids, and the folder inside a bundle.
     name: str

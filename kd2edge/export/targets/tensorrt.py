@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
 from kd2edge.errors import BackendError, Kd2edgeError
@@ -11,7 +11,9 @@ from kd2edge.export.targets.target import Made, Source, Target, Variant
 from kd2edge.export.targets.tensorrt_builder import BuildSettings, Network, profiles_of, toolkit
 from kd2edge.export.targets.tools import versions
 
-_NEEDS_DEVICE = "an engine fits one GPU type and TensorRT version; on the device run: kd2edge build BUNDLE"
+_NEEDS_DEVICE = (
+    "an engine fits one GPU type and TensorRT version; on the device run: kd2edge build BUNDLE"
+)
 
 
 @final
@@ -19,7 +21,7 @@ class TensorRTTarget(Target):
     """Precision stands in the graph itself: TensorRT 11 and TensorRT for RTX know no other way."""
 
     name = "tensorrt"
-    precisions = {"fp32": ("",), "int8": ("",)}
+    precisions = {"fp32": ("",), "fp16": ("",), "int8": ("",)}
 
     def needs(self, precisions: Sequence[str]) -> None:
         del precisions
@@ -27,7 +29,7 @@ class TensorRTTarget(Target):
 
     def make(self, source: Source, variant: Variant) -> Made:
         quantized = variant.precision == "int8"
-        graph = _int8(source) if quantized else passed(source.graph, "strip_metadata")
+        graph = _GRAPHS[variant.precision](source)
         profiles = profiles_of(source.inputs, source.ranges)
         build = BuildSettings(source.inputs, source.outputs, profiles, quantized)
         trt = toolkit()
@@ -43,6 +45,14 @@ class TensorRTTarget(Target):
             return Made({}, "", "failed", str(error), tools, settings)
         files = {f"{stem}.onnx": graph, f"{stem}.build.json": build.to_json()}
         return Made(files, f"{stem}.onnx", "needs_device", _NEEDS_DEVICE, tools, settings)
+
+
+def _fp32(source: Source) -> bytes:
+    return passed(source.graph, "strip_metadata")
+
+
+def _fp16(source: Source) -> bytes:
+    return passed(source.graph, "cast_fp16", "strip_metadata")
 
 
 def _int8(source: Source) -> bytes:
@@ -67,3 +77,6 @@ def _int8_settings(source: Source) -> dict[str, object]:
         "exclude": list(source.exclude),
         "method": source.method,
     }
+
+
+_GRAPHS: Mapping[str, Callable[[Source], bytes]] = {"fp32": _fp32, "fp16": _fp16, "int8": _int8}

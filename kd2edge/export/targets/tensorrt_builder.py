@@ -54,7 +54,9 @@ class BuildSettings:
             "strongly_typed": True,
             "inputs": [_array_to_json(array) for array in self.inputs],
             "outputs": [_array_to_json(array) for array in self.outputs],
-            "profiles": {name: [list(shape) for shape in profile] for name, profile in self.profiles.items()},
+            "profiles": {
+                name: [list(shape) for shape in profile] for name, profile in self.profiles.items()
+            },
             "quantized": self.quantized,
         }
         return json.dumps(content, indent=2, sort_keys=True).encode() + b"\n"
@@ -81,7 +83,9 @@ class BuildSettings:
                 bool(content["quantized"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise IntegrityError(f"not the build settings of a TensorRT artefact: {error!r}") from error
+            raise IntegrityError(
+                f"not the build settings of a TensorRT artefact: {error!r}"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,9 @@ def profiles_of(
     dynamic = {name for array in inputs for name in array.shape if isinstance(name, str)}
     missing = sorted(dynamic - set(ranges))
     if missing:
-        raise UsageError(f"TensorRT needs a range for each dynamic dimension, found none for {missing}")
+        raise UsageError(
+            f"TensorRT needs a range for each dynamic dimension, found none for {missing}"
+        )
     sizes: dict[str, tuple[int, int, int]] = {}
     for name in dynamic:
         low, high = ranges[name]
@@ -186,7 +192,9 @@ class Network:
         if serialised is None:
             raise BackendError(f"{self.tool} cannot build an engine: {self._logger.last}")
         trt = self._trt
-        return EngineBuild(bytes(serialised), trt.__name__, trt.__version__, tuple(compute_capabilities))
+        return EngineBuild(
+            bytes(serialised), trt.__name__, trt.__version__, tuple(compute_capabilities)
+        )
 
     def _add_profile(self, config: Any) -> None:
         if not self._settings.profiles:
@@ -253,7 +261,9 @@ def _set_capabilities(trt: Any, config: Any, wanted: Sequence[str]) -> None:
         return
     kinds = getattr(trt, "ComputeCapability", None)
     if kinds is None:
-        raise UsageError(f"{trt.__name__} builds for this machine's GPU only, not for {list(wanted)}")
+        raise UsageError(
+            f"{trt.__name__} builds for this machine's GPU only, not for {list(wanted)}"
+        )
     config.num_compute_capabilities = len(wanted)
     for index, capability in enumerate(wanted):
         kind = getattr(kinds, f"SM{capability.replace('.', '')}", None)
@@ -264,13 +274,16 @@ def _set_capabilities(trt: Any, config: Any, wanted: Sequence[str]) -> None:
 
 def _array(tensor: Any) -> ArraySpec:
     shape = tuple("?" if size < 0 else int(size) for size in tensor.shape)
-    return ArraySpec(tensor.name, _DTYPES.get(tensor.dtype.name, tensor.dtype.name), shape)
+    kind = str(tensor.dtype.name)
+    return ArraySpec(str(tensor.name), _DTYPES.get(kind, kind), shape)
 
 
 def _assert_same(what: str, stated: Sequence[ArraySpec], found: Sequence[ArraySpec]) -> None:
     """Names, types and shapes must match; TensorRT calls every dynamic dimension -1."""
     plain = [
-        ArraySpec(array.name, array.dtype, tuple("?" if isinstance(d, str) else d for d in array.shape))
+        ArraySpec(
+            array.name, array.dtype, tuple("?" if isinstance(d, str) else d for d in array.shape)
+        )
         for array in stated
     ]
     if plain != list(found):

@@ -12,10 +12,10 @@ from kd2edge.errors import UsageError
 from kd2edge.nets import arrays as names
 from kd2edge.nets.backbones.backbone import Built, Request
 from kd2edge.nets.backbones.configuration import checked
-from kd2edge.nets.backbones.image import ImageAdapter, feature_shape, grid_of
+from kd2edge.nets.backbones.image import READOUT_KEYS, ImageAdapter, readout_of
 
 _ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6}  # both fold into an int8 convolution
-_KEYS = ("activation", "channels", "depthwise", "kernel", "pool", "strides")
+_KEYS = frozenset({"activation", "channels", "depthwise", "kernel", "strides"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +96,13 @@ def build(request: Request) -> Built:
         raise UsageError(
             "family cnn: there are no pretrained weights for it; take family transformers"
         )
-    given = checked(request.model.config, _KEYS, "family cnn")
+    given = checked(request.model.config, _KEYS | READOUT_KEYS, "family cnn")
     config = _config(given)
     shape = names.image_shape(request.input)
     backbone = Cnn(config, shape[0])
-    channels, *size = feature_shape(backbone, shape)
-    grid = grid_of(given, size)
-    adapter = ImageAdapter(request.input, channels=channels, grid=grid)
-    return Built(backbone, adapter, _as_json(config) | {"pool": list(grid)})
+    readout = readout_of(given, backbone, shape)
+    adapter = ImageAdapter(request.input, readout)
+    return Built(backbone, adapter, _as_json(config) | readout.as_json())
 
 
 def _config(given: Mapping[str, Any]) -> CnnConfig:

@@ -8,7 +8,7 @@ from kd2edge.errors import UsageError
 from kd2edge.nets import arrays as names
 from kd2edge.nets.backbones import configuration
 from kd2edge.nets.backbones.backbone import Built, Request
-from kd2edge.nets.backbones.image import ImageAdapter, feature_shape, grid_of
+from kd2edge.nets.backbones.image import READOUT_KEYS, ImageAdapter, readout_of
 
 
 def build(request: Request) -> Built:
@@ -26,15 +26,14 @@ def build(request: Request) -> Built:
     config_class, model_class = _classes(model_type)
     known = configuration.known_keys(config_class)
     fields = {key: value for key, value in stored.items() if key in known}
-    own = configuration.checked(given, known | {"pool"}, model_type)
-    fields |= {key: value for key, value in own.items() if key != "pool"}
+    own = configuration.checked(given, known | READOUT_KEYS, model_type)
+    fields |= {key: value for key, value in own.items() if key not in READOUT_KEYS}
     shape = names.image_shape(request.input)
     config = configuration.config_from(config_class, fields | {"num_channels": shape[0]})
     backbone = configuration.model_from(model_class, config, {}, request.source_dir)
-    channels, *size = feature_shape(backbone, shape)
-    grid = grid_of(given, size)
-    adapter = ImageAdapter(request.input, channels=channels, grid=grid)
-    return Built(backbone, adapter, configuration.architecture(config) | {"pool": list(grid)})
+    readout = readout_of(given, backbone, shape)
+    adapter = ImageAdapter(request.input, readout)
+    return Built(backbone, adapter, configuration.architecture(config) | readout.as_json())
 
 
 def _classes(model_type: str) -> tuple[Any, Any]:

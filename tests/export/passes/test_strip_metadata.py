@@ -23,7 +23,9 @@ def branch(name):
 def model():
     """Metadata in every place that can carry it, also inside a branch."""
     nodes = [
-        marked(helper.make_node("If", ["c"], ["y"], then_branch=branch("a"), else_branch=branch("b"))),
+        marked(
+            helper.make_node("If", ["c"], ["y"], then_branch=branch("a"), else_branch=branch("b"))
+        ),
         marked(helper.make_node("Add", ["y", "w"], ["z"])),
     ]
     values = {
@@ -38,7 +40,9 @@ def model():
     weight = marked(helper.make_tensor("w", TensorProto.FLOAT, [2], [1.0, 2.0]))
     inputs, output = [values["c"], values["x"]], [values["z"]]
     graph = helper.make_graph(nodes, "g", inputs, output, [weight], value_info=[values["y"]])
-    return marked(helper.make_model(marked(graph), producer_name="exporter", producer_version="1.0"))
+    return marked(
+        helper.make_model(marked(graph), producer_name="exporter", producer_version="1.0")
+    )
 
 
 def test_nothing_of_the_machine_is_left():

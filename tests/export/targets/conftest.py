@@ -45,7 +45,9 @@ def assert_anonymous() -> Callable[[Mapping[str, bytes]], None]:
     places = {str(Path.cwd()), str(Path.home()), sysconfig.get_paths()["purelib"], "site-packages"}
 
     def check(files: Mapping[str, bytes]) -> None:
-        found = [(path, place) for path in files for place in places if place.encode() in files[path]]
+        found = [
+            (path, place) for path in files for place in places if place.encode() in files[path]
+        ]
         assert not found
 
     return check

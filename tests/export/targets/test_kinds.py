@@ -16,6 +16,7 @@ IDS = {
     "openvino-fp32",
     "openvino-int8",
     "tensorrt-fp32",
+    "tensorrt-fp16",
     "tensorrt-int8",
 }
 

@@ -81,7 +81,11 @@ def test_needs_only_what_the_precisions_need(monkeypatch):
 
     ONNX.needs(["fp32", "int8"])
     there = tools.find_spec
-    monkeypatch.setattr(tools, "find_spec", lambda name: None if name == "onnxruntime" else there(name))
+    monkeypatch.setattr(
+        tools, "find_spec", lambda name: None if name == "onnxruntime" else there(name)
+    )
     ONNX.needs(["fp32"])
-    with pytest.raises(BackendError, match=r'onnxruntime; run: pip install "kd2edge\[validate,cpu\]"'):
+    with pytest.raises(
+        BackendError, match=r'onnxruntime; run: pip install "kd2edge\[validate,cpu\]"'
+    ):
         ONNX.needs(["int8"])

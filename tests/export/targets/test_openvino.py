@@ -54,7 +54,10 @@ def test_weights_stay_float32_and_become_int8(made):
 
     assert "f16" not in types("openvino-fp32")
     assert "i8" in types("openvino-int8")
-    sizes = [len(made("bert", f"openvino-{p}").files[f"openvino/openvino-{p}.bin"]) for p in ("fp32", "int8")]
+    sizes = [
+        len(made("bert", f"openvino-{p}").files[f"openvino/openvino-{p}.bin"])
+        for p in ("fp32", "int8")
+    ]
     assert sizes[1] / sizes[0] < 0.45
 
 
@@ -71,10 +74,11 @@ def test_another_process_gives_the_same_bytes(made, case, source, tmp_path: Path
     place = tmp_path / "cnn.onnx"
     place.write_bytes(case("cnn").onnx.model)
     code = (
-        "import hashlib, sys; from kd2edge.export.targets import *; from kd2edge.quantize import QUANTIZERS;"
+        "import hashlib, sys; from kd2edge.export.targets import *;"
+        "from kd2edge.quantize import QUANTIZERS as methods;"
         "from kd2edge.export.model_io import *; graph = open(sys.argv[1], 'rb').read();"
         "import numpy; batches = [{'pixel_values': numpy.load(p)} for p in sys.argv[2:]];"
-        "source = Source(graph, *interface(model_from_bytes(graph)), {}, lambda: batches, QUANTIZERS);"
+        "source = Source(graph, *interface(model_from_bytes(graph)), {}, lambda: batches, methods);"
         "files = TARGETS['openvino'].make(source, Variant('openvino', 'int8')).files;"
         "print(hashlib.sha256(b''.join(files.values())).hexdigest())"
     )
@@ -93,8 +97,13 @@ def test_another_process_gives_the_same_bytes(made, case, source, tmp_path: Path
 def test_excluded_nodes_stay_float(source, case, made):
     one = case("cnn")
     products = tuple(n for n in one.onnx.module_paths if "Conv" in n or n.startswith("node_linear"))
-    files = OPENVINO.make(replace(source("cnn"), exclude=products), Variant("openvino", "int8")).files
-    fakes = [f["openvino/openvino-int8.xml"].count(b'type="FakeQuantize"') for f in (files, made("cnn", "openvino-int8").files)]
+    files = OPENVINO.make(
+        replace(source("cnn"), exclude=products), Variant("openvino", "int8")
+    ).files
+    fakes = [
+        f["openvino/openvino-int8.xml"].count(b'type="FakeQuantize"')
+        for f in (files, made("cnn", "openvino-int8").files)
+    ]
     assert fakes[0] < fakes[1]
     with pytest.raises(UsageError, match="'nowhere'"):
         OPENVINO.make(replace(source("cnn"), exclude=("nowhere",)), Variant("openvino", "int8"))

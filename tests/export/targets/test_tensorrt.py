@@ -18,7 +18,7 @@ from kd2edge.export.targets.tensorrt_builder import BuildSettings, build_engine
 from kd2edge.inputs.spec import ArraySpec
 
 TENSORRT = TARGETS["tensorrt"]
-PRECISIONS = ("fp32", "int8")
+PRECISIONS = ("fp32", "fp16", "int8")
 
 
 def parts(made, name, precision):
@@ -46,7 +46,9 @@ def test_settings_state_what_the_engine_takes(precision, made, case):
     assert settings.outputs == case("bert").outputs
     assert settings.profiles["input_ids"] == ((1, 1), (4, 6), (16, 32))
     assert settings.quantized == (precision == "int8")
-    assert json.loads(one.files[f"tensorrt/tensorrt-{precision}.build.json"])["strongly_typed"] is True
+    assert (
+        json.loads(one.files[f"tensorrt/tensorrt-{precision}.build.json"])["strongly_typed"] is True
+    )
 
 
 def test_int8_graph_is_what_tensorrt_takes(made):
@@ -74,6 +76,11 @@ def test_int8_graph_stays_close_to_torch(name, made, case):
         assert np.abs(found - logits).max() <= 0.1 * max(np.abs(logits).max(), 1.0)
 
 
+def test_fp16_graph_holds_half_of_the_bytes(made, case):
+    _, graph, _ = parts(made, "electra192", "fp16")
+    assert 0.49 <= len(graph) / len(case("electra192").onnx.model) <= 0.52
+
+
 def test_int8_of_the_text_student_has_a_quarter_of_the_bytes(made, case):
     _, graph, settings = parts(made, "electra192", "int8")
     assert 0.25 <= len(graph) / len(case("electra192").onnx.model) <= 0.27
@@ -97,7 +104,9 @@ def test_graph_that_tensorrt_cannot_parse_is_failed_with_its_reason(source):
 
 def test_dimension_without_range_is_refused(source):
     with pytest.raises(UsageError, match="length"):
-        TENSORRT.make(replace(source("bert"), ranges={"batch": (1, 4)}), Variant("tensorrt", "fp32"))
+        TENSORRT.make(
+            replace(source("bert"), ranges={"batch": (1, 4)}), Variant("tensorrt", "fp32")
+        )
 
 
 def test_missing_tensorrt_names_the_install_line(monkeypatch):

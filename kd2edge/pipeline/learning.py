@@ -1,0 +1,82 @@
+"""The student of a run, and its baseline: the same net without a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from kd2edge.distill import Knowledge, TrainSettings
+from kd2edge.nets import Net, load_net
+from kd2edge.pipeline.settings import student_settings
+from kd2edge.pipeline.trained import NetRecord, Training, trained, training_key
+from kd2edge.pipeline.work import Learner, Work, fresh_net
+from kd2edge.student import init_from
+
+__all__ = ["baseline_record", "student_record"]
+
+
+def student_record(
+    work: Work, learner: Learner, knowledge: Knowledge | None, teachers: Mapping[str, Path]
+) -> NetRecord:
+    """Train the student; with ``teachers`` (name -> stem) started as the recipe says.
+
+    Raises:
+        Interrupted: stopped; the state was saved.
+    """
+    settings = student_settings(work.recipe, [task.name for task in work.tasks], max_steps=None)
+    start = work.recipe.student.init
+    job = _training(work, learner, work.run.student, settings)
+    job = replace(
+        job,
+        key=training_key(
+            work.recipe.student.model, start, settings, learner.splits, job.tasks, knowledge
+        ),
+        build=partial(_started_student, work, learner, teachers),
+        knowledge=knowledge,
+    )
+    return trained(job, resume=work.resume, reuse=work.resume)
+
+
+def baseline_record(work: Work, learner: Learner, steps: int) -> NetRecord:
+    """Train the same student from chance, on labels alone, with the student's number of steps.
+
+    Raises:
+        Interrupted: stopped; the state was saved.
+    """
+    settings = student_settings(work.recipe, [task.name for task in work.tasks], max_steps=steps)
+    job = _training(work, learner, work.run.baseline, settings)
+    return trained(job, resume=work.resume, reuse=work.resume)
+
+
+def _training(work: Work, learner: Learner, stem: Path, settings: TrainSettings) -> Training:
+    model = work.recipe.student.model
+    return Training(
+        name=stem.name,
+        stem=stem,
+        key=training_key(model, None, settings, learner.splits, work.tasks),
+        build=partial(fresh_net, model, learner.inputs, work.tasks, work.recipe.seed),
+        tasks=work.tasks,
+        train=learner.splits["train"],
+        validation=learner.splits["validation"],
+        settings=settings,
+        checkpoints=work.run.checkpoints / stem.name,
+        on_event=work.on_event,
+    )
+
+
+def _started_student(work: Work, learner: Learner, teachers: Mapping[str, Path]) -> Net:
+    """A fresh student, its tables and layers started from a teacher's where the recipe says so."""
+    student = work.recipe.student
+    net = fresh_net(student.model, learner.inputs, work.tasks, work.recipe.seed)
+    init = student.init
+    if init is None:
+        return net
+    mappings: dict[str, dict[str, object]] = {}
+    if init.embeddings == "svd":
+        mappings["svd_embeddings"] = {"kept_ids": learner.inputs.kept_ids}
+    if init.layers is not None:
+        mappings["copy_layers"] = {"layers": init.layers}
+    init_from(net, load_net(teachers[init.teacher]), mappings)
+    return net

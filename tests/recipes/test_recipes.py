@@ -1,0 +1,121 @@
+"""Every recipe of the gallery: it loads, its plan stands, and its student passes TensorRT's own checks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import kd2edge
+from kd2edge.data import EncodedSplit, encode_split
+from kd2edge.export.samples import dummy_arrays
+from kd2edge.export.student import onnx_from_student
+from kd2edge.export.targets.kinds import target
+from kd2edge.export.targets.target import Source
+from kd2edge.export.targets.tensorrt_builder import BuildSettings, Network
+from kd2edge.nets import build_net
+from kd2edge.pipeline.model_inputs import student_inputs
+from kd2edge.pipeline.prepare import prepared
+from kd2edge.pipeline.samples import calibration_of, write_calibration
+from kd2edge.pipeline.settings import model_spec
+from kd2edge.quantize import QUANTIZERS
+from kd2edge.recipe import load_recipe
+
+RECIPES = Path(kd2edge.__file__).parent.parent / "recipes"
+#: Recipe -> the data sets it reads (none: it makes its own).
+NEEDS = {
+    "quickstart": (),
+    "customer_service/clinc150": ("nlu_clinc150", "nlu_hwu64", "nlu_snips", "nlu_nlupp"),
+    "token/uner_ewt": ("tok_uner_ewt", "tok_ud_ewt", "tok_wikigold", "tok_wnut17"),
+}
+
+
+def test_every_recipe_of_the_gallery_is_listed_here() -> None:
+    found = {path.relative_to(RECIPES).with_suffix("").as_posix() for path in RECIPES.rglob("*.yaml")}
+    assert found == set(NEEDS)
+
+
+@dataclass(frozen=True)
+class Student:
+    """The untrained student of a recipe as TensorRT's target takes it."""
+
+    name: str
+    source: Source
+
+
+@pytest.fixture(scope="module", params=sorted(NEEDS))
+def student(
+    request: pytest.FixtureRequest,
+    data_set: Callable[[str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Student]:
+    name: str = request.param
+    roots = {data_set(needed).parent for needed in NEEDS[name]}
+    overrides = [f"data.root={root}" for root in roots]
+    if not roots:  # fewer canvases: the graph does not depend on their number
+        overrides = ["data.sources.multimnist.options={train: 64, validation: 64, test: 64}"]
+    loaded = load_recipe(RECIPES / f"{name}.yaml", overrides=overrides, check_files=True)
+    recipe = loaded.recipe
+    folder = tmp_path_factory.mktemp("recipe")
+    data = prepared(loaded)
+    assert not list(itertools.chain(*(check.problems for check in data.checks.values())))
+    inputs = student_inputs(recipe, data.rows["train"])
+    net = build_net(
+        model_spec(recipe.student.model),
+        list(inputs.specs.values()),
+        list(data.tasks.values()),
+        vocabulary=inputs.vocabulary,
+    )
+    split = _encoded(data.rows["validation"], inputs, list(data.tasks.values()), folder)
+    write_calibration(folder, split, 32, seed=0)
+    arrays, outputs = net.array_specs(), net.output_specs()
+    sample = dummy_arrays(arrays, getattr(net.backbone, "config", None))
+    exported = onnx_from_student(net, arrays, outputs, sample=sample)
+    yield Student(
+        name,
+        Source(
+            exported.model,
+            arrays,
+            outputs,
+            {"batch": (1, 8), "length": (2, 32)},
+            calibration_of(folder / "calibration.npz", arrays),
+            QUANTIZERS,
+        ),
+    )
+
+
+def _encoded(rows, inputs, tasks, folder: Path) -> EncodedSplit:  # noqa: ANN001
+    class First:
+        """The first rows of a split."""
+
+        fingerprint = rows.fingerprint + "-first"
+
+        def __len__(self) -> int:
+            return min(len(rows), 64)
+
+        def __getattr__(self, name: str):  # noqa: ANN204
+            return getattr(rows, name)
+
+        def __getitem__(self, position: int):  # noqa: ANN204
+            return rows[position]
+
+    return encode_split(First(), inputs.pairs, tasks, folder, file_hashes=inputs.hashes)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_tensorrt_parses_checks_and_builds_the_students_graph(
+    student: Student, precision: str
+) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    tensorrt = target("tensorrt")
+    (variant,) = tensorrt.variants(precision)
+    made = tensorrt.make(student.source, variant)
+    assert made.status == "needs_device", made.reason
+    settings = next(data for path, data in made.files.items() if path.endswith(".build.json"))
+    network = Network(made.files[made.entry], BuildSettings.from_json(settings))
+    layers = network.layers()
+    assert (layers["QUANTIZE"] > 0) == (precision == "int8")
+    assert len(network.build().engine) > 10_000
