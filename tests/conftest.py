@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from commands import succeed
+from products import QUICKSTART, Product, write_text_project, write_token_project
+
 # One thread a test process: the suite runs on two cores and must not depend on timing.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -24,3 +27,32 @@ def data_set() -> Callable[[str], Path]:
         return folder
 
     return find
+
+
+@pytest.fixture(scope="session")
+def image_product(tmp_path_factory: pytest.TempPathFactory) -> Product:
+    """The quick start, tiny: distilled and exported once a session.  Do not change its folders."""
+    recipe = Path(__file__).parent.parent / "recipes" / "quickstart.yaml"
+    return _product(tmp_path_factory.mktemp("image"), recipe, QUICKSTART)
+
+
+@pytest.fixture(scope="session")
+def text_product(tmp_path_factory: pytest.TempPathFactory) -> Product:
+    """Two tasks on sentences: hint, SVD start, cut vocabulary, unlabelled rows, uncertainty."""
+    folder = tmp_path_factory.mktemp("text")
+    return _product(folder, write_text_project(folder))
+
+
+@pytest.fixture(scope="session")
+def token_product(tmp_path_factory: pytest.TempPathFactory) -> Product:
+    """Two tasks on words, with casing."""
+    folder = tmp_path_factory.mktemp("token")
+    return _product(folder, write_token_project(folder))
+
+
+def _product(folder: Path, recipe: Path, overrides: tuple[str, ...] = ()) -> Product:
+    product = Product(folder, recipe, overrides, folder / "runs" / "tiny", folder / "models" / "tiny")
+    succeed("distill", recipe, "--run-dir", product.run, *product.settings)
+    targets = ("--onnx", "--openvino", "--trt")
+    succeed("export", product.run, "--out", product.bundle, *targets)
+    return product

@@ -15,8 +15,9 @@ from typing import Any, NoReturn, final
 
 import click
 
+from kd2edge.cli.missing import advice
 from kd2edge.cli.verbs import VERBS
-from kd2edge.errors import Kd2edgeError, Problem, RecipeError
+from kd2edge.errors import BackendError, Kd2edgeError, Problem, RecipeError
 
 _USAGE = 2
 _STORAGE = 4
@@ -128,6 +129,8 @@ def _failure(error: BaseException) -> Failure:
     if isinstance(error, Kd2edgeError):
         problems = error.problems if isinstance(error, RecipeError) else None
         return Failure(type(error).__name__, str(error), error.exit_code, problems)
+    if isinstance(error, ModuleNotFoundError) and (text := advice(error)) is not None:
+        return Failure("BackendError", text, BackendError.exit_code)
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         reason = error.strerror or str(error) or type(error).__name__

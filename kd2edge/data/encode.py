@@ -14,7 +14,7 @@ import numpy.typing as npt
 from kd2edge.bundle import fingerprint
 from kd2edge.data.augment import Views
 from kd2edge.data.columns import Column, offsets_of
-from kd2edge.data.layout import MANIFEST, Field
+from kd2edge.data.layout import MANIFEST, Field, folder_of
 from kd2edge.data.progress import OnProgress, Progress, ignore
 from kd2edge.data.split import EncodedSplit, is_ragged
 from kd2edge.data.writer import ArrayWriter
@@ -85,7 +85,7 @@ def encode_split(
     hashes = _hashes_of(inputs, file_hashes or {})
     views = views or Views()
     key = _key(rows, inputs, tasks, hashes, views)
-    folder = directory / key[:32]
+    folder = folder_of(directory, key)
     if not (folder / MANIFEST).exists():
         _write(_Job(rows, inputs, tasks), folder, key, views, on_event)
     return EncodedSplit(folder)
@@ -173,7 +173,7 @@ def _meta(job: _Job, pads: Mapping[str, int], views: Views) -> dict[str, Any]:
 
 
 def _fields(job: _Job, with_words: set[str]) -> list[Field]:
-    fields = [Field("length", "int32")]
+    fields = [Field("length", "int32", resident=True)]
     for spec in job.arrays():
         ragged = is_ragged(spec)
         shape = tuple(int(dim) for dim in spec.shape[2 if ragged else 1 :])
@@ -183,7 +183,7 @@ def _fields(job: _Job, with_words: set[str]) -> list[Field]:
     fields += [Field(f"words/{name}", "int32", ragged=True) for name in sorted(with_words)]
     for task in job.tasks:
         fields.append(Field(f"target/{task.name}", "int32", ragged=bool(job.word_input(task))))
-        fields.append(Field(f"labelled/{task.name}", "uint8"))
+        fields.append(Field(f"labelled/{task.name}", "uint8", resident=True))
     return fields
 
 

@@ -1,56 +1,77 @@
 """How arrays of many rows lie on disk: one file a shard of rows, one manifest, a checksum a shard.
 
-A folder holds ``manifest.json`` and ``00000.bin``, ``00001.bin`` ...  Each shard file holds, for a
-range of rows, the values of every field one after the other (and row offsets for ragged fields),
-aligned to 64 bytes.  Shards are independent, so that several machines could fill them.
+A folder holds ``manifest.json`` and ``00000.bin``, ``00001.bin`` ...  A shard is a range of rows:
+their records one after the other, then the position of each record, then the resident columns.  All
+that belongs to a row stands together, so a batch of random rows costs one read a row.  Shards are
+independent: several machines could fill them.
+
+A record holds, each at a multiple of 8 bytes: the count of every ragged field (int32), the values
+of the plain fields, the values of the ragged fields.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, final
 
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.bundle import fingerprint
 from kd2edge.errors import IntegrityError
 
 #: Version of this layout; a folder of another version is refused.
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
-#: Alignment of every part of a shard, in bytes: no dtype needs more.
-ALIGN = 64
+#: What every part of a record begins at a multiple of: no dtype here needs more.
+ALIGN = 8
+
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One named array: ``[row, *shape]``, or with ``ragged`` for each row ``[length, *shape]``."""
+    """One named array: ``[row, *shape]``, or with ``ragged`` for each row ``[count, *shape]``.
+
+    ``resident`` fields (plain, without a shape) are read whole when the folder is opened.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...] = ()
     ragged: bool = False
+    resident: bool = False
 
+    @property
+    def size(self) -> int:
+        """Values of one item."""
+        return math.prod(self.shape)
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Where a field's values (if ragged, also its int64 row offsets) begin in a shard, in bytes."""
-
-    values_at: int
-    items: int
-    offsets_at: int = -1
+    @property
+    def bytes(self) -> int:
+        """Bytes of one item."""
+        return self.size * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The rows ``start .. start + rows`` in one file; one part a field, in field order."""
+    """The rows ``start .. start + rows`` in one file of ``bytes`` bytes.
+
+    Its int64 record positions ``[rows + 1]`` begin at ``index_at``, and each resident column at its
+    place in ``columns_at``.
+    """
 
     file: str
     start: int
     rows: int
     bytes: int
     sha256: str
-    parts: tuple[Part, ...]
+    index_at: int
+    columns_at: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +83,47 @@ class Layout:
     fields: tuple[Field, ...]
     shards: tuple[Shard, ...]
     meta: Mapping[str, Any]
+
+
+class Places(NamedTuple):
+    """Where ragged values begin and records end, in bytes from the begin of each record."""
+
+    begins: Ints  # [row, ragged field]
+    ends: Ints  # [row]
+
+
+@final
+class RecordForm:
+    """Where everything stands in a record with these fields."""
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        kept = [field for field in fields if not field.resident]
+        self.plain = tuple(field for field in kept if not field.ragged)
+        self.ragged = tuple(field for field in kept if field.ragged)
+        at = aligned(4 * len(self.ragged))
+        self.plain_at: dict[str, int] = {}
+        for field in self.plain:
+            self.plain_at[field.name] = at
+            at += aligned(field.bytes)
+        self._ragged_at = at
+
+    def places(self, counts: Ints) -> Places:
+        """Places in records whose ragged fields have these counts ``[row, ragged field]``."""
+        units = np.array([field.bytes for field in self.ragged], dtype=np.int64)
+        sizes = (counts * units + ALIGN - 1) // ALIGN * ALIGN
+        ends = self._ragged_at + np.cumsum(sizes, axis=1)
+        last = ends[:, -1] if len(units) else np.full(len(counts), self._ragged_at, np.int64)
+        return Places(ends - sizes, last)
+
+
+def folder_of(directory: Path, key: str) -> Path:
+    """Where the arrays with this fingerprint stand: another layout has another folder."""
+    return directory / fingerprint([key, FORMAT])[:32]
+
+
+def aligned(size: int) -> int:
+    """The next multiple of ``ALIGN``."""
+    return -(-size // ALIGN) * ALIGN
 
 
 def layout_to_json(layout: Layout) -> bytes:
@@ -83,9 +145,7 @@ def read_layout(directory: Path) -> Layout:
             raise IntegrityError(f"{path}: written in another format; {advice(directory)}")
         return _layout(document)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(
-            f"{path}: not a readable manifest ({error}); {advice(directory)}"
-        ) from error
+        raise IntegrityError(f"{path}: not readable ({error}); {advice(directory)}") from error
 
 
 def advice(directory: Path) -> str:
@@ -95,10 +155,5 @@ def advice(directory: Path) -> str:
 
 def _layout(document: dict[str, Any]) -> Layout:
     fields = tuple(Field(**{**one, "shape": tuple(one["shape"])}) for one in document["fields"])
-    shards = tuple(shard_from(one) for one in document["shards"])
+    shards = tuple(Shard(**one) for one in document["shards"])
     return Layout(document["fingerprint"], document["rows"], fields, shards, document["meta"])
-
-
-def shard_from(one: Mapping[str, Any]) -> Shard:
-    """A shard from its JSON object."""
-    return Shard(**{**one, "parts": tuple(Part(**part) for part in one["parts"])})

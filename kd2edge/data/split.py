@@ -40,7 +40,7 @@ class EncodedSplit:
             name: tuple(map(_array_spec, specs)) for name, specs in meta["arrays"].items()
         }
         self.views = Views(**meta["views"])
-        self.lengths = self._store.column("length")
+        self.lengths = self._resident("length")
         self._pads: dict[str, int] = meta["pads"]
         self._task_inputs: dict[TaskName, str] = meta["tasks"]
         self._word_inputs = {task: name for task, name in self._task_inputs.items() if name}
@@ -85,17 +85,16 @@ class EncodedSplit:
 
     def truth(self, task: TaskName) -> Truth:
         """What the data says of one task for every row."""
-        name = f"target/{task}"
-        if not self._task_inputs[task]:
-            return Truth(self._store.column(name).astype(np.int64))
-        labels = self._store.take_ragged(name, np.arange(len(self), dtype=np.int64))
-        return Truth(Ragged(labels.values.astype(np.int64), labels.offsets))
+        labels = self._store.column(f"target/{task}")
+        if isinstance(labels, Ragged):
+            return Truth(Ragged(labels.values.astype(np.int64), labels.offsets))
+        return Truth(labels.astype(np.int64))
 
     def labelled(self, tasks: Sequence[TaskName]) -> npt.NDArray[np.bool_]:
         """``[row]`` whether a row has a label for at least one of these tasks."""
         found = np.zeros(len(self), dtype=bool)
         for task in tasks:
-            found |= self._store.column(f"labelled/{task}").astype(bool)
+            found |= self._resident(f"labelled/{task}").astype(bool)
         return found
 
     def supports(self, task: TaskName, classes: int) -> npt.NDArray[np.int64]:
@@ -103,6 +102,11 @@ class EncodedSplit:
         labels = self.truth(task).labels
         values = labels.values if isinstance(labels, Ragged) else labels
         return np.bincount(values[values != MISSING].astype(np.int64), minlength=classes)
+
+    def _resident(self, name: str) -> npt.NDArray[Any]:
+        column = self._store.column(name)
+        assert not isinstance(column, Ragged)
+        return column
 
     def _array(self, spec: ArraySpec, positions: Positions) -> npt.NDArray[Any]:
         name = f"array/{spec.name}"

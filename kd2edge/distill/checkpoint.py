@@ -17,7 +17,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from kd2edge.bundle import fingerprint, fingerprint_bytes, write_atomic
-from kd2edge.errors import IntegrityError, StorageError
+from kd2edge.bundle.atomic import storage_error
+from kd2edge.errors import IntegrityError
 
 NAME = "checkpoint.json"
 #: Version of what a checkpoint holds.
@@ -75,16 +76,23 @@ def load_checkpoint(directory: Path) -> Checkpoint | None:
     except FileNotFoundError as error:
         raise IntegrityError(_damaged(Path(str(error.filename)), "missing")) from error
     except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror})") from error
+        raise storage_error(error, path, "read") from error
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
         raise IntegrityError(_damaged(path, str(error))) from error
 
 
 def remove_checkpoint(directory: Path) -> None:
-    """Remove a checkpoint that is not to be resumed."""
-    (directory / NAME).unlink(missing_ok=True)
-    for old in directory.glob("tensors-*.safetensors"):
-        old.unlink()
+    """Remove a checkpoint that is not to be resumed.
+
+    Raises:
+        StorageError: no permission.
+    """
+    try:
+        (directory / NAME).unlink(missing_ok=True)
+        for old in directory.glob("tensors-*.safetensors"):
+            old.unlink()
+    except OSError as error:
+        raise storage_error(error, directory / NAME, "removed") from error
 
 
 def _damaged(path: Path, reason: str) -> str:

@@ -56,9 +56,10 @@ class Hint(nn.Module):
         shape = self._cache.feature_shape(self._source)
         per_word = self._cache.is_per_word(self._source)
         if (shared.words is not None, shared.values.dim()) != (per_word, len(shape) + 1):
+            own = _form(tuple(shared.values.shape[1:]), shared.words is not None)
             raise UsageError(
-                f"hint {self._source} -> {self.target}: the teacher gives {_form(shape, per_word)}, "
-                f"the student {_form(tuple(shared.values.shape[1:]), shared.words is not None)}"
+                f"hint {self._source} -> {self.target}: the teacher gives "
+                f"{_form(shape, per_word)}, the student {own}"
             )
         width = as_items(shared.values).shape[-1]
         try:

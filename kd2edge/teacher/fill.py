@@ -16,7 +16,7 @@ from kd2edge.bundle import fingerprint
 from kd2edge.data.batch import Batch, at_words
 from kd2edge.data.columns import Column, concatenated, reordered
 from kd2edge.data.device import device_of
-from kd2edge.data.layout import MANIFEST, Field
+from kd2edge.data.layout import MANIFEST, Field, folder_of
 from kd2edge.data.progress import OnProgress, Progress, ignore
 from kd2edge.data.split import EncodedSplit
 from kd2edge.data.writer import ArrayWriter
@@ -63,7 +63,7 @@ def cache_outputs(
     """
     orders = {task.name: label_order(teacher, task) for task in tasks}
     key = _key(teacher, split, tasks, features)
-    folder = directory / key[:32]
+    folder = folder_of(directory, key)
     reused = (folder / MANIFEST).exists()
     if not reused:
         job = _Job(teacher, split, tuple(tasks), tuple(features), orders, batch_size)

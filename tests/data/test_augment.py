@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from distill.tiny import IMAGES, image_rows
 
+from distill.tiny import IMAGES, image_rows
 from kd2edge.data import Views
 from kd2edge.data.augment import AUGMENTATIONS, Shift, augmentation, chance
 from kd2edge.errors import UsageError

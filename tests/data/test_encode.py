@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from distill.tiny import IMAGES, TAG, TOKENS, TOPIC, MemoryRows, image_rows, token_rows
 
+from distill.tiny import IMAGES, TAG, TOKENS, TOPIC, MemoryRows, image_rows, token_rows
 from kd2edge.data import Progress, encode_split
 from kd2edge.data.encode import _CHUNK
 from kd2edge.errors import DataError, IntegrityError
@@ -146,7 +146,9 @@ def test_a_stopped_encoding_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     part = encode_split(rows, pair, IMAGES.tasks, tmp_path / "part", on_event=seen.append)
     assert [event.done for event in seen] == [2 * _CHUNK, 2 * _CHUNK + 10]
     at = np.arange(len(rows))
-    assert np.array_equal(part.batch(at).inputs["pixel_values"], whole.batch(at).inputs["pixel_values"])
+    assert np.array_equal(
+        part.batch(at).inputs["pixel_values"], whole.batch(at).inputs["pixel_values"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ def test_order_is_pinned_across_machines() -> None:
 def test_epochs_and_seeds_differ() -> None:
     lengths = np.ones(100)
     orders = [
-        np.concatenate(epoch_order(lengths, 8, seed, epoch)) for seed, epoch in [(0, 0), (0, 1), (1, 0)]
+        np.concatenate(epoch_order(lengths, 8, seed, epoch))
+        for seed, epoch in [(0, 0), (0, 1), (1, 0)]
     ]
     assert not np.array_equal(orders[0], orders[1])
     assert not np.array_equal(orders[0], orders[2])

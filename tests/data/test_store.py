@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kd2edge.data import ArrayStore, ArrayWriter, writer
+from kd2edge.data import ArrayStore, ArrayWriter, reader, writer
 from kd2edge.data.columns import offsets_of
 from kd2edge.data.layout import MANIFEST, Field
 from kd2edge.errors import IntegrityError
@@ -19,16 +20,21 @@ from kd2edge.tasks.spec import Ragged
 FIELDS = (
     Field("plain", "int32", (2,)),
     Field("ragged", "float16", ragged=True),
-    Field("flag", "uint8"),
+    Field("map", "uint8", (3, 1)),
+    Field("wide", "int64", (2,), ragged=True),
+    Field("flag", "uint8", resident=True),
 )
 
 
 def chunk(lengths: list[int], start: int = 0) -> dict[str, np.ndarray | Ragged]:
     rows = len(lengths)
+    wide = np.array(lengths[::-1], np.int64)
     return {
         "plain": np.arange(start * 2, (start + rows) * 2).reshape(rows, 2),
         "ragged": Ragged(np.arange(sum(lengths)) + start, offsets_of(np.array(lengths, np.int64))),
-        "flag": np.full(rows, start % 256, np.uint8),
+        "map": (np.arange(3 * rows) + start).reshape(rows, 3, 1) % 256,
+        "wide": Ragged(np.arange(2 * wide.sum()).reshape(-1, 2) + start, offsets_of(wide)),
+        "flag": (np.arange(rows) + start) % 256,
     }
 
 
@@ -41,12 +47,14 @@ def write(directory: Path, chunks: list[list[int]]) -> None:
     out.finish({"note": "x"})
 
 
-def read_all(store: ArrayStore) -> tuple[list[list[int]], list[list[float]]]:
-    positions = np.arange(store.rows)
-    ragged = store.take_ragged("ragged", positions)
-    return store.take("plain", positions).tolist(), [
-        ragged.row(at).tolist() for at in range(ragged.rows)
-    ]
+def as_lists(column: np.ndarray | Ragged) -> list[Any]:
+    if isinstance(column, Ragged):
+        return [column.row(at).tolist() for at in range(column.rows)]
+    return column.tolist()
+
+
+def read_all(store: ArrayStore) -> dict[str, list[Any]]:
+    return {name: as_lists(store.column(name)) for name in store.fields}
 
 
 @settings(max_examples=25, deadline=None)
@@ -62,27 +70,42 @@ def test_any_shards_hold_the_same_rows(
         patch.setattr(writer, "SHARD_BYTES", shard_bytes)
         write(directory, chunks)
     store = ArrayStore(directory)
-    plain, ragged = read_all(store)
-    rows = sum(map(len, chunks))
-    assert store.rows == rows
-    assert plain == np.arange(2 * rows).reshape(rows, 2).tolist()
-    start, expected = 0, []
+    found = read_all(store)
+    start = 0
+    expected: dict[str, list[Any]] = {field.name: [] for field in FIELDS}
     for lengths in chunks:
-        expected += [chunk(lengths, start)["ragged"].row(at).tolist() for at in range(len(lengths))]
+        for name, column in chunk(lengths, start).items():
+            expected[name] += as_lists(column)
         start += len(lengths)
-    assert ragged == expected
+    assert store.rows == start
+    assert found == expected
 
 
-def test_rows_come_in_the_order_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("small", [True, False])
+def test_any_rows_can_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: bool
 ) -> None:
-    monkeypatch.setattr(writer, "SHARD_BYTES", 1)
-    write(tmp_path, [[1, 2], [0], [3, 1]])
+    monkeypatch.setattr(writer, "SHARD_BYTES", 100)
+    monkeypatch.setattr(reader, "_SMALL", (1 << 20) if small else 0)
+    write(tmp_path, [[1, 2, 0], [3], [0, 4]])
     store = ArrayStore(tmp_path)
-    assert len(list(tmp_path.glob("*.bin"))) == 3
-    positions = np.array([4, 0, 3, 3])
-    assert store.take("plain", positions)[:, 0].tolist() == [8, 0, 6, 6]
-    assert np.diff(store.take_ragged("ragged", positions).offsets).tolist() == [1, 1, 3, 3]
+    every = read_all(store)
+    for at in ([5, 0, 3, 3], [2], [4, 1]):
+        positions = np.array(at)
+        for name, field in store.fields.items():
+            take = store.take_ragged if field.ragged else store.take
+            assert as_lists(take(name, positions)) == [every[name][row] for row in at]
+
+
+def test_without_ragged_fields_records_have_one_size(tmp_path: Path) -> None:
+    out = ArrayWriter(tmp_path, [Field("a", "uint8", (3,)), Field("b", "float32")], "print")
+    out.append({"a": np.arange(12).reshape(4, 3), "b": np.arange(4.0)})
+    out.finish({})
+    store = ArrayStore(tmp_path)
+    positions = np.array([3, 0])
+    assert store.take("a", positions).tolist() == [[9, 10, 11], [0, 1, 2]]
+    assert store.take("b", positions).tolist() == [3.0, 0.0]
+    assert store.take("a", positions).flags.writeable
 
 
 def test_same_rows_same_bytes(tmp_path: Path) -> None:
@@ -92,7 +115,7 @@ def test_same_rows_same_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
-@pytest.mark.parametrize("at", [0, 64, 200])
+@pytest.mark.parametrize("at", [0, 64, 200, -1])
 def test_a_changed_byte_is_refused(tmp_path: Path, at: int) -> None:
     write(tmp_path, [[3, 1, 2], [4, 4]])
     path = tmp_path / "00000.bin"

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from distill.tiny import DARK, IMAGES, SHAPE, TAG, TOKENS, image_rows, token_rows
 
+from distill.tiny import DARK, IMAGES, SHAPE, TAG, TOKENS, image_rows, token_rows
 from kd2edge.data.batch import at_words
 from kd2edge.distill import metric_values, predict_split
 from kd2edge.tasks.spec import Ragged

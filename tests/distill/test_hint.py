@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from distill.tiny import IMAGES, TOKENS, World, image_rows, token_rows
 from torch import Tensor
 
+from distill.tiny import IMAGES, TOKENS, World, image_rows, token_rows
 from kd2edge.data import EncodedSplit
 from kd2edge.distill import HintSpec, Knowledge, Method, knowledge_of
 from kd2edge.distill.hint import Hint

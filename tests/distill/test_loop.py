@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from distill.tiny import DARK, IMAGES, SHAPE, TOKENS, World, image_rows, token_rows
 from torch import Tensor
 
+from distill.tiny import DARK, IMAGES, SHAPE, TOKENS, World, image_rows, token_rows
 from kd2edge.data import EncodedSplit, Views
 from kd2edge.distill import (
     DistillSettings,
@@ -63,7 +63,9 @@ class Lesson:
     validation: EncodedSplit
     knowledge: Knowledge
 
-    def run(self, net: Net, directory: Path, settings: TrainSettings, **options: Any) -> TrainResult:
+    def run(
+        self, net: Net, directory: Path, settings: TrainSettings, **options: Any
+    ) -> TrainResult:
         options = {"knowledge": self.knowledge, **options}
         return train(
             net,
@@ -77,7 +79,11 @@ class Lesson:
 
 
 def lesson(
-    world: World, rows: Callable[..., JoinedRows], source: str, directory: Path, views: Views | None = None
+    world: World,
+    rows: Callable[..., JoinedRows],
+    source: str,
+    directory: Path,
+    views: Views | None = None,
 ) -> Lesson:
     split = world.split(directory, rows(), views=views)
     cache = cache_outputs(
@@ -210,7 +216,9 @@ def test_a_damaged_checkpoint_is_refused(images: Lesson, tmp_path: Path) -> None
 def test_the_thread_count_of_the_checkpoint_is_kept(images: Lesson, tmp_path: Path) -> None:
     counter, events = iter(range(1, 100)), []
     with pytest.raises(Interrupted):
-        images.run(IMAGES.net(), tmp_path, replace(PLAIN, threads=2), stop=lambda: next(counter) == 3)
+        images.run(
+            IMAGES.net(), tmp_path, replace(PLAIN, threads=2), stop=lambda: next(counter) == 3
+        )
     images.run(
         IMAGES.net(), tmp_path, replace(PLAIN, threads=1), resume=True, on_event=events.append
     )

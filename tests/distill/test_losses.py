@@ -34,7 +34,9 @@ def test_zero_when_student_equals_teacher(channels: int, temperature: float) -> 
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 @pytest.mark.parametrize("channels", [1, 2, 5])
 def test_positive_when_they_differ(channels: int, temperature: float) -> None:
-    found = divergence(channels)(logits(0, channels=channels), logits(1, channels=channels), temperature)
+    found = divergence(channels)(
+        logits(0, channels=channels), logits(1, channels=channels), temperature
+    )
     assert (found > 0).all()
 
 
@@ -63,7 +65,9 @@ def test_values_computed_by_hand() -> None:
     student = torch.tensor([[0.0, 0.0]])  # 1/2, 1/2
     expected = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
     assert losses.kl(student, teacher).item() == pytest.approx(expected, rel=1e-6)
-    assert losses.binary_kl(student[:, :1], teacher[:, :1]).item() == pytest.approx(expected, rel=1e-6)
+    assert losses.binary_kl(student[:, :1], teacher[:, :1]).item() == pytest.approx(
+        expected, rel=1e-6
+    )
     # At T = 2 the teacher says sqrt(3) : 1.
     share = math.sqrt(3) / (1 + math.sqrt(3))
     softened = share * math.log(share / 0.5) + (1 - share) * math.log((1 - share) / 0.5)
@@ -79,7 +83,9 @@ def test_gradient_is_T_times_the_difference_of_softened_probabilities(
     teacher = logits(1, channels=channels)
     divergence(channels)(student, teacher, temperature).sum().backward()
     soften = torch.sigmoid if channels == 1 else (lambda one: torch.softmax(one, dim=-1))
-    expected = temperature * (soften(student.detach() / temperature) - soften(teacher / temperature))
+    expected = temperature * (
+        soften(student.detach() / temperature) - soften(teacher / temperature)
+    )
     assert student.grad is not None
     torch.testing.assert_close(student.grad, expected)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from distill.tiny import DARK, IMAGES, SHAPE, TAG, TOKENS, image_rows, token_rows
 from torch import Tensor
 
+from distill.tiny import DARK, IMAGES, SHAPE, TAG, TOKENS, image_rows, token_rows
 from kd2edge.data import Batch, EncodedSplit
 from kd2edge.distill import (
     DistillSettings,
@@ -303,4 +303,3 @@ def test_what_is_not_there_is_named(
 ) -> None:
     with pytest.raises(UsageError, match=says):
         Objective(IMAGES.tasks, settings, taught_images)
-

@@ -180,6 +180,8 @@ def test_a_hidden_layer_stands_before_the_heads() -> None:
     hidden = net.adapter(net.backbone, arrays).pooled
     assert hidden.shape == (3, 6)
     assert bool((hidden >= 0).all())
+    one_row = {name: value[:1] for name, value in arrays.items()}
+    assert bool(net.train()(one_row)["left"].isfinite().all())
 
 
 def test_a_prefix_stands_before_the_array_names() -> None:

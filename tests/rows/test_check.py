@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from kd2edge.errors import DataError
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.rows import Source, check_rows, joined, require_sound
+from kd2edge.rows import Source, check, check_rows, joined, reading, require_sound
 from kd2edge.rows.jsonl import JsonlRows
-from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.tasks.spec import MISSING, NOTHING, TaskName, TaskSpec
 
 TEXT = InputSpec("text", "text", ("text",))
 WORDS = InputSpec("words", "tokens", ("tokens",))
@@ -132,3 +133,29 @@ def test_problems_of_several_splits_come_at_once(from_file, join_lists):
     ]
     with pytest.raises(DataError, match=r"rows\.jsonl:1: task mood: (.|\n)*split test has no rows"):
         require_sound(checks)
+
+
+def test_lists_of_objects_are_counted_by_the_label_of_each(from_file, monkeypatch):
+    class Things:
+        """A task kind whose targets are objects: label, position."""
+
+        per_word = False
+
+        def target(self, spec, value):
+            if not value:
+                return np.array([[MISSING if value is None else NOTHING, 0]])
+            return np.array([[spec.labels.index(label), at] for label, at in value])
+
+    spec = TaskSpec(TaskName("things"), "things", ("a", "b"), "accuracy", column="things")
+    for module in (check, reading):
+        monkeypatch.setattr(module, "task_kind", lambda name: Things())
+    rows = from_file(
+        {"text": "x", "things": [["b", 7], ["a", 9], ["b", 1]]},
+        {"text": "y", "things": []},
+        {"text": "z", "things": None},
+        tasks=("things",),
+    )
+    found = check_rows("train", rows, [TEXT], [spec])
+    assert found.problems == ()
+    assert found.labels == {"things": {"a": 1, "b": 2}}
+    assert found.unlabelled == {"things": 1}

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from distill.tiny import IMAGES, TOKENS, image_rows, token_rows
 
+from distill.tiny import IMAGES, TOKENS, image_rows, token_rows
 from kd2edge.data import Batch
 from kd2edge.errors import UsageError
 from kd2edge.teacher.features import GRID, as_items, on_grid, shared_form

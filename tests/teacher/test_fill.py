@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from distill.tiny import DARK, IMAGES, SHAPE, TAG, TOKENS, image_rows, token_rows
 
+from distill.tiny import DARK, IMAGES, SHAPE, TAG, TOKENS, image_rows, token_rows
 from kd2edge.data import Batch, Progress, Views
 from kd2edge.data.batch import at_words
 from kd2edge.errors import DataError, IntegrityError
@@ -119,9 +119,7 @@ def test_features_are_kept_in_shared_form(
 ) -> None:
     world, rows = ALL[name]
     split = world.split(tmp_path, rows())
-    cache = cache_outputs(
-        world.net_teacher(), split, tmp_path, tasks=world.tasks, features=(path,)
-    )
+    cache = cache_outputs(world.net_teacher(), split, tmp_path, tasks=world.tasks, features=(path,))
     assert cache.features == (path,)
     assert cache.feature_shape(path) == shape
     assert cache.is_per_word(path) is per_word
@@ -229,4 +227,3 @@ def test_values_beyond_fp16_stay_finite(tmp_path: Path) -> None:
     split = IMAGES.split(tmp_path, image_rows())
     cache = cache_outputs(Loud((SHAPE,)), split, tmp_path, tasks=(SHAPE,))
     assert np.isfinite(cache.logits(SHAPE.name, np.arange(3))).all()
-

@@ -45,9 +45,8 @@ class ImageAdapter(Adapter):
     """uint8 pixels in, one vector a row out: normalise, run, average to a grid, flatten.
 
     A grid of 1 x 1 forgets where something was seen; 1 x 2 keeps left and right apart.  A hidden
-    layer lets a head combine what stands in several cells: "the left digit is the larger one" is
-    no linear function of two halves (a CNN of 40 thousand parameters reads it right in 94 % of
-    MultiMNIST without and in 97 % with 64 hidden units).
+    layer lets a head weigh what stands in several cells against each other, e.g. whether the left
+    digit is the larger one.
     """
 
     scale: Tensor  # [1, channel, 1, 1]
@@ -56,7 +55,7 @@ class ImageAdapter(Adapter):
     def __init__(self, spec: InputSpec, readout: Readout) -> None:
         super().__init__()
         self.width = readout.hidden or readout.features
-        self.hidden = nn.Linear(readout.features, readout.hidden) if readout.hidden else None
+        self.hidden = _HiddenLayer(readout) if readout.hidden else None
         self._name = names.prefix(spec) + "pixel_values"
         self._grid = readout.grid
         scale, shift = _affine(spec)
@@ -69,10 +68,27 @@ class ImageAdapter(Adapter):
         output = backbone(pixels)
         features = output if isinstance(output, Tensor) else output.last_hidden_state
         pooled = averaged(features, self._grid).flatten(1)
-        return Hidden(pooled if self.hidden is None else F.relu(self.hidden(pooled)), None)
+        return Hidden(pooled if self.hidden is None else self.hidden(pooled), None)
 
     def embeddings(self, backbone: nn.Module) -> Mapping[str, nn.Embedding]:
         return {}
+
+
+@final
+class _HiddenLayer(nn.Module):
+    """Linear layer, batch norm (exporters fold it into the former) and ReLU: [batch, hidden]."""
+
+    def __init__(self, readout: Readout) -> None:
+        super().__init__()
+        self.linear = nn.Linear(readout.features, readout.hidden, bias=False)
+        self.norm = nn.BatchNorm1d(readout.hidden)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        drawn, norm = self.linear(pooled), self.norm
+        if self.training and len(drawn) == 1:  # a last batch of one row has no spread of its own
+            mean, variance = norm.running_mean, norm.running_var
+            return F.relu(F.batch_norm(drawn, mean, variance, norm.weight, norm.bias, eps=norm.eps))
+        return F.relu(norm(drawn))
 
 
 def averaged(features: Tensor, grid: Grid) -> Tensor:

@@ -1,0 +1,34 @@
+"""Packages of extras that are not installed: what to run when a verb needs one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: Module -> the extra that brings it.
+EXTRAS: Mapping[str, str] = {
+    "PIL": "image",
+    "jinja2": "validate",
+    "matplotlib": "train",
+    "mlxtend": "train",
+    "nncf": "train",
+    "onnx": "validate",
+    "onnxruntime": "cpu",
+    "onnxscript": "train",
+    "openvino": "openvino",
+    "optimum": "train",
+    "pyarrow": "data",
+    "pydantic": "recipe",
+    "safetensors": "train",
+    "torch": "train",
+    "transformers": "train",
+    "yaml": "recipe",
+}
+
+
+def advice(error: ModuleNotFoundError) -> str | None:
+    """What is missing and the line that installs it; None for a module that no extra brings."""
+    module = (error.name or "").partition(".")[0]
+    extra = EXTRAS.get(module)
+    if extra is None:
+        return None
+    return f'this needs {module}, which is not installed; run: pip install "kd2edge[{extra}]"'

@@ -1,0 +1,53 @@
+"""Markdown files and the blocks in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+_FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>[a-z]*)\n(?P<body>.*?)^(?P=indent)```",
+    re.MULTILINE | re.DOTALL,
+)
+#: Documents that stand outside docs/.
+_NAMED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "recipes/README.md", "models/README.md")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block; ``note`` is the comment in the line above it, if any."""
+
+    file: str
+    line: int
+    language: str
+    text: str
+    note: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def documents() -> list[Path]:
+    """Every Markdown file of the project."""
+    return [*(ROOT / name for name in _NAMED), *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(*languages: str) -> list[Block]:
+    """The blocks of some languages, of every document."""
+    return [block for path in documents() for block in _blocks(path) if block.language in languages]
+
+
+def _blocks(path: Path) -> list[Block]:
+    text = path.read_text(encoding="utf-8")
+    found = []
+    for match in _FENCE.finditer(text):
+        indent = match["indent"]
+        body = "\n".join(line.removeprefix(indent) for line in match["body"].splitlines())
+        above = text[: match.start()].rstrip("\n").rpartition("\n")[2].strip()
+        note = above if above.startswith("<!--") else ""
+        line = text.count("\n", 0, match.start()) + 1
+        name = path.relative_to(ROOT).as_posix()
+        found.append(Block(name, line, match["language"], body + "\n", note))
+    return found

@@ -1,0 +1,135 @@
+"""The reference names everything that there is."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterable
+from types import ModuleType
+
+import pytest
+
+from docs.documents import ROOT
+from kd2edge import errors
+from kd2edge.bundle import Artefact
+from kd2edge.data.augment import AUGMENTATIONS
+from kd2edge.distill.balance import BALANCERS
+from kd2edge.distill.hard import HARD_LOSSES
+from kd2edge.distill.hints import HINT_LOSSES, PROJECTORS
+from kd2edge.distill.logits import LOGIT_LOSSES
+from kd2edge.export.passes import PASSES
+from kd2edge.export.targets.kinds import TARGETS
+from kd2edge.inputs import INPUT_KINDS
+from kd2edge.metrics import METRICS
+from kd2edge.nets.backbones.kinds import BACKBONES
+from kd2edge.pipeline.folders import RunFolder
+from kd2edge.quantize import METHODS, QUANTIZERS
+from kd2edge.rows.builtin import BUILDERS
+from kd2edge.rows.kinds import ROW_KINDS
+from kd2edge.runtime.backends.table import BACKENDS
+from kd2edge.student import MAPPINGS
+from kd2edge.tasks import TASK_KINDS
+
+REFERENCE = ROOT / "docs" / "reference"
+TABLES: dict[str, Iterable[str]] = {
+    "Task kinds": TASK_KINDS,
+    "Input kinds": INPUT_KINDS,
+    "Sources of rows": ROW_KINDS,
+    "Builders": BUILDERS,
+    "Augmentations": AUGMENTATIONS,
+    "Model families": {family for family, _ in BACKBONES},
+    "Hard losses": HARD_LOSSES,
+    "Logit losses": LOGIT_LOSSES,
+    "Feature losses": HINT_LOSSES,
+    "Projectors": PROJECTORS,
+    "Balancers": BALANCERS,
+    "Parameter mappings": MAPPINGS,
+    "Graph passes": PASSES,
+    "Quantizers": QUANTIZERS,
+    "Calibration methods": METHODS,
+    "Metrics": METRICS,
+    "Targets": TARGETS,
+    "Backends": BACKENDS,
+}
+
+
+def page(name: str) -> str:
+    return (REFERENCE / name).read_text(encoding="utf-8")
+
+
+def sections() -> dict[str, str]:
+    parts = page("methods.md").split("\n## ")[1:]
+    return {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
+
+
+def test_methods_has_a_section_for_each_table() -> None:
+    assert set(sections()) == set(TABLES)
+
+
+@pytest.mark.parametrize("title", TABLES)
+def test_every_method_has_its_paragraph(title: str) -> None:
+    named = re.findall(r"\*\*`([a-z0-9_]+)`\*\*", sections()[title])
+    assert sorted(named) == sorted(TABLES[title])
+
+
+@pytest.mark.parametrize("name", ["recipe.md", "cli.md"])
+def test_generated_pages_are_up_to_date(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # of the terminal that it happens to run in
+    expected = generator().PAGES[name]()
+    assert page(name) == expected, "run `python docs/generate_reference.py`"
+
+
+def test_every_error_stands_beside_its_exit_code() -> None:
+    rows = re.findall(r"^\| ([\d, ]+) \| .* \| (.*) \|$", page("exit-codes.md"), re.MULTILINE)
+    shown = {
+        name: int(codes.split(",")[0])
+        for codes, names in rows
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    known = {name: getattr(errors, name).exit_code for name in errors.__all__ if name != "Problem"}
+    assert shown == known
+
+
+def test_every_file_of_a_run_is_explained() -> None:
+    run = RunFolder(ROOT / "run")
+    for name in vars(RunFolder):
+        place = getattr(run, name) if isinstance(vars(RunFolder)[name], property) else None
+        if place is not None and name != "finished":
+            assert f"`{place.name}" in page("files.md"), place.name
+
+
+def test_every_file_of_a_bundle_is_explained(image_product) -> None:
+    text = page("files.md")
+    for path in image_product.bundle.rglob("*"):
+        place = path.relative_to(image_product.bundle)
+        top = f"{place.parts[0]}/" if path.is_dir() or len(place.parts) > 1 else place.name
+        assert f"`{top}" in text, place
+
+
+def test_artefact_ids_are_named_as_the_manifest_has_them() -> None:
+    fields = Artefact.__dataclass_fields__
+    assert {"id", "target", "precision", "variant", "status", "reason"} <= set(fields)
+    assert "`<target>-<precision>[-<variant>]`" in page("files.md")
+
+
+def test_files_that_contributing_names_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = [
+        path for path in re.findall(r"`((?:kd2edge|tests)/[\w./]+)`", text) if "NAME" not in path
+    ]
+    assert len(paths) >= 15
+    for path in paths:
+        assert (ROOT / path).exists(), path
+    tables = re.findall(r"`([A-Z_]{5,})` of\s+`(kd2edge/[\w./]+)`", text)
+    assert len(tables) >= 12
+    for table, path in tables:
+        assert re.search(rf"^{table}\b", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs/generate_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,189 @@
+"""What a finished run is: its report, its folder, and what a second run does not do again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from commands import kd2edge, succeed
+from kd2edge.pipeline import teaching
+from kd2edge.pipeline.distilling import RunOptions, distill_recipe
+from kd2edge.recipe import load_recipe
+from kd2edge.teacher import NetTeacher
+from products import Product
+
+PRODUCTS = ("image_product", "text_product", "token_product")
+
+
+@pytest.fixture(params=PRODUCTS)
+def product(request: pytest.FixtureRequest) -> Product:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def report(product: Product) -> dict[str, Any]:
+    return report_of(product.run)
+
+
+def report_of(run: Path) -> dict[str, Any]:
+    return json.loads((run / "report.json").read_text(encoding="utf-8"))
+
+
+def test_a_run_has_the_folders_of_the_design(product: Product) -> None:
+    expected = {
+        "recipe.yaml", "report.json", "report.html", "student.safetensors", "student.json",
+        "teachers", "cache", "checkpoints", "samples", "log.jsonl",
+    }  # fmt: skip
+    assert expected <= {path.name for path in product.run.iterdir()}
+    assert not list(product.run.rglob("*.partial"))
+    assert (product.run.parent / "latest").resolve() == product.run.resolve()
+
+
+def test_the_log_is_json_lines_that_name_every_stage(product: Product) -> None:
+    lines = [json.loads(line) for line in (product.run / "log.jsonl").read_text().splitlines()]
+    stages = [line["stage"].split()[0] for line in lines if line["event"] == "StageEvent"]
+    assert stages == ["rows", "teacher", "cache", "student", "baseline", "report"]
+
+
+def test_the_report_has_every_task_model_and_split(report: dict[str, Any]) -> None:
+    assert report["schema"] == 1
+    for split in ("validation", "test"):
+        part = report["splits"][split]
+        assert part["tasks"].keys() == report["tasks"].keys()
+        assert part["gain"].keys() == report["tasks"].keys()
+        for models in part["tasks"].values():
+            assert models.keys() == {"teacher", "baseline", "student"}
+
+
+def test_every_metric_stands_in_its_interval(report: dict[str, Any]) -> None:
+    for task, models in report["splits"]["test"]["tasks"].items():
+        for model in models.values():
+            assert list(model["metrics"]) == report["tasks"][task]["metrics"]
+            assert report["tasks"][task]["metric"] in model["metrics"]
+            for one in model["metrics"].values():
+                assert one["low"] <= one["value"] <= one["high"]
+                assert one["confidence"] == 0.95
+
+
+def test_every_class_has_its_scores_and_support(report: dict[str, Any]) -> None:
+    for task, models in report["splits"]["test"]["tasks"].items():
+        for model in models.values():
+            assert [one["label"] for one in model["per_class"]] == report["tasks"][task]["labels"]
+            for one in model["per_class"]:
+                assert one.keys() == {
+                    "label", "precision", "recall", "f1", "support", "train_support", "group",
+                }  # fmt: skip
+            supports = [one["support"] for one in model["per_class"]]
+            assert np.sum(model["confusion"], axis=1).tolist() == supports
+            assert 0 <= model["reliability"]["ece"] <= 1
+            assert set(model["groups"]) <= {"head", "middle", "tail"}
+
+
+def test_every_model_has_its_costs_and_curve(report: dict[str, Any]) -> None:
+    assert report["models"].keys() == {"teacher", "baseline", "student"}
+    for cost in report["models"].values():
+        for key in ("parameters", "flops", "bytes", "train_seconds", "steps"):
+            assert cost[key] > 0
+    assert report["models"]["student"]["steps"] == report["models"]["baseline"]["steps"]
+    assert report["curves"].keys() == {"teacher", "baseline", "student"}
+    for name, points in report["curves"].items():
+        assert points[-1]["step"] == report["models"][name]["steps"]
+        assert points[-1]["validation"].keys() == report["tasks"].keys()
+
+
+def test_the_report_names_what_it_came_from(report: dict[str, Any]) -> None:
+    assert report["fingerprints"].keys() == {"recipe", "data", "teacher", "code"}
+    assert all(len(one) == 64 for one in report["fingerprints"].values())
+    assert report["cache"]["bytes"] > 0
+    assert report["cache"]["reused"] is False
+    assert os.uname().nodename not in json.dumps(report["machine"])
+
+
+def test_unlabelled_rows_that_stand_in_the_test_split_are_not_trained_on(
+    text_product: Product,
+) -> None:
+    lines = (text_product.run / "log.jsonl").read_text().splitlines()
+    rows = next(json.loads(line) for line in lines if "StageEvent" in line)
+    # 48 labelled ones and 12 of the 13 unlabelled.
+    assert rows["detail"] == "60 train, 24 validation, 24 test"
+
+
+def test_a_second_run_asks_no_teacher_and_gives_the_same_student(
+    image_product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(image_product.run, run)
+    before = (run / "student.safetensors").read_bytes()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the teacher was touched")
+
+    monkeypatch.setattr(NetTeacher, "open", refuse)
+    monkeypatch.setattr(teaching, "load_net", refuse)
+    succeed("distill", image_product.recipe, "--run-dir", run, *image_product.settings)
+    assert (run / "student.safetensors").read_bytes() == before
+    assert report_of(run)["cache"]["reused"] is True
+
+
+def test_resuming_a_finished_run_trains_nothing(text_product: Product, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(text_product.run, run)
+    result = succeed("distill", text_product.recipe, "--run-dir", run, "--resume")
+    assert result.err.count("(done before)") == 4  # teacher, its cache, student, baseline
+    assert "epoch" not in result.err
+    first, second = report_of(text_product.run), report_of(run)
+    assert first["splits"] == second["splits"]
+
+
+@pytest.mark.parametrize("name", ["image_product", "text_product"])
+@pytest.mark.parametrize("stage", ["teacher", "student", "baseline"])
+def test_an_interrupted_run_resumes_to_the_same_bits(
+    name: str, stage: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    product: Product = request.getfixturevalue(name)
+    run = tmp_path / "run"
+    prints = _Interrupt(stage)
+    loaded = load_recipe(product.recipe, overrides=product.overrides)
+    with pytest.raises(Exception, match=r"stopped after step \d+ of \d+.*--resume") as caught:
+        distill_recipe(loaded, RunOptions(run), on_event=prints)
+    assert caught.value.exit_code == 130
+    assert not (run / "report.json").exists()
+    refused = kd2edge("export", run)
+    assert refused.code == 2
+    assert "--resume" in refused.err
+    result = succeed("distill", product.recipe, "--run-dir", run, "--resume", *product.settings)
+    assert "resumed at step" in result.err
+    for file in ("student.safetensors", "baseline.safetensors"):
+        assert (run / file).read_bytes() == (product.run / file).read_bytes()
+
+
+class _Interrupt:
+    """Presses Ctrl-C at the first epoch's end of a stage."""
+
+    def __init__(self, stage: str) -> None:
+        self._wanted, self._stage = stage, ""
+
+    def __call__(self, event: Any) -> None:
+        if type(event).__name__ == "StageEvent":
+            self._stage = event.stage.split()[0]
+        elif type(event).__name__ == "EpochEvent" and self._stage == self._wanted:
+            self._wanted = ""
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_two_runs_cannot_work_in_one_folder(image_product: Product, tmp_path: Path) -> None:
+    from kd2edge.bundle import folder_lock
+
+    with folder_lock(tmp_path / "run"):
+        result = kd2edge(
+            "distill", image_product.recipe, "--run-dir", tmp_path / "run", *image_product.settings
+        )
+    assert result.code == 4
+    assert f"in use by process {os.getpid()}" in result.err

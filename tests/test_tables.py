@@ -1,0 +1,77 @@
+"""What a recipe may name and what there is are the same, method by method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, get_args
+
+import pytest
+
+from kd2edge.data.augment import AUGMENTATIONS
+from kd2edge.distill.balance import BALANCERS
+from kd2edge.distill.hard import HARD_LOSSES
+from kd2edge.distill.hints import HINT_LOSSES, PROJECTORS
+from kd2edge.distill.logits import LOGIT_LOSSES
+from kd2edge.export.targets.kinds import TARGETS
+from kd2edge.inputs import INPUT_KINDS
+from kd2edge.metrics import METRICS
+from kd2edge.nets.arrays import ARRAYS
+from kd2edge.nets.backbones.kinds import BACKBONES
+from kd2edge.nets.heads import HEADS
+from kd2edge.recipe.schema import Input, Model, Source, Task
+from kd2edge.recipe.schema import distill as methods
+from kd2edge.recipe.schema.choices import kind_of, members
+from kd2edge.recipe.schema.inputs import Augment
+from kd2edge.recipe.schema.ship import Precision, Target
+from kd2edge.rows.kinds import ROW_KINDS
+from kd2edge.runtime.backends.table import BACKENDS
+from kd2edge.runtime.backends.table import TARGETS as RUNNING
+from kd2edge.tasks import TASK_KINDS
+
+FAMILIES = {family for family, _ in BACKBONES}
+
+
+def kinds(union: Any, key: str = "kind") -> set[str]:
+    """The words that a recipe may write for one of its unions of methods."""
+    return {kind_of(part, key) for part in members(get_args(union)[0])}
+
+
+@pytest.mark.parametrize(
+    ("words", "table"),
+    [
+        (kinds(methods.LogitLoss), LOGIT_LOSSES),
+        (kinds(methods.FeatureLoss), HINT_LOSSES),
+        (kinds(methods.Projector), PROJECTORS),
+        (kinds(methods.Balance), BALANCERS),
+        (kinds(Augment) | {"none"}, AUGMENTATIONS),
+        (kinds(Task), TASK_KINDS),
+        (kinds(Input), INPUT_KINDS),
+        (kinds(Source), ROW_KINDS),
+        (kinds(Model, "family"), FAMILIES),
+        (set(get_args(Target)), TARGETS),
+    ],
+    ids=lambda one: "",
+)
+def test_a_recipe_can_name_exactly_what_there_is(words: set[str], table: Iterable[str]) -> None:
+    assert words == set(table)
+
+
+def test_both_halves_have_every_kind() -> None:
+    assert set(TASK_KINDS) == set(HEADS) == set(HARD_LOSSES)
+    assert set(INPUT_KINDS) == set(ARRAYS) == {kind for _, kind in BACKBONES}
+    assert set(TARGETS) == set(RUNNING)
+    assert set(RUNNING.values()) == set(BACKENDS)
+
+
+def test_every_precision_of_a_recipe_is_made_by_every_target() -> None:
+    for target in TARGETS.values():
+        assert set(get_args(Precision)) <= set(target.precisions)
+
+
+def test_metrics_and_task_kinds_know_each_other() -> None:
+    for name, metric in METRICS.items():
+        assert set(metric.kinds) <= set(TASK_KINDS), name
+    for name, kind in TASK_KINDS.items():
+        assert kind.default_metrics
+        for one in kind.default_metrics:
+            assert name in METRICS[one].kinds, (name, one)
