@@ -2,9 +2,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
-KD := $(BIN)/kd2edge
 STAMP := $(VENV)/.installed
-NICE ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check fix bench recipes clean
@@ -26,8 +24,9 @@ install: $(STAMP)  ## make the virtual environment and install everything
 demo: $(STAMP)  ## distil, export, prove, measure and run the quick start (about 5 minutes on 2 cores)
 	$(BIN)/python -m kd2edge.cli.demo
 
+# Two workers with one thread each: two threads in each of two workers would wait for one another.
 test: $(STAMP) check  ## the whole test suite (at most 15 minutes on 2 cores)
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: $(STAMP)  ## format, lint, types, architecture, dependencies
 	$(BIN)/ruff format --check .

@@ -127,15 +127,15 @@ def batches(model: Model, rows: Rows, count: int) -> Iterator[tuple[int, Mapping
 def compare(
     spec: TaskSpec,
     encoded: Mapping[str, Encoded],
-    exact: Floats,
-    said: Floats,
+    logits: tuple[Floats, Floats],
     start: int,
     head: Head,
 ) -> None:
-    """Add a batch to what is known of a head."""
-    rows = np.arange(start, start + len(exact))
-    one: Any = exact
-    other: Any = said
+    """Add a batch to what is known of a head: PyTorch's logits and the artefact's."""
+    rows = np.arange(start, start + len(logits[0]))
+    one: Any
+    other: Any
+    one, other = logits
     if task_kind(spec.kind).per_word:
         starts = encoded[spec.input].word_starts
         assert starts is not None

@@ -128,7 +128,7 @@ def cli_page() -> str:
 
 def _help(verb: str) -> str:
     # A fixed width: the page must not depend on the terminal that it is written in.
-    parent = click.Context(kd2edge, info_name="kd2edge", terminal_width=96)
+    parent = kd2edge.make_context("kd2edge", [], resilient_parsing=True, terminal_width=96)
     command = kd2edge.get_command(parent, verb)
     assert command is not None
     context = click.Context(command, parent=parent, info_name=verb, terminal_width=96)

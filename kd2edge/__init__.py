@@ -1,21 +1,53 @@
-"""kd2edge: distil multi-task teachers into one small student and put it, proven, on the edge."""
+"""kd2edge: distil multi-task teachers into one small student and put it, proven, on the edge.
+
+The verbs as functions are in ``kd2edge.api``; ``kd2edge.load`` is the runtime's.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kd2edge.errors import (
+    BackendError,
+    DataError,
+    GateError,
+    InputError,
+    IntegrityError,
+    Interrupted,
+    Kd2edgeError,
+    PathEscapeError,
+    RecipeError,
+    SchemaTooNewError,
+    StorageError,
+    UsageError,
+)
+
 if TYPE_CHECKING:
-    from kd2edge.api import distill, export, validate
     from kd2edge.runtime import load
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "distill", "export", "load", "validate"]
+__all__ = [
+    "BackendError",
+    "DataError",
+    "GateError",
+    "InputError",
+    "IntegrityError",
+    "Interrupted",
+    "Kd2edgeError",
+    "PathEscapeError",
+    "RecipeError",
+    "SchemaTooNewError",
+    "StorageError",
+    "UsageError",
+    "__version__",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:
-    # Importing the package costs nothing: the verbs come in when they are first asked for.
-    if name in {"distill", "export", "validate", "load"}:
-        import kd2edge.api
+    # Importing the package costs nothing: the runtime (and NumPy) comes in when it is asked for.
+    if name == "load":
+        from kd2edge.runtime import load
 
-        return getattr(kd2edge.api, name)
+        return load
     raise AttributeError(f"module 'kd2edge' has no attribute {name!r}")

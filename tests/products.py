@@ -11,10 +11,11 @@ from typing import Any
 #: The gallery's quick start, small enough to be trained in seconds.
 QUICKSTART = (
     "data.sources.0.options={train: 96, validation: 40, test: 64}",
+    "data.unlabelled.0.options={unlabelled: 32}",
     "teachers.0.model.config={model_type: resnet, num_channels: 1, embedding_size: 4,"
     " hidden_sizes: [4, 8], depths: [1, 1], layer_type: basic, pool: [1, 2]}",
     "teachers.0.train={epochs: 2, batch_size: 32}",
-    "student.model.config={channels: [4, 8], pool: [1, 2]}",
+    "student.model.config={channels: [4, 8], pool: [1, 2], hidden: 8}",
     "train={epochs: 2, batch_size: 32, threads: 1, device: cpu, precision: fp32}",
     "export.calibration.rows=16",
 )

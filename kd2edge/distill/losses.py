@@ -19,7 +19,8 @@ def kl(student: Tensor, teacher: Tensor, temperature: Temperature = 1.0) -> Tens
     """T^2 times KL(teacher || student) of the softened softmax: ``[item, class]`` -> ``[item]``."""
     target = F.log_softmax(teacher / temperature, dim=-1)
     output = F.log_softmax(student / temperature, dim=-1)
-    return (target.exp() * (target - output)).sum(-1) * _squared(temperature)
+    divergence = F.kl_div(output, target, reduction="none", log_target=True)  # [item, class]
+    return divergence.sum(-1) * _squared(temperature)
 
 
 def binary_kl(student: Tensor, teacher: Tensor, temperature: Temperature = 1.0) -> Tensor:

@@ -56,7 +56,7 @@ def student_settings(
         weight=_named(balance.weights, tasks) if isinstance(balance, Static) else 1.0,
         logits={task: _method(loss) for task, loss in _named(distill.logits, tasks).items()},
         hints=_hints(recipe) if taught else (),
-        balance=Method(balance.kind),
+        balance=_method(balance, without=("weights",)),
     )
     return TrainSettings(
         **recipe.train.model_dump(), seed=recipe.seed, max_steps=max_steps, distill=settings
@@ -83,6 +83,6 @@ def _hints(recipe: Recipe) -> tuple[HintSpec, ...]:
     )
 
 
-def _method(part: Part) -> Method:
-    options = part.model_dump()
+def _method(part: Part, *, without: tuple[str, ...] = ()) -> Method:
+    options = part.model_dump(exclude=set(without))
     return Method(str(options.pop("kind")), options)

@@ -18,11 +18,12 @@ from kd2edge.validate import Validation, validate_bundle
 
 __all__ = ["latest_bundle", "validate"]
 
-#: File suffix -> kind of rows, for ``--data``.
+#: Ending of a file's name -> kind of rows, for ``--data``.
 _KINDS = {
     ".jsonl": "jsonl",
+    ".jsonl.gz": "jsonl",
     ".csv": "csv",
-    ".gz": "csv",
+    ".csv.gz": "csv",
     ".parquet": "parquet",
     ".conll": "conll",
 }
@@ -84,11 +85,9 @@ def latest_bundle() -> Path:
 
 
 def _from_file(bundle: Bundle, path: Path) -> Rows:
-    kind = _KINDS.get(path.suffix)
+    kind = next((kind for ending, kind in _KINDS.items() if path.name.endswith(ending)), None)
     if kind is None:
-        raise UsageError(
-            f"{path}: expected a file of rows ending in {', '.join(_KINDS)}, found {path.suffix!r}"
-        )
+        raise UsageError(f"{path}: expected a file of rows ending in {', '.join(_KINDS)}")
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     tasks = tuple(str(task) for task in bundle.manifest.tasks)

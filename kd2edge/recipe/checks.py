@@ -45,6 +45,8 @@ def _names_are_unique(recipe: Recipe) -> Iterator[Fault]:
             if name in known:
                 yield (*steps, index, "name"), f"the name {name!r} stands twice"
             known.add(name)
+            if steps == ("teachers",) and name in {"student", "baseline"}:
+                yield (*steps, index, "name"), f"the name {name!r} is taken by a model of the run"
     for name, group in (("tasks", recipe.tasks), ("inputs", recipe.inputs)):
         if "kind" in group:
             yield (name, "kind"), "the name 'kind' is taken: every method has that key"

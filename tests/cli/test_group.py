@@ -120,6 +120,17 @@ def test_a_traceback_is_shown_on_demand(monkeypatch: pytest.MonkeyPatch) -> None
     assert "Traceback" in kd2edge("doctor").err
 
 
+def test_a_package_that_is_missing_is_named_with_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail_with(monkeypatch, ModuleNotFoundError("No module named 'yaml'", name="yaml"))
+    result = kd2edge("doctor")
+    assert result.code == 6
+    assert 'pip install "kd2edge[recipe]"' in result.err
+    fail_with(monkeypatch, ModuleNotFoundError("No module named 'odd'", name="odd"))
+    assert kd2edge("doctor").code == 1
+
+
 def test_sigterm_ends_a_command_with_143(monkeypatch: pytest.MonkeyPatch) -> None:
     @click.command("doctor")
     def command() -> None:
@@ -149,9 +160,10 @@ def test_new_writes_a_recipe_that_check_accepts(
     assert kd2edge("new", "mine").code == 0
     assert "name: mine" in (tmp_path / "mine.yaml").read_text(encoding="utf-8")
     few = "data.sources.0.options={train: 64, validation: 32, test: 32}"
-    result = kd2edge("check", "mine.yaml", "--set", few)
+    fewer = "data.unlabelled.0.options={unlabelled: 8}"
+    result = kd2edge("check", "mine.yaml", "--set", few, "--set", fewer)
     assert result.code == 0, result.err
-    assert "train 64, validation 32, test 32" in result.out
+    assert "train 72, validation 32, test 32" in result.out
     assert kd2edge("new", "mine").code == 2  # it is there already
     assert kd2edge("new", "other", "--from", "nothing").code == 2
     assert kd2edge("new", "../other").code == 2

@@ -48,4 +48,4 @@ def test_ctrl_c_and_sigterm_save_the_state(image_product: Product, tmp_path: Pat
     assert not (run / "report.json").exists()
     succeed(*call, "--resume")
     report = json.loads((run / "report.json").read_text(encoding="utf-8"))
-    assert report["models"]["student"]["steps"] == 180
+    assert report["models"]["student"]["steps"] == 240

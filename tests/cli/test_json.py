@@ -13,7 +13,7 @@ from products import Product, write_jsonl
 
 #: verb -> (arguments with places to fill in, a key of its object).
 CALLS: dict[str, tuple[str, str]] = {
-    "bench": ("{bundle} --artefact onnx-fp32 --batch 1 --threads 1 --seconds 0.1", "entries"),
+    "bench": ("{bundle} --artefact onnx-fp32 --batch 1 --threads 1 --seconds 0.1", "timings"),
     "build": ("{bundle} --artefact tensorrt-fp32 --out {out}", "built"),
     "check": ("{recipe}", "tasks"),
     "compare": ("{run} {bundle}", "columns"),

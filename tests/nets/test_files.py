@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kd2edge.errors import DataError, IntegrityError, SchemaTooNewError, StorageError
-from kd2edge.nets import align_labels, load_net, save_net
+from kd2edge.nets import align_labels, describe_net, load_net, save_net
 from nets.tiny import LARGER, LEFT, MODELS, NER, make_arrays, make_net
 
 
@@ -28,6 +28,15 @@ def test_a_net_comes_back_to_the_last_bit(model: str, stem: Path) -> None:
     assert back.vocabulary == net.vocabulary
     expected, found = net(arrays), back(arrays)
     assert all(torch.equal(value, found[name]) for name, value in expected.items())
+
+
+def test_a_description_needs_no_weights(stem: Path) -> None:
+    net = make_net("bert")
+    save_net(net, stem)
+    stem.with_name("student.v2.safetensors").unlink()
+    found = describe_net(stem)
+    assert (found.model, found.inputs, found.tasks) == (net.model, net.inputs, net.tasks)
+    assert found.vocabulary == net.vocabulary
 
 
 def test_the_same_net_gives_the_same_bytes(stem: Path, tmp_path: Path) -> None:

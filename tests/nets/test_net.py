@@ -74,6 +74,15 @@ def test_padding_changes_no_logits(model: str) -> None:
     torch.testing.assert_close(short["ner"], long["ner"][:, :5], atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("model", ["bert", "electra", "distilbert"])
+def test_feeding_is_that_of_transformers(model: str) -> None:
+    net, arrays = make_net(model), make_arrays(model)
+    mask = arrays["attention_mask"]
+    ours = net.adapter(net.backbone, arrays).sequence
+    theirs = net.backbone(input_ids=arrays["input_ids"], attention_mask=mask).last_hidden_state
+    torch.testing.assert_close(ours * mask[..., None], theirs * mask[..., None], atol=1e-6, rtol=0)
+
+
 @ALL
 def test_a_row_does_not_depend_on_its_neighbours(model: str) -> None:
     net, arrays = make_net(model), make_arrays(model)

@@ -62,7 +62,8 @@ class CnnModel(Part):
 
     family: Literal["cnn"] = "cnn"
     config: dict[str, Any] = {}
-    """`channels` (of each stage), `strides`, `depthwise`, `kernel`, `activation`, `pool`."""
+    """`channels` (of each stage), `strides`, `depthwise`, `kernel`, `activation`, `pool`,
+    `hidden`."""
     dropout: Rate = 0.1
     """Dropout in front of every head."""
 

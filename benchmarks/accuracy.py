@@ -1,0 +1,208 @@
+"""Students against their teacher and against the same student without a teacher, over seeds.
+
+For every recipe the teacher is trained once, by the run of the first seed; the runs of the others
+load it, and share its cache.  Everything is resumable: what is finished is not done again.  Then
+the first run is exported and judged by the gate, and all students' and baselines' decisions on the
+test rows go into a paired bootstrap over seeds and rows.  Hours for all three recipes.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from recording import ROOT, parser, record, shown
+
+from kd2edge.bundle import open_bundle
+from kd2edge.data import EncodedSplit
+from kd2edge.distill import predict_split
+from kd2edge.metrics import paired_gain_over_seeds
+from kd2edge.metrics.estimate import measure
+from kd2edge.nets import load_net
+from kd2edge.pipeline.folders import RunFolder
+from kd2edge.pipeline.model_inputs import student_inputs
+from kd2edge.pipeline.prepare import prepared
+from kd2edge.pipeline.provenance import code_fingerprint, read_report
+from kd2edge.pipeline.reports import newest
+from kd2edge.pipeline.work import Work
+from kd2edge.recipe import LoadedRecipe, load_recipe
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import Decoded, TaskSpec
+
+RECIPES = (
+    "recipes/quickstart.yaml",
+    "recipes/customer_service/clinc150.yaml",
+    "recipes/token/uner_ewt.yaml",
+)
+#: Share of the teacher's metric that a student must reach.
+LEAST = {"quickstart": 0.97}
+_LEAST = 0.95
+#: What is kept of a task's verdict.
+_KEPT = ("metric", "verdict", "max_drop", "rows_needed", "changed")
+_GATE = (0, 3)  # exit codes: passed; failed or undecided
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("recipes", nargs="*", type=Path, help=f"default: {', '.join(RECIPES)}")
+    arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--runs", type=Path, default=Path("runs"))
+    arguments.add_argument("--models", type=Path, default=Path("models"))
+    arguments.add_argument("--set", action="append", default=[], dest="overrides", metavar="K=V")
+    given = arguments.parse_args()
+    for path in given.recipes or [ROOT / name for name in RECIPES]:
+        loaded = load_recipe(path, overrides=given.overrides)
+        runs = trained(path, loaded, given)
+        bundle = given.models / loaded.recipe.name
+        judge(runs[0], bundle)
+        measured = {
+            "recipe": shown(path),
+            "overrides": given.overrides,
+            "seeds": [loaded.recipe.seed + at for at in range(given.seeds)],
+            "models": read_report(runs[0].report)["models"],
+            "code_unchanged_since": all(same_code(run) for run in runs),
+            "tasks": tasks(loaded.recipe.name, runs, given.runs),
+            "gate": gate(bundle),
+        }
+        name = f"accuracy-{loaded.recipe.name}"
+        record(name, measured, given.out, ["torch", "transformers", "onnxruntime", "openvino"])
+
+
+def trained(path: Path, loaded: LoadedRecipe, given: Any) -> list[RunFolder]:
+    """One finished run a seed; the first one holds teachers and caches."""
+    recipe = loaded.recipe
+    first = RunFolder(given.runs / recipe.name)
+    runs = [first]
+    distill(path, first, given.overrides)
+    own = [teacher.name for teacher in recipe.teachers if teacher.checkpoint is None]
+    teachers = [
+        setting
+        for name in own
+        for setting in (
+            f"teachers.{name}.train=null",
+            f"teachers.{name}.checkpoint={(first.teachers / name).resolve()}.safetensors",
+        )
+    ]
+    for at in range(1, given.seeds):
+        seed = recipe.seed + at
+        run = RunFolder(given.runs / f"{recipe.name}-seed{seed}")
+        overrides = [*given.overrides, *teachers, f"seed={seed}"]
+        distill(path, run, overrides, ["--cache-dir", str(first.cache)])
+        runs.append(run)
+    return runs
+
+
+def distill(path: Path, run: RunFolder, overrides: Sequence[str], more: Sequence[str] = ()) -> None:
+    if run.finished and trained_from(run) == load_recipe(path, overrides=overrides).fingerprint:
+        print(f"{shown(run.path)}: finished before")
+        return
+    settings = [word for override in overrides for word in ("--set", override)]
+    command = ["distill", str(path), "--run-dir", str(run.path), "--resume", *more, *settings]
+    kd2edge(command, (0,))
+
+
+def trained_from(run: RunFolder) -> str:
+    """Fingerprint of the recipe of a finished run."""
+    return str(read_report(run.report)["fingerprints"]["recipe"])
+
+
+def same_code(run: RunFolder) -> bool:
+    """Whether the package is the one that the run was made with."""
+    return read_report(run.report)["fingerprints"]["code"] == code_fingerprint()
+
+
+def judge(run: RunFolder, bundle: Path) -> None:
+    """Export the run, and let the gate judge what came out."""
+    kd2edge(["export", str(run.path), "--out", str(bundle), "--allow-missing"], (0,))
+    kd2edge(["validate", str(bundle), "--run", str(run.path)], _GATE)
+
+
+def kd2edge(command: Sequence[str], fine: Sequence[int]) -> None:
+    print(f"$ kd2edge {' '.join(command)}", flush=True)
+    code = subprocess.run([sys.executable, "-m", "kd2edge", *command], check=False).returncode
+    if code not in fine:
+        raise SystemExit(
+            f"kd2edge {command[0]} left with exit code {code}; run this again to go on"
+        )
+
+
+def tasks(name: str, runs: Sequence[RunFolder], folder: Path) -> dict[str, Any]:
+    """Each task: teacher, students, baselines, and what the bootstrap says of the gain."""
+    spoken = [decided(run, folder / name / "cache") for run in runs]
+    reports = [read_report(run.report)["splits"]["test"]["tasks"] for run in runs]
+    found: dict[str, Any] = {}
+    for task, (spec, truth) in spoken[0][0].items():
+        students = [models["student"][task] for _, models in spoken]
+        baselines = [models["baseline"][task] for _, models in spoken]
+        values = {
+            "student": [measure(spec, truth, one, spec.metric) for one in students],
+            "baseline": [measure(spec, truth, one, spec.metric) for one in baselines],
+        }
+        teacher = reports[0][task]["teacher"]["metrics"][spec.metric]
+        gain = paired_gain_over_seeds(spec, truth, students, baselines, spec.metric)
+        share = float(np.mean(values["student"])) / teacher["value"]
+        found[task] = {
+            "metric": spec.metric,
+            "rows": gain.rows,
+            "teacher": teacher,
+            **values,
+            "student_intervals": [one[task]["student"]["metrics"][spec.metric] for one in reports],
+            "share_of_teacher": round(share, 4),
+            "least_share": LEAST.get(name, _LEAST),
+            "gain": asdict(gain),
+        }
+        print(
+            f"{name} {task} {spec.metric}: teacher {teacher['value']:.4f}, student"
+            f" {np.mean(values['student']):.4f} ({share:.1%}), without teacher"
+            f" {np.mean(values['baseline']):.4f}, gain {gain.value:+.4f} (at least {gain.low:+.4f})"
+        )
+    return found
+
+
+def decided(
+    run: RunFolder, cache: Path
+) -> tuple[dict[str, tuple[TaskSpec, Any]], dict[str, dict[str, Decoded]]]:
+    """Specs with the test rows' labels by task; model -> task -> its decisions on them."""
+    loaded = load_recipe(run.recipe)
+    data = prepared(loaded)
+    work = Work(loaded, run, data, cache, resume=True, on_event=lambda event: None)
+    split = work.encoded(student_inputs(loaded.recipe, data.rows["train"]))["test"]
+    known = {str(task): (spec, split.truth(task)) for task, spec in data.tasks.items()}
+    stems = {"student": run.student, "baseline": run.baseline}
+    return known, {name: decisions(stem, split, work.tasks) for name, stem in stems.items()}
+
+
+def decisions(stem: Path, split: EncodedSplit, specs: Sequence[TaskSpec]) -> dict[str, Decoded]:
+    logits = predict_split(load_net(stem), split, specs, batch_size=256)
+    return {str(spec.name): task_kind(spec.kind).decode(spec, logits[spec.name]) for spec in specs}
+
+
+def gate(path: Path) -> dict[str, Any]:
+    """Verdict, drop and bound of every artefact and task, from the evidence just written."""
+    bundle = open_bundle(path)
+    evidence = newest(bundle, "validation")
+    assert evidence is not None
+    return {name: judged(one) for name, one in evidence["artefacts"].items()}
+
+
+def judged(artefact: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: artefact[key] for key in ("verdict", "reason", "bytes")}
+    kept["tasks"] = {
+        task: {
+            **{
+                key: one[key] for key in ("metric", "verdict", "max_drop", "rows_needed", "changed")
+            },
+            "drop": one["metrics"][one["metric"]]["drop"] if one["metrics"] else None,
+        }
+        for task, one in artefact["tasks"].items()
+    }
+    return kept
+
+
+if __name__ == "__main__":
+    main()
