@@ -14,6 +14,7 @@ from kd2edge.bundle.lock import folder_lock
 from kd2edge.bundle.machine import Machine, machine
 from kd2edge.bundle.manifest import SCHEMA, Artefact, FileEntry, Manifest
 from kd2edge.bundle.manifest_json import manifest_from_json, manifest_to_json, split_artefact_id
+from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.bundle.store import Bundle, file_entry, open_bundle, write_bundle
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
     "machine",
     "manifest_from_json",
     "manifest_to_json",
+    "npz_arrays",
+    "npz_bytes",
     "open_bundle",
     "read_evidence",
     "split_artefact_id",

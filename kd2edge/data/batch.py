@@ -8,7 +8,7 @@ same first dimension, whatever tokenizer cut the words.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -71,6 +71,7 @@ class Batch:
         targets: task -> class indices, ``[batch]`` or ``[all words]``, or ``MISSING``.
         words: input name -> where its words stand, for inputs that have words.
         word_inputs: token-level task -> the input whose words it labels.
+        objects: task with lists of objects -> ``[all objects]`` the row of the batch of each.
     """
 
     positions: npt.NDArray[np.int64]
@@ -79,6 +80,7 @@ class Batch:
     targets: dict[TaskName, Tensor]
     words: Mapping[str, Words]
     word_inputs: Mapping[TaskName, str]
+    objects: Mapping[TaskName, npt.NDArray[np.int64]] = field(default_factory=dict)
 
     def words_of(self, task: TaskName) -> Words | None:
         """The words that a task labels; None for row-level tasks."""
@@ -93,10 +95,19 @@ class Batch:
     @property
     def has_label(self) -> dict[TaskName, Tensor]:
         """Task -> which items (rows or words) have a label."""
-        return {task: target != MISSING for task, target in self.targets.items()}
+        return {task: self._has_label(task) for task in self.targets}
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def _has_label(self, task: TaskName) -> Tensor:
+        target = self.targets[task]
+        if task not in self.objects:
+            return target != MISSING
+        owners = torch.from_numpy(self.objects[task])
+        return torch.zeros(len(self), dtype=torch.bool).index_put(
+            (owners,), target[:, 0] != MISSING
+        )
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -109,6 +120,7 @@ class Batch:
             {task: target.to(device, non_blocking=True) for task, target in self.targets.items()},
             {name: words.to(device) for name, words in self.words.items()},
             self.word_inputs,
+            self.objects,
         )
 
 

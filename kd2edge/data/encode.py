@@ -24,7 +24,7 @@ from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import NO_WORD, ArraySpec, Encoded, InputSpec
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import MISSING, Ragged, TaskName, TaskSpec
+from kd2edge.tasks.spec import MISSING, Ragged, TaskName, TaskSpec, class_indices
 
 #: Rows that are encoded together: enough for the tokenizer's batch call, little memory.
 _CHUNK = 256
@@ -182,7 +182,9 @@ def _fields(job: _Job, with_words: set[str]) -> list[Field]:
         )
     fields += [Field(f"words/{name}", "int32", ragged=True) for name in sorted(with_words)]
     for task in job.tasks:
-        fields.append(Field(f"target/{task.name}", "int32", ragged=bool(job.word_input(task))))
+        width = task_kind(task.kind).object_width
+        ragged, shape = bool(job.word_input(task) or width), (width,) if width else ()
+        fields.append(Field(f"target/{task.name}", "int32", shape, ragged))
         fields.append(Field(f"labelled/{task.name}", "uint8", resident=True))
     return fields
 
@@ -272,10 +274,14 @@ def _targets(
                 target, int(counts[index]), f"{job.rows.place(position)}: {task.name}"
             )
         targets.append(target)
-    has = np.array([bool((target != MISSING).any()) for target in targets], dtype=np.uint8)
-    offsets = offsets_of(np.array([target.size for target in targets]))
-    values = np.concatenate([target.reshape(-1) for target in targets])
-    column: Column = Ragged(values, offsets) if counts is not None else values
+    has = np.array(
+        [bool((class_indices(np.atleast_1d(one)) != MISSING).any()) for one in targets],
+        dtype=np.uint8,
+    )
+    offsets = offsets_of(np.array([np.atleast_1d(target).shape[0] for target in targets]))
+    values = np.concatenate([np.atleast_1d(target) for target in targets])
+    whole = counts is None and values.ndim == 1
+    column: Column = values if whole else Ragged(values, offsets)
     return {f"target/{task.name}": column, f"labelled/{task.name}": has}
 
 

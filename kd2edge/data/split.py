@@ -14,7 +14,7 @@ from kd2edge.data.augment import Views, augmentation, chance
 from kd2edge.data.batch import Batch, Words, padded, words_at
 from kd2edge.data.reader import ArrayStore
 from kd2edge.inputs.spec import ArraySpec
-from kd2edge.tasks.spec import MISSING, Ragged, TaskName, Truth
+from kd2edge.tasks.spec import Ragged, TaskName, Truth, class_indices
 
 Positions = npt.NDArray[np.int64]
 
@@ -44,6 +44,9 @@ class EncodedSplit:
         self._pads: dict[str, int] = meta["pads"]
         self._task_inputs: dict[TaskName, str] = meta["tasks"]
         self._word_inputs = {task: name for task, name in self._task_inputs.items() if name}
+        self._object_tasks = [
+            task for task in self._task_inputs if self._store.fields[f"target/{task}"].shape
+        ]
         self._augmentation = augmentation(self.views)
 
     def __len__(self) -> int:
@@ -73,7 +76,8 @@ class EncodedSplit:
             arrays = self._augmentation.apply(arrays, chance(self.views.seed, positions, view))
         inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
         targets = {task: self._target(task, positions) for task in self._task_inputs}
-        return Batch(positions, view, inputs, targets, words, self._word_inputs)
+        objects = {task: self._objects(task, positions) for task in self._object_tasks}
+        return Batch(positions, view, inputs, targets, words, self._word_inputs, objects)
 
     def has_words(self, name: str) -> bool:
         """Whether an input knows its words."""
@@ -101,7 +105,8 @@ class EncodedSplit:
         """How often each class stands in the split ``[class]``."""
         labels = self.truth(task).labels
         values = labels.values if isinstance(labels, Ragged) else labels
-        return np.bincount(values[values != MISSING].astype(np.int64), minlength=classes)
+        indices = class_indices(values.astype(np.int64))
+        return np.bincount(indices[indices >= 0], minlength=classes)
 
     def _resident(self, name: str) -> npt.NDArray[Any]:
         column = self._store.column(name)
@@ -115,9 +120,13 @@ class EncodedSplit:
             return padded(ragged, self._pads.get(spec.name, 0), spec.dtype)
         return self._store.take(name, positions).astype(spec.dtype, copy=False)
 
+    def _objects(self, task: TaskName, positions: Positions) -> npt.NDArray[np.int64]:
+        offsets = self._store.take_ragged(f"target/{task}", positions).offsets
+        return np.repeat(np.arange(len(positions)), np.diff(offsets))
+
     def _target(self, task: TaskName, positions: Positions) -> torch.Tensor:
         name = f"target/{task}"
-        if self._task_inputs[task]:
+        if self._store.fields[name].ragged:
             values = self._store.take_ragged(name, positions).values
         else:
             values = self._store.take(name, positions)

@@ -18,6 +18,7 @@ class Need(Enum):
     STUDENT_FEATURES = "student features"
     TEACHER_FEATURES = "teacher features"
     ROWS = "row ids"
+    OWNERS = "the items of objects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Given:
         student_features: ``[item, width]``, already projected to the teacher's width.
         teacher_features: ``[item, width]``.
         rows: ``[item]`` global position of the row that an item belongs to.
+        owners: ``[object]`` the item that each of ``labels`` ``[object, width]`` belongs to, for
+            tasks whose targets are lists of objects.
     """
 
     weights: Tensor
@@ -46,6 +49,7 @@ class Given:
     student_features: Tensor | None = None
     teacher_features: Tensor | None = None
     rows: Tensor | None = None
+    owners: Tensor | None = None
 
     def need(self, need: Need) -> Tensor:
         """What a loss stated.
@@ -60,6 +64,7 @@ class Given:
             Need.STUDENT_FEATURES: self.student_features,
             Need.TEACHER_FEATURES: self.teacher_features,
             Need.ROWS: self.rows,
+            Need.OWNERS: self.owners,
         }[need]
         if found is None:
             raise LookupError(f"the loss uses {need.value}, but does not state it in `needs`")

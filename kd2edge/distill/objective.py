@@ -29,7 +29,7 @@ from kd2edge.distill.method import Method, made
 from kd2edge.distill.schedule import Constant, Moment, Schedule, schedules
 from kd2edge.distill.settings import DistillSettings
 from kd2edge.errors import UsageError
-from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec
+from kd2edge.tasks.spec import TaskName, TaskSpec
 
 _PLAIN = Method("kl")
 
@@ -79,7 +79,7 @@ class Objective(nn.Module):
         silent = {task for task, values in self._values.items() if values.alpha == Constant(0.0)}
         self._taught = frozenset(known) & frozenset(names) - silent
         # Indexed, not named: a task's name may hold a dot, which torch takes for a path.
-        self.hard = nn.ModuleList([HARD_LOSSES[task.kind](smoothing) for task in tasks])
+        self.hard = nn.ModuleList([HARD_LOSSES[task.kind](task, smoothing) for task in tasks])
         self.soft = nn.ModuleList(
             [_logit_loss(settings, name, name in self._taught) for name in names]
         )
@@ -146,11 +146,14 @@ class Objective(nn.Module):
 
     def _hard(self, at: int, view: _TaskView) -> Tensor | None:
         labels = view.batch.targets[view.task]
-        counted = (labels != MISSING) & view.seen
+        counted = view.batch.has_label[view.task] & view.seen
         if not counted.any():
             return None
         given = view.given(counted)
-        return self.hard[at](Given(**given, labels=labels.to(view.device, non_blocking=True)))
+        given |= {"labels": labels.to(view.device, non_blocking=True)}
+        if view.task in view.batch.objects:
+            given |= {"owners": torch.from_numpy(view.batch.objects[view.task]).to(view.device)}
+        return self.hard[at](Given(**given))
 
     def _soft(self, at: int, view: _TaskView, temperature: float) -> Tensor | None:
         assert self._knowledge is not None

@@ -28,7 +28,13 @@ class Moment:
 
 
 class Schedule(ABC):
-    """A value over time.  Implementations are final, and functions of the moment alone."""
+    """A value over time.  Implementations are final, and functions of the moment alone.
+
+    They are frozen dataclasses with a ``kind`` of their own: settings are part of the fingerprint
+    that a checkpoint is known by.
+    """
+
+    kind: str
 
     @abstractmethod
     def at(self, moment: Moment) -> float:
@@ -41,6 +47,7 @@ class Constant(Schedule):
     """The same value at every step."""
 
     value: float
+    kind: str = "constant"
 
     def at(self, moment: Moment) -> float:
         del moment

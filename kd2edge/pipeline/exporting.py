@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from kd2edge import __version__
 from kd2edge.bundle import (
@@ -26,7 +27,7 @@ from kd2edge.inputs.spec import ArraySpec
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.folders import MODELS, RunFolder
 from kd2edge.pipeline.provenance import read_report, run_fingerprint
-from kd2edge.pipeline.samples import CALIBRATION, GOLDEN, calibration_of
+from kd2edge.pipeline.samples import CALIBRATION, GOLDEN, calibration_of, read_arrays
 from kd2edge.quantize import QUANTIZERS
 from kd2edge.recipe import Recipe, by_task, load_recipe
 from kd2edge.reporting import model_card
@@ -57,12 +58,18 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A run that is being exported."""
+    """A run that is being exported: all that is read of it.
+
+    Args:
+        files: path in the bundle -> bytes of what stands beside the artefacts: tokenizers, golden
+            rows, reference outputs.
+    """
 
     recipe: Recipe
     run: RunFolder
     net: Net
-    source: Source
+    report: Mapping[str, Any]
+    files: Mapping[str, bytes]
 
 
 def export_run(
@@ -95,14 +102,13 @@ def export_run(
     variants = _variants(targets or recipe.export.targets, wanted)
     for name in targets:
         target(name).needs(wanted)
+    job = _opened(recipe, run, precisions=wanted)
     on_stage("student to ONNX")
-    net = load_net(run.student)
-    source, module_paths = _source(recipe, run, net)
-    job = _Job(recipe, run, net, source)
+    source, module_paths = _source(job)
     made = {variant: _made(source, variant, on_stage) for variant in variants}
-    files = {**_files(job), "onnx/module-paths.json": canonical_json(module_paths)}
-    manifest = _manifest(job, made, files)
-    card = model_card(manifest, read_report(run.report)).encode()
+    files = {**job.files, "onnx/module-paths.json": canonical_json(module_paths)}
+    manifest = _manifest(job, source, made, files)
+    card = model_card(manifest, job.report).encode()
     manifest = replace(manifest, files=(*manifest.files, file_entry("MODEL_CARD.md", card)))
     files["MODEL_CARD.md"] = card
     for one in made.values():
@@ -141,8 +147,18 @@ def _written(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bund
         return write_bundle(path, manifest, files)
 
 
-def _source(recipe: Recipe, run: RunFolder, net: Net) -> tuple[Source, Mapping[str, str]]:
+def _opened(recipe: Recipe, run: RunFolder, *, precisions: Sequence[str]) -> _Job:
+    """Read everything of a run at once: what is missing or damaged is known before any work."""
+    report = read_report(run.report)
+    net = load_net(run.student)
+    if "int8" in precisions:
+        read_arrays(run.samples / CALIBRATION)
+    return _Job(recipe, run, net, report, _files(recipe, run, net))
+
+
+def _source(job: _Job) -> tuple[Source, Mapping[str, str]]:
     """The graph that every artefact is made from, and which module each of its nodes comes from."""
+    recipe, run, net = job.recipe, job.run, job.net
     inputs, outputs = net.array_specs(), net.output_specs()
     sample = dummy_arrays(inputs, getattr(net.backbone, "config", None))
     exported = onnx_from_student(net, inputs, outputs, sample=sample, opset=recipe.export.opset)
@@ -177,15 +193,11 @@ def _made(source: Source, variant: Variant, on_stage: Callable[[str], None]) -> 
         return Made({}, "", "failed", str(error))
 
 
-def _files(job: _Job) -> dict[str, bytes]:
-    """The files beside the artefacts: tokenizers, reference outputs, golden rows."""
-    run = job.run
-    files = {
-        path: _read(run.path / path) for spec in job.net.inputs for path in spec.files.values()
-    }
+def _files(recipe: Recipe, run: RunFolder, net: Net) -> dict[str, bytes]:
+    files = {path: _read(run.path / path) for spec in net.inputs for path in spec.files.values()}
     for split in ("validation", "test"):
         files[f"reference/{split}.npz"] = _read(run.samples / f"reference-{split}.npz")
-    if job.recipe.export.samples == "real":
+    if recipe.export.samples == "real":
         files["golden/golden.npz"] = _read(run.samples / GOLDEN)
     return files
 
@@ -200,9 +212,11 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _manifest(job: _Job, made: Mapping[Variant, Made], files: Mapping[str, bytes]) -> Manifest:
+def _manifest(
+    job: _Job, source: Source, made: Mapping[Variant, Made], files: Mapping[str, bytes]
+) -> Manifest:
     recipe = job.recipe
-    artefacts = {variant.id: _artefact(variant, one, job.source) for variant, one in made.items()}
+    artefacts = {variant.id: _artefact(variant, one, source) for variant, one in made.items()}
     return Manifest(
         name=recipe.name,
         version=__version__,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kd2edge.bundle import write_atomic
-from kd2edge.bundle.npz import npz_bytes
+from kd2edge.bundle import npz_arrays, npz_bytes, write_atomic
 from kd2edge.data.split import EncodedSplit
 from kd2edge.errors import IntegrityError, StorageError
 from kd2edge.inputs.spec import ArraySpec
@@ -70,10 +68,9 @@ def read_arrays(path: Path) -> Arrays:
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, KeyError) as error:
-        raise IntegrityError(f"{path}: damaged ({error}): run `kd2edge distill` again") from error
+        return npz_arrays(content)
+    except IntegrityError as error:
+        raise IntegrityError(f"{path}: {error}: run `kd2edge distill --resume` again") from error
 
 
 def calibration_of(

@@ -99,8 +99,8 @@ def _from_run(bundle: Bundle, path: Path | None, split: str) -> Rows:
     run = RunFolder(path) if path is not None else run_of(provenance, bundle.path)
     if run is None:
         raise UsageError(
-            f"{bundle.path}: the rows are not at hand: the run {provenance[:12]}... that it was made "
-            "of is not under runs/; name rows with --data FILE or the run with --run DIR"
+            f"{bundle.path}: the rows are not at hand: its run {provenance[:12]}... is not under "
+            "runs/; name rows with --data FILE, or the run with --run DIR"
         )
     rows = open_split(read_rows_plan(run.rows), split)
     if not len(rows):

@@ -88,6 +88,8 @@ def int8_static(
     )
     with _quiet():
         quantizer.quantize_model()
+    # It adds nodes at the end; ONNX wants every node behind those that it reads from.
+    quantizer.model.topological_sort()
     made = quantizer.model.model
     _spare_float_readers(made.graph, {node.name for node in nodes})
     return _bytes(made)

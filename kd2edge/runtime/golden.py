@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.bundle.manifest import Artefact
+from kd2edge.bundle.npz import npz_arrays
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import IntegrityError
 
@@ -27,12 +27,9 @@ def golden_arrays(data: bytes) -> tuple[ArrayDict, ArrayDict]:
         IntegrityError: no such file format, or no arrays of those names.
     """
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise IntegrityError(
-            f"the golden file cannot be read: {error}; export the run again"
-        ) from error
+        arrays = npz_arrays(data)
+    except IntegrityError as error:
+        raise IntegrityError(f"the golden file cannot be read: {error}; export the run again") from error
     inputs = {name[3:]: array for name, array in arrays.items() if name.startswith("in.")}
     outputs = {name[4:]: array for name, array in arrays.items() if name.startswith("out.")}
     if not inputs or not outputs:

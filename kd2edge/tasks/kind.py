@@ -19,6 +19,9 @@ class TaskKind(ABC):
     name: str
     #: True when every word of an input has its own label.
     per_word: bool = False
+    #: Numbers of one object, where a target is a list of objects (its label first, then the corners
+    #: of a box, say); 0 for kinds that label rows or words.
+    object_width: int = 0
     #: Metrics that a report of this kind computes when the recipe names none; the first one leads.
     default_metrics: tuple[str, ...]
 
@@ -42,6 +45,11 @@ class TaskKind(ABC):
             ValueError: a label outside ``spec.labels`` or of a wrong type; the message names the
                 label and the nearest known one.  Callers add file and line.
         """
+
+    def channel_order(self, spec: TaskSpec, labels: Sequence[int]) -> list[int]:
+        """Which channel stands at each place when label ``i`` becomes what ``labels[i]`` was."""
+        del spec
+        return list(labels)
 
     @abstractmethod
     def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:

@@ -21,6 +21,7 @@ from kd2edge.data.progress import OnProgress, Progress, ignore
 from kd2edge.data.split import EncodedSplit
 from kd2edge.data.writer import ArrayWriter
 from kd2edge.errors import DataError
+from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Ragged, TaskName, TaskSpec
 from kd2edge.teacher.cache import TeacherCache
 from kd2edge.teacher.features import GRID, Shared, shared_form
@@ -91,7 +92,7 @@ def label_order(teacher: Teacher, task: TaskSpec) -> list[int]:
             f"({len(odd)} in all); declare the same labels for both"
         )
     at = {label: index for index, label in enumerate(own.labels)}
-    return [at[label] for label in task.labels]
+    return task_kind(task.kind).channel_order(task, [at[label] for label in task.labels])
 
 
 @dataclass(frozen=True, slots=True)

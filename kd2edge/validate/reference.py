@@ -6,10 +6,7 @@ decision (labels exactly, top-k scores in fp16), and whole logits of the first :
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows.hashes import row_hash, row_id
@@ -31,14 +29,8 @@ SCHEMA = 1
 #: Rows whose logits are kept whole.
 FULL = 64
 
-#: The date of every member: a reference's bytes depend on its content alone.
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-
-#: What zip and NumPy raise over bytes that were changed.
-_DAMAGE = (
-    ValueError, TypeError, LookupError, OSError, EOFError, NotImplementedError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+#: What arrays of another shape, type or name than a reference's lead to.
+_DAMAGE = (ValueError, TypeError, LookupError, IntegrityError)
 
 Arrays = dict[str, npt.NDArray[Any]]
 Logits = npt.NDArray[np.floating[Any]] | Ragged
@@ -118,7 +110,7 @@ def pack_reference(
         arrays.update({f"decoded/{task}/{key}": value for key, value in packed.items()})
     for task, logits in logits64.items():
         arrays.update(_packed_logits(task, logits))
-    return _npz(arrays)
+    return npz_bytes(arrays)
 
 
 def _require_same_rows(
@@ -144,23 +136,6 @@ def _packed_logits(task: str, logits: Logits) -> Arrays:
     return {f"logits/{task}": values, f"logit_offsets/{task}": np.asarray(offsets, np.int64)}
 
 
-def _npz(arrays: Arrays) -> bytes:
-    """An .npz whose bytes hold no time: members sorted, all of one date."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name in sorted(arrays):
-            member = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
-            member.compress_type = zipfile.ZIP_DEFLATED
-            member.external_attr = 0o644 << 16  # the default depends on the system
-            member.create_system = 3
-            content = io.BytesIO()
-            np.lib.format.write_array(
-                content, np.asarray(arrays[name], order="C"), allow_pickle=False
-            )
-            archive.writestr(member, content.getvalue())
-    return buffer.getvalue()
-
-
 def open_reference(content: bytes, specs: Specs) -> Reference:
     """Read a reference from (verified) bytes.
 
@@ -168,11 +143,8 @@ def open_reference(content: bytes, specs: Specs) -> Reference:
         IntegrityError: the bytes are no reference, or lack a task of ``specs``.
         SchemaTooNewError: a newer kd2edge wrote it.
     """
-    if not zipfile.is_zipfile(io.BytesIO(content)):  # np.load would try other formats
-        raise IntegrityError("not a reference that kd2edge wrote: it is no .npz archive")
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays: Arrays = {name: archive[name] for name in archive.files}
+        arrays = npz_arrays(content)
         schema = int(arrays["schema"])
         if schema > SCHEMA:
             raise SchemaTooNewError(

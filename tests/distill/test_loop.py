@@ -20,8 +20,10 @@ from kd2edge.distill import (
     HintSpec,
     Knowledge,
     Method,
+    Moment,
     ResumedEvent,
     SavedEvent,
+    Schedule,
     StepEvent,
     TrainResult,
     TrainSettings,
@@ -371,6 +373,31 @@ def test_a_teacher_is_trained_by_the_same_loop(tokens: Lesson, tmp_path: Path) -
     assert set(result.validation) == {task.name for task in TOKENS.tasks}
     assert result.rows == 24
     assert result.curves[-1].train[TOKENS.tasks[0].name]["task"] < 0.7
+
+
+@dataclass(frozen=True)
+class Fading(Schedule):
+    """Alpha that falls with the steps."""
+
+    kind: str = "fading"
+
+    def at(self, moment: Moment) -> float:
+        return 1 - moment.step / moment.steps
+
+
+def test_alpha_may_change_with_the_steps_and_still_resumes(images: Lesson, tmp_path: Path) -> None:
+    settings = replace(FULL, distill=replace(FULL.distill, alpha={SHAPE.name: Fading()}))
+    whole, parts = IMAGES.net(), IMAGES.net()
+    images.run(whole, tmp_path / "whole", settings)
+    counter = iter(range(1, 100))
+    with pytest.raises(Interrupted):
+        images.run(parts, tmp_path / "parts", settings, stop=lambda: next(counter) == 9)
+    images.run(parts, tmp_path / "parts", settings, resume=True)
+    assert_same_bits(weights(parts), weights(whole))
+    constant = IMAGES.net()
+    images.run(constant, tmp_path / "constant", FULL)
+    with pytest.raises(AssertionError):
+        assert_same_bits(weights(constant), weights(whole))
 
 
 def test_each_epoch_shows_its_own_view(

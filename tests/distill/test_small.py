@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import threading
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -54,7 +55,10 @@ def test_projector_none_needs_equal_widths() -> None:
     assert PROJECTORS["linear"](2, 3)(torch.ones(4, 2)).shape == (4, 3)
 
 
+@dataclass(frozen=True)
 class Rising(Schedule):
+    kind: str = "rising"
+
     def at(self, moment: Moment) -> float:
         return moment.step / moment.steps
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, checker, numpy_helper
 
 from kd2edge.errors import DataError, UsageError
 from kd2edge.quantize import QUANTIZERS, int8_dynamic, int8_static
@@ -47,6 +47,14 @@ def test_static_decides_like_float(profile, name, request, run, fresh_rows):
     graph, batches = request.getfixturevalue(name), request.getfixturevalue(f"{name}_batches")
     made = PROFILES[profile](graph, batches)
     assert agreement(run, graph, made, fresh_rows[name]) >= 0.97
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+@pytest.mark.parametrize("name", ["text", "image"])
+def test_the_graph_is_valid(profile, name, request):
+    graph, batches = request.getfixturevalue(name), request.getfixturevalue(f"{name}_batches")
+    made = ModelProto.FromString(PROFILES[profile](graph, batches))
+    checker.check_model(made, full_check=True)  # also: every node behind those it reads from
 
 
 @pytest.mark.parametrize("name", ["text", "image"])

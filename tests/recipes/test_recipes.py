@@ -1,4 +1,4 @@
-"""Every recipe of the gallery: it loads, its data is sound, its student passes TensorRT's checks."""
+"""Every recipe of the gallery loads, its data is sound, its student passes TensorRT's checks."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from kd2edge.distill import losses
 from kd2edge.distill.loss import Given, Loss, Need
+from kd2edge.tasks.spec import TaskSpec
 
 
 @final
@@ -16,8 +17,9 @@ class CrossEntropy(Loss):
 
     needs = frozenset({Need.STUDENT_LOGITS, Need.LABELS})
 
-    def __init__(self, smoothing: float = 0.0) -> None:
+    def __init__(self, task: TaskSpec, smoothing: float = 0.0) -> None:
         super().__init__()
+        del task
         self._smoothing = smoothing
 
     def forward(self, given: Given) -> Tensor:

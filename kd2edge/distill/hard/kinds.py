@@ -7,10 +7,11 @@ from collections.abc import Callable
 from kd2edge.distill.hard.binary_cross_entropy import BinaryCrossEntropy
 from kd2edge.distill.hard.cross_entropy import CrossEntropy
 from kd2edge.distill.loss import Loss
+from kd2edge.tasks.spec import TaskSpec
 
-#: Task kind -> its hard loss, called with the label smoothing; a test compares the keys with
-#: ``tasks.TASK_KINDS``.
-HARD_LOSSES: dict[str, Callable[[float], Loss]] = {
+#: Task kind -> its hard loss, called with the task and the label smoothing; a test compares the
+#: keys with ``tasks.TASK_KINDS``.
+HARD_LOSSES: dict[str, Callable[[TaskSpec, float], Loss]] = {
     "binary": BinaryCrossEntropy,
     "classification": CrossEntropy,
     "token_classification": CrossEntropy,

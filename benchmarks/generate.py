@@ -1,0 +1,328 @@
+"""Write ``docs/results.md`` from ``benchmarks/results/*.json``: no number in it is typed.
+
+With ``--check`` nothing is written; the exit code says whether the page is what the results give.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "results.md"
+
+RECIPES = ("quickstart", "clinc150", "uner_ewt")
+MISSING = "not measured yet"
+#: Best first: how the artefact that the gate would choose is found.
+_VERDICTS = ("pass", "undecided", "fail", "not_run")
+
+Result = Mapping[str, Any]
+Row = Sequence[str]
+Tables = dict[str, Result]
+
+HEAD = """\
+# Results
+
+What the project promises in numbers, and what was measured.  This page is written by
+`python benchmarks/generate.py` from the raw results in `benchmarks/results/`; every ratio comes
+from one run in which both sides took turns.  `python benchmarks/run_all.py` (or `make bench`)
+measures again; the accuracy of the recipes comes from `python benchmarks/accuracy.py` (`make
+recipes`, hours).
+"""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--results", type=Path, default=RESULTS)
+    arguments.add_argument("--page", type=Path, default=PAGE)
+    arguments.add_argument("--check", action="store_true", help="write nothing")
+    given = arguments.parse_args()
+    text = page(read(given.results))
+    if given.check:
+        found = given.page.read_text(encoding="utf-8") if given.page.is_file() else ""
+        sys.exit(0 if found == text else f"{given.page.name} is not what the results give")
+    given.page.write_text(text, encoding="utf-8")
+    print(f"{given.page.name}: written")
+
+
+def read(folder: Path) -> Tables:
+    """Results by name."""
+    paths = sorted(folder.glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def page(results: Tables) -> str:
+    parts = [HEAD, *(section(results) for section in SECTIONS)]
+    return "\n".join(parts)
+
+
+def students(results: Tables) -> str:
+    """Students, teachers and baselines of the three recipes."""
+    header = (
+        "recipe", "task", "metric", "teacher", "student", "of the teacher", "at least",
+        "without teacher", "gain (at least)", "reached",
+    )  # fmt: skip
+    rows: list[Row] = []
+    for name in RECIPES:
+        found = results.get(f"accuracy-{name}")
+        if found is None:
+            rows.append((name, MISSING, *[""] * 8))
+            continue
+        for task, one in found["measured"]["tasks"].items():
+            rows.append(student_row(name, task, one))
+    return written(
+        "Students against their teachers",
+        "At least 97 % of the teacher's metric on the quick start and 95 % on the text recipes, and"
+        " above the same student trained without a teacher: the lower bound of the gain (one-sided"
+        " 95 %, paired bootstrap over seeds and test rows) above 0.  Student and baseline are means"
+        " over the seeds; gains are in points.",
+        table(header, rows),
+        [results.get(f"accuracy-{name}") for name in RECIPES],
+    )
+
+
+def student_row(name: str, task: str, one: Mapping[str, Any]) -> Row:
+    student, baseline = (sum(one[key]) / len(one[key]) for key in ("student", "baseline"))
+    share, least, low = one["share_of_teacher"], one["least_share"], one["gain"]["low"]
+    return (
+        name,
+        task,
+        one["metric"],
+        f"{one['teacher']['value']:.4f}",
+        f"{student:.4f} ({len(one['student'])} seeds)",
+        f"{100 * share:.1f} %",
+        f"{100 * least:.0f} %",
+        f"{baseline:.4f}",
+        f"{points(one['gain']['value'])} ({points(low)})",
+        mark(share >= least and low > 0),
+    )
+
+
+def gates(results: Tables) -> str:
+    """The int8 artefacts of each recipe."""
+    header = (
+        "recipe", "artefact", "task", "drop", "at most", "budget", "verdict", "rows needed", "met",
+    )  # fmt: skip
+    rows: list[Row] = []
+    for name in RECIPES:
+        found = results.get(f"accuracy-{name}")
+        gate = found["measured"]["gate"] if found else {}
+        chosen = choice(gate)
+        if not gate:
+            rows.append((name, MISSING, *[""] * 7))
+        for artefact, one in gate.items():
+            if "int8" in artefact:
+                best = artefact == chosen
+                label = f"**{artefact}**" if best else artefact
+                for task, part in one["tasks"].items():
+                    met = mark(enough(part)) if best else ""
+                    rows.append((*gate_row(name, label, task, part), met))
+    return written(
+        "Int8 against the fp32 student",
+        "A drop of at most 0.5 points for each task by its upper bound (one-sided 95 %) where the"
+        " rows suffice; else `undecided` with the rows that it takes, and a point estimate of at most"
+        " 0.5.  Drops are in points.  The gate's choice is bold: the best verdict, then the smallest"
+        " bound of its worst task.",
+        table(header, rows),
+        [results.get(f"accuracy-{name}") for name in RECIPES],
+    )
+
+
+def choice(gate: Mapping[str, Any]) -> str:
+    """The int8 artefact that the gate would choose; "" when there is none."""
+
+    def rank(name: str) -> tuple[int, float]:
+        drops = [one["drop"] for one in gate[name]["tasks"].values()]
+        bound = max((drop["high"] for drop in drops if drop), default=1.0)
+        return _VERDICTS.index(gate[name]["verdict"]), bound
+
+    judged = [name for name, one in gate.items() if "int8" in name and one["tasks"]]
+    return min(judged, key=rank, default="")
+
+
+def enough(one: Mapping[str, Any]) -> bool:
+    """Whether a task's verdict is what is asked for."""
+    if one["verdict"] == "undecided":
+        return one["drop"] is not None and one["drop"]["value"] <= one["max_drop"]
+    return one["verdict"] == "pass"
+
+
+def gate_row(name: str, artefact: str, task: str, one: Mapping[str, Any]) -> Row:
+    drop = one["drop"]
+    value, high = (points(drop["value"]), points(drop["high"])) if drop else ("", "")
+    needed = f"{one['rows_needed']:,}" if one["rows_needed"] else ""
+    return name, artefact, task, value, high, points(one["max_drop"]), one["verdict"], needed
+
+
+def parity(results: Tables) -> str:
+    """The fp32 artefacts against PyTorch."""
+    header = ("bundle", "artefact", "head", "decisions", "max abs error", "changed", "ties", "met")
+    found = results.get("parity")
+    rows: list[Row] = []
+    for run in found["measured"]["runs"] if found else ():
+        for artefact, heads in run["artefacts"].items():
+            if "not_run" in heads:
+                rows.append((run["bundle"], artefact, heads["not_run"], *[""] * 5))
+                continue
+            for head, one in heads.items():
+                ties = ", ".join(f"row {row}" for row in one["ties"])
+                error, others = one["max_abs_error"], one["changed_without_tie"]
+                met = mark(error <= found["measured"]["limit"] and not others)
+                counts = (f"{one['decisions']:,}", f"{error:.1e}", str(one["changed"]))
+                rows.append((run["bundle"], artefact, head, *counts, ties, met))
+    return written(
+        "fp32 artefacts against PyTorch fp32",
+        "On every row of the test split: a maximal absolute error of a logit of at most 1e-4 on"
+        " every head, and the same decisions; ties (the two best logits of PyTorch lie closer than"
+        " the error) are named.",
+        table(header, rows),
+        [found],
+    )
+
+
+def steps(results: Tables) -> str:
+    """The cost of a teacher in a training step."""
+    header = ("student", "batch", "precision", "supervised step", "with cached teacher", "met")
+    found = results.get("step")
+    rows = [
+        (
+            one["name"],
+            str(one["batch"]),
+            one["precision"],
+            f"{one['times']['supervised']['median_us'] / 1e3:.1f} ms",
+            f"{one['ratio']:.3f}x",
+            mark(one["ratio"] <= found["measured"]["limit"]),
+        )
+        for one in (found["measured"]["recipes"] if found else ())
+    ]
+    return written(
+        "A training step with a cached teacher",
+        "At most 1.05x the supervised step of the same student.",
+        table(header, rows),
+        [found],
+    )
+
+
+def overhead(results: Tables) -> str:
+    """What the runtime adds to a bare call."""
+    header = ("bundle", "batch", "bare call", "`logits`", "`predict`", "allowed", "met")
+    found = results.get("overhead")
+    bundles = found["measured"]["bundles"] if found else ()
+    rows = [overhead_row(bundle, one) for bundle in bundles for one in bundle["calls"]]
+    notes = "\n".join(["\n", *map(encoding, bundles)]) if bundles else ""
+    return written(
+        "The runtime against a bare ONNX Runtime call",
+        "On the same arrays: `logits` at most 1.05x; `predict` at most 1.05x for the text student,"
+        " at most 25 us and 2 us a row above the call for the small CNN.  Making the arrays"
+        " (tokenization) is not part of it.",
+        table(header, rows) + notes,
+        [found],
+    )
+
+
+def overhead_row(bundle: Mapping[str, Any], one: Mapping[str, Any]) -> Row:
+    small = bundle["inputs"] == ["image"]
+    met = one["logits_ratio"] <= 1.05
+    said, allowed = "arrays do not tell words", ""
+    if "predict_ratio" in one:
+        more, limit = one["predict_extra_us"], one["predict_limit_us"]
+        said = f"+{more:.1f} us" if small else f"{one['predict_ratio']:.3f}x"
+        allowed = f"+{limit:.0f} us" if small else "1.05x"
+        met = met and (more <= limit if small else one["predict_ratio"] <= 1.05)
+    call, logits = one["times"]["bare"]["median_us"], one["logits_ratio"]
+    batch = str(one["batch"])
+    return bundle["bundle"], batch, f"{call:.1f} us", f"{logits:.3f}x", said, allowed, mark(met)
+
+
+def encoding(bundle: Mapping[str, Any]) -> str:
+    costs = bundle["encoding"]
+    if "not_run" in costs:
+        return f"- {bundle['bundle']}: encoding not measured: {costs['not_run']}"
+    shown = ", ".join(f"{cost:.1f} us at {size}" for size, cost in costs.items())
+    return f"- {bundle['bundle']}: encoding a row takes {shown}"
+
+
+def imports(results: Tables) -> str:
+    """Start-up of whole processes."""
+    header = ("process", "against", "ratio", "at most", "heavy modules", "met")
+    found = results.get("imports")
+    rows: list[Row] = []
+    for one in found["measured"]["pairs"] if found else ():
+        heavy = found["measured"]["heavy_modules"][one["what"]]
+        met = mark(one["ratio"] <= one["limit"] and not heavy)
+        numbers = (f"{one['ratio']:.2f}x", f"{one['limit']}x")
+        rows.append((one["what"], one["against"], *numbers, ", ".join(heavy) or "none", met))
+    return written(
+        "Start-up",
+        "Whole processes; none of torch, transformers, pydantic and onnx is loaded.",
+        table(header, rows),
+        [found],
+    )
+
+
+def memory(results: Tables) -> str:
+    """Memory as rows grow."""
+    header = ("training rows", "peak memory of `kd2edge distill`")
+    found = results.get("memory")
+    measured = found["measured"] if found else {}
+    rows = [
+        (f"{one['rows']:,}", f"{one['peak_bytes'] / 1e6:,.0f} MB")
+        for one in measured.get("runs", ())
+    ]
+    said = ""
+    if found:
+        times, ratio, limit = measured["times"], measured["ratio"], measured["limit"]
+        said = f"\n\n{times}x the rows: **{ratio:.2f}x** the memory; met: {mark(ratio <= limit)}."
+    return written(
+        "Memory of training as rows grow",
+        "At most 1.2x as the training rows grow tenfold, encoded rows and cache on disk.",
+        table(header, rows) + said,
+        [found],
+    )
+
+
+SECTIONS: tuple[Callable[[Tables], str], ...] = (
+    students, gates, parity, steps, overhead, imports, memory,
+)  # fmt: skip
+
+
+def written(title: str, text: str, body: str, sources: Sequence[Result | None]) -> str:
+    """A section: what is asked for, what was found, how and where."""
+    origins = list(dict.fromkeys(origin(one) for one in sources if one is not None))
+    return "\n\n".join([f"## {title}", text, body, *origins]) + "\n"
+
+
+def origin(result: Result) -> str:
+    machine = result["machine"]
+    versions = ", ".join(f"{name} {found}" for name, found in result["versions"].items())
+    return (
+        f"`{result['command']}` on {machine['cpu']}, {machine['cores']} cores, {machine['os']},"
+        f" Python {machine['python']}; {versions}; commit {result['commit']}."
+    )
+
+
+def table(header: Row, rows: Sequence[Row]) -> str:
+    """Markdown; a table without rows says that nothing was measured."""
+    lines = [header, ["---"] * len(header), *(rows or [(MISSING, *[""] * (len(header) - 1))])]
+    return "\n".join(f"| {' | '.join(cells(line))} |" for line in lines)
+
+
+def cells(line: Row) -> Iterator[str]:
+    return (cell.replace("|", "\\|") for cell in line)
+
+
+def points(share: float) -> str:
+    return f"{100 * share:.2f}"
+
+
+def mark(met: bool) -> str:
+    return "yes" if met else "**no**"
+
+
+if __name__ == "__main__":
+    main()

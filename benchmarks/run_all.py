@@ -1,0 +1,54 @@
+"""Every benchmark but the hours-long one, then ``docs/results.md``.  For an idle machine.
+
+``accuracy.py`` (``make recipes``) comes first where its numbers are wanted: it makes the runs and
+bundles that ``parity.py`` and ``overhead.py`` measure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+#: Names of runs and bundles of the gallery's recipes, as ``accuracy.py`` makes them.
+NAMES = ("quickstart", "clinc150", "uner_ewt")
+_QUICK = "recipes/quickstart.yaml"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--runs", type=Path, default=Path("runs"))
+    arguments.add_argument("--models", type=Path, default=Path("models"))
+    given = arguments.parse_args()
+    failed = [words[0] for words in plan(given.runs, given.models) if not ran(words)]
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+def plan(runs: Path, models: Path) -> Iterator[list[str]]:
+    """Script and arguments of each benchmark that can run here."""
+    yield ["imports.py"]
+    yield ["step.py"] if "KD2EDGE_DATA" in os.environ else ["step.py", _QUICK]
+    yield ["memory.py"]
+    made = [name for name in NAMES if (models / name / "manifest.json").is_file()]
+    finished = [name for name in made if (runs / name / "report.json").is_file()]
+    for name in sorted(set(NAMES) - set(finished)):
+        print(f"{name}: no run with a bundle here; make it with benchmarks/accuracy.py")
+    if finished:
+        yield ["parity.py", *(f"{runs / name}:{models / name}" for name in finished)]
+    if made:
+        yield ["overhead.py", *(str(models / name) for name in made)]
+    yield ["generate.py"]
+
+
+def ran(words: list[str]) -> bool:
+    print(f"\n$ python benchmarks/{' '.join(words)}", flush=True)
+    return not subprocess.run([sys.executable, HERE / words[0], *words[1:]], check=False).returncode
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import generate
+import pytest
+
+ORIGIN = {
+    "command": "python benchmarks/x.py", "commit": "abc", "versions": {"numpy": "2"},
+    "machine": {"cpu": "CPU", "cores": 2, "os": "Linux", "python": "3.11"},
+}  # fmt: skip
+GAIN = {"value": 0.02, "low": 0.01, "high": 0.03}
+
+
+def accuracy(share: float, low: float, verdict: str = "pass", high: float = 0.004) -> Any:
+    task = {
+        "metric": "accuracy", "teacher": {"value": 0.9}, "student": [0.9, 0.8], "gain": {**GAIN, "low": low},
+        "baseline": [0.7, 0.7], "share_of_teacher": share, "least_share": 0.95,
+    }  # fmt: skip
+    judged = {
+        "verdict": verdict, "max_drop": 0.005, "rows_needed": 600, "drop": {"value": 0.001, "high": high},
+    }  # fmt: skip
+    gate = {
+        "onnx-fp32": {"verdict": "pass", "tasks": {"t": judged}},
+        "onnx-int8-qdq": {"verdict": "fail", "tasks": {"t": {**judged, "verdict": "fail"}}},
+        "openvino-int8": {"verdict": verdict, "tasks": {"t": judged}},
+    }
+    return {**ORIGIN, "measured": {"tasks": {"t": task}, "gate": gate}}
+
+
+def test_the_page_in_the_docs_is_what_the_results_give():
+    found = generate.PAGE.read_text(encoding="utf-8")
+    assert found == generate.page(generate.read(generate.RESULTS)), "run benchmarks/generate.py"
+
+
+def test_what_was_not_measured_is_said():
+    text = generate.page({})
+    sections = text.split("\n## ")[1:]
+    assert len(sections) == len(generate.SECTIONS) == 7
+    assert all(generate.MISSING in section for section in sections)
+    assert "yes" not in text
+
+
+@pytest.mark.parametrize(
+    ("share", "low", "reached"), [(0.96, 0.01, True), (0.94, 0.01, False), (0.96, 0.0, False)]
+)
+def test_a_student_is_held_against_teacher_and_baseline(share: float, low: float, reached: bool):
+    text = generate.students({"accuracy-clinc150": accuracy(share, low)})
+    (row,) = [line for line in text.splitlines() if line.startswith("| clinc150")]
+    assert row.endswith("| yes |" if reached else "| **no** |")
+    assert "0.8500 (2 seeds)" in row
+
+
+def test_the_gates_choice_has_the_best_verdict_then_the_smallest_bound():
+    gate = accuracy(1.0, 0.1)["measured"]["gate"]
+    assert generate.choice(gate) == "openvino-int8"
+    gate["onnx-int8-dynamic"] = {
+        "verdict": "pass", "tasks": {"t": {"drop": {"value": 0.0, "high": 0.001}}},
+    }  # fmt: skip
+    assert generate.choice(gate) == "onnx-int8-dynamic"
+    assert generate.choice({}) == ""
+
+
+def test_undecided_is_enough_only_with_a_small_drop():
+    one = {"verdict": "undecided", "max_drop": 0.005, "drop": {"value": 0.004}}
+    assert generate.enough(one)
+    assert not generate.enough({**one, "drop": {"value": 0.006}})
+    assert not generate.enough({**one, "verdict": "fail"})
+
+
+def test_results_hold_no_path_of_a_machine():
+    for path in generate.RESULTS.glob("*.json"):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        assert result["name"] == path.stem
+        for text in strings(result):
+            assert not text.startswith(("/", "~")), f"{path.name}: {text}"
+            assert str(Path.home()) not in text or str(Path.home()) == "/"
+
+
+def strings(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for part in value.values() for text in strings(part)]
+    if isinstance(value, list):
+        return [text for part in value for text in strings(part)]
+    return [value] if isinstance(value, str) else []

@@ -1,0 +1,128 @@
+"""Each script measures what it says, on products that were trained in a second."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import imports
+import numpy as np
+import overhead
+import parity
+import pytest
+import recording
+import step
+import timing
+
+from products import Product
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_calls_take_turns_and_ratios_are_of_rounds():
+    order: list[str] = []
+    calls = {name: lambda name=name: order.append(name) for name in "ab"}
+    times = timing.interleaved(calls, rounds=3, warm=1)
+    assert "".join(order) == "ab" + "ab" + "ba" + "ab"
+    assert all(len(one.seconds) == 3 for one in times.values())
+    slow, quick = timing.Times((2.0, 4.0, 90.0)), timing.Times((1.0, 2.0, 30.0))
+    assert timing.ratio(slow, quick) == 2.0
+    assert timing.extra(slow, quick) == 2e6
+    assert quick.least == 1.0
+
+
+@pytest.mark.parametrize("product", ["image_product", "token_product"])
+def test_parity_of_the_fp32_artefacts(product: str, request):
+    made: Product = request.getfixturevalue(product)
+    found = parity.measured(made.run, made.bundle, None)
+    assert set(found["artefacts"]) == {"onnx-fp32", "openvino-fp32"}
+    for heads in found["artefacts"].values():
+        assert heads
+        for head in heads.values():
+            assert head["decisions"] >= found["rows"] > 0
+            assert 0 < head["max_abs_error"] <= parity.LIMIT
+            assert head["changed_without_tie"] == 0
+
+
+def test_parity_notices_another_net(image_product: Product, monkeypatch):
+    def wrong(stem: Path):
+        net = parity.__dict__["real"](stem)
+        for weights in net.parameters():
+            weights.data += 0.1
+        return net
+
+    monkeypatch.setattr(parity, "real", parity.load_net, raising=False)
+    monkeypatch.setattr(parity, "load_net", wrong)
+    found = parity.measured(image_product.run, image_product.bundle, 16)
+    assert max(one["max_abs_error"] for one in found["artefacts"]["onnx-fp32"].values()) > 0.01
+
+
+def test_a_gap_is_how_far_a_decision_was_ahead():
+    assert parity.gap(np.array([1.0, 5.0, 3.0])) == 2.0
+    assert parity.gap(np.array([-0.5])) == 0.5
+
+
+def test_overhead(image_product: Product, token_product: Product):
+    image = overhead.measured(image_product.bundle, [1, 4], 1, 50)
+    assert [one["batch"] for one in image["calls"]] == [1, 4]
+    assert image["calls"][1]["predict_limit_us"] == 33
+    assert image["calls"][0]["logits_ratio"] > 0
+    assert image["encoding"]["batch 1"] > 0
+    words = overhead.measured(token_product.bundle, [1], 1, 50)
+    assert "predict_ratio" not in words["calls"][0]  # arrays do not tell where words start
+
+
+def test_step_with_and_without_a_teacher(token_product: Product):
+    found = step.measured(token_product.recipe, 32, 2)
+    assert set(found["times"]) == {"supervised", "distilled"}
+    assert found["ratio"] > 0
+
+
+def test_a_distilled_step_really_asks_the_cache(token_product: Product, monkeypatch):
+    asked: list[str] = []
+    real = step.TeacherCache.logits
+
+    def logits(self, task, *rest):
+        asked.append(task)
+        return real(self, task, *rest)
+
+    monkeypatch.setattr(step.TeacherCache, "logits", logits)
+    step.measured(token_product.recipe, 32, 1)
+    assert set(asked) == {"ner", "pos"}
+
+
+def test_start_up_loads_nothing_heavy():
+    assert imports.heavy(imports._HELP) == []
+    assert imports.heavy("import kd2edge.runtime") == []
+    assert imports.heavy("import onnx") == ["onnx"]
+
+
+def test_a_path_of_this_machine_is_not_recorded(tmp_path: Path):
+    with pytest.raises(ValueError, match="must not be recorded"):
+        recording.record("x", {"place": f"{recording.ROOT}/runs"}, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    path = recording.record("x", {"ratio": 1.0}, tmp_path)
+    assert json.loads(path.read_text(encoding="utf-8"))["measured"] == {"ratio": 1.0}
+
+
+@pytest.mark.slow
+def test_accuracy_over_seeds_shares_the_teacher(token_product: Product, tmp_path: Path):
+    command = [
+        sys.executable, str(ROOT / "benchmarks" / "accuracy.py"), str(token_product.recipe),
+        "--seeds", "2", "--runs", "runs", "--models", "models", "--out", "out",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (path,) = (tmp_path / "out").glob("accuracy-*.json")
+    found = json.loads(path.read_text(encoding="utf-8"))["measured"]
+    for task in found["tasks"].values():
+        assert len(task["student"]) == len(task["baseline"]) == 2
+        assert task["gain"]["low"] <= task["gain"]["value"] <= task["gain"]["high"]
+    assert {"onnx-fp32", "onnx-int8-qdq"} <= set(found["gate"])
+    # The second run loaded the first one's teacher, whose answers stood in the shared cache.
+    other = json.loads(next(tmp_path.glob("runs/*-seed*/report.json")).read_text(encoding="utf-8"))
+    assert other["cache"]["reused"]
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert again.stdout.count("finished before") == 2
