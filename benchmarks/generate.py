@@ -125,9 +125,9 @@ def gates(results: Tables) -> str:
     return written(
         "Int8 against the fp32 student",
         "A drop of at most 0.5 points for each task by its upper bound (one-sided 95 %) where the"
-        " rows suffice; else `undecided` with the rows that it takes, and a point estimate of at most"
-        " 0.5.  Drops are in points.  The gate's choice is bold: the best verdict, then the smallest"
-        " bound of its worst task.",
+        " rows suffice; else `undecided` with the rows that it takes, and a point estimate of at"
+        " most 0.5.  Drops are in points.  The gate's choice is bold: the best verdict, then the"
+        " smallest bound of its worst task.",
         table(header, rows),
         [results.get(f"accuracy-{name}") for name in RECIPES],
     )

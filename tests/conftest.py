@@ -15,6 +15,12 @@ from products import QUICKSTART, Product, write_text_project, write_token_projec
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the golden numbers instead of testing"
+    )
+
+
 @pytest.fixture(scope="session")
 def data_set() -> Callable[[str], Path]:
     """Folder of a real data set by name; the test is skipped, naming it, where it is absent."""

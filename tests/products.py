@@ -29,7 +29,7 @@ _NAMES = ("Anna", "Berta", "Carl", "Dora", "Emil", "Fritz", "Gerda", "Hans", "Id
 _PLACES = ("Rome", "Paris", "Oslo", "Bern", "Kiel")
 _VERBS = ("sees", "likes", "knows")
 
-_BERT = """
+BERT = """
       config: {model_type: bert, hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2,
         intermediate_size: 24, max_position_embeddings: 16}"""
 _ELECTRA = """
@@ -53,7 +53,7 @@ tasks:
 teachers:
   - name: bert
     model:
-      family: transformers{_BERT}
+      family: transformers{BERT}
     train: {{epochs: 2, lr: 5.0e-3, batch_size: 16}}
 student:
   model:
@@ -84,7 +84,7 @@ tasks:
 teachers:
   - name: bert
     model:
-      family: transformers{_BERT}
+      family: transformers{BERT}
     train: {{epochs: 2, lr: 5.0e-3, batch_size: 16}}
 student:
   model:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
@@ -12,10 +11,8 @@ from typing import Any
 
 from kd2edge.errors import BackendError
 from kd2edge.quantize.calibrate import Arrays, calibration_batches, rows_of
+from kd2edge.runtime.telemetry import no_telemetry
 
-#: NNCF's means to report its use over the network; importing it writes an identifier into the home
-#: directory, so it must look as if it were not installed while NNCF is imported.
-_TELEMETRY = "openvino_telemetry"
 #: Products with a smaller side stay float, as in the ONNX methods: the heads of tasks, mostly.
 _NARROWEST = 16
 
@@ -78,19 +75,13 @@ def _pays(product: Any) -> bool:
 
 
 def _nncf() -> Any:
-    missing = object()
-    before = sys.modules.get(_TELEMETRY, missing)
-    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  (Python's way to say: not there)
     try:
-        return import_module("nncf")
+        with no_telemetry():
+            return import_module("nncf")
     except ImportError as error:
         raise BackendError(
             f"int8 for OpenVINO needs NNCF, which cannot be imported ({error}); run: {INSTALL}"
         ) from error
-    finally:
-        del sys.modules[_TELEMETRY]
-        if before is not missing:
-            sys.modules[_TELEMETRY] = before  # type: ignore[assignment]
 
 
 @contextmanager

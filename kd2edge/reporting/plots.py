@@ -58,7 +58,8 @@ def line_plot(series: Mapping[str, tuple[str, Points]], *, label: str, x_label: 
     ys = [y for _, points in drawn.values() for _, y in points]
     if not xs:
         return ""
-    x = axis(xs, frame.left, frame.right, margin=0.02)
+    counted = all(float(value).is_integer() for value in xs)
+    x = axis(xs, frame.left, frame.right, margin=0.02, whole=counted)
     y = axis(ys, frame.bottom, frame.top)
     lines = [_line(name, kind, points, x, y) for name, (kind, points) in drawn.items()]
     return drawing(WIDTH, 210, label, frame.grid(x, y, x_label), *lines)

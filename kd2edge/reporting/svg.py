@@ -44,25 +44,33 @@ def drawing(width: float, height: float, label: str, *children: str) -> str:
     )
 
 
-def ticks(low: float, high: float, about: int = 4) -> list[float]:
-    """Round numbers within [low, high], about as many as asked for."""
+def ticks(low: float, high: float, about: int = 4, *, whole: bool = False) -> list[float]:
+    """Round numbers within [low, high], about as many as asked for; whole numbers if need be."""
     if not high > low:
         return [low]
+    step = _step(low, high, about, whole)
+    first = math.ceil(low / step - 1e-9)
+    found = [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
+    # One number alone is no scale: the step was just too wide for where the range lies.
+    return found if len(found) > 1 or whole or about > 50 else ticks(low, high, 2 * about)
+
+
+def _step(low: float, high: float, about: int, whole: bool) -> float:
     raw = (high - low) / about
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
+    return math.ceil(step) if whole else step
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A linear scale: data in [low, high] to pixels in [start, end]."""
+    """A linear scale: data in [low, high] to pixels in [start, end]; ``whole`` for counted things."""
 
     low: float
     high: float
     start: float
     end: float
+    whole: bool = False
 
     def __call__(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
@@ -70,7 +78,7 @@ class Axis:
 
     def ticks(self, about: int = 4) -> list[tuple[float, str]]:
         """(value, text) of round numbers on this axis."""
-        values = ticks(self.low, self.high, about)
+        values = ticks(self.low, self.high, about, whole=self.whole)
         step = min((b - a for a, b in zip(values, values[1:], strict=False)), default=1.0)
         digits = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
         if round(step * 10**digits, 6) % 1:
@@ -82,11 +90,18 @@ def _tick_text(value: float, digits: int) -> str:
     return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:.{digits}f}"
 
 
-def axis(values: Sequence[float], start: float, end: float, *, margin: float = 0.06) -> Axis:
+def axis(
+    values: Sequence[float],
+    start: float,
+    end: float,
+    *,
+    margin: float = 0.06,
+    whole: bool = False,
+) -> Axis:
     """A scale that holds all values with some air around them."""
     low, high = min(values), max(values)
     pad = (high - low) * margin or max(abs(high), 1.0) * margin
-    return Axis(low - pad, high + pad, start, end)
+    return Axis(low - pad, high + pad, start, end, whole)
 
 
 @dataclass(frozen=True, slots=True)

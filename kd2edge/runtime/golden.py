@@ -29,7 +29,9 @@ def golden_arrays(data: bytes) -> tuple[ArrayDict, ArrayDict]:
     try:
         arrays = npz_arrays(data)
     except IntegrityError as error:
-        raise IntegrityError(f"the golden file cannot be read: {error}; export the run again") from error
+        raise IntegrityError(
+            f"the golden file cannot be read: {error}; export the run again"
+        ) from error
     inputs = {name[3:]: array for name, array in arrays.items() if name.startswith("in.")}
     outputs = {name[4:]: array for name, array in arrays.items() if name.startswith("out.")}
     if not inputs or not outputs:

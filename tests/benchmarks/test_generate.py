@@ -16,11 +16,13 @@ GAIN = {"value": 0.02, "low": 0.01, "high": 0.03}
 
 def accuracy(share: float, low: float, verdict: str = "pass", high: float = 0.004) -> Any:
     task = {
-        "metric": "accuracy", "teacher": {"value": 0.9}, "student": [0.9, 0.8], "gain": {**GAIN, "low": low},
+        "metric": "accuracy", "teacher": {"value": 0.9}, "student": [0.9, 0.8],
         "baseline": [0.7, 0.7], "share_of_teacher": share, "least_share": 0.95,
+        "gain": {**GAIN, "low": low},
     }  # fmt: skip
     judged = {
-        "verdict": verdict, "max_drop": 0.005, "rows_needed": 600, "drop": {"value": 0.001, "high": high},
+        "verdict": verdict, "max_drop": 0.005, "rows_needed": 600,
+        "drop": {"value": 0.001, "high": high},
     }  # fmt: skip
     gate = {
         "onnx-fp32": {"verdict": "pass", "tasks": {"t": judged}},

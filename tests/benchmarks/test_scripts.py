@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import accuracy
 import imports
 import numpy as np
 import overhead
@@ -16,6 +17,7 @@ import recording
 import step
 import timing
 
+from kd2edge.pipeline.folders import RunFolder
 from products import Product
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,9 +122,11 @@ def test_accuracy_over_seeds_shares_the_teacher(token_product: Product, tmp_path
     for task in found["tasks"].values():
         assert len(task["student"]) == len(task["baseline"]) == 2
         assert task["gain"]["low"] <= task["gain"]["value"] <= task["gain"]["high"]
-    assert {"onnx-fp32", "onnx-int8-qdq"} <= set(found["gate"])
+    assert "onnx-fp32" in found["gate"]
     # The second run loaded the first one's teacher, whose answers stood in the shared cache.
     other = json.loads(next(tmp_path.glob("runs/*-seed*/report.json")).read_text(encoding="utf-8"))
     assert other["cache"]["reused"]
-    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert again.stdout.count("finished before") == 2
+    run = RunFolder(tmp_path / "runs" / "tiny-token")
+    before = run.report.stat().st_mtime_ns
+    accuracy.distill(token_product.recipe, run, [])
+    assert run.report.stat().st_mtime_ns == before  # finished: nothing is done again

@@ -79,7 +79,7 @@ def test_an_empty_split(project: Project, split: str) -> None:
         ("urgent", ..., "no column 'urgent'"),
     ],
 )
-def test_a_value_that_is_none(project: Project, column: str, value: Any, words: str) -> None:
+def test_a_value_that_does_not_fit(project: Project, column: str, value: Any, words: str) -> None:
     project.change("train", 7, **{column: value})
     said = project.refused()
     assert f"{project.folder / 'train.jsonl'}:7: " in said

@@ -40,3 +40,13 @@ def test_an_axis_holds_its_values_with_air(values):
 def test_steps_of_a_quarter_keep_their_last_digit():
     names = [name for _, name in axis([0.9, 0.975], 0, 100, margin=0.0).ticks(3)]
     assert names == ["0.900", "0.925", "0.950", "0.975"]
+
+
+def test_a_narrow_range_between_two_round_numbers_still_gets_a_scale():
+    names = [name for _, name in axis([0.9640, 0.9780], 0, 100).ticks(3)]
+    assert len(set(names)) == len(names) > 1
+
+
+def test_counted_things_have_whole_ticks():
+    names = [name for _, name in axis([1, 2], 0, 100, whole=True).ticks(5)]
+    assert names == ["1", "2"]

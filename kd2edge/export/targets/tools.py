@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
 from kd2edge.errors import BackendError
-
-_TELEMETRY = "openvino_telemetry"
+from kd2edge.runtime.telemetry import no_telemetry
 
 
 def assert_installed(purpose: str, modules: tuple[str, ...], install: str) -> None:
@@ -33,7 +29,7 @@ def imported(purpose: str, module: str, install: str) -> Any:
         BackendError: it is missing or broken, with the line that installs it.
     """
     try:
-        with _no_telemetry():
+        with no_telemetry():
             return import_module(module)
     except (ImportError, OSError) as error:  # OSError: a shared library of the package is missing
         raise BackendError(
@@ -50,21 +46,3 @@ def versions(*distributions: str) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-@contextmanager
-def _no_telemetry() -> Iterator[None]:
-    """Hide OpenVINO's telemetry from what is imported inside.
-
-    ``import openvino`` alone would write an identifier of the user into the home directory and,
-    with some calls, report over the network.  It does neither when that package is not installed.
-    """
-    missing = object()
-    before = sys.modules.get(_TELEMETRY, missing)
-    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  (Python's way to say: not there)
-    try:
-        yield
-    finally:
-        del sys.modules[_TELEMETRY]
-        if before is not missing:
-            sys.modules[_TELEMETRY] = before  # type: ignore[assignment]

@@ -12,6 +12,7 @@ from kd2edge.errors import BackendError, IntegrityError
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.runtime.backends.backend import Backend, Settings
 from kd2edge.runtime.graph import ANY, Arrays, GraphSpec
+from kd2edge.runtime.telemetry import no_telemetry
 
 _INSTALL = 'pip install "kd2edge[openvino]"'
 #: OpenVINO's type names that are not made of NumPy's by rule.
@@ -70,7 +71,8 @@ class OpenVino(Backend):
 
 def _core(label: str) -> Any:
     try:
-        import openvino
+        with no_telemetry():
+            import openvino
     except ImportError as error:
         raise BackendError(
             f"{label} needs OpenVINO, which cannot be imported ({error}); run: {_INSTALL}"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from kd2edge.errors import BackendError
 from kd2edge.runtime.backends.backend import Backend
+from kd2edge.runtime.telemetry import no_telemetry
 
 
 class Entry(NamedTuple):
@@ -81,5 +82,6 @@ def preload(target: str) -> None:
         raise BackendError(reason)
     for engine in BACKENDS[TARGETS[target]].engines:
         if find_spec(engine) is not None:
-            import_module(engine)
+            with no_telemetry():
+                import_module(engine)
             return

@@ -1,0 +1,152 @@
+"""Recipes of other shapes: several teachers, none, other inputs for a teacher, several sources."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from commands import kd2edge, succeed
+from faulty import Project
+from products import BERT, TEXT_RECIPE, write_text_project
+
+ONE_TEACHER = TEXT_RECIPE[TEXT_RECIPE.index("teachers:") : TEXT_RECIPE.index("student:")]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = Project(write_text_project(tmp_path))
+    project.edit("train: {epochs: 3", "train: {epochs: 1")
+    return project
+
+
+def distilled(project: Project) -> dict[str, Any]:
+    run = project.folder / "runs" / "tiny"
+    succeed("distill", project.recipe, "--run-dir", run)
+    succeed("report", run)
+    return json.loads((run / "report.json").read_text(encoding="utf-8"))
+
+
+def test_a_teacher_for_each_task(project: Project) -> None:
+    train = "train: {epochs: 1, lr: 5.0e-3, batch_size: 16}"
+    model = f"model:\n      family: transformers{BERT}"
+    teachers = "".join(
+        f"  - name: {name}\n    tasks: [{task}]\n    {model}\n    {train}\n"
+        for name, task in (("bert", "intent"), ("ernie", "urgent"))
+    )
+    project.edit(ONE_TEACHER, f"teachers:\n{teachers}")
+    report = distilled(project)
+    assert report["models"]["teacher"]["names"] == ["bert", "ernie"]
+    assert report["curves"].keys() == {"bert", "ernie", "baseline", "student"}
+    for models in report["splits"]["test"]["tasks"].values():
+        assert models.keys() == {"teacher", "baseline", "student"}
+
+
+def test_no_teacher_at_all(project: Project) -> None:
+    text = project.recipe.read_text(encoding="utf-8")
+    begin, end = text.index("distill:"), text.index("baseline:")
+    text = text[:begin] + "distill: {alpha: 0}\n" + text[end:]
+    text = text.replace(ONE_TEACHER, "").replace("  init: {from: bert, embeddings: svd}\n", "")
+    begin, end = text.index("  unlabelled:"), text.index("inputs:")
+    project.recipe.write_text(text[:begin] + text[end:], encoding="utf-8")
+    report = distilled(project)
+    assert report["models"].keys() == {"student"}
+    assert report["splits"]["test"]["gain"] == {}
+
+
+def test_a_teacher_with_inputs_of_its_own(project: Project) -> None:
+    """It keeps its whole vocabulary and its case, the student's is cut."""
+    own = (
+        "    inputs: {text: {kind: text, tokenizer: {path: tokenizer.json}, max_length: 16, "
+        "casing: true}}\nstudent:\n"
+    )
+    project.edit("student:\n", own)
+    # Other words per row than the student's: hints need the same words, and have them.
+    distilled(project)
+    run = project.folder / "runs" / "tiny"
+    student = json.loads((run / "student.json").read_text(encoding="utf-8"))
+    teacher = json.loads((run / "teachers" / "bert.json").read_text(encoding="utf-8"))
+    assert student["vocabulary"] < teacher["vocabulary"]
+    assert teacher["inputs"][0]["options"]["casing"] is True
+    assert student["inputs"][0]["options"]["casing"] is False
+
+
+def test_rows_of_several_kinds_are_joined(project: Project) -> None:
+    rows = [json.loads(line) for line in project.lines("train")]
+    lines = [f"{row['text']},{row['intent']}" for row in rows[:10]]
+    csv = "\n".join(["utterance,label", *lines]) + "\n"
+    (project.folder / "more.csv").write_text(csv, encoding="utf-8")
+    source = (
+        "    - {name: table, kind: csv, train: more.csv, tasks: [intent], "
+        "columns: {text: utterance, intent: label}}\n  unlabelled:"
+    )
+    project.edit("  unlabelled:", source)
+    plan = succeed("check", project.recipe, "--json").json
+    assert plan["rows"]["train"] == 48 + 10 + 12
+    assert plan["tasks"]["intent"]["labelled"] == 58
+    assert plan["tasks"]["urgent"]["labelled"] < 48
+
+
+def test_the_plan_says_what_a_person_asks(project: Project) -> None:
+    result = succeed("check", project.recipe)
+    for words in (
+        "rows       train 60, validation 24, test 24",
+        "task       intent: classification, 3 labels, 48 labelled in train, metric macro_f1",
+        "model      bert: ", "model      student: ", " steps",
+        "cache      about ", "input      text: max_length cuts 0.0% of the training rows",
+    ):  # fmt: skip
+        assert words in result.out
+    assert not (project.folder / "runs").exists()
+
+
+def test_the_plan_counts_what_will_be_trained(project: Project) -> None:
+    plan = succeed("check", project.recipe, "--json").json
+    report = distilled(project)
+    for name, model in plan["models"].items():
+        found = report["models"]["student" if name == "student" else "teacher"]
+        assert model["parameters"] == found["parameters"]
+        assert model["steps"] == found["steps"]
+
+
+def test_rows_in_two_splits_are_counted_and_dropped_on_demand(project: Project) -> None:
+    lines = project.lines("test")
+    project.write("train", [*project.lines("train"), *lines[:3]])
+    plan = succeed("check", project.recipe, "--json").json
+    assert plan["leaks"] == {"train and test": 3}
+    project.edit("  unlabelled:", "  leaks: drop\n  unlabelled:")
+    plan = succeed("check", project.recipe, "--json").json
+    assert plan["leaks"] == {}
+    assert plan["rows"]["train"] == 60
+
+
+def test_long_rows_are_reported_as_cut(project: Project) -> None:
+    project.edit("max_length: 12", "max_length: 4")
+    share = succeed("check", project.recipe, "--json").json["truncated"]["text"]
+    assert 0.5 < share <= 1
+
+
+def test_a_metric_that_cannot_be_computed_is_null(project: Project) -> None:
+    """The area under the curve of a test split in which nobody is urgent."""
+    for line in range(1, len(project.lines("test")) + 1):
+        project.change("test", line, urgent="no")
+    report = distilled(project)
+    student = report["splits"]["test"]["tasks"]["urgent"]["student"]["metrics"]
+    assert student["auc"]["value"] is None
+    assert np.isfinite(student["accuracy"]["value"])
+    succeed("export", project.folder / "runs" / "tiny", "--out", project.folder / "b", "--onnx")
+
+
+def test_a_cache_may_be_shared_by_runs(project: Project) -> None:
+    cache = project.folder / "cache"
+    for name in ("one", "two"):
+        run = project.folder / name
+        more = ["--set", "baseline=false", "--cache-dir", cache]
+        result = succeed("distill", project.recipe, "--run-dir", run, *more)
+    (cache / "mine.txt").write_text("keep me", encoding="utf-8")
+    assert not (project.folder / "one" / "cache").exists()
+    assert "cache bert         0.0 MB  (done before)" in result.err
+    assert kd2edge("distill", project.recipe, "--run-dir", run, "--recache", *more).code == 0
+    assert (cache / "mine.txt").exists()  # only what is kd2edge's is forgotten
