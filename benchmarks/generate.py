@@ -164,7 +164,8 @@ def parity(results: Tables) -> str:
     header = ("bundle", "artefact", "head", "decisions", "max abs error", "changed", "ties", "met")
     found = results.get("parity")
     rows: list[Row] = []
-    for run in found["measured"]["runs"] if found else ():
+    measured = content(found)
+    for run in measured.get("runs", ()):
         for artefact, heads in run["artefacts"].items():
             if "not_run" in heads:
                 rows.append((run["bundle"], artefact, heads["not_run"], *[""] * 5))
@@ -172,7 +173,7 @@ def parity(results: Tables) -> str:
             for head, one in heads.items():
                 ties = ", ".join(f"row {row}" for row in one["ties"])
                 error, others = one["max_abs_error"], one["changed_without_tie"]
-                met = mark(error <= found["measured"]["limit"] and not others)
+                met = mark(error <= measured["limit"] and not others)
                 counts = (f"{one['decisions']:,}", f"{error:.1e}", str(one["changed"]))
                 rows.append((run["bundle"], artefact, head, *counts, ties, met))
     return written(
@@ -189,6 +190,7 @@ def steps(results: Tables) -> str:
     """The cost of a teacher in a training step."""
     header = ("student", "batch", "precision", "supervised step", "with cached teacher", "met")
     found = results.get("step")
+    measured = content(found)
     rows = [
         (
             one["name"],
@@ -196,9 +198,9 @@ def steps(results: Tables) -> str:
             one["precision"],
             f"{one['times']['supervised']['median_us'] / 1e3:.1f} ms",
             f"{one['ratio']:.3f}x",
-            mark(one["ratio"] <= found["measured"]["limit"]),
+            mark(one["ratio"] <= measured["limit"]),
         )
-        for one in (found["measured"]["recipes"] if found else ())
+        for one in measured.get("recipes", ())
     ]
     return written(
         "A training step with a cached teacher",
@@ -212,7 +214,7 @@ def overhead(results: Tables) -> str:
     """What the runtime adds to a bare call."""
     header = ("bundle", "batch", "bare call", "`logits`", "`predict`", "allowed", "met")
     found = results.get("overhead")
-    bundles = found["measured"]["bundles"] if found else ()
+    bundles = content(found).get("bundles", ())
     rows = [overhead_row(bundle, one) for bundle in bundles for one in bundle["calls"]]
     notes = "\n".join(["\n", *map(encoding, bundles)]) if bundles else ""
     return written(
@@ -252,8 +254,9 @@ def imports(results: Tables) -> str:
     header = ("process", "against", "ratio", "at most", "heavy modules", "met")
     found = results.get("imports")
     rows: list[Row] = []
-    for one in found["measured"]["pairs"] if found else ():
-        heavy = found["measured"]["heavy_modules"][one["what"]]
+    measured = content(found)
+    for one in measured.get("pairs", ()):
+        heavy = measured["heavy_modules"][one["what"]]
         met = mark(one["ratio"] <= one["limit"] and not heavy)
         numbers = (f"{one['ratio']:.2f}x", f"{one['limit']}x")
         rows.append((one["what"], one["against"], *numbers, ", ".join(heavy) or "none", met))
@@ -269,13 +272,13 @@ def memory(results: Tables) -> str:
     """Memory as rows grow."""
     header = ("training rows", "peak memory of `kd2edge distill`")
     found = results.get("memory")
-    measured = found["measured"] if found else {}
+    measured = content(found)
     rows = [
         (f"{one['rows']:,}", f"{one['peak_bytes'] / 1e6:,.0f} MB")
         for one in measured.get("runs", ())
     ]
     said = ""
-    if found:
+    if measured:
         times, ratio, limit = measured["times"], measured["ratio"], measured["limit"]
         said = f"\n\n{times}x the rows: **{ratio:.2f}x** the memory; met: {mark(ratio <= limit)}."
     return written(
@@ -295,6 +298,11 @@ def written(title: str, text: str, body: str, sources: Sequence[Result | None]) 
     """A section: what is asked for, what was found, how and where."""
     origins = list(dict.fromkeys(origin(one) for one in sources if one is not None))
     return "\n\n".join([f"## {title}", text, body, *origins]) + "\n"
+
+
+def content(result: Result | None) -> Mapping[str, Any]:
+    """What a benchmark found; empty where it was not run."""
+    return result["measured"] if result else {}
 
 
 def origin(result: Result) -> str:

@@ -29,7 +29,9 @@ def data_set() -> Callable[[str], Path]:
         root = os.environ.get("KD2EDGE_DATA", "")
         folder = Path(root) / name
         if not root or not folder.is_dir():
-            pytest.skip(f"data set {name} is not here (set KD2EDGE_DATA to the folder that holds it)")
+            pytest.skip(
+                f"data set {name} is not here (set KD2EDGE_DATA to the folder that holds it)"
+            )
         return folder
 
     return find
@@ -57,7 +59,9 @@ def token_product(tmp_path_factory: pytest.TempPathFactory) -> Product:
 
 
 def _product(folder: Path, recipe: Path, overrides: tuple[str, ...] = ()) -> Product:
-    product = Product(folder, recipe, overrides, folder / "runs" / "tiny", folder / "models" / "tiny")
+    product = Product(
+        folder, recipe, overrides, folder / "runs" / "tiny", folder / "models" / "tiny"
+    )
     succeed("distill", recipe, "--run-dir", product.run, *product.settings)
     targets = ("--onnx", "--openvino", "--trt")
     succeed("export", product.run, "--out", product.bundle, *targets)

@@ -14,6 +14,7 @@ from kd2edge import __version__
 from kd2edge.bundle import fingerprint, machine, write_atomic
 from kd2edge.data import EncodedSplit
 from kd2edge.distill import predict_split
+from kd2edge.errors import DataError
 from kd2edge.metrics import drop, evaluate
 from kd2edge.metrics.calibration import reliability
 from kd2edge.metrics.groups import class_groups, group_scores
@@ -167,8 +168,7 @@ def _split_report(data: Prepared, split: EncodedSplit, said: Said) -> dict[str, 
             model: _model_report(spec, truth, one, support) for model, one in decoded.items()
         }
         if {"baseline", "student"} <= decoded.keys():
-            lost = drop(spec, truth, decoded["student"], decoded["baseline"], spec.metric)
-            gains[name] = {"value": lost.value, "low": lost.low, "high": lost.high}
+            gains[name] = _gain(spec, truth, decoded["student"], decoded["baseline"])
     return {"rows": len(split), "tasks": tasks, "gain": gains}
 
 
@@ -178,7 +178,7 @@ def _model_report(
     groups = class_groups(support)
     scores = per_class(spec, truth, decoded)
     found: dict[str, Any] = {
-        "metrics": {name: asdict(evaluate(spec, truth, decoded, name)) for name in spec.metrics},
+        "metrics": {name: _estimate(spec, truth, decoded, name) for name in spec.metrics},
         "per_class": [
             _class(score, count, group)
             for score, count, group in zip(scores, support, groups, strict=True)
@@ -189,6 +189,25 @@ def _model_report(
     if len(spec.labels) <= _CONFUSED:
         found["confusion"] = confusion(spec, truth, decoded).tolist()
     return found
+
+
+def _estimate(spec: TaskSpec, truth: Truth, decoded: Decoded, metric: str) -> dict[str, Any]:
+    try:
+        return asdict(evaluate(spec, truth, decoded, metric))
+    except DataError as error:
+        # E.g. AUC where all rows have one label.  It must not cost a finished training its report.
+        return {"value": None, "low": None, "high": None, "reason": str(error)}
+
+
+def _gain(
+    spec: TaskSpec, truth: Truth, student: Decoded, baseline: Decoded
+) -> dict[str, float | None]:
+    """What the teacher gave: the student's leading metric less the baseline's, rows paired."""
+    try:
+        lost = drop(spec, truth, student, baseline, spec.metric)
+    except DataError:
+        return {"value": None, "low": None, "high": None}
+    return {"value": lost.value, "low": lost.low, "high": lost.high}
 
 
 def _class(score: ClassScore, train_support: int, group: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kd2edge.bundle import write_atomic
-from kd2edge.errors import IntegrityError, StorageError
+from kd2edge.errors import IntegrityError, SchemaTooNewError, StorageError
 from kd2edge.rows.hashes import row_hashes
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import open_rows
@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 SPLITS = ("train", "validation", "test")
+#: Version of ``rows.json``.
+SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,9 @@ def _less(source: Source, plan: RowsPlan, barred: Any, *, duplicates: bool = Fal
 
 def write_rows_plan(path: Path, plan: RowsPlan) -> None:
     """Write ``rows.json``: enough to open the rows again without the recipe and its packages."""
-    text = json.dumps({"schema": 1, **asdict(plan)}, indent=1, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(
+        {"schema": SCHEMA, **asdict(plan)}, indent=1, sort_keys=True, ensure_ascii=False
+    )
     write_atomic(path, f"{text}\n".encode())
 
 
@@ -129,6 +133,7 @@ def read_rows_plan(path: Path) -> RowsPlan:
     Raises:
         StorageError: it cannot be read.
         IntegrityError: it is damaged.
+        SchemaTooNewError: a newer kd2edge wrote it.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -136,6 +141,11 @@ def read_rows_plan(path: Path) -> RowsPlan:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
     try:
         value = json.loads(text)
+        if value["schema"] > SCHEMA:
+            raise SchemaTooNewError(
+                f"{path}: has schema {value['schema']}, this kd2edge reads up to {SCHEMA}: "
+                "update kd2edge"
+            )
         splits = {
             split: tuple(
                 SourcePlan(**{**source, "tasks": tuple(source["tasks"])}) for source in sources

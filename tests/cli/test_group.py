@@ -76,7 +76,11 @@ def test_a_misspelt_verb_is_met_with_the_right_one() -> None:
 def test_every_error_has_its_exit_code(
     kind: type[errors.Kd2edgeError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    error = kind([errors.Problem("wrong", "a.yaml", 3, 4)]) if kind is errors.RecipeError else kind("wrong")
+    error = (
+        kind([errors.Problem("wrong", "a.yaml", 3, 4)])
+        if kind is errors.RecipeError
+        else kind("wrong")
+    )
     fail_with(monkeypatch, error)
     result = kd2edge("doctor", "--json")
     assert result.code == kind.exit_code

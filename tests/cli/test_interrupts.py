@@ -22,7 +22,9 @@ def interrupted(arguments: list[str | Path], number: int) -> tuple[int, str]:
     """Exit code and stderr of a process that gets a signal at its first epoch's end."""
     command = [sys.executable, "-m", "kd2edge", *map(str, arguments)]
     lines: list[str] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as job:
         assert job.stderr is not None
         for line in job.stderr:
             lines.append(line)

@@ -106,7 +106,10 @@ def test_tasks_and_texts_that_the_model_does_not_have(
         ({"txt": ["hello"]}, "did you mean 'text'"),
         ({"text": ["a"], "more": ["b"]}, "unknown input 'more'"),
         (
-            {"input_ids": np.zeros((1, 4), np.float32), "attention_mask": np.ones((1, 4), np.int64)},
+            {
+                "input_ids": np.zeros((1, 4), np.float32),
+                "attention_mask": np.ones((1, 4), np.int64),
+            },
             "int64",
         ),
         (
@@ -125,9 +128,7 @@ def test_what_a_service_may_hand_over(
             model.logits(inputs)
 
 
-def test_rows_come_from_stdin_too(
-    text_product: Product, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_come_from_stdin_too(text_product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO('{"text": "hello"}\n{"text": ""}\n'))
     result = succeed("predict", text_product.bundle, "-", "--top-k", "2")
     answers = [json.loads(line) for line in result.out.splitlines()]

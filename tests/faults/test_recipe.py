@@ -66,6 +66,8 @@ def test_a_layer_that_the_teacher_does_not_have(project: Project) -> None:
 
 def test_a_teacher_with_the_name_of_the_student(project: Project) -> None:
     text = project.recipe.read_text(encoding="utf-8")
-    renamed = text.replace("name: bert", "name: student").replace("teacher: bert", "teacher: student")
+    renamed = text.replace("name: bert", "name: student").replace(
+        "teacher: bert", "teacher: student"
+    )
     project.recipe.write_text(renamed.replace("from: bert", "from: student"), encoding="utf-8")
     assert "'student' is taken" in project.refused()

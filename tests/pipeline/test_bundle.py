@@ -41,9 +41,7 @@ def inputs_of(product: Product) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("artefact", ["onnx-fp32", "openvino-fp32"])
-def test_fp32_artefacts_say_what_pytorch_says_on_every_row(
-    product: Product, artefact: str
-) -> None:
+def test_fp32_artefacts_say_what_pytorch_says_on_every_row(product: Product, artefact: str) -> None:
     net = load_net(product.run / "student")
     with load(product.bundle, artefact=artefact, threads=1, self_test=True) as model:
         encoded = model.encode(inputs_of(product))
@@ -141,7 +139,9 @@ def test_validate_needs_neither_torch_nor_the_recipe_package(image_product: Prod
         "main(sys.argv[1:])\n"
     )
     arguments = ["validate", "models/tiny", "--artefact", "onnx-fp32", "--json"]
-    arguments += [part for task in ("left", "right", "larger") for part in ("--max-drop", f"{task}=1")]
+    arguments += [
+        part for task in ("left", "right", "larger") for part in ("--max-drop", f"{task}=1")
+    ]
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
         cwd=image_product.folder, capture_output=True, text=True, check=False,
@@ -167,8 +167,19 @@ def test_a_killed_export_leaves_the_old_bundle(text_product: Product, tmp_path: 
     bundle = tmp_path / "models" / "tiny"
     shutil.copytree(text_product.bundle, bundle)
     before = open_bundle(bundle).identity
-    command = [sys.executable, "-m", "kd2edge", "export", text_product.run, "--out", bundle, "--onnx"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as job:
+    command = [
+        sys.executable,
+        "-m",
+        "kd2edge",
+        "export",
+        text_product.run,
+        "--out",
+        bundle,
+        "--onnx",
+    ]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as job:
         assert job.stderr is not None
         for line in job.stderr:
             if "onnx-fp32" in line:

@@ -1,0 +1,67 @@
+"""Lines where there is no terminal, bars where there is one; always on stderr."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from kd2edge.cli import display as module
+from kd2edge.cli.display import display
+from kd2edge.data.progress import Progress
+from kd2edge.distill import EpochEvent, ResumedEvent, StepEvent
+from kd2edge.pipeline.events import StageEvent
+
+LOSSES = {"intent": {"kd": 0.5, "task": 0.25}, "": {"hint0": 0.125}}
+EVENTS: list[Any] = [
+    StageEvent("student", "60 rows, 3 epochs"),
+    ResumedEvent(4, "checkpoints/student", "1 threads as before"),
+    StepEvent(1, 12, 1, 3, LOSSES, 1e-3, 1.0, 75.0),
+    Progress("teacher", 3, 6),
+    EpochEvent(1, 3, 4, LOSSES, {"intent": 0.75}, True, 1.0, 75.0),
+    StageEvent("cache bert", "0.1 MB", skipped=True),
+]
+
+
+def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with display() as show:
+        for event in EVENTS:
+            show(event)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "student            60 rows, 3 epochs",
+        "  resumed at step 4. 1 threads as before",
+        "  epoch   1/3  intent 0.500/0.250  hints 0.125  | intent 0.750 *  | 1:15 left",
+        "cache bert         0.1 MB  (done before)",
+    ]
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_bars(monkeypatch: pytest.MonkeyPatch, no_color: bool) -> None:
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100)
+    bars = module._Bars(console)
+    with bars.progress:
+        for event in EVENTS[:4]:
+            bars(event)
+        bars.progress.refresh()
+        drawn = screen.getvalue()
+        for event in EVENTS[4:]:
+            bars(event)
+    assert "resumed at step 4" in drawn
+    assert "intent 0.500/0.250" in drawn
+    assert "1:15 left" in drawn
+    assert "50%" in drawn  # of the rows
+    assert "epoch   1/3" in screen.getvalue()
+    assert ("\x1b[3" in screen.getvalue()) is not no_color
+
+
+def test_events_that_nobody_knows_are_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
+    with display() as show:
+        show(object())
+    assert capsys.readouterr().err == ""

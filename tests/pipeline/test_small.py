@@ -1,0 +1,114 @@
+"""Settings, log, JSON without NaN, model inputs."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from kd2edge.errors import UsageError
+from kd2edge.pipeline.distilling import RunOptions
+from kd2edge.pipeline.events import Log, StageEvent
+from kd2edge.pipeline.finite import finite
+from kd2edge.pipeline.model_inputs import student_inputs, teacher_inputs
+from kd2edge.pipeline.settings import student_settings, teacher_settings
+from kd2edge.recipe import LoadedRecipe, load_recipe
+from kd2edge.rows.jsonl import JsonlRows
+from kd2edge.tasks.spec import TaskName
+from products import write_text_project
+
+TASKS = [TaskName("intent"), TaskName("urgent")]
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> LoadedRecipe:
+    return load_recipe(write_text_project(tmp_path))
+
+
+def test_json_has_no_nan() -> None:
+    value = {"a": (1.0, math.nan), "b": {"c": -math.inf, "d": [True, None, "x", 3]}}
+    assert finite(value) == {"a": [1.0, None], "b": {"c": None, "d": [True, None, "x", 3]}}
+
+
+def test_the_log_holds_what_stays_and_hands_on_everything(tmp_path: Path) -> None:
+    heard: list[object] = []
+    with Log(tmp_path / "log.jsonl", heard.append) as log:
+        log(StageEvent("rows", "3 train"))
+        log(_step())
+    with Log(tmp_path / "log.jsonl", heard.append) as log:
+        log(StageEvent("report"))
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(line["event"], line["stage"]) for line in lines] == [
+        ("StageEvent", "rows"),
+        ("StageEvent", "report"),
+    ]
+    assert [type(event).__name__ for event in heard] == ["StageEvent", "StepEvent", "StageEvent"]
+
+
+def _step() -> object:
+    from kd2edge.distill import StepEvent
+
+    return StepEvent(1, 2, 1, 1, {}, 0.1, 0.0, 0.0)
+
+
+def test_the_student_s_settings_are_the_recipe_s(loaded: LoadedRecipe) -> None:
+    settings = student_settings(loaded.recipe, TASKS, max_steps=None)
+    assert settings.epochs == 3
+    assert settings.seed == 3
+    assert settings.distill.alpha == {"intent": 0.7, "urgent": 0.5}
+    assert settings.distill.temperature == {"intent": 2.0, "urgent": 2.0}
+    assert settings.distill.balance.kind == "uncertainty"
+    (hint,) = settings.distill.hints
+    assert (hint.source, hint.target) == ("encoder.layer.1", "encoder.layer.0")
+    assert (hint.loss.kind, hint.projector.kind) == ("cosine", "linear")
+
+
+def test_a_baseline_has_no_teacher_and_the_student_s_steps(loaded: LoadedRecipe) -> None:
+    settings = student_settings(loaded.recipe, TASKS, max_steps=77)
+    assert settings.max_steps == 77
+    assert settings.distill.alpha == 0.0
+    assert settings.distill.hints == ()
+
+
+def test_a_teacher_is_trained_on_labels_with_its_own_numbers(loaded: LoadedRecipe) -> None:
+    settings = teacher_settings(loaded.recipe, loaded.recipe.teachers[0])
+    assert (settings.epochs, settings.batch_size, settings.precision) == (2, 16, "fp32")
+    assert settings.distill.alpha == 0.0
+
+
+def test_the_student_s_vocabulary_is_cut_and_the_teacher_s_is_not(loaded: LoadedRecipe) -> None:
+    rows = JsonlRows(loaded.folder / "train.jsonl")
+    student, teacher = student_inputs(loaded.recipe, rows), teacher_inputs(loaded.recipe, "bert")
+    assert student.vocabulary is not None
+    assert teacher.vocabulary is not None
+    assert student.vocabulary < teacher.vocabulary
+    assert teacher.kept_ids is None
+    assert student.kept_ids is not None
+    assert len(student.kept_ids) == student.vocabulary
+    assert student.specs["text"].files == {"tokenizer": "tokenizer/text.json"}
+    assert student.hashes.keys() == {"tokenizer/text.json"}
+
+
+def test_two_inputs_of_one_kind_have_arrays_of_their_own(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    text = recipe.read_text(encoding="utf-8")
+    line = next(one for one in text.splitlines() if one.startswith("  text: "))
+    second = line.replace("  text: ", "  title: ").replace("columns: [text]", "columns: [title]")
+    recipe.write_text(text.replace(line, f"{line}\n{second}"), encoding="utf-8")
+    inputs = teacher_inputs(load_recipe(recipe).recipe, "bert")
+    arrays = [spec.name for one in inputs.encoders.values() for spec in one.arrays]
+    assert arrays == [
+        "text_input_ids", "text_attention_mask", "title_input_ids", "title_attention_mask",
+    ]  # fmt: skip
+
+
+def test_a_tokenizer_that_is_gone_is_named(loaded: LoadedRecipe) -> None:
+    (loaded.folder / "tokenizer.json").unlink()
+    with pytest.raises(UsageError, match=r"tokenizer .*tokenizer\.json: cannot be read"):
+        teacher_inputs(loaded.recipe, "bert")
+
+
+def test_options_of_a_run_have_safe_defaults() -> None:
+    assert RunOptions() == RunOptions(run_dir=None, resume=False, recache=False, cache_dir=None)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kd2edge.errors import IntegrityError, StorageError
+from kd2edge.pipeline.sources import (
+    RowsPlan,
+    SourcePlan,
+    open_labelled,
+    open_split,
+    read_rows_plan,
+    write_rows_plan,
+)
+from products import write_jsonl
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> RowsPlan:
+    places = {
+        name: str(
+            write_jsonl(tmp_path / f"{name}.jsonl", [{"t": text, "y": "a"} for text in texts])
+        )
+        for name, texts in {
+            "train": ["a", "b", "Held Out"],
+            "test": ["held  out", "d"],
+            "more": ["b", "e", "e", "D", "f"],
+        }.items()
+    }
+    names = {"text": "t"}
+    train = SourcePlan("one", "jsonl", places["train"], columns=names, tasks=("y",))
+    more = SourcePlan("more", "jsonl", places["more"], columns=names)
+    test = SourcePlan("one", "jsonl", places["test"], columns=names, tasks=("y",))
+    return RowsPlan({"train": (train, more), "test": (test,)}, ("text",))
+
+
+def texts(plan: RowsPlan, split: str) -> list[str]:
+    return [row["text"] for row in open_split(plan, split)]
+
+
+def test_unlabelled_rows_add_only_what_is_new(plan: RowsPlan) -> None:
+    assert texts(plan, "train") == ["a", "b", "Held Out", "e", "f"]
+
+
+def test_labelled_rows_of_other_splits_are_dropped_on_demand(plan: RowsPlan) -> None:
+    dropping = RowsPlan(plan.splits, plan.columns, drop_leaks=True)
+    assert texts(dropping, "train") == ["a", "b", "e", "f"]
+    assert texts(dropping, "test") == ["held  out", "d"]
+
+
+def test_labels_are_looked_for_in_every_split(plan: RowsPlan) -> None:
+    assert len(open_labelled(plan)) == 5
+
+
+def test_a_split_that_no_source_has_is_empty(plan: RowsPlan) -> None:
+    assert len(open_split(plan, "validation")) == 0
+
+
+def test_a_plan_comes_back_as_it_was(plan: RowsPlan, tmp_path: Path) -> None:
+    write_rows_plan(tmp_path / "rows.json", plan)
+    found = read_rows_plan(tmp_path / "rows.json")
+    assert found == plan
+    assert open_split(found, "train").fingerprint == open_split(plan, "train").fingerprint
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"splits": {"test": [{"name": 1}]}, "columns": [], "drop_leaks": 0}']
+)
+def test_a_damaged_plan_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rows.json").write_text(text, encoding="utf-8")
+    with pytest.raises(IntegrityError, match=r"rows\.json: damaged"):
+        read_rows_plan(tmp_path / "rows.json")
+
+
+def test_a_missing_plan_is_a_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"rows\.json: cannot be read"):
+        read_rows_plan(tmp_path / "rows.json")
+
+
+def test_a_plan_of_a_newer_kd2edge_is_refused(plan: RowsPlan, tmp_path: Path) -> None:
+    from kd2edge.errors import SchemaTooNewError
+
+    path = tmp_path / "rows.json"
+    write_rows_plan(path, plan)
+    value = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**value, "schema": 2}), encoding="utf-8")
+    with pytest.raises(SchemaTooNewError, match="update kd2edge"):
+        read_rows_plan(path)
