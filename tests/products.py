@@ -12,8 +12,10 @@ from typing import Any
 QUICKSTART = (
     "data.sources.0.options={train: 96, validation: 40, test: 64}",
     "data.unlabelled.0.options={unlabelled: 32}",
-    "teachers.0.model.config={model_type: resnet, num_channels: 1, embedding_size: 4,"
-    " hidden_sizes: [4, 8], depths: [1, 1], layer_type: basic, pool: [1, 2]}",
+    (
+        "teachers.0.model.config={model_type: resnet, num_channels: 1, embedding_size: 4,"
+        " hidden_sizes: [4, 8], depths: [1, 1], layer_type: basic, pool: [1, 2]}"
+    ),
     "teachers.0.train={epochs: 2, batch_size: 32}",
     "student.model.config={channels: [4, 8], pool: [1, 2], hidden: 8}",
     "train={epochs: 2, batch_size: 32, threads: 1, device: cpu, precision: fp32}",
@@ -42,11 +44,19 @@ name: tiny-text
 seed: 3
 data:
   sources:
-    - {{name: bank, kind: jsonl, train: train.jsonl, validation: validation.jsonl, test: test.jsonl}}
+    - name: bank
+      kind: jsonl
+      train: train.jsonl
+      validation: validation.jsonl
+      test: test.jsonl
   unlabelled:
     - {{name: more, kind: jsonl, train: more.jsonl}}
 inputs:
-  text: {{kind: text, columns: [text], tokenizer: {{path: tokenizer.json, vocab: cut}}, max_length: 12}}
+  text:
+    kind: text
+    columns: [text]
+    tokenizer: {{path: tokenizer.json, vocab: cut}}
+    max_length: 12
 tasks:
   intent: {{kind: classification, metric: macro_f1}}
   urgent: {{kind: binary, positive: "yes", metric: accuracy}}
@@ -75,9 +85,17 @@ name: tiny-token
 seed: 4
 data:
   sources:
-    - {{name: names, kind: jsonl, train: train.jsonl, validation: validation.jsonl, test: test.jsonl}}
+    - name: names
+      kind: jsonl
+      train: train.jsonl
+      validation: validation.jsonl
+      test: test.jsonl
 inputs:
-  tokens: {{kind: tokens, tokenizer: {{path: tokenizer.json, vocab: cut}}, max_length: 12, casing: true}}
+  tokens:
+    kind: tokens
+    tokenizer: {{path: tokenizer.json, vocab: cut}}
+    max_length: 12
+    casing: true
 tasks:
   ner: {{kind: token_classification, metric: entity_f1}}
   pos: {{kind: token_classification, metric: accuracy}}

@@ -153,6 +153,8 @@ class _Training:
                 self._epoch(features, interruption)
                 features.clear()  # hooks would keep the last batch's graph alive through validation
                 self._end_epoch()
+        if interruption.signal:  # it came in the last validation: what follows must not begin
+            raise self._stopped(interruption)
         self.net.eval()
         return self._result()
 
@@ -264,12 +266,15 @@ class _Training:
 
     def _interrupt(self, interruption: Interruption) -> None:
         self._save(self._all_tensors())
+        raise self._stopped(interruption)
+
+    def _stopped(self, interruption: Interruption) -> Interrupted:
         error = Interrupted(
             f"stopped after step {self.cursor.step} of {self.plan.steps}; the state was saved in "
             f"{self.directory}: go on with --resume"
         )
         error.exit_code = interruption.exit_code
-        raise error
+        return error
 
     def _all_tensors(self) -> dict[str, Tensor]:
         return {**self.stepper.learned.tensors(), **prefixed(BEST, self.best)}

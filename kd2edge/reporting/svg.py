@@ -64,7 +64,7 @@ def _step(low: float, high: float, about: int, whole: bool) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A linear scale: data in [low, high] to pixels in [start, end]; ``whole`` for counted things."""
+    """A linear scale from [low, high] to pixels in [start, end]; ``whole`` for counted things."""
 
     low: float
     high: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ CALLS: dict[str, tuple[str, str]] = {
     "build": ("{bundle} --artefact tensorrt-fp32 --out {out}", "built"),
     "check": ("{recipe}", "tasks"),
     "compare": ("{run} {bundle}", "columns"),
-    "distill": ("{recipe} --run-dir {run} --resume", "report"),
+    "distill": ("{recipe} --run-dir {copy} --resume", "report"),
     "doctor": ("", "abilities"),
     "export": ("{run} --onnx --precision fp32 --out {out}/new", "identity"),
     "inspect": ("{bundle}", "manifest"),
@@ -35,11 +36,12 @@ CALLS: dict[str, tuple[str, str]] = {
 
 @pytest.fixture
 def places(text_product: Product, tmp_path: Path) -> dict[str, Any]:
+    copy = shutil.copytree(text_product.run, tmp_path / "run")  # resuming writes its report anew
     rows = write_jsonl(tmp_path / "rows.jsonl", [{"text": "hello"}, {"text": ""}])
     product = text_product
     return {
         "recipe": product.recipe, "run": product.run, "bundle": product.bundle,
-        "rows": rows, "out": tmp_path,
+        "rows": rows, "out": tmp_path, "copy": copy,
     }  # fmt: skip
 
 

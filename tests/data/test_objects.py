@@ -1,4 +1,4 @@
-"""Targets that are lists of objects: a seam for detection, held by a task kind that only tests know."""
+"""Targets that are lists of objects: a seam for detection, held by a task kind of the tests."""
 
 from __future__ import annotations
 

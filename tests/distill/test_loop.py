@@ -168,6 +168,28 @@ def test_ctrl_c_saves_at_the_end_of_the_step(images: Lesson, tmp_path: Path) -> 
     assert_same_bits(weights(parts), weights(whole))
 
 
+def test_ctrl_c_after_the_last_step_stops_too_and_nothing_is_trained_again(
+    images: Lesson, tmp_path: Path
+) -> None:
+    def press(event: Event) -> None:
+        if isinstance(event, EpochEvent) and event.epoch == FULL.epochs:
+            signal.raise_signal(signal.SIGINT)
+
+    steps: list[StepEvent] = []
+    net, again = IMAGES.net(), IMAGES.net(seed=9)
+    with pytest.raises(Interrupted, match="after step 21 of 21"):
+        images.run(net, tmp_path / "run", FULL, on_event=press)
+    images.run(
+        again,
+        tmp_path / "run",
+        FULL,
+        resume=True,
+        on_event=lambda event: steps.append(event) if isinstance(event, StepEvent) else None,
+    )
+    assert not steps
+    assert_same_bits(weights(again), weights(net))
+
+
 def test_a_killed_run_goes_on_from_its_last_checkpoint(images: Lesson, tmp_path: Path) -> None:
     settings = replace(FULL, checkpoint_every=4)
 

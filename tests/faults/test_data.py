@@ -27,9 +27,7 @@ def test_several_tasks_that_the_data_lacks(project: Project) -> None:
 
 
 def test_a_task_that_no_source_labels(project: Project) -> None:
-    project.edit(
-        "kind: jsonl, train: train.jsonl", "kind: jsonl, tasks: [urgent], train: train.jsonl"
-    )
+    project.edit("      train: train.jsonl", "      tasks: [urgent]\n      train: train.jsonl")
     said = project.refused()
     assert project.place("intent: {kind").rsplit(":", 1)[0] in said  # the task's line
     assert "no source lists it" in said

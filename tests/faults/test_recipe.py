@@ -24,7 +24,7 @@ def test_all_problems_are_reported_at_once(project: Project) -> None:
     project.edit("max_length: 12", "max_length: twelve")
     project.edit("metric: macro_f1", "metric: macro_f2")
     project.edit("balance: uncertainty", "balance: uncertain")
-    project.edit("train.jsonl, validation", "trian.jsonl, validation")
+    project.edit("train: train.jsonl", "train: trian.jsonl")
     said = project.refused()
     assert "expected a whole number, found 'twelve'" in said
     assert "macro_f1" in said

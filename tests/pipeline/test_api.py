@@ -17,7 +17,7 @@ from products import write_text_project
 def test_the_verbs_do_what_the_commands_do(tmp_path: Path) -> None:
     recipe = write_text_project(tmp_path)
     heard: list[str] = []
-    run = kd2edge.distill(
+    run = api.distill(
         recipe,
         run_dir=tmp_path / "run",
         overrides=["train.epochs=1", "baseline=false"],
@@ -25,8 +25,8 @@ def test_the_verbs_do_what_the_commands_do(tmp_path: Path) -> None:
     )
     assert run == tmp_path / "run"
     assert "StageEvent" in heard
-    bundle = kd2edge.export(run, targets=["onnx"], precisions=["fp32"], out=tmp_path / "bundle")
-    found = kd2edge.validate(
+    bundle = api.export(run, targets=["onnx"], precisions=["fp32"], out=tmp_path / "bundle")
+    found = api.validate(
         bundle,
         data=tmp_path / "test.jsonl",
         artefacts=["onnx-fp32"],
@@ -40,7 +40,7 @@ def test_the_verbs_do_what_the_commands_do(tmp_path: Path) -> None:
 def test_problems_are_raised_not_printed(tmp_path: Path) -> None:
     recipe = write_text_project(tmp_path)
     with pytest.raises(RecipeError) as caught:
-        kd2edge.distill(recipe, overrides=["train.epoch=1"])
+        api.distill(recipe, overrides=["train.epoch=1"])
     assert [problem.field for problem in caught.value.problems] == ["train.epoch"]
 
 

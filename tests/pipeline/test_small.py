@@ -94,9 +94,9 @@ def test_the_student_s_vocabulary_is_cut_and_the_teacher_s_is_not(loaded: Loaded
 def test_two_inputs_of_one_kind_have_arrays_of_their_own(tmp_path: Path) -> None:
     recipe = write_text_project(tmp_path)
     text = recipe.read_text(encoding="utf-8")
-    line = next(one for one in text.splitlines() if one.startswith("  text: "))
-    second = line.replace("  text: ", "  title: ").replace("columns: [text]", "columns: [title]")
-    recipe.write_text(text.replace(line, f"{line}\n{second}"), encoding="utf-8")
+    begin, end = text.index("  text:"), text.index("tasks:")
+    second = text[begin:end].replace("text:", "title:").replace("[text]", "[title]")
+    recipe.write_text(f"{text[:end]}{second}{text[end:]}", encoding="utf-8")
     inputs = teacher_inputs(load_recipe(recipe).recipe, "bert")
     arrays = [spec.name for one in inputs.encoders.values() for spec in one.arrays]
     assert arrays == [

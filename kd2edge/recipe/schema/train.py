@@ -46,7 +46,7 @@ class Train(TrainPart):
     """Passes over the training rows, unlabelled ones included."""
     lr: Positive = 1e-3
     """Largest learning rate."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` takes a mixed precision where the device gains by it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes CUDA when it is there."""
