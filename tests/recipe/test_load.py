@@ -81,7 +81,7 @@ def test_faults_between_parts_are_found_beside_faults_of_keys(
         ("version='1'", "expected a whole number, found '1'"),
         ("seed=-1", "expected at least 0"),
         ("train.schedule=cosin", "expected 'linear', 'cosine' or 'constant', found 'cosin'; did"),
-        ("train.precision=int8", "expected 'auto', 'fp32', 'bf16' or 'fp16', found 'int8'"),
+        ("train.precision=int8", "expected 'auto', 'fp32' or 'bf16', found 'int8'"),
         ("export.targets=[onnx, tensorflow]", "expected 'onnx', 'openvino' or 'tensorrt'"),
         ("export.targets=onnx", "expected a list, found 'onnx'"),
         ("export.targets=[]", "expected at least 1 items, found 0"),
