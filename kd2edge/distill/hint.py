@@ -42,7 +42,7 @@ class Hint(nn.Module):
         self.loss = made("hint", HINT_LOSSES, spec.loss)
         foreign = self.loss.needs - _KNOWN_NEEDS
         if foreign:
-            names = ", ".join(sorted(need.value for need in foreign))
+            names = ", ".join(sorted(need.words for need in foreign))
             raise UsageError(f"hint: loss {spec.loss.kind} needs {names}, which belong to one task")
         self.projector: nn.Module = nn.Identity()
 

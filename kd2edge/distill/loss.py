@@ -10,15 +10,20 @@ from torch import Tensor, nn
 
 
 class Need(Enum):
-    """What a loss may ask for."""
+    """What a loss may ask for: the attribute of :class:`Given` that holds it."""
 
-    STUDENT_LOGITS = "student logits"
-    TEACHER_LOGITS = "teacher logits"
+    STUDENT_LOGITS = "student_logits"
+    TEACHER_LOGITS = "teacher_logits"
     LABELS = "labels"
-    STUDENT_FEATURES = "student features"
-    TEACHER_FEATURES = "teacher features"
-    ROWS = "row ids"
-    OWNERS = "the items of objects"
+    STUDENT_FEATURES = "student_features"
+    TEACHER_FEATURES = "teacher_features"
+    ROWS = "rows"
+    OWNERS = "owners"
+
+    @property
+    def words(self) -> str:
+        """For messages."""
+        return self.value.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +62,9 @@ class Given:
         Raises:
             LookupError: it did not state this.
         """
-        found = {
-            Need.STUDENT_LOGITS: self.student_logits,
-            Need.TEACHER_LOGITS: self.teacher_logits,
-            Need.LABELS: self.labels,
-            Need.STUDENT_FEATURES: self.student_features,
-            Need.TEACHER_FEATURES: self.teacher_features,
-            Need.ROWS: self.rows,
-            Need.OWNERS: self.owners,
-        }[need]
+        found = getattr(self, need.value)
         if found is None:
-            raise LookupError(f"the loss uses {need.value}, but does not state it in `needs`")
+            raise LookupError(f"the loss uses {need.words}, but does not state it in `needs`")
         return found
 
 

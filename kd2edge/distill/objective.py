@@ -165,8 +165,8 @@ class Objective(nn.Module):
             unseen = teacher[:, 0].isnan()
             counted = counted & ~unseen
             teacher = teacher.masked_fill(unseen[:, None], 0.0)
-        if not counted.any():
-            return None
+            if not counted.any():
+                return None
         optional: dict[str, Tensor] = {}
         if Need.LABELS in loss.needs:
             optional["labels"] = view.batch.targets[view.task].to(view.device)
@@ -221,7 +221,7 @@ def _logit_loss(settings: DistillSettings, task: TaskName, taught: bool) -> nn.M
     loss = made(f"logits of {task}", LOGIT_LOSSES, settings.logits.get(task, _PLAIN))
     foreign = loss.needs & {Need.STUDENT_FEATURES, Need.TEACHER_FEATURES}
     if foreign:
-        names = ", ".join(need.value for need in foreign)
+        names = ", ".join(need.words for need in foreign)
         raise UsageError(
             f"logits of {task}: the loss needs {names}; such a loss stands under features"
         )
