@@ -48,14 +48,14 @@ def _asked(manifest: Manifest, known: Known, asked: str, place: str) -> Artefact
     if artefact is None:
         has = ", ".join(manifest.artefacts) or "none"
         raise UsageError(f"{place} has no artefact {asked!r}; it has {has}")
-    hindrance = _hindrance(artefact, known, place)
+    hindrance = _hindrance(artefact, known)
     if hindrance:
         raise BackendError(f"{asked} cannot run here: {hindrance}")
     return artefact
 
 
 def _chosen(manifest: Manifest, known: Known, place: str) -> tuple[Artefact, str]:
-    hindrances = {one.id: _hindrance(one, known, place) for one in _in_order(manifest)}
+    hindrances = {one.id: _hindrance(one, known) for one in _in_order(manifest)}
     runnable = [manifest.artefacts[name] for name, why_not in hindrances.items() if not why_not]
     if not runnable:
         reasons = "; ".join(f"{name}: {why_not}" for name, why_not in hindrances.items())
@@ -81,7 +81,7 @@ def _in_order(manifest: Manifest) -> list[Artefact]:
     return [manifest.artefacts[name] for name in (*manifest.preferred, *rest)]
 
 
-def _hindrance(artefact: Artefact, known: Known, place: str) -> str:
+def _hindrance(artefact: Artefact, known: Known) -> str:
     """Why this artefact cannot run here, with what would help; "" when it can."""
     if artefact.status == "failed":
         return f"its export failed ({artefact.reason}); export the run again"
@@ -89,7 +89,9 @@ def _hindrance(artefact: Artefact, known: Known, place: str) -> str:
     if reason:
         return reason
     if artefact.status == "needs_device" and artefact.id not in known.engines:
-        return f"it needs a device ({artefact.reason}); on that device run: kd2edge build {place}"
+        # No path: evidence keeps this sentence, and travels.
+        command = "" if "kd2edge build" in artefact.reason else "; there run: kd2edge build BUNDLE"
+        return f"it needs a device: {artefact.reason}{command}"
     return ""
 
 
