@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check fix bench recipes clean
+.PHONY: help install demo test check fix docs bench recipes clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,10 @@ check: $(STAMP)  ## format, lint, types, architecture, dependencies
 fix: $(STAMP)  ## format and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(STAMP)  ## write the generated pages: recipe and command reference, results
+	$(BIN)/python docs/generate_reference.py
+	$(BIN)/python benchmarks/generate.py
 
 bench: $(STAMP)  ## the side-by-side measurements behind docs/results.md
 	$(BIN)/python benchmarks/run_all.py

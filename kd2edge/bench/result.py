@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -92,10 +93,40 @@ class Bench:
         ]
 
     def table(self) -> str:
-        """Markdown for the terminal: what was measured, then what was not run."""
-        lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-        lines += ["| " + " | ".join(row[name] for name in COLUMNS) + " |" for row in self.rows()]
-        return "\n".join(lines) + "\n"
+        """Markdown for a terminal of 80 columns: times, footprints, then what was not run."""
+        timed = [row for row in self.rows() if row["batch"]]
+        times = [{**row, "speed-up": f"{row['speed-up']} {row['best']}".strip()} for row in timed]
+        sizes = {row["artefact"]: row for row in timed}.values()
+        notes = [f"{name} not run: {reason}" for name, reason in self.not_run.items()]
+        parts = [
+            _markdown(_TIMES, times),
+            _MARK if timed else "",
+            _markdown(_FOOTPRINTS, list(sizes)),
+            *("\n".join(textwrap.wrap(note, _WIDTH)) for note in notes),
+        ]
+        return "\n".join(part for part in parts if part) + "\n"
+
+
+_WIDTH = 80
+_MARK = "* Pareto-best in size and p50 among its batch size and thread count\n"
+_TIMES = ("artefact", "batch", "threads", "p50 ms", "p99 ms", "rows/s", "speed-up")
+_FOOTPRINTS = ("artefact", "size kB", "load ms", "memory MB")
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
+    """An aligned table; the first column to the left, numbers to the right."""
+    if not rows:
+        return ""
+    sizes = [max(len(name), *(len(row[name]) for row in rows)) for name in columns]
+    first, *rest = sizes
+    lines = [
+        [columns[0].ljust(first), *(n.rjust(k) for n, k in zip(columns[1:], rest, strict=True))],
+        ["-" * first, *("-" * (size - 1) + ":" for size in rest)],
+    ]
+    for row in rows:
+        cells = [row[name].rjust(k) for name, k in zip(columns[1:], rest, strict=True)]
+        lines.append([row[columns[0]].ljust(first), *cells])
+    return "".join("|" + "|".join(line) + "|\n" for line in lines)
 
 
 COLUMNS = (

@@ -75,7 +75,24 @@ def test_rows_show_what_was_measured_and_what_was_not():
     assert not_run["p50 ms"] == "not run: it needs a device"
 
 
-def test_the_table_has_one_line_a_row():
-    lines = BENCH.table().splitlines()
-    assert len(lines) == 4
-    assert all(line.count("|") == len(COLUMNS) + 1 for line in lines)
+def test_the_table_fits_a_terminal_and_says_what_was_not_run():
+    long = "onnx-int8-dynamic"
+    slow = timing(long, 1234.5)
+    reason = "it needs a device: " + "an engine fits one GPU type and TensorRT version " * 2
+    bench = Bench(
+        "tiny",
+        "sha",
+        "golden",
+        (Footprint(long, 123_456_789, 1234.5, 987_654_321),),
+        with_ratios([slow], {long: 123_456_789}),
+        {"tensorrt-fp16": reason.strip()},
+    )
+    lines = bench.table().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.startswith(f"|{long}") for line in lines) == 2
+    assert "tensorrt-fp16 not run" in bench.table()
+
+
+def test_a_table_without_a_measurement_has_the_reasons_alone():
+    bench = Bench("tiny", "sha", "golden", (), (), {"tensorrt-fp16": "no device"})
+    assert bench.table().split("\n") == ["tensorrt-fp16 not run: no device", ""]
