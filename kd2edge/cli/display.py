@@ -10,7 +10,7 @@ from typing import Any, final
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 
 @contextmanager
@@ -52,10 +52,9 @@ class _Display(ABC):
         """An epoch is finished."""
         values = "  ".join(f"{task} {value:.3f}" for task, value in event.validation.items())
         best = " *" if event.best else ""
-        self.say(
-            f"  epoch {event.epoch:>3}/{event.epochs}  {_losses(event.losses)}  "
-            f"| {values}{best}  | {_time(event.seconds_left)} left"
-        )
+        head = f"  epoch {event.epoch:>3}/{event.epochs}  "
+        self.say(f"{head}{_time(event.seconds_left)} left  {values}{best}")
+        self.say(f"{'':{len(head)}}loss       {_losses(event.losses, 3)}")
 
     def resumed(self, event: Any) -> None:
         """Training goes on from a checkpoint."""
@@ -87,9 +86,8 @@ class _Bars(_Display):
     def __init__(self, console: Console) -> None:
         self.progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=8),  # three tasks' losses must fit beside it in 80 columns
             TextColumn("{task.percentage:>3.0f}% {task.fields[note]}"),
-            TimeElapsedColumn(),
             console=console,
             transient=True,
         )
@@ -105,7 +103,7 @@ class _Bars(_Display):
         super().stage(event)
 
     def step(self, event: Any) -> None:
-        note = f"{_losses(event.losses)} {_time(event.seconds_left)} left"
+        note = f"{_losses(event.losses, 2)}  {_time(event.seconds_left)} left"
         self._draw("train", event.step, event.steps, note)
 
     def walk(self, event: Any) -> None:
@@ -117,10 +115,10 @@ class _Bars(_Display):
         self.progress.update(self._bars[what], completed=done, total=total, note=note)
 
 
-def _losses(losses: Mapping[str, Mapping[str, float]]) -> str:
+def _losses(losses: Mapping[str, Mapping[str, float]], digits: int) -> str:
     parts = []
     for task, kinds in losses.items():
-        values = "/".join(f"{value:.3f}" for value in kinds.values())
+        values = "/".join(f"{value:.{digits}f}" for value in kinds.values())
         parts.append(f"{task or 'hints'} {values}")
     return "  ".join(parts)
 
