@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ from kd2edge.recipe.schema.base import LocalPath, Name, Names, Part, Text, Texts
 from kd2edge.recipe.schema.choices import ByKind
 
 
-class SourcePart(Part):
+class SourcePart(Part, ABC):
     """What every source has."""
 
     name: Name
@@ -21,9 +22,9 @@ class SourcePart(Part):
     columns: dict[Text, Text] = {}
     """Renaming: the column that inputs and tasks expect -> the column that the rows have."""
 
+    @abstractmethod
     def splits(self) -> dict[str, tuple[str, ...]]:
         """The files of each split that this source has; empty tuples for a builder's splits."""
-        raise NotImplementedError
 
     def row_options(self) -> dict[str, Any]:
         """Options for ``rows.open_rows``."""
