@@ -311,6 +311,7 @@ def origin(result: Result) -> str:
     return (
         f"`{result['command']}` on {machine['cpu']}, {machine['cores']} cores, {machine['os']},"
         f" Python {machine['python']}; {versions}; commit {result['commit']}."
+        f"{_trained_before(result)}"
     )
 
 
@@ -330,6 +331,12 @@ def points(share: float) -> str:
 
 def mark(met: bool) -> str:
     return "yes" if met else "**no**"
+
+
+def _trained_before(result: Result) -> str:
+    """What must be said where other code trained the nets than the one that measured them."""
+    unchanged = result["measured"].get("code_unchanged_since", True)
+    return "" if unchanged else "  The nets were trained by an earlier commit than this."
 
 
 if __name__ == "__main__":

@@ -113,11 +113,8 @@ def test_every_recipe_loads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(path: Path) -> None:
-    """Files that are linked are there; two are written by a run: the results and the picture."""
     text = path.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
-        if target.endswith(("results.md", "images/report.png")):
-            continue
         assert (path.parent / target).exists(), f"{path.name}: {target}"
 
 
