@@ -63,7 +63,7 @@ def mse(student: Tensor, teacher: Tensor) -> Tensor:
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     """Mean of finite ``values`` ``[item]`` under ``weights`` ``[item]``; 0 when nothing counts."""
-    return (values * weights).sum() / weights.sum().clamp(min=1e-12)
+    return values.dot(weights / weights.sum().clamp(min=1e-12))
 
 
 def _squared(temperature: Temperature) -> float | Tensor:
