@@ -7,6 +7,7 @@ said from its cache on disk.  The teacher is untrained: its outputs cost the sam
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, final
@@ -30,7 +31,11 @@ from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.teacher import NetTeacher, TeacherCache, cache_outputs
 
-RECIPES = ("recipes/quickstart.yaml", "recipes/customer_service/clinc150.yaml")
+RECIPES = (
+    "recipes/quickstart.yaml",
+    "recipes/customer_service/clinc150.yaml",
+    "recipes/token/uner_ewt.yaml",
+)
 LIMIT = 1.05
 
 
@@ -77,13 +82,13 @@ def measured(path: Path, rows: int, rounds: int) -> dict[str, Any]:
     """Both steps of a recipe's student."""
     loaded = load_recipe(path)
     data = prepared(loaded)
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, ExitStack() as hooks:
         split, cache = taught_rows(loaded, data, rows, Path(folder))
         settings = student_settings(loaded.recipe, list(data.tasks), max_steps=None)
         alone = student_settings(loaded.recipe, list(data.tasks), max_steps=1)
         steps = {
-            "supervised": step(loaded, data, split, alone, None),
-            "distilled": step(loaded, data, split, settings, knowledge_of(cache)),
+            "supervised": step(loaded, data, split, alone, None, hooks),
+            "distilled": step(loaded, data, split, settings, knowledge_of(cache), hooks),
         }
         times = interleaved(steps, rounds=rounds)
     found = ratio(times["distilled"], times["supervised"])
@@ -117,8 +122,14 @@ def taught_rows(
         own = [task for task in tasks if task.name in teacher.tasks]
         net = fresh_net(teacher.model, inputs, own, recipe.seed)
         asked = NetTeacher(lambda net=net: net, own, "untrained")
+        hints = recipe.distill.features
         caches[teacher.name] = cache_outputs(
-            asked, encoded(inputs), folder, tasks=own, device="cpu"
+            asked,
+            encoded(inputs),
+            folder,
+            tasks=own,
+            features=[hint.teacher_layer for hint in hints if hint.teacher == teacher.name],
+            device="cpu",
         )
     return encoded(student_inputs(recipe, data.rows["train"])), caches
 
@@ -129,6 +140,7 @@ def step(
     split: EncodedSplit,
     settings: TrainSettings,
     knowledge: Knowledge | None,
+    open_hooks: ExitStack,
 ) -> Callable[[], object]:
     """A function that takes the next step, over the same batches each time around."""
     recipe, tasks = loaded.recipe, list(data.tasks.values())
@@ -136,12 +148,14 @@ def step(
     net: Net = fresh_net(recipe.student.model, inputs, tasks, recipe.seed).train()
     objective = Objective(tasks, settings.distill, knowledge)
     device = torch.device("cpu")
-    stepper = Stepper(net, objective, settings, device, precision_of(settings.precision, device))
-    features: dict[str, torch.Tensor] = {}
-    if objective.captures:
-        raise SystemExit(f"{recipe.name}: hints are not part of this benchmark")
+    features = open_hooks.enter_context(net.capture(objective.captures))
     batches = torch.arange(len(split)).split(settings.batch_size)
     whole = [batch.numpy() for batch in batches if len(batch) == settings.batch_size]
+    if objective.captures:
+        first = split.batch(whole[0])
+        net(first.inputs)
+        objective.prepare(features, first)
+    stepper = Stepper(net, objective, settings, device, precision_of(settings.precision, device))
     at = 0
 
     def take() -> object:
