@@ -44,7 +44,8 @@ class Batches:
             batch_size: rows a batch; None: all at once, or as many as the artefact takes.
 
         Raises:
-            InputError: names, types or lengths that cannot be meant; before anything is run.
+            InputError: names or numbers of rows that cannot be meant, before anything is run; a
+                value that cannot be meant, when its batch comes.
         """
         if self.are_arrays(inputs):
             return self._split(inputs, self._size(batch_size))
@@ -82,10 +83,7 @@ class Batches:
         for name in self._encoders:
             if name not in inputs:
                 raise InputError(f"input {name!r} is missing; {self._names()}")
-        counts = {name: _count(name, values) for name, values in inputs.items()}
-        if len(set(counts.values())) > 1:
-            raise InputError(f"every input needs the same number of rows, found {counts}")
-        count = next(iter(counts.values()))
+        count = _common_count(inputs)
         if count == 0:
             raise InputError("expected at least one row, found an empty list")
         return count
@@ -105,9 +103,11 @@ class Batches:
     def _split(self, arrays: Mapping[str, Any], size: int | None) -> Iterable[Batch]:
         if size is None or not self.too_many(arrays, size):
             return (Batch(arrays, None),)
+        # The session checks each batch: what is beyond the first array's rows it would never see.
+        rows = _common_count(arrays)
         return [
             Batch({name: array[start : start + size] for name, array in arrays.items()}, None)
-            for start in range(0, len(arrays[self._first]), size)
+            for start in range(0, rows, size)
         ]
 
     def _encoded(self, inputs: Mapping[str, Any], rows: int, size: int) -> Iterator[Batch]:
@@ -155,6 +155,13 @@ def _are_rows(values: object) -> TypeGuard[Sequence[Any]]:
     if isinstance(values, np.ndarray):
         return values.ndim > 0
     return isinstance(values, (list, tuple))
+
+
+def _common_count(inputs: Mapping[str, Any]) -> int:
+    counts = {name: _count(name, values) for name, values in inputs.items()}
+    if len(set(counts.values())) > 1:
+        raise InputError(f"every input needs the same number of rows, found {counts}")
+    return next(iter(counts.values()))
 
 
 def _count(name: str, values: object) -> int:

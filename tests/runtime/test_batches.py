@@ -60,6 +60,27 @@ def test_arrays_are_split_the_same_way(rows: int, size: int | None, largest: int
     assert all(len(one.arrays["ids"]) <= min(size or largest, largest) for one in made)
 
 
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 7))
+def test_arrays_of_different_numbers_of_rows_are_never_cut_alike(rows: int, other: int, size: int):
+    arrays = (*Lengths.arrays, ArraySpec("mask", "int64", ("batch", "length")))
+    two = Batches(GraphSpec(arrays, arrays), {"text": Lengths()})
+    given = {"ids": np.ones((rows, 3), int), "mask": np.ones((other, 3), int)}
+    if rows > size and rows != other:
+        with pytest.raises(InputError, match="same number of rows"):
+            two.of(given, size)
+    else:
+        made = list(two.of(given, size))
+        for name, array in given.items():
+            assert sum(len(one.arrays[name]) for one in made) == len(array)
+
+
+def test_what_is_no_array_is_named_before_it_is_split():
+    arrays = (*Lengths.arrays, ArraySpec("mask", "int64", ("batch", "length")))
+    two = Batches(GraphSpec(arrays, arrays), {"text": Lengths()})
+    with pytest.raises(InputError, match="'mask' must be a list or an array"):
+        two.of({"ids": np.ones((5, 3), int), "mask": None}, 2)
+
+
 def test_without_a_limit_everything_is_one_batch():
     assert len(list(batches().of({"text": [1] * 500}, None))) == 1
 
