@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import index
 from typing import Any, NamedTuple, TypeGuard, final
 
 import numpy as np
@@ -94,11 +95,10 @@ class Batches:
         return {name: encoder.encode(inputs[name]) for name, encoder in self._encoders.items()}
 
     def _size(self, asked: int | None) -> int | None:
-        if asked is not None and asked < 1:
-            raise InputError(f"batch_size must be at least 1, found {asked}")
-        if asked is None or self._most is None:
-            return asked or self._most
-        return min(asked, self._most)
+        if asked is None:
+            return self._most
+        size = whole("batch_size", asked)
+        return size if self._most is None else min(size, self._most)
 
     def _split(self, arrays: Mapping[str, Any], size: int | None) -> Iterable[Batch]:
         if size is None or not self.too_many(arrays, size):
@@ -139,6 +139,23 @@ def merged(encoded: Mapping[str, Encoded]) -> ArrayDict:
         for one in encoded.values()
         for name, array in one.arrays.items()
     }
+
+
+def whole(name: str, value: object) -> int:
+    """A caller's number, which counts something: a Python or NumPy integer of at least 1.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    try:
+        number = index(value)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        raise InputError(
+            f"{name} must be a whole number, found a {type(value).__name__} ({value!r:.40})"
+        ) from None
+    if number < 1:
+        raise InputError(f"{name} must be at least 1, found {number}")
+    return number
 
 
 def _encode(encoder: Encoder, values: Sequence[Any], start: int, stop: int, rows: int) -> Encoded:
