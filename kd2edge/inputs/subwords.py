@@ -88,8 +88,10 @@ class Subwords:
             text.encode()
         except UnicodeEncodeError as error:
             raise InputError(
-                f"input {self.name!r}, row {row}: the text is no valid Unicode at character"
-                f" {error.start} (half a surrogate pair); decode it with errors='replace'"
+                f"the text is no valid Unicode at character {error.start} (half a surrogate pair);"
+                " decode it with errors='replace'",
+                name=self.name,
+                row=row,
             ) from error
 
 

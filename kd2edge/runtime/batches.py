@@ -164,7 +164,9 @@ def _encode(encoder: Encoder, values: Sequence[Any], start: int, stop: int, rows
     try:
         return encoder.encode(values[start:stop])
     except InputError as error:  # encoders count from the batch's first row
-        raise InputError(f"{error} (counted from row {start})") from error
+        if error.row is None:
+            raise
+        raise InputError(error.reason, name=error.name, row=start + error.row) from error
 
 
 def _are_rows(values: object) -> TypeGuard[Sequence[Any]]:

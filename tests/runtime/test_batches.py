@@ -25,7 +25,7 @@ class Lengths(Encoder):
     def encode(self, values: Any) -> Encoded:
         for index, value in enumerate(values):
             if value < 0:
-                raise InputError(f"row {index} is negative")
+                raise InputError("negative", name="text", row=index)
         longest = max(values)
         return Encoded({self._name: np.array([[1] * n + [0] * (longest - n) for n in values])})
 
@@ -129,11 +129,11 @@ def test_batch_size_must_be_positive(size: int):
         list(batches().of({"text": [1]}, size))
 
 
-def test_an_encoders_row_number_comes_with_the_first_row_of_its_batch():
-    with pytest.raises(InputError, match=r"row 1 is negative \(counted from row 4\)"):
-        list(batches().of({"text": [1, 1, 1, 1, 1, -1]}, 2))
-    with pytest.raises(InputError, match="row 5 is negative$"):
-        list(batches().of({"text": [1, 1, 1, 1, 1, -1]}, None))
+@pytest.mark.parametrize("size", [None, 1, 2, 4])
+def test_a_bad_row_has_its_number_among_all_rows_whatever_the_batches(size: int | None):
+    with pytest.raises(InputError, match="^input 'text', row 5: negative$") as caught:
+        list(batches().of({"text": [1, 1, 1, 1, 1, -1]}, size))
+    assert (caught.value.name, caught.value.row, caught.value.reason) == ("text", 5, "negative")
 
 
 def test_a_fixed_batch_dimension_is_its_own_limit():
