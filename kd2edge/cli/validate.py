@@ -8,7 +8,7 @@ import click
 
 from kd2edge.cli.output import emit, json_option, pairs, say
 
-_FAILED = 3
+_CODES = {"pass": 0, "fail": 3, "undecided": 3, "not_run": 6}
 
 
 @click.command("validate")
@@ -34,7 +34,8 @@ def command(
 ) -> int:
     """Judge whether every artefact of BUNDLE (default: the latest run's) is as accurate as PyTorch.
 
-    Exit code 0: every artefact that can run here passes; 3: one failed or is undecided.
+    Exit code 0: every artefact that can run here passes; 3: one failed or is undecided; 6: one that
+    --artefact names, or all of them, could not run.
     """
     from kd2edge.pipeline.validation import latest_bundle, validate
 
@@ -52,7 +53,7 @@ def command(
         emit(result.to_json())
     say(result.table(), as_json=as_json)
     say(f"\nevidence: {result.evidence}", as_json=as_json)
-    return 0 if result.outcome == "pass" else _FAILED
+    return _CODES[result.outcome]
 
 
 def _drops(values: tuple[str, ...]) -> dict[str, float]:

@@ -60,7 +60,8 @@ def validate_bundle(
         on_event: told about progress.
 
     Returns:
-        The validation; its ``outcome`` says ``pass``, ``fail`` or ``undecided``.
+        The validation; its ``outcome`` says ``pass``, ``fail``, ``undecided``, or ``not_run`` when
+        one of ``artefacts`` could not run and all others passed.
 
     Raises:
         UsageError: no bundle, an unknown artefact or task, no budget, rows without reference.
@@ -87,12 +88,12 @@ def validate_bundle(
         fingerprint="" if rows is None else rows.fingerprint,
         references=references,
         confidence=float(bundle.manifest.gate.get("confidence", 0.95)),
-        outcome=outcome(found),
+        outcome=outcome(found, are_named=artefacts is not None),
         artefacts=found,
     )
     file = append_evidence(out or bundle.path, "validation", bundle.identity, result.to_json())
     result = replace(result, evidence=str(file))
-    if result.outcome == "not_run":
+    if all(part.verdict == "not_run" for part in found.values()):
         raise _nothing_judged(result, work.ran)
     return result
 
