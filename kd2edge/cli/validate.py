@@ -37,18 +37,21 @@ def command(
     Exit code 0: every artefact that can run here passes; 3: one failed or is undecided; 6: one that
     --artefact names, or all of them, could not run.
     """
+    from kd2edge.cli.display import display
     from kd2edge.pipeline.validation import latest_bundle, validate
 
-    result = validate(
-        bundle or latest_bundle(),
-        split=split,
-        data=data,
-        run=run,
-        artefacts=artefacts,
-        max_drop=_drops(max_drop),
-        threads=threads,
-        out=out,
-    )
+    with display() as show:
+        result = validate(
+            bundle or latest_bundle(),
+            split=split,
+            data=data,
+            run=run,
+            artefacts=artefacts,
+            max_drop=_drops(max_drop),
+            threads=threads,
+            out=out,
+            on_event=show,
+        )
     if as_json:
         emit(result.to_json())
     say(result.table(), as_json=as_json)

@@ -17,13 +17,13 @@ from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
+from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.validate.edges import edge_checks
 from kd2edge.validate.gate import artefact_verdict, failed_checks, outcome
 from kd2edge.validate.graph import graph_checks
 from kd2edge.validate.measure import Measured, measured, sample_of, usual_values
 from kd2edge.validate.numbers import number_results
-from kd2edge.validate.progress import OnProgress, Progress, ignore
 from kd2edge.validate.reference import Reference, open_reference
 from kd2edge.validate.split import Split
 from kd2edge.validate.tasks import Budget
@@ -57,7 +57,7 @@ def validate_bundle(
         max_drop: task -> budget in [0, 1]; overrides the manifest's.
         threads: threads of one forward pass; None: the physical cores this process may use.
         out: a folder for the evidence, when the bundle is read-only.
-        on_event: told about progress.
+        on_event: told about progress: ``graph``, ``tasks``, ``statistics``, ``edges``.
 
     Returns:
         The validation; its ``outcome`` says ``pass``, ``fail``, ``undecided``, or ``not_run`` when
