@@ -61,7 +61,7 @@ def export(
     Args:
         run: the run's folder.
         targets: ``onnx``, ``openvino``, ``tensorrt``; empty: the recipe's.
-        precisions: ``fp32``, ``int8``; empty: the recipe's.
+        precisions: ``fp32``, ``int8``, for TensorRT also ``fp16``; empty: the recipe's.
         out: the bundle's folder; None: ``models/NAME``.
 
     Raises:
