@@ -18,6 +18,10 @@ _CODES = {"pass": 0, "fail": 3, "undecided": 3, "not_run": 6}
 @click.option("--data", type=click.Path(path_type=Path), default=None, help="A file of rows.")
 @click.option("--run", type=click.Path(path_type=Path), default=None, help="The bundle's run.")
 @click.option("--max-drop", multiple=True, metavar="TASK=X", help="Budget of a task (repeatable).")
+@click.option(
+    "--confidence", type=click.FloatRange(0.5, 1, min_open=True, max_open=True), default=None,
+    help="Of each bound (default: the bundle's).",
+)  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads to use.")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Evidence folder.")
 @json_option
@@ -28,6 +32,7 @@ def command(
     data: Path | None,
     run: Path | None,
     max_drop: tuple[str, ...],
+    confidence: float | None,
     threads: int | None,
     out: Path | None,
     as_json: bool,
@@ -48,6 +53,7 @@ def command(
             run=run,
             artefacts=artefacts,
             max_drop=_drops(max_drop),
+            confidence=confidence,
             threads=threads,
             out=out,
             on_event=show,

@@ -63,6 +63,16 @@ def test_budgets_come_from_the_manifest_and_can_be_overridden_by_task(bundle, ro
     assert (tasks["digit"].verdict, tasks["larger"].verdict) == ("undecided", "pass")
 
 
+def test_more_confidence_gives_a_wider_bound_than_the_manifest_s(bundle, rows):
+    bounds = []
+    for confidence in (None, 0.99, 0.999):
+        found = run(bundle, rows, max_drop=WIDE, confidence=confidence)
+        assert found.confidence == (confidence or 0.95)
+        metric = found.artefacts["onnx-int8-qdq"].tasks["digit"].metrics["accuracy"]
+        bounds.append(metric.drop.high)
+    assert bounds[0] < bounds[1] < bounds[2]
+
+
 def test_an_int8_artefact_that_got_worse_fails_and_the_others_do_not(bundle, rows, tools):
     graph = tools.scaled(bundles.image_graph(), "digit_weight", -1.0)
     tools.with_artefact(bundle, "onnx-int8-bad", graph)
@@ -264,6 +274,8 @@ def test_a_read_only_bundle_is_noticed_before_anything_is_measured(bundle, rows,
         ({"artefacts": ["onnx-int9"]}, "no artefact 'onnx-int9'"),
         ({"max_drop": {"digits": 0.1}}, "did you mean 'digit'"),
         ({"max_drop": {"digit": 5}}, "share from 0 to 1"),
+        ({"confidence": 0.5}, "confidence must be between 0.5 and 1, found 0.5"),
+        ({"confidence": 1}, "confidence must be between 0.5 and 1, found 1"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(bundle, rows, options, message):
