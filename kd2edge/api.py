@@ -61,7 +61,7 @@ def export(
     Args:
         run: the run's folder.
         targets: ``onnx``, ``openvino``, ``tensorrt``; empty: the recipe's.
-        precisions: ``fp32``, ``int8``; empty: the recipe's.
+        precisions: ``fp32``, ``int8``, for TensorRT also ``fp16``; empty: the recipe's.
         out: the bundle's folder; None: ``models/NAME``.
 
     Raises:
@@ -83,11 +83,17 @@ def validate(
     data: PathLike | None = None,
     artefacts: Sequence[str] = (),
     max_drop: Mapping[str, float] | None = None,
+    confidence: float | None = None,
 ) -> Validation:
     """Judge a bundle's artefacts; see ``pipeline.validation.validate``."""
     from kd2edge.pipeline import validation
 
     file = None if data is None else Path(data)
     return validation.validate(
-        Path(bundle), split=split, data=file, artefacts=artefacts, max_drop=max_drop
+        Path(bundle),
+        split=split,
+        data=file,
+        artefacts=artefacts,
+        max_drop=max_drop,
+        confidence=confidence,
     )

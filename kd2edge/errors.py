@@ -85,7 +85,17 @@ class DataError(UsageError):
 
 
 class InputError(UsageError):
-    """What a caller handed to ``predict`` or ``logits`` does not fit the model."""
+    """What a caller handed to ``predict`` or ``logits`` does not fit the model.
+
+    Where one row is at fault, ``row`` is its number (from 0) and ``name`` its input: who knows
+    where the row came from can say so with ``reason``, the message without that place.
+    """
+
+    def __init__(self, reason: str, *, name: str = "", row: int | None = None) -> None:
+        self.reason = reason
+        self.name = name
+        self.row = row
+        super().__init__(reason if row is None else f"input {name!r}, row {row}: {reason}")
 
 
 class SchemaTooNewError(UsageError):

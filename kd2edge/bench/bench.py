@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 from kd2edge.bench.probe import footprint
-from kd2edge.bench.progress import OnProgress, Progress, ignore
 from kd2edge.bench.result import Bench, Footprint, Timing, with_ratios
 from kd2edge.bench.samples import ArrayDict, sample, tiled
 from kd2edge.bench.timing import interleaved
@@ -18,6 +17,7 @@ from kd2edge.bundle.evidence import append_evidence
 from kd2edge.bundle.store import Bundle, open_bundle
 from kd2edge.errors import BackendError, StorageError, UsageError
 from kd2edge.runtime import load
+from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.runtime.threads import default_threads
 
 __all__ = ["bench_bundle"]
@@ -42,7 +42,7 @@ def bench_bundle(
         artefacts: ids; None: all.
         seconds: time to spend on each artefact, batch size and thread count.
         out: a folder for the evidence, when the bundle is read-only.
-        on_event: told about progress.
+        on_event: told about progress: ``load`` (load times and memory), then ``time``.
 
     Returns:
         Measurements; an artefact that cannot run here is in ``not_run`` with the reason.

@@ -31,15 +31,18 @@ def command(
 ) -> None:
     """Measure size, load time, latency, rows/s and memory of BUNDLE's artefacts, interleaved."""
     from kd2edge.bench import bench_bundle
+    from kd2edge.cli.display import display
 
-    result = bench_bundle(
-        bundle,
-        batches=numbers(batch, "--batch"),
-        threads=numbers(threads, "--threads") if threads else None,
-        artefacts=artefacts or None,
-        seconds=seconds,
-        out=out,
-    )
+    with display() as show:
+        result = bench_bundle(
+            bundle,
+            batches=numbers(batch, "--batch"),
+            threads=numbers(threads, "--threads") if threads else None,
+            artefacts=artefacts or None,
+            seconds=seconds,
+            out=out,
+            on_event=show,
+        )
     if as_json:
         emit(result.to_json())
     else:

@@ -1,4 +1,4 @@
-"""What training looks like: bars on a terminal, plain lines elsewhere.  Always on stderr."""
+"""What long work looks like: bars on a terminal, plain lines elsewhere.  Always on stderr."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class _Display(ABC):
 
     @abstractmethod
     def walk(self, event: Any) -> None:
-        """Rows were walked over."""
+        """Rows or artefacts were walked over."""
 
 
 @final

@@ -16,7 +16,9 @@ _INCOMPLETE = 6
 @click.option("--onnx", is_flag=True, help="Artefacts for ONNX Runtime.")
 @click.option("--trt", is_flag=True, help="Artefacts for TensorRT.")
 @click.option("--openvino", is_flag=True, help="Artefacts for OpenVINO.")
-@click.option("--precision", default=None, help="fp32,int8 (default: the recipe's).")
+@click.option(
+    "--precision", default=None, help="fp32,int8; for --trt also fp16 (default: the recipe's)."
+)
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Default: models/NAME.")
 @click.option("--allow-missing", is_flag=True, help="Exit 0 though a target of the recipe failed.")
 @json_option

@@ -5,24 +5,26 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import select
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from types import FrameType
-from typing import Any, NoReturn, final
+from typing import Any, NoReturn, TextIO, final
 
 import click
 
 from kd2edge.cli.missing import advice
 from kd2edge.cli.verbs import VERBS
-from kd2edge.errors import BackendError, Kd2edgeError, Problem, RecipeError
+from kd2edge.errors import BackendError, Kd2edgeError, Problem, RecipeError, StorageError
 
 _USAGE = 2
 _STORAGE = 4
 _INTERRUPTED = 130
 _TERMINATED = 143
+_BROKEN_PIPE = 141  # 128 + SIGPIPE, as shells report a command whose reader left
 #: Variable that lets an unforeseen error show its traceback.
 TRACEBACK = "KD2EDGE_TRACEBACK"
 
@@ -50,11 +52,14 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:
-            # The reader of our output left (`| head`): that is no failure, but click and the
-            # interpreter's last flush would make one of it.
+        except BrokenPipeError as error:
+            # click would end with 1 and no word, whichever pipe it was.
+            if not _has_no_reader(sys.stdout):
+                raise StorageError(f"a pipe to another process broke: {error}") from error
+            # The reader of our output left (`| head`).  Not 0: what the verb would have answered,
+            # such as a failed gate, is not known.  The interpreter's last flush must find a place.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
+            return _BROKEN_PIPE
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
@@ -92,6 +97,18 @@ def kd2edge() -> None:
 
     Start with `kd2edge new mine` or read `kd2edge distill --help`.
     """
+
+
+def _has_no_reader(stream: TextIO) -> bool:
+    """Whether a stream is a pipe that nobody reads any more."""
+    if not hasattr(select, "poll"):  # Windows: it was the only pipe that we know of
+        return True
+    ask = select.poll()
+    try:
+        ask.register(stream.fileno(), 0)
+    except (OSError, ValueError):  # no file of the system, or closed
+        return False
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in ask.poll(0))
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -61,8 +62,13 @@ def command(
         rows = _texts(model.inputs, text) if text else _rows(file)
         root = str(file.parent) if file is not None else "."
         answers: list[dict[str, Any]] = []
-        for values in _chunks(model.inputs, rows, root):
-            found = model.predict(values, tasks=list(tasks) or None, top_k=top_k)
+        for chunk in _chunks(rows):
+            values = {
+                name: [_value(spec, row, root) for row in chunk]
+                for name, spec in model.inputs.items()
+            }
+            with _placed(chunk):
+                found = model.predict(values, tasks=list(tasks) or None, top_k=top_k)
             by_row = [
                 dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)
             ]
@@ -75,16 +81,26 @@ def command(
             emit({"artefact": model.artefact, "rows": answers})
 
 
-def _chunks(
-    inputs: Mapping[str, InputSpec], rows: Iterator[_Row], root: str
-) -> Iterator[dict[str, list[Any]]]:
-    """The rows as ``predict`` takes them, some at a time; at least one row is expected."""
+def _chunks(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
+    """The rows, some at a time; at least one row is expected."""
     chunk = list(islice(rows, _CHUNK))
     if not chunk:
         raise InputError("expected at least one row, found none")
     while chunk:
-        yield {name: [_value(spec, row, root) for row in chunk] for name, spec in inputs.items()}
+        yield chunk
         chunk = list(islice(rows, _CHUNK))
+
+
+@contextmanager
+def _placed(chunk: list[_Row]) -> Iterator[None]:
+    """The model counts from the chunk's first row: say the row's own place instead."""
+    try:
+        yield
+    except InputError as error:
+        if error.row is None:
+            raise
+        place = chunk[error.row].place
+        raise DataError(f"{place}: input {error.name}: {error.reason}") from error
 
 
 def _texts(inputs: Mapping[str, InputSpec], texts: tuple[str, ...]) -> Iterator[_Row]:

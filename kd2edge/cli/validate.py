@@ -8,7 +8,7 @@ import click
 
 from kd2edge.cli.output import emit, json_option, pairs, say
 
-_FAILED = 3
+_CODES = {"pass": 0, "fail": 3, "undecided": 3, "not_run": 6}
 
 
 @click.command("validate")
@@ -18,6 +18,10 @@ _FAILED = 3
 @click.option("--data", type=click.Path(path_type=Path), default=None, help="A file of rows.")
 @click.option("--run", type=click.Path(path_type=Path), default=None, help="The bundle's run.")
 @click.option("--max-drop", multiple=True, metavar="TASK=X", help="Budget of a task (repeatable).")
+@click.option(
+    "--confidence", type=click.FloatRange(0.5, 1, min_open=True, max_open=True), default=None,
+    help="Of each bound (default: the bundle's).",
+)  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads to use.")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Evidence folder.")
 @json_option
@@ -28,31 +32,37 @@ def command(
     data: Path | None,
     run: Path | None,
     max_drop: tuple[str, ...],
+    confidence: float | None,
     threads: int | None,
     out: Path | None,
     as_json: bool,
 ) -> int:
     """Judge whether every artefact of BUNDLE (default: the latest run's) is as accurate as PyTorch.
 
-    Exit code 0: every artefact that can run here passes; 3: one failed or is undecided.
+    Exit code 0: every artefact that can run here passes; 3: one failed or is undecided; 6: one that
+    --artefact names, or all of them, could not run.
     """
+    from kd2edge.cli.display import display
     from kd2edge.pipeline.validation import latest_bundle, validate
 
-    result = validate(
-        bundle or latest_bundle(),
-        split=split,
-        data=data,
-        run=run,
-        artefacts=artefacts,
-        max_drop=_drops(max_drop),
-        threads=threads,
-        out=out,
-    )
+    with display() as show:
+        result = validate(
+            bundle or latest_bundle(),
+            split=split,
+            data=data,
+            run=run,
+            artefacts=artefacts,
+            max_drop=_drops(max_drop),
+            confidence=confidence,
+            threads=threads,
+            out=out,
+            on_event=show,
+        )
     if as_json:
         emit(result.to_json())
     say(result.table(), as_json=as_json)
     say(f"\nevidence: {result.evidence}", as_json=as_json)
-    return 0 if result.outcome == "pass" else _FAILED
+    return _CODES[result.outcome]
 
 
 def _drops(values: tuple[str, ...]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from kd2edge.data.writer import ArrayWriter
 from kd2edge.errors import DataError, InputError
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
-from kd2edge.inputs.spec import NO_WORD, ArraySpec, Encoded, InputSpec
+from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import MISSING, Ragged, TaskName, TaskSpec, class_indices
@@ -258,8 +258,7 @@ def _word_starts(encoded: Encoded) -> Ragged | None:
     """Position of every word, -1 for those cut off; None for inputs without words."""
     if encoded.word_starts is None:
         return None
-    there = encoded.word_starts > NO_WORD
-    return Ragged(encoded.word_starts[there], offsets_of(there.sum(axis=1)))
+    return Ragged(*encoded.word_starts)
 
 
 def _targets(

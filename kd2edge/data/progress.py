@@ -1,23 +1,7 @@
-"""How far a long walk over rows has come, for whoever draws the bar."""
+"""How far a long walk over rows has come: the same type as everywhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from kd2edge.runtime.progress import OnProgress, Progress, ignore
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """``done`` of ``total`` rows of ``what`` (``encode``, ``teacher``, ``predict``) are done."""
-
-    what: str
-    done: int
-    total: int
-
-
-OnProgress = Callable[[Progress], None]
-
-
-def ignore(event: object) -> None:
-    """An ``on_event`` that does nothing."""
-    del event
+__all__ = ["OnProgress", "Progress", "ignore"]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from kd2edge.inputs.kind import Encoder, InputKind
 from kd2edge.inputs.kinds import INPUT_KINDS, input_kind
-from kd2edge.inputs.spec import NO_WORD, ArraySpec, Dim, Encoded, InputSpec
+from kd2edge.inputs.spec import ArraySpec, Dim, Encoded, InputSpec, WordStarts
 from kd2edge.inputs.tokenizer import cut_vocabulary, vocabulary_size
 
 __all__ = [
     "INPUT_KINDS",
-    "NO_WORD",
     "ArraySpec",
     "Dim",
     "Encoded",
     "Encoder",
     "InputKind",
     "InputSpec",
+    "WordStarts",
     "cut_vocabulary",
     "input_kind",
     "vocabulary_size",

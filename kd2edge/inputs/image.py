@@ -93,7 +93,7 @@ class ImageEncoder(Encoder):
         try:
             return self._fitted(self._pixels(value))
         except ValueError as error:
-            raise InputError(f"input {self._input!r}, row {row}: {error}") from error
+            raise InputError(str(error), name=self._input, row=row) from error
 
     def _pixels(self, value: Any) -> Pixels:
         if isinstance(value, (bytes, str, Path)):

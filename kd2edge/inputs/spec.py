@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,14 @@ import numpy.typing as npt
 Dim = int | str
 
 
-#: In ``Encoded.word_starts``: the row has no such word (padding).
-NO_WORD = -2
+class WordStarts(NamedTuple):
+    """Where the words of a batch begin: row ``i`` has ``values[offsets[i]:offsets[i + 1]]``.
+
+    Not a table: one text of 100,000 words among many short ones would make it a huge one.
+    """
+
+    values: npt.NDArray[np.int64]  # [all words] position in ``length``; -1: cut off, or no piece
+    offsets: npt.NDArray[np.int64]  # [row + 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +57,11 @@ class Encoded:
 
     Args:
         arrays: array name -> ``[batch, ...]``, padded to the longest row of the batch.
-        word_starts: ``[batch, word]`` position of each word's first sub-word in ``length``, -1 for
-            words that the length limit cut off, ``NO_WORD`` where a row has no more words; None for
-            inputs without words.
+        word_starts: position of each word's first sub-word; None for inputs without words.
         words: (start, end, text) of every word of every row, cut-off ones included, for answers
             with spans; perhaps made only when asked for; None for inputs without words.
     """
 
     arrays: dict[str, npt.NDArray[Any]]
-    word_starts: npt.NDArray[np.int64] | None = None
+    word_starts: WordStarts | None = None
     words: Sequence[Sequence[tuple[int, int, str]]] | None = None

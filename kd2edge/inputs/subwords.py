@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError, UsageError
-from kd2edge.inputs.spec import NO_WORD, ArraySpec, Encoded, InputSpec
+from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec, WordStarts
 from kd2edge.inputs.tokenizer import open_tokenizer, pad_id
 from kd2edge.inputs.words import Word, casing, first_pieces
 
@@ -73,7 +73,7 @@ class Subwords:
             arrays.append(padded([*map(_casing_ids, word_ids, words)], 0))
         starts = [first_pieces(row, count) for row, count in zip(word_ids, counts, strict=True)]
         named = dict(zip(self._names, arrays, strict=True))
-        return Encoded(named, padded(starts, NO_WORD), words)
+        return Encoded(named, _joined(starts, counts), words)
 
     def lengths(self, encoded: Encoded) -> Ints:
         """Pieces of each row, control tokens included."""
@@ -88,8 +88,10 @@ class Subwords:
             text.encode()
         except UnicodeEncodeError as error:
             raise InputError(
-                f"input {self.name!r}, row {row}: the text is no valid Unicode at character"
-                f" {error.start} (half a surrogate pair); decode it with errors='replace'"
+                f"the text is no valid Unicode at character {error.start} (half a surrogate pair);"
+                " decode it with errors='replace'",
+                name=self.name,
+                row=row,
             ) from error
 
 
@@ -103,6 +105,11 @@ def padded(rows: Sequence[Sequence[int]], fill: int) -> Ints:
     inside = np.arange(longest) < np.array(lengths)[:, None]
     full[inside] = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=sum(lengths))
     return full
+
+
+def _joined(starts: Sequence[Sequence[int]], counts: Sequence[int]) -> WordStarts:
+    values = np.fromiter(chain.from_iterable(starts), dtype=np.int64, count=sum(counts))
+    return WordStarts(values, np.array([0, *accumulate(counts)], dtype=np.int64))
 
 
 def _casing_ids(word_ids: Sequence[int | None], words: Sequence[Word]) -> list[int]:

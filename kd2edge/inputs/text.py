@@ -68,8 +68,6 @@ class TextEncoder(Encoder):
         texts = values.tolist() if isinstance(values, np.ndarray) else list(values)
         for row, text in enumerate(texts):
             if not isinstance(text, str):
-                raise InputError(
-                    f"input {self._subwords.name!r}, row {row}: expected a string,"
-                    f" found {described(text)}"
-                )
+                reason = f"expected a string, found {described(text)}"
+                raise InputError(reason, name=self._subwords.name, row=row)
         return texts

@@ -70,7 +70,7 @@ class TokensEncoder(Encoder):
             try:
                 rows.append(_words(value))
             except ValueError as error:
-                raise InputError(f"input {self._subwords.name!r}, row {row}: {error}") from error
+                raise InputError(str(error), name=self._subwords.name, row=row) from error
         return rows
 
 

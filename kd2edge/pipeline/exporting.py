@@ -22,7 +22,7 @@ from kd2edge.errors import BackendError, StorageError, UsageError
 from kd2edge.export.samples import dummy_arrays
 from kd2edge.export.student import onnx_from_student
 from kd2edge.export.targets.kinds import target
-from kd2edge.export.targets.target import Made, Source, Variant
+from kd2edge.export.targets.target import Made, Source, Target, Variant
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.folders import MODELS, RunFolder
@@ -94,13 +94,14 @@ def export_run(
 
     Raises:
         BackendError: a target that was asked for is not installed.
-        UsageError: an unknown target or precision.
+        UsageError: an unknown target or precision, or a target asked for that makes none of these.
         StorageError, IntegrityError: the run cannot be read, the bundle cannot be written.
     """
     recipe = load_recipe(run.recipe).recipe
     wanted = tuple(precisions or recipe.export.precisions)
     variants = _variants(targets or recipe.export.targets, wanted)
     for name in targets:
+        _assert_makes_one(target(name), wanted)
         target(name).needs(wanted)
     job = _opened(recipe, run, precisions=wanted)
     on_stage("student to ONNX")
@@ -139,6 +140,19 @@ def _variants(targets: Sequence[str], precisions: Sequence[str]) -> list[Variant
         if precision in one.precisions
         for variant in one.variants(precision)
     ]
+
+
+def _assert_makes_one(maker: Target, precisions: Sequence[str]) -> None:
+    """A target that was asked for by name must not come out empty.
+
+    Raises:
+        UsageError: it makes none of ``precisions``.
+    """
+    if not any(precision in maker.precisions for precision in precisions):
+        raise UsageError(
+            f"target {maker.name} was asked for and makes none of {', '.join(precisions)}; it makes"
+            f" {', '.join(maker.precisions)}: add one of these, or leave the target out"
+        )
 
 
 def _written(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:

@@ -37,6 +37,7 @@ def validate(
     run: Path | None = None,
     artefacts: Sequence[str] = (),
     max_drop: Mapping[str, float] | None = None,
+    confidence: float | None = None,
     threads: int | None = None,
     out: Path | None = None,
     on_event: Callable[[Any], None] = lambda event: None,
@@ -50,6 +51,7 @@ def validate(
         run: the run's folder; None: it is looked for by the manifest's fingerprint.
         artefacts: ids; empty: all.
         max_drop: task -> budget in [0, 1]; overrides the manifest's.
+        confidence: of each one-sided bound; None: the manifest's.
         threads: threads of one forward pass.
         out: folder for the evidence of a read-only bundle.
         on_event: told about progress.
@@ -66,6 +68,7 @@ def validate(
         split=split,
         artefacts=list(artefacts) or None,
         max_drop=max_drop,
+        confidence=confidence,
         threads=threads,
         out=out,
         on_event=on_event,

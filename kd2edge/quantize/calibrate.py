@@ -81,7 +81,8 @@ def tensor_ranges(
     for batch in batches:
         for name, values in zip(names, run(batch), strict=True):
             low, high = ranges.get(name, (np.float32(np.inf), np.float32(-np.inf)))
-            ranges[name] = (min(low, values.min()), max(high, values.max()))
+            # Not min() and max(): Python's keep the other number where a batch was NaN.
+            ranges[name] = (np.minimum(low, values.min()), np.maximum(high, values.max()))
     _assert_finite(ranges)
     return ranges if method == "minmax" else _trimmed(run, batches, names, ranges)
 

@@ -17,7 +17,7 @@ from kd2edge.reporting.reading import (
 )
 from kd2edge.reporting.tables import Group, Table
 
-__all__ = ["compare_reports", "compare_validations"]
+__all__ = ["compare_reports"]
 
 Json = Mapping[str, Any]
 _COLUMNS = ("model", "A", "B", "B - A")
@@ -44,24 +44,6 @@ def compare_reports(
     groups += _size_groups(a, b)
     groups += _speed_groups(lines)
     return Table(_COLUMNS, tuple(groups), notes=tuple(_warnings(a, b)))
-
-
-def compare_validations(
-    a: Json, b: Json, *, benches: tuple[Json | None, Json | None] = (None, None)
-) -> Table:
-    """Each artefact's metric in the evidence of two bundles.
-
-    Raises:
-        UsageError: the two have no artefact in common.
-    """
-    lines = (artefact_lines(a, benches[0]), artefact_lines(b, benches[1]))
-    _common([line.id for line in lines[0]], [line.id for line in lines[1]], "artefact")
-    tasks = {task: block["metric"] for line in lines[0] for task, block in line.tasks.items()}
-    groups = [
-        Group(f"{task}: {metric}", tuple(_artefact_rows(task, str(metric), lines)))
-        for task, metric in tasks.items()
-    ]
-    return Table(_COLUMNS, (*(group for group in groups if group.rows), *_speed_groups(lines)))
 
 
 def _common(first: Sequence[str], second: Sequence[str], what: str) -> list[str]:

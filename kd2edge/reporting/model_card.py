@@ -222,8 +222,8 @@ def _limits(manifest: Manifest, report: Json | None) -> Iterator[str]:
     yield "Scores are not probabilities that can be relied on outside the data it was measured on."
     if any(artefact.precision == "int8" for artefact in manifest.artefacts.values()):
         yield (
-            "int8 artefacts can give other answers on another CPU (saturation without VNNI): "
-            "run `kd2edge validate` on the machine that will serve."
+            "int8 artefacts can give other answers on another CPU (its kernels round in another "
+            "order): run `kd2edge validate` on the machine that will serve."
         )
     if any(artefact.status == "needs_device" for artefact in manifest.artefacts.values()):
         yield (

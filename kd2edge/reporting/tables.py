@@ -1,10 +1,10 @@
-"""Tables for the terminal and for Markdown: rows grouped under headings, in plain text."""
+"""Tables for the terminal: rows grouped under headings, in plain text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kd2edge.reporting import formats
 from kd2edge.reporting.reading import (
@@ -18,16 +18,12 @@ from kd2edge.reporting.reading import (
     leading_split,
 )
 
-if TYPE_CHECKING:
-    from rich.text import Text
-
-__all__ = ["Group", "Table", "headline", "headline_table", "rich_text"]
+__all__ = ["Group", "Table", "headline", "headline_table"]
 
 Json = Mapping[str, Any]
 
 _GAP = "  "
 _INDENT = "  "
-_VERDICT_STYLES = {"pass": "green", "fail": "bold red", "undecided": "yellow", "not run": "dim"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +85,6 @@ class Table:
             for index, (cell, size) in enumerate(zip(row, widths, strict=True))
         ]
         return _INDENT + _GAP.join(cells)
-
-    def markdown(self) -> str:
-        """A GitHub-flavoured Markdown table; a group's title fills the first cell of its rows."""
-        heads = ["", *self.columns]
-        marks = [
-            ":--",
-            *(":--" if index in self.left else "--:" for index in range(len(self.columns))),
-        ]
-        lines = [_pipes(heads), _pipes(marks), *(_pipes(row) for row in self.rows)]
-        return "\n".join([*lines, *(f"\n{note}" for note in self.notes)]) + "\n"
-
-
-def _pipes(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _cut(cell: str, width: int) -> str:
@@ -178,17 +160,3 @@ def _notes(lines: Sequence[ArtefactLine]) -> Iterator[str]:
     for line in lines:
         if line.reason:
             yield f"{line.id} {gate_text(line.outcome)}: {line.reason}"
-
-
-def rich_text(table: Table, width: int = 80) -> Text:
-    """The same lines for a rich console: headings in bold, verdicts in colour."""
-    from rich.text import Text
-
-    titles = {_cut(group.title, width) for group in table.groups}
-    shown = Text(no_wrap=True)
-    for line in table.text(width).splitlines(keepends=True):
-        part = Text(line, style="bold" if line.rstrip("\n") in titles else "")
-        for verdict, style in _VERDICT_STYLES.items():
-            part.highlight_regex(rf"(?<=  ){verdict}$", style)
-        shown.append_text(part)
-    return shown

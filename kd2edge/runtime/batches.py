@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import index
 from typing import Any, NamedTuple, TypeGuard, final
 
 import numpy as np
@@ -44,7 +45,8 @@ class Batches:
             batch_size: rows a batch; None: all at once, or as many as the artefact takes.
 
         Raises:
-            InputError: names, types or lengths that cannot be meant; before anything is run.
+            InputError: names or numbers of rows that cannot be meant, before anything is run; a
+                value that cannot be meant, when its batch comes.
         """
         if self.are_arrays(inputs):
             return self._split(inputs, self._size(batch_size))
@@ -82,10 +84,7 @@ class Batches:
         for name in self._encoders:
             if name not in inputs:
                 raise InputError(f"input {name!r} is missing; {self._names()}")
-        counts = {name: _count(name, values) for name, values in inputs.items()}
-        if len(set(counts.values())) > 1:
-            raise InputError(f"every input needs the same number of rows, found {counts}")
-        count = next(iter(counts.values()))
+        count = _common_count(inputs)
         if count == 0:
             raise InputError("expected at least one row, found an empty list")
         return count
@@ -96,18 +95,19 @@ class Batches:
         return {name: encoder.encode(inputs[name]) for name, encoder in self._encoders.items()}
 
     def _size(self, asked: int | None) -> int | None:
-        if asked is not None and asked < 1:
-            raise InputError(f"batch_size must be at least 1, found {asked}")
-        if asked is None or self._most is None:
-            return asked or self._most
-        return min(asked, self._most)
+        if asked is None:
+            return self._most
+        size = whole("batch_size", asked)
+        return size if self._most is None else min(size, self._most)
 
     def _split(self, arrays: Mapping[str, Any], size: int | None) -> Iterable[Batch]:
         if size is None or not self.too_many(arrays, size):
             return (Batch(arrays, None),)
+        # The session checks each batch: what is beyond the first array's rows it would never see.
+        rows = _common_count(arrays)
         return [
             Batch({name: array[start : start + size] for name, array in arrays.items()}, None)
-            for start in range(0, len(arrays[self._first]), size)
+            for start in range(0, rows, size)
         ]
 
     def _encoded(self, inputs: Mapping[str, Any], rows: int, size: int) -> Iterator[Batch]:
@@ -141,13 +141,32 @@ def merged(encoded: Mapping[str, Encoded]) -> ArrayDict:
     }
 
 
+def whole(name: str, value: object) -> int:
+    """A caller's number, which counts something: a Python or NumPy integer of at least 1.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    try:
+        number = index(value)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        raise InputError(
+            f"{name} must be a whole number, found a {type(value).__name__} ({value!r:.40})"
+        ) from None
+    if number < 1:
+        raise InputError(f"{name} must be at least 1, found {number}")
+    return number
+
+
 def _encode(encoder: Encoder, values: Sequence[Any], start: int, stop: int, rows: int) -> Encoded:
     if stop - start == rows:
         return encoder.encode(values)
     try:
         return encoder.encode(values[start:stop])
     except InputError as error:  # encoders count from the batch's first row
-        raise InputError(f"{error} (counted from row {start})") from error
+        if error.row is None:
+            raise
+        raise InputError(error.reason, name=error.name, row=start + error.row) from error
 
 
 def _are_rows(values: object) -> TypeGuard[Sequence[Any]]:
@@ -155,6 +174,13 @@ def _are_rows(values: object) -> TypeGuard[Sequence[Any]]:
     if isinstance(values, np.ndarray):
         return values.ndim > 0
     return isinstance(values, (list, tuple))
+
+
+def _common_count(inputs: Mapping[str, Any]) -> int:
+    counts = {name: _count(name, values) for name, values in inputs.items()}
+    if len(set(counts.values())) > 1:
+        raise InputError(f"every input needs the same number of rows, found {counts}")
+    return next(iter(counts.values()))
 
 
 def _count(name: str, values: object) -> int:

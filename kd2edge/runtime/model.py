@@ -18,7 +18,7 @@ from kd2edge.errors import InputError
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.runtime.backends.table import BACKENDS, TARGETS
-from kd2edge.runtime.batches import Batches, merged
+from kd2edge.runtime.batches import Batches, merged, whole
 from kd2edge.runtime.choice import Choice, choose
 from kd2edge.runtime.engines import engine_bytes
 from kd2edge.runtime.golden import assert_golden
@@ -42,7 +42,7 @@ def load(
     *,
     artefact: str | None = None,
     threads: int | None = None,
-    providers: Sequence[str] | None = None,
+    providers: str | Sequence[str] | None = None,
     allow_fallback: bool = False,
     self_test: bool = False,
 ) -> Model:
@@ -53,13 +53,13 @@ def load(
         artefact: an artefact's id; None: the fastest whose evidence says that it passed on a
             machine like this one, else the first of the preferred order that can run here.
         threads: threads for one forward pass; None: the physical cores this process may use.
-        providers: execution providers or devices, best first; None: the CPU (TensorRT: the GPU).
-            They belong to one runtime: name the artefact too.
+        providers: execution providers or devices, best first, or one by its name; None: the CPU
+            (TensorRT: the GPU).  They belong to one runtime: name the artefact too.
         allow_fallback: accept another provider when one is missing.
         self_test: compare with the bundle's golden outputs before returning.
 
     Raises:
-        UsageError: no such artefact in this bundle, or ``threads`` below 1.
+        UsageError: no such artefact in this bundle, ``threads`` below 1, or no list of names.
         StorageError: a folder or file that cannot be read.
         IntegrityError: a checksum that does not hold, or golden outputs that do not come out.
         BackendError: the artefact cannot run here; the message says what would help.
@@ -127,8 +127,8 @@ class Model:
             BackendError: the engine failed.
         """
         heads = self._wanted(tasks)
-        if top_k is not None and top_k < 1:
-            raise InputError(f"top_k must be at least 1, found {top_k}")
+        if top_k is not None:
+            top_k = whole("top_k", top_k)
         answers: dict[str, list[Any]] = {name: [] for name in heads}
         for arrays, encoded in self._batches.of(inputs, batch_size):
             outputs = self._outputs(arrays)
@@ -193,14 +193,17 @@ class Model:
     def _wanted(self, tasks: Iterable[str] | None) -> dict[str, Head]:
         if tasks is None:
             return self._heads
-        names = [tasks] if isinstance(tasks, str) else list(tasks)
-        unknown = [name for name in names if name not in self._heads]
+        heads = self._heads
+        try:
+            names = [tasks] if isinstance(tasks, str) else list(tasks)
+            unknown = [name for name in names if name not in heads]
+        except TypeError:  # no list, or an item that is no name
+            names, unknown = [], repr(tasks)
         if unknown or not names:
             raise InputError(
-                f"expected tasks among {', '.join(map(repr, self._heads))},"
-                f" found {unknown or 'none'}"
+                f"expected tasks among {', '.join(map(repr, heads))}, found {unknown or 'none'}"
             )
-        return {name: self._heads[name] for name in names}
+        return {name: heads[name] for name in names}
 
 
 def _known(bundle: Bundle, asked: str | None, threads: int | None) -> Known:
@@ -221,7 +224,7 @@ def _session(
     bundle: Bundle,
     choice: Choice,
     threads: int | None,
-    providers: Sequence[str] | None,
+    providers: str | Sequence[str] | None,
     allow_fallback: bool,
 ) -> Session:
     artefact = choice.artefact

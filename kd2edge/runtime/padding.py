@@ -1,4 +1,8 @@
-"""Arrays smaller than an artefact takes: filled up before the run, cut off after it."""
+"""Arrays smaller than an artefact takes: filled up before the run.
+
+Rows are cut off after it; a length is not: outputs keep the length that ran, and what stands on
+padding is masked away like any other.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +38,9 @@ class Padding:
                 self._length > 1
                 and any(arrays[name].shape[at] < self._length for name, at in self._axes.items())
             )
+            return small and self._are_of_one_size(arrays)
         except (AttributeError, IndexError, KeyError, TypeError):
             return False  # not the arrays of this graph: the session's check finds the words
-        return small and all(np.ndim(array) > 0 for array in arrays.values())
 
     def padded(self, arrays: Arrays) -> ArrayDict:
         """Arrays filled up: rows with the last row (always a valid one), lengths with zeros.
@@ -44,6 +48,13 @@ class Padding:
         Zeros in a mask hide the rest.  Without any row to repeat, rows stay as they are.
         """
         return {name: self._longer(name, self._more(array)) for name, array in arrays.items()}
+
+    def _are_of_one_size(self, arrays: Arrays) -> bool:
+        """Whether rows and lengths agree; each array filled up by itself would hide that."""
+        if not all(np.ndim(array) > 0 for array in arrays.values()):
+            return False
+        lengths = {arrays[name].shape[at] for name, at in self._axes.items()}
+        return len({len(array) for array in arrays.values()}) == 1 and len(lengths) <= 1
 
     def _more(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         missing = self._rows - len(array)

@@ -56,7 +56,7 @@ class Session:
         backend: str = "onnxruntime",
         companions: Mapping[str, bytes] | None = None,
         threads: int | None = None,
-        providers: Sequence[str] | None = None,
+        providers: str | Sequence[str] | None = None,
         allow_fallback: bool = False,
         precision: str = "fp32",
         sha256: str = "",
@@ -71,22 +71,24 @@ class Session:
             companions: path -> bytes of further files (the ``.bin`` of an OpenVINO IR).
             threads: threads for one inference; None: the physical cores this process may use.
             providers: execution providers (ONNX Runtime: ``cpu``, ``cuda`` or full names) or
-                devices (OpenVINO: ``CPU``, ``GPU``), best first; None: the CPU (TensorRT: the GPU).
+                devices (OpenVINO: ``CPU``, ``GPU``), best first, or one by its name; None: the CPU
+                (TensorRT: the GPU).
             allow_fallback: accept another provider when one is missing.
             precision: tells the backend which shortcuts it may take; an ``fp32`` graph gets none.
             sha256: hex digest the bytes must have.  TensorRT needs one: an engine is code.
             label: what messages call this graph.
 
         Raises:
-            UsageError: ``threads`` below 1.
+            UsageError: ``threads`` that are no whole number of at least 1, or providers that are
+                no names.
             BackendError: no such backend (a missing engine is noticed when it is opened).
         """
-        if threads is not None and threads < 1:
-            raise UsageError(f"threads must be at least 1, found {threads}")
+        if threads is not None and not (type(threads) is int and threads >= 1):
+            raise UsageError(f"threads must be a whole number, at least 1, found {threads!r}")
         settings = Settings(
             label=label,
             threads=default_threads() if threads is None else threads,
-            providers=tuple(providers or ()),
+            providers=_names(providers),
             allow_fallback=allow_fallback,
             precision=precision,
             sha256=sha256,
@@ -187,3 +189,15 @@ class Session:
         if isinstance(error, self._backend.input_errors):
             return InputError(message)
         return BackendError(message)
+
+
+def _names(providers: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Providers as the backends take them; a name alone is a list of one, not of letters."""
+    if providers is None:
+        return ()
+    listed = (providers,) if isinstance(providers, str) else providers
+    if not isinstance(listed, (list, tuple)) or not all(isinstance(n, str) for n in listed):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(
+            f"providers must be a name or a list of names, such as ['cpu'], found {providers!r:.60}"
+        )
+    return tuple(listed)

@@ -15,28 +15,24 @@ from kd2edge.tasks.probabilities import decided_scores, softmax_decisions, word_
 from kd2edge.tasks.spans import Word, is_bio, spans_of
 from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskSpec, Truth
 
-#: In ``word_starts``: the row has no such word.  The same as ``inputs.spec.NO_WORD``; neither
-#: package imports the other, a test compares them.
-_NO_WORD = -2
+#: Positions of words, and the offset of each row's first one: ``inputs``' ``WordStarts`` (neither
+#: package imports the other) or a :class:`Ragged`.
+Starts = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 
 
-def gather_words(
-    logits: npt.NDArray[np.floating[Any]], word_starts: npt.NDArray[np.int64]
-) -> Ragged:
+def gather_words(logits: npt.NDArray[np.floating[Any]], word_starts: Starts) -> Ragged:
     """Logits of each word's first sub-word.
 
     Args:
         logits: ``[batch, length, C]`` over sub-words.
-        word_starts: ``[batch, word]`` positions in ``length``; -1 for a word without a position
-            (cut off by the length limit), -2 where the row has no more words.
+        word_starts: positions in ``length`` ``[all words]``, -1 for a word without one (cut
+            off by the length limit), and ``[batch + 1]`` offsets of the rows in them.
 
     Returns:
         Ragged ``[word, C]``; NaN for a word without a position.
     """
-    there = word_starts > _NO_WORD
-    offsets = np.concatenate([[0], np.cumsum(there.sum(1))]).astype(np.int64)
-    starts = word_starts[there]  # [all words]
-    rows = np.repeat(np.arange(len(word_starts)), np.diff(offsets))
+    starts, offsets = word_starts
+    rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     values = logits[rows, starts]  # a start of -1 takes the last position, and is overwritten
     values[starts < 0] = np.nan
     return Ragged(values, offsets)

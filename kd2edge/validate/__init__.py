@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kd2edge.validate.progress import Progress
+from kd2edge.runtime.progress import Progress
 from kd2edge.validate.reference import Reference, open_reference, pack_reference, row_keys
 from kd2edge.validate.validation import Validation
 from kd2edge.validate.validator import validate_bundle

@@ -9,8 +9,10 @@ from kd2edge.validate.validation import ArtefactResult, Check, NumberResult, Tas
 
 __all__ = [
     "FP32_TOLERANCE",
+    "NO_NUMBERS",
     "artefact_verdict",
     "failed_checks",
+    "missing_levels",
     "number_failures",
     "outcome",
     "verdict",
@@ -19,6 +21,9 @@ __all__ = [
 
 #: Largest absolute error of a logit of an fp32 artefact.
 FP32_TOLERANCE = 1e-4
+
+#: Why level 2 is empty.
+NO_NUMBERS = "numbers: the bundle has no PyTorch logits, neither stored ones nor golden rows"
 
 #: From harmless to grave; the gravest of several decides.
 _ORDER = ("not_run", "pass", "undecided", "fail")
@@ -56,6 +61,14 @@ def number_failures(precision: str, numbers: Mapping[str, Sequence[NumberResult]
     return found
 
 
+def missing_levels(
+    graph: Sequence[Check], numbers: Mapping[str, Sequence[NumberResult]]
+) -> list[str]:
+    """What of levels 1 and 2 could not be looked at here, and why."""
+    found = [f"{check.name}: {check.detail}" for check in graph if check.status == "not_run"]
+    return found if numbers else [*found, NO_NUMBERS]
+
+
 def artefact_verdict(
     precision: str,
     graph: Sequence[Check],
@@ -64,6 +77,8 @@ def artefact_verdict(
     edges: Sequence[Check],
 ) -> tuple[str, str]:
     """(verdict, reason) of an artefact: it passes when nothing failed and all its tasks pass.
+
+    An fp32 artefact needs levels 1 and 2 for that; for others a level that is missing is a note.
 
     Every task has to pass at the full confidence: an intersection-union test, which needs no
     correction over tasks.
@@ -75,11 +90,19 @@ def artefact_verdict(
     if tasks and all(part.verdict == "not_run" for part in tasks.values()):
         return "not_run", next(iter(tasks.values())).reason
     doubts = [f"{task}: {part.reason}" for task, part in tasks.items() if part.verdict != "pass"]
-    if doubts or not tasks:
-        return "undecided", "; ".join(doubts) or "no rows at hand: the tasks were not measured"
+    doubts += [] if tasks else ["no rows at hand: the tasks were not measured"]
+    # An fp32 artefact claims to be PyTorch's own graph: what was not looked at cannot show that.
+    doubts += missing_levels(graph, numbers) if precision == "fp32" else []
+    if doubts:
+        return "undecided", "; ".join(doubts)
     return "pass", ""
 
 
-def outcome(artefacts: Mapping[str, ArtefactResult]) -> str:
-    """The gate's answer over all artefacts that ran."""
-    return worst(result.verdict for result in artefacts.values())
+def outcome(artefacts: Mapping[str, ArtefactResult], *, are_named: bool = False) -> str:
+    """The gate's answer over all artefacts that ran.
+
+    ``are_named``: somebody asked for each of them, so that all of them have to run for a ``pass``.
+    """
+    verdicts = [result.verdict for result in artefacts.values()]
+    found = worst(verdicts)
+    return "not_run" if are_named and found == "pass" and "not_run" in verdicts else found

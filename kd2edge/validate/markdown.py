@@ -100,6 +100,8 @@ def _changed(tasks: Iterable[Json]) -> str:
 def _notes(name: str, result: Json) -> Iterator[str]:
     if result["reason"]:
         yield f"- {name} {_plain(result['verdict'])}: {result['reason']}"
+    if result["verdict"] in {"pass", "undecided"} and not result["numbers"]:
+        yield f"- {name} numbers not run: no PyTorch logits to compare with"
     for check in (*result["graph"], *result["edges"]):
         if check["status"] == "not_run":
             yield f"- {name} {check['name']} not run: {check['detail']}"

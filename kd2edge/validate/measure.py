@@ -15,9 +15,9 @@ from kd2edge.inputs.kind import Encoder
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import golden_arrays
 from kd2edge.runtime.model import Model
+from kd2edge.runtime.progress import OnProgress, Progress
 from kd2edge.tasks.spec import Decoded, TaskSpec
 from kd2edge.validate.numbers import Sample
-from kd2edge.validate.progress import OnProgress, Progress
 from kd2edge.validate.reference import Reference
 from kd2edge.validate.selection import concatenated, decoded_rows, joined, rows_of, truth_rows
 from kd2edge.validate.split import Split, matches

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.inputs.spec import ArraySpec
+from kd2edge.inputs.spec import ArraySpec, WordStarts
 from kd2edge.tasks.spec import Ragged, TaskSpec
 from kd2edge.validate.validation import NumberResult
 
@@ -31,13 +31,13 @@ class Sample:
 
     Args:
         encode: encodes the rows [start, stop): graph arrays, padded to the longest of them, and the
-            words' positions ``[row, word]`` by input (for inputs without words: nothing).
+            words' positions by input (for inputs without words: nothing).
         rows: number of rows.
         logits: task -> PyTorch's logits: ``[row, C]``; ragged ``[word, C]``; or as the graph gives
             them, ``[row, length, C]``.
     """
 
-    encode: Callable[[int, int], tuple[ArrayDict, Mapping[str, npt.NDArray[np.int64]]]]
+    encode: Callable[[int, int], tuple[ArrayDict, Mapping[str, WordStarts]]]
     rows: int
     logits: Mapping[str, npt.NDArray[Any] | Ragged]
 
@@ -134,7 +134,7 @@ def padded(
     }
 
 
-def _gathered(output: npt.NDArray[Any], starts: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+def _gathered(output: npt.NDArray[Any], starts: WordStarts) -> npt.NDArray[Any]:
     from kd2edge.tasks.token_classification import gather_words
 
     return np.asarray(gather_words(output, starts).values)

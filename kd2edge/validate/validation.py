@@ -145,7 +145,8 @@ class Validation:
         references: how many rows were held against which reference (``pytorch``, ``onnx-fp32``).
         confidence: of each one-sided bound.
         outcome: ``pass`` when every artefact that ran passes, else ``fail`` or ``undecided``;
-            ``not_run`` when nothing could run.
+            ``not_run`` when nothing could run, or nothing but passes stands against an artefact
+            that was asked for by its id and could not.
         artefacts: id -> what was found.
         evidence: where it was written; "" before.
     """

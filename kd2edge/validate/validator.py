@@ -17,13 +17,13 @@ from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
+from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.validate.edges import edge_checks
 from kd2edge.validate.gate import artefact_verdict, failed_checks, outcome
 from kd2edge.validate.graph import graph_checks
 from kd2edge.validate.measure import Measured, measured, sample_of, usual_values
 from kd2edge.validate.numbers import number_results
-from kd2edge.validate.progress import OnProgress, Progress, ignore
 from kd2edge.validate.reference import Reference, open_reference
 from kd2edge.validate.split import Split
 from kd2edge.validate.tasks import Budget
@@ -42,6 +42,7 @@ def validate_bundle(
     split: str = "test",
     artefacts: Iterable[str] | None = None,
     max_drop: Mapping[str, float] | None = None,
+    confidence: float | None = None,
     threads: int | None = None,
     out: Path | None = None,
     on_event: OnProgress = ignore,
@@ -55,12 +56,14 @@ def validate_bundle(
         split: their split; its stored reference is what artefacts are held against.
         artefacts: ids; None: all.
         max_drop: task -> budget in [0, 1]; overrides the manifest's.
+        confidence: of each one-sided bound, above 0.5; None: the manifest's.
         threads: threads of one forward pass; None: the physical cores this process may use.
         out: a folder for the evidence, when the bundle is read-only.
-        on_event: told about progress.
+        on_event: told about progress: ``graph``, ``tasks``, ``statistics``, ``edges``.
 
     Returns:
-        The validation; its ``outcome`` says ``pass``, ``fail`` or ``undecided``.
+        The validation; its ``outcome`` says ``pass``, ``fail``, ``undecided``, or ``not_run`` when
+        one of ``artefacts`` could not run and all others passed.
 
     Raises:
         UsageError: no bundle, an unknown artefact or task, no budget, rows without reference.
@@ -71,7 +74,8 @@ def validate_bundle(
     """
     bundle = open_bundle(path)
     names = _names(bundle, artefacts)
-    budgets = _budgets(bundle, max_drop or {})
+    sure = _confidence(bundle, confidence)
+    budgets = _budgets(bundle, max_drop or {}, sure)
     _require_writable(out or bundle.path)
     tasks = _tasks(bundle)
     reference = _reference(bundle, split, tasks)
@@ -86,13 +90,13 @@ def validate_bundle(
         rows=0 if rows is None else len(rows),
         fingerprint="" if rows is None else rows.fingerprint,
         references=references,
-        confidence=float(bundle.manifest.gate.get("confidence", 0.95)),
-        outcome=outcome(found),
+        confidence=sure,
+        outcome=outcome(found, are_named=artefacts is not None),
         artefacts=found,
     )
     file = append_evidence(out or bundle.path, "validation", bundle.identity, result.to_json())
     result = replace(result, evidence=str(file))
-    if result.outcome == "not_run":
+    if all(part.verdict == "not_run" for part in found.values()):
         raise _nothing_judged(result, work.ran)
     return result
 
@@ -108,7 +112,17 @@ def _names(bundle: Bundle, asked: Iterable[str] | None) -> list[str]:
     return names
 
 
-def _budgets(bundle: Bundle, overrides: Mapping[str, float]) -> dict[str, Budget]:
+def _confidence(bundle: Bundle, asked: float | None) -> float:
+    if asked is None:
+        return float(bundle.manifest.gate.get("confidence", 0.95))
+    if not 0.5 < asked < 1:
+        raise UsageError(f"confidence must be between 0.5 and 1, found {asked}")
+    return asked
+
+
+def _budgets(
+    bundle: Bundle, overrides: Mapping[str, float], confidence: float
+) -> dict[str, Budget]:
     """Task -> budget; the fp32 artefacts' own demand is added where it applies."""
     tasks = bundle.manifest.tasks
     for task, value in overrides.items():
@@ -125,7 +139,6 @@ def _budgets(bundle: Bundle, overrides: Mapping[str, float]) -> dict[str, Budget
             f"no budget for {', '.join(missing)}: state it in the recipe (validate.max_drop) "
             f"or with --max-drop {missing[0]}=0.005"
         )
-    confidence = float(bundle.manifest.gate.get("confidence", 0.95))
     return {task: Budget(float(stated[task]), confidence, False) for task in tasks}
 
 

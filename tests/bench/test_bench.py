@@ -73,7 +73,7 @@ def test_the_result_is_evidence_that_load_goes_by(result: Bench, folder: Path):
 
 def test_progress_is_told(result: Bench, events: list[Progress]):
     del result
-    stages = [(one.stage, one.done, one.total) for one in events]
+    stages = [(one.what, one.done, one.total) for one in events]
     assert stages == [("load", 1, 2), ("load", 2, 2), ("time", 1, 2), ("time", 2, 2)]
 
 

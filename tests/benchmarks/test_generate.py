@@ -55,14 +55,12 @@ def test_a_student_is_held_against_teacher_and_baseline(share: float, low: float
     assert "0.8500 (2 seeds)" in row
 
 
-def test_the_gates_choice_has_the_best_verdict_then_the_smallest_bound():
-    gate = accuracy(1.0, 0.1)["measured"]["gate"]
-    assert generate.choice(gate) == "openvino-int8"
-    gate["onnx-int8-dynamic"] = {
-        "verdict": "pass", "tasks": {"t": {"drop": {"value": 0.0, "high": 0.001}}},
-    }  # fmt: skip
-    assert generate.choice(gate) == "onnx-int8-dynamic"
-    assert generate.choice({}) == ""
+def test_every_int8_artefact_is_shown_and_judged_and_none_is_singled_out():
+    text = generate.gates({"accuracy-clinc150": accuracy(1.0, 0.1)})
+    rows = [line for line in text.splitlines() if line.startswith("| clinc150")]
+    assert [row.split(" | ")[1] for row in rows] == ["onnx-int8-qdq", "openvino-int8"]
+    assert [row.split(" | ")[-1] for row in rows] == ["**no** |", "yes |"]
+    assert "`load` takes the fastest" in text
 
 
 def test_undecided_is_enough_only_with_a_small_drop():

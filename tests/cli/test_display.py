@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+import bundles
+from commands import kd2edge
 from kd2edge.cli import display as module
 from kd2edge.cli.display import display
 from kd2edge.data.progress import Progress
@@ -62,6 +67,26 @@ def test_bars(monkeypatch: pytest.MonkeyPatch, no_color: bool) -> None:
     assert "epoch   1/3" in screen.getvalue()
     coloured = re.search(r"\x1b\[[39]\d", screen.getvalue())  # the codes of text colours
     assert (coloured is None) is no_color
+
+
+def test_validate_and_bench_draw_how_far_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = bundles.image_bundle(tmp_path / "tiny")
+    rows = tmp_path / "rows.jsonl"
+    pixels = bundles.images(8).tolist()
+    lines = [{"image": one, "digit": "0", "larger": "yes"} for one in pixels]
+    rows.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    for arguments, steps in (
+        (("validate", bundle, "--data", rows), {"graph", "tasks", "statistics", "edges"}),
+        (("bench", bundle, "--seconds", "0.1", "--batch", "1"), {"load", "time"}),
+    ):
+        bars = module._Bars(console)
+        monkeypatch.setattr(module, "display", lambda drawn=bars: nullcontext(drawn))
+        assert kd2edge(*arguments).code in {0, 3}
+        assert bars._bars.keys() == steps
+        assert bars.progress.finished
 
 
 def test_events_that_nobody_knows_are_passed_over(capsys: pytest.CaptureFixture[str]) -> None:

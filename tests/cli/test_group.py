@@ -147,14 +147,21 @@ def test_sigterm_ends_a_command_with_143(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
-def test_a_reader_that_leaves_is_no_failure() -> None:
+def test_a_reader_that_leaves_ends_a_command_quietly_and_never_with_0() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "kd2edge", "new", "--list"]
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
-    assert done.returncode == 0
+    assert done.returncode == 141
     assert done.stderr == ""
+
+
+def test_another_pipe_that_breaks_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(monkeypatch, BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    result = kd2edge("doctor")
+    assert result.code == 4
+    assert "a pipe to another process broke" in result.err
 
 
 def test_new_writes_a_recipe_that_check_accepts(

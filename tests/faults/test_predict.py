@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import bundles
 from commands import kd2edge, succeed
 from faulty import assert_clean_failure
 from kd2edge.errors import InputError
@@ -77,6 +78,18 @@ def test_an_image_of_another_shape_or_type(
     assert_clean_failure(result, 2)
     assert "image" in result.err
     assert words in result.err
+
+
+@pytest.mark.parametrize("bad", [0, 255, 256, 299])
+def test_a_row_that_the_model_refuses_is_named_by_its_line(bad: int, tmp_path: Path) -> None:
+    """Also beyond the first chunk, and beyond the rows that the artefact takes at once."""
+    bundle = bundles.image_bundle(tmp_path / "tiny")
+    good, small = (np.zeros((size, size), int).tolist() for size in (8, 4))
+    rows = [json.dumps({"image": small if at == bad else good}) for at in range(300)]
+    result = predict(bundle, tmp_path, "", *rows)  # an empty line counts
+    assert result.code == 2
+    assert f"{tmp_path / 'rows.jsonl'}:{bad + 2}: input image: expected 8 x 8 pixels" in result.err
+    assert ", row " not in result.err
 
 
 def test_words_that_are_no_list(token_product: Product, tmp_path: Path) -> None:

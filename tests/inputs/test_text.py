@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inputs.starts import rows_of
 from kd2edge.errors import InputError, UsageError
-from kd2edge.inputs import NO_WORD, ArraySpec, Encoder, InputSpec, input_kind
+from kd2edge.inputs import ArraySpec, Encoder, InputSpec, input_kind
 from kd2edge.inputs.words import DIGIT, LOWER, OTHER, TITLE
 
 Opened = Callable[..., Encoder]
@@ -46,8 +47,7 @@ def test_a_batch_is_padded_to_its_longest_row(encoder: Encoder, id_of: dict[str,
 
 def test_word_starts_and_words(encoder: Encoder) -> None:
     encoded = encoder.encode(["Playing  music!", "in"])
-    assert encoded.word_starts is not None
-    assert encoded.word_starts.tolist() == [[1, 3, 4], [1, NO_WORD, NO_WORD]]
+    assert rows_of(encoded) == [[1, 3, 4], [1]]
     assert encoded.words is not None
     assert list(encoded.words[0]) == [(0, 7, "Playing"), (9, 14, "music"), (14, 15, "!")]
 
@@ -56,8 +56,7 @@ def test_word_starts_and_words(encoder: Encoder) -> None:
 def test_empty_text_is_a_valid_row(encoder: Encoder, id_of: dict[str, int], text: str) -> None:
     encoded = encoder.encode([text])
     assert encoded.arrays["input_ids"].tolist() == [[id_of["[CLS]"], id_of["[SEP]"]]]
-    assert encoded.word_starts is not None
-    assert encoded.word_starts.shape == (1, 0)
+    assert rows_of(encoded) == [[]]
     assert [len(row) for row in encoded.words or ()] == [0]
     assert not encoder.truncated(text)
 
@@ -65,8 +64,7 @@ def test_empty_text_is_a_valid_row(encoder: Encoder, id_of: dict[str, int], text
 def test_words_beyond_the_limit_are_minus_one_and_keep_their_place(encoder: Encoder) -> None:
     text = "the music in paris playing unplayable !"  # 6 pieces fit
     encoded = encoder.encode([text])
-    assert encoded.word_starts is not None
-    assert encoded.word_starts.tolist() == [[1, 2, 3, 4, 5, -1, -1]]
+    assert rows_of(encoded) == [[1, 2, 3, 4, 5, -1, -1]]
     assert [word for _, _, word in (encoded.words or ())[0]] == text.split()
     assert encoder.truncated(text)
     assert not encoder.truncated("the music in paris playing")
@@ -74,8 +72,7 @@ def test_words_beyond_the_limit_are_minus_one_and_keep_their_place(encoder: Enco
 
 def test_a_word_that_is_cut_in_the_middle_keeps_its_start_and_its_end(encoder: Encoder) -> None:
     encoded = encoder.encode(["the music in paris the unplayable"])  # un ##play ##able: one fits
-    assert encoded.word_starts is not None
-    assert encoded.word_starts.tolist() == [[1, 2, 3, 4, 5, 6]]
+    assert rows_of(encoded) == [[1, 2, 3, 4, 5, 6]]
     assert (encoded.words or ())[0][5] == (23, 33, "unplayable")
 
 
@@ -85,6 +82,12 @@ def test_casing_is_that_of_the_whole_word(opened: Opened) -> None:
         [0, TITLE, TITLE, LOWER, DIGIT, OTHER, 0],
         [0, LOWER, 0, 0, 0, 0, 0],
     ]
+
+
+def test_one_long_text_costs_its_own_words_and_no_table(encoder: Encoder) -> None:
+    starts = encoder.encode(["in"] * 255 + ["in " * 100_000]).word_starts
+    assert starts is not None
+    assert sum(array.nbytes for array in starts) < 10 * 100_000
 
 
 @given(text=st.text(max_size=30), limit=st.integers(3, 12))
@@ -97,10 +100,8 @@ def test_words_starts_and_truncation_are_exact(opened: Opened, text: str, limit:
     assert list((cut.words or ())[0]) == list((whole.words or ())[0])
     for start, end, word in (cut.words or ())[0]:
         assert text[start:end] == word
-    assert cut.word_starts is not None
-    assert whole.word_starts is not None
-    kept = np.where(whole.word_starts < limit - 1, whole.word_starts, -1)
-    assert cut.word_starts.tolist() == kept.tolist()
+    kept = [at if at < limit - 1 else -1 for at in rows_of(whole)[0]]
+    assert rows_of(cut) == [kept]
     assert encoder.truncated(text) == (unlimited.length(whole)[0] > limit)
     assert cut.arrays["input_ids"].shape[1] <= limit
 

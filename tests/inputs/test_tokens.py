@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inputs.starts import rows_of
 from kd2edge.errors import InputError
-from kd2edge.inputs import NO_WORD, Encoder, InputSpec, input_kind
+from kd2edge.inputs import Encoder, InputSpec, input_kind
 from kd2edge.inputs.words import LOWER, OTHER, TITLE, UPPER
 
 Opened = Callable[..., Encoder]
@@ -21,10 +22,8 @@ def encoder(opened: Opened) -> Encoder:
     return opened("tokens", max_length=8)
 
 
-def starts_of(encoder: Encoder, rows: list[Any]) -> Any:
-    starts = encoder.encode(rows).word_starts
-    assert starts is not None
-    return starts.tolist()
+def starts_of(encoder: Encoder, rows: list[Any]) -> list[list[int]]:
+    return rows_of(encoder.encode(rows))
 
 
 def test_words_are_never_joined(encoder: Encoder, id_of: dict[str, int]) -> None:
@@ -35,15 +34,15 @@ def test_words_are_never_joined(encoder: Encoder, id_of: dict[str, int]) -> None
 
 def test_word_starts_point_at_the_first_piece(encoder: Encoder) -> None:
     rows = [["Playing", "music!", "in"], ["in"]]  # "music!" is two pieces of one word
-    assert starts_of(encoder, rows) == [[1, 3, 5], [1, NO_WORD, NO_WORD]]
+    assert starts_of(encoder, rows) == [[1, 3, 5], [1]]
 
 
 def test_words_beyond_the_limit_are_minus_one(encoder: Encoder) -> None:
     rows = [["the"] * 5 + ["unplayable", "in", "in"], ["the"] * 6, ["the"] * 7]
     assert starts_of(encoder, rows) == [
         [1, 2, 3, 4, 5, 6, -1, -1],
-        [1, 2, 3, 4, 5, 6, NO_WORD, NO_WORD],
-        [1, 2, 3, 4, 5, 6, -1, NO_WORD],
+        [1, 2, 3, 4, 5, 6],
+        [1, 2, 3, 4, 5, 6, -1],
     ]
     assert [encoder.truncated(row) for row in rows] == [True, False, True]
 
@@ -62,7 +61,7 @@ def test_an_empty_list_is_a_valid_row(encoder: Encoder, id_of: dict[str, int]) -
         id_of["[PAD]"],
     ]
     assert encoder.encode([[]]).arrays["input_ids"].shape == (1, 2)
-    assert starts_of(encoder, [[], ["in"]]) == [[NO_WORD], [1]]
+    assert starts_of(encoder, [[], ["in"]]) == [[], [1]]
 
 
 def test_a_control_token_as_a_word_is_a_word(encoder: Encoder, id_of: dict[str, int]) -> None:
@@ -93,15 +92,11 @@ def test_casing_goes_by_word(opened: Opened) -> None:
 def test_starts_and_truncation_are_exact(opened: Opened, rows: list[list[str]], limit: int) -> None:
     encoder, unlimited = opened("tokens", max_length=limit), opened("tokens", max_length=999)
     cut, whole = encoder.encode(rows), unlimited.encode(rows)
-    assert cut.word_starts is not None
-    assert whole.word_starts is not None
-    assert cut.word_starts.shape == (len(rows), max(map(len, rows)))
     lengths = unlimited.length(whole)
     for row, words in enumerate(rows):
-        starts = whole.word_starts[row, : len(words)]
-        wanted = np.where(starts < limit - 1, starts, -1)
-        assert cut.word_starts[row, : len(words)].tolist() == wanted.tolist()
-        assert (cut.word_starts[row, len(words) :] == NO_WORD).all()
+        starts = rows_of(whole)[row]
+        assert len(starts) == len(words)
+        assert rows_of(cut)[row] == [at if at < limit - 1 else -1 for at in starts]
         assert encoder.truncated(words) == (lengths[row] > limit)
 
 
@@ -174,8 +169,7 @@ def test_ids_and_words_are_those_of_transformers(minilm: Path) -> None:
     )
     found = ours.encode(rows)
     assert found.arrays["input_ids"].tolist() == wanted["input_ids"].tolist()
-    assert found.word_starts is not None
     for row in range(len(rows)):
         word_ids = wanted.word_ids(row)
-        for word, start in enumerate(found.word_starts[row, : len(rows[row])].tolist()):
+        for word, start in enumerate(rows_of(found)[row]):
             assert start == (word_ids.index(word) if word in word_ids else -1)

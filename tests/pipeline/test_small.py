@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from kd2edge.errors import UsageError
+from kd2edge.export.targets import TARGETS
 from kd2edge.pipeline.distilling import RunOptions
 from kd2edge.pipeline.events import Log, StageEvent
+from kd2edge.pipeline.exporting import _assert_makes_one
 from kd2edge.pipeline.finite import finite
 from kd2edge.pipeline.model_inputs import student_inputs, teacher_inputs
 from kd2edge.pipeline.settings import student_settings, teacher_settings
@@ -51,6 +53,16 @@ def _step() -> object:
     from kd2edge.distill import StepEvent
 
     return StepEvent(1, 2, 1, 1, {}, 0.1, 0.0, 0.0)
+
+
+def test_a_target_that_was_asked_for_makes_something() -> None:
+    for maker in TARGETS.values():
+        for precision in ("fp32", "fp16", "int8"):
+            if precision in maker.precisions:
+                _assert_makes_one(maker, ["bf16", precision])
+            else:
+                with pytest.raises(UsageError, match=f"{maker.name} .* makes none of {precision}"):
+                    _assert_makes_one(maker, [precision])
 
 
 def test_the_student_s_settings_are_the_recipe_s(loaded: LoadedRecipe) -> None:

@@ -85,6 +85,15 @@ def test_nan_names_the_tensor():
         tensor_ranges(doubling(), [{"a": np.array([1.0, np.nan], np.float32)}], ["y"])
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_one_batch_that_is_not_finite_is_enough_wherever_it_stands(bad, at):
+    batches = [{"a": np.ones(2, np.float32)} for _ in range(3)]
+    batches[at]["a"][0] = bad
+    with pytest.raises(Kd2edgeError, match="NaN or infinite"):
+        tensor_ranges(doubling(), batches, ["y"])
+
+
 def test_wrong_arrays_are_the_callers_fault(text):
     model = ModelProto.FromString(text)
     for wrong in ({"ids": np.ones((2, 3), np.float32)}, {"other": np.ones((2, 3), np.int64)}):

@@ -144,6 +144,8 @@ def test_faults_between_parts_are_found_beside_faults_of_keys(
         ("distill.features=[{teacher: big, from: a, to: b, loss: l1}]", "no kind 'l1'"),
         ("validate.max_drop={intent: 0.1, urgnt: 0.1}", "no task 'urgnt'"),
         ("validate.confidence=95", "expected less than 1"),
+        ("validate.confidence=0.5", "expected more than 0.5, found 0.5"),
+        ("validate.confidence='0.9'", "expected a number"),
         ("validate.max_dorp=1", "unknown key; did you mean 'max_drop'?"),
         ("nothing", "expected KEY.KEY=VALUE"),
         ("=1", "expected KEY.KEY=VALUE"),

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from kd2edge.errors import UsageError
-from kd2edge.reporting import compare_reports, compare_validations
+from kd2edge.reporting import compare_reports
 
 
 def test_equal_runs_differ_by_nothing(report):
@@ -43,12 +43,3 @@ def test_artefacts_that_both_have_are_compared(report, validation, bench):
     assert "onnx-fp32" in names
     assert "onnx-int8-qdq" not in names
     assert ("onnx-fp32", "0.031 ms", "0.031 ms", "1.00x") in table.groups[-1].rows
-
-
-def test_two_bundles_are_compared_by_their_validations(validation):
-    table = compare_validations(validation, copy.deepcopy(validation))
-    assert [group.title for group in table.groups] == [
-        "left: accuracy", "right: accuracy", "larger: accuracy",
-    ]  # fmt: skip
-    with pytest.raises(UsageError, match="artefact that both have"):
-        compare_validations(validation, {**validation, "artefacts": {}})

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import io
-
 import pytest
 
-from kd2edge.reporting import Group, Table, headline, headline_table, rich_text
+from kd2edge.reporting import Group, Table, headline, headline_table
 
 
 def test_the_headline_has_every_model_of_every_task(report, validation, bench):
@@ -45,14 +43,6 @@ def test_the_smallest_batch_of_a_bench_is_shown(report, bench):
     assert times == ["0.031 ms", "0.022 ms", "0.070 ms", "0.034 ms", ""]
 
 
-def test_markdown_has_one_line_a_row_and_escapes_pipes():
-    table = Table(("model", "x"), (Group("a|b", (("m|1", "2"),)),), notes=("note",))
-    lines = table.markdown().splitlines()
-    assert lines[0] == "|  | model | x |"
-    assert lines[2] == "| a\\|b | m\\|1 | 2 |"
-    assert lines[-1] == "note"
-
-
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_plain_text_never_exceeds_its_width(report, validation, width):
     table = Table(
@@ -61,21 +51,6 @@ def test_plain_text_never_exceeds_its_width(report, validation, width):
         notes=("word " * 50,),
     )
     assert max(len(line) for line in table.text(width).splitlines()) <= width
-
-
-def test_a_rich_console_shows_the_same_cells(report, validation, bench):
-    from rich.console import Console
-
-    table = headline(report, validation, bench)
-    stream = io.StringIO()
-    Console(file=stream, width=80, no_color=True).print(rich_text(table), end="")
-    assert stream.getvalue() == table.text(80)
-
-
-def test_verdicts_are_coloured_where_they_are_verdicts(report, validation):
-    shown = rich_text(headline(report, validation))
-    coloured = {(shown.plain[span.start : span.end], str(span.style)) for span in shown.spans}
-    assert {("pass", "green"), ("fail", "bold red"), ("undecided", "yellow")} <= coloured
 
 
 def test_json_holds_every_row_with_its_group(report):

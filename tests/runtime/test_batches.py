@@ -25,7 +25,7 @@ class Lengths(Encoder):
     def encode(self, values: Any) -> Encoded:
         for index, value in enumerate(values):
             if value < 0:
-                raise InputError(f"row {index} is negative")
+                raise InputError("negative", name="text", row=index)
         longest = max(values)
         return Encoded({self._name: np.array([[1] * n + [0] * (longest - n) for n in values])})
 
@@ -58,6 +58,27 @@ def test_arrays_are_split_the_same_way(rows: int, size: int | None, largest: int
     made = list(batches(batch=(1, largest)).of({"ids": array}, size))
     np.testing.assert_array_equal(np.concatenate([one.arrays["ids"] for one in made]), array)
     assert all(len(one.arrays["ids"]) <= min(size or largest, largest) for one in made)
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 7))
+def test_arrays_of_different_numbers_of_rows_are_never_cut_alike(rows: int, other: int, size: int):
+    arrays = (*Lengths.arrays, ArraySpec("mask", "int64", ("batch", "length")))
+    two = Batches(GraphSpec(arrays, arrays), {"text": Lengths()})
+    given = {"ids": np.ones((rows, 3), int), "mask": np.ones((other, 3), int)}
+    if rows > size and rows != other:
+        with pytest.raises(InputError, match="same number of rows"):
+            two.of(given, size)
+    else:
+        made = list(two.of(given, size))
+        for name, array in given.items():
+            assert sum(len(one.arrays[name]) for one in made) == len(array)
+
+
+def test_what_is_no_array_is_named_before_it_is_split():
+    arrays = (*Lengths.arrays, ArraySpec("mask", "int64", ("batch", "length")))
+    two = Batches(GraphSpec(arrays, arrays), {"text": Lengths()})
+    with pytest.raises(InputError, match="'mask' must be a list or an array"):
+        two.of({"ids": np.ones((5, 3), int), "mask": None}, 2)
 
 
 def test_without_a_limit_everything_is_one_batch():
@@ -108,11 +129,11 @@ def test_batch_size_must_be_positive(size: int):
         list(batches().of({"text": [1]}, size))
 
 
-def test_an_encoders_row_number_comes_with_the_first_row_of_its_batch():
-    with pytest.raises(InputError, match=r"row 1 is negative \(counted from row 4\)"):
-        list(batches().of({"text": [1, 1, 1, 1, 1, -1]}, 2))
-    with pytest.raises(InputError, match="row 5 is negative$"):
-        list(batches().of({"text": [1, 1, 1, 1, 1, -1]}, None))
+@pytest.mark.parametrize("size", [None, 1, 2, 4])
+def test_a_bad_row_has_its_number_among_all_rows_whatever_the_batches(size: int | None):
+    with pytest.raises(InputError, match="^input 'text', row 5: negative$") as caught:
+        list(batches().of({"text": [1, 1, 1, 1, 1, -1]}, size))
+    assert (caught.value.name, caught.value.row, caught.value.reason) == ("text", 5, "negative")
 
 
 def test_a_fixed_batch_dimension_is_its_own_limit():

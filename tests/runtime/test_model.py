@@ -175,6 +175,30 @@ def test_bad_input_gets_a_clear_error(image: Model, inputs: Any, options: Any, w
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tasks": 3}, "expected tasks among 'digit', 'larger', found 3"),
+        ({"tasks": [["digit"]]}, "expected tasks among"),
+        ({"top_k": "2"}, r"top_k must be a whole number, found a str \('2'\)"),
+        ({"top_k": 2.5}, "top_k must be a whole number"),
+        ({"batch_size": "8"}, "batch_size must be a whole number"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number"),
+    ],
+)
+def test_options_of_a_wrong_type_get_a_clear_error(image: Model, options: Any, words: str):
+    pixels = bundles.images(2)
+    for inputs in ({"image": pixels}, {"pixel_values": pixels[:, None]}):
+        with pytest.raises(InputError, match=words):
+            image.predict(inputs, **options)
+
+
+def test_integers_of_numpy_are_whole_numbers(image: Model):
+    pixels = {"image": bundles.images(3)}
+    found = image.predict(pixels, top_k=np.int64(2), batch_size=np.int32(2))
+    assert found == image.predict(pixels, top_k=2, batch_size=2)
+
+
 def test_threads_get_their_own_answers(text: Model):
     rows = [[one] * 3 for one in TEXTS]
     wanted = [text.predict({"text": row}) for row in rows]
@@ -223,8 +247,19 @@ def test_providers_and_threads_reach_the_session(image_bundle: Path):
     with load(image_bundle, providers=["cuda"], allow_fallback=True, threads=2) as model:
         assert model.session.providers == ("CPUExecutionProvider",)
         assert model.session.threads == 2
-    with pytest.raises(UsageError, match="threads"):
-        load(image_bundle, threads=0)
+    for threads in (0, 1.5, "2"):
+        with pytest.raises(UsageError, match="threads"):
+            load(image_bundle, artefact="onnx-fp32", threads=threads)
+
+
+def test_one_provider_may_be_named_without_a_list(image_bundle: Path):
+    with load(image_bundle, providers="cpu", threads=1) as model:
+        assert model.session.providers == ("CPUExecutionProvider",)
+    with pytest.raises(BackendError, match="no CUDAExecutionProvider in this"):
+        load(image_bundle, providers="cuda")
+    for wrong in (3, [3], [("cuda", {})]):
+        with pytest.raises(UsageError, match="providers must be a name or a list of names"):
+            load(image_bundle, providers=wrong)
 
 
 def test_openvino_answers_as_onnx_runtime_does(tmp_path: Path):

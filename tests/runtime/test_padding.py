@@ -61,6 +61,18 @@ def test_what_is_wrong_is_left_to_the_check(wrong: Any):
     assert not padding(batch=(2, 8), length=(3, 8)).is_needed(wrong)
 
 
+@pytest.mark.parametrize(
+    "more", [{"pixels": np.ones((3, 1, 2), np.uint8)}, {"mask": np.ones((2, 3), int)}]
+)
+def test_arrays_that_do_not_belong_together_are_not_made_alike(more: dict[str, Any]):
+    """Filled up to one size they would pass the check, and rows or words would be lost."""
+    mask = ArraySpec("mask", "int64", ("batch", "length"))
+    small = Padding(GraphSpec((*ARRAYS, mask), ARRAYS, {"batch": (4, 8), "length": (4, 8)}))
+    whole = {**arrays(2, 2), "mask": np.ones((2, 2), int)}
+    assert small.is_needed(whole)
+    assert not small.is_needed(whole | more)
+
+
 def test_no_rows_stay_no_rows():
     found = padding(batch=(2, 8)).padded(arrays(0, 4))
     assert found["ids"].shape == (0, 4)

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from kd2edge.errors import UsageError
-from kd2edge.inputs import NO_WORD
-from kd2edge.tasks import TASK_KINDS, TaskSpec, task_kind, token_classification
+from kd2edge.tasks import TASK_KINDS, TaskSpec, task_kind
 
 
 def test_the_table_is_keyed_by_name() -> None:
@@ -27,7 +26,3 @@ def test_channels(spec: Callable[..., TaskSpec]) -> None:
 
 def test_only_token_kinds_are_per_word() -> None:
     assert [name for name, kind in TASK_KINDS.items() if kind.per_word] == ["token_classification"]
-
-
-def test_both_packages_mark_missing_words_alike() -> None:
-    assert token_classification._NO_WORD == NO_WORD

@@ -68,15 +68,20 @@ def test_truth_is_ragged_and_a_row_without_labels_has_no_words() -> None:
     assert empty.rows == 0
 
 
+def starts_of(*rows: list[int]) -> tuple[Any, Any]:
+    values = np.array([start for row in rows for start in row], np.int64)
+    return values, np.cumsum([0, *map(len, rows)])
+
+
 def test_gather_takes_the_first_piece_and_nan_for_words_cut_off() -> None:
     values = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
-    found = gather_words(values, np.array([[1, 2, -1], [0, -2, -2]]))
+    found = gather_words(values, starts_of([1, 2, -1], [0]))
     assert found.offsets.tolist() == [0, 3, 4]
     assert np.array_equal(found.values, [[2, 3], [4, 5], [np.nan, np.nan], [6, 7]], equal_nan=True)
 
 
 def test_gather_of_rows_without_words() -> None:
-    found = gather_words(np.zeros((2, 2, 3), np.float32), np.zeros((2, 0), np.int64))
+    found = gather_words(np.zeros((2, 2, 3), np.float32), starts_of([], []))
     assert found.values.shape == (0, 3)
     assert found.offsets.tolist() == [0, 0, 0]
 
@@ -88,13 +93,11 @@ def test_gather_of_rows_without_words() -> None:
 def test_gather_is_row_by_row(counts: list[int], seed: int) -> None:
     random = np.random.default_rng(seed)
     values = random.normal(size=(len(counts), 5, 2)).astype(np.float32)
-    starts = np.full((len(counts), max(counts)), -2)
-    for row, count in enumerate(counts):
-        starts[row, :count] = random.integers(-1, 5, count)
+    starts = [random.integers(-1, 5, count).tolist() for count in counts]
     before = values.copy()
-    found = gather_words(values, starts)
+    found = gather_words(values, starts_of(*starts))
     for row, count in enumerate(counts):
-        wanted = [values[row, at] if at >= 0 else [np.nan] * 2 for at in starts[row, :count]]
+        wanted = [values[row, at] if at >= 0 else [np.nan] * 2 for at in starts[row]]
         assert np.array_equal(found.row(row), np.reshape(wanted, (count, 2)), equal_nan=True)
     assert np.array_equal(values, before)
 

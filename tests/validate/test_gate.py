@@ -70,6 +70,18 @@ def test_a_failed_check_fails_the_artefact_whatever_its_tasks_say():
     assert artefact_verdict("int8", (absent,), {}, tasks, ())[0] == "pass"
 
 
+def test_an_fp32_artefact_passes_only_when_graph_and_numbers_were_looked_at():
+    tasks, near = {"a": task("pass")}, {"a": (number(0.0),)}
+    absent = Check("onnx graph", "not_run", "onnx is not here")
+    whole = Check("checksums", "ok")
+    assert artefact_verdict("fp32", (whole,), near, tasks, ()) == ("pass", "")
+    for graph, numbers, why in ((absent, near, "onnx is not here"), (whole, {}, "no PyTorch")):
+        found, reason = artefact_verdict("fp32", (graph,), numbers, tasks, ())
+        assert found == "undecided"
+        assert why in reason
+        assert artefact_verdict("int8", (graph,), numbers, tasks, ())[0] == "pass"
+
+
 def test_only_fp32_is_judged_by_its_logits():
     tasks = {"a": task("pass")}
     far, near = {"a": (number(0.0), number(2e-4))}, {"a": (number(9e-5),)}
@@ -82,3 +94,10 @@ def test_what_did_not_run_decides_nothing():
     results = {"a": ArtefactResult("pass", "", 1), "b": ArtefactResult("not_run", "no device", 1)}
     assert outcome(results) == "pass"
     assert outcome({"b": results["b"]}) == "not_run"
+
+
+@pytest.mark.parametrize("ran", ["pass", "undecided", "fail"])
+def test_what_was_asked_for_by_name_must_run_for_a_pass(ran: str):
+    results = {"a": ArtefactResult(ran, "", 1), "b": ArtefactResult("not_run", "no device", 1)}
+    assert outcome(results, are_named=True) == ("not_run" if ran == "pass" else ran)
+    assert outcome({"a": results["a"]}, are_named=True) == ran

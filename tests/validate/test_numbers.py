@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bundles
+from kd2edge.inputs import WordStarts
 from kd2edge.tasks.spec import Ragged, TaskName, TaskSpec
 from kd2edge.validate.numbers import Sample, compare_logits, number_results, padded
 
@@ -89,9 +90,10 @@ def text_sample(graph: bytes) -> Sample:
         part = ids[start:stop]
         longest = max(map(len, part))
         array = np.array([row + [0] * (longest - len(row)) for row in part])
-        starts = [[*range(1, len(row) - 1), *([-2] * (longest - len(row)))] for row in part]
+        starts = [at for row in part for at in range(1, len(row) - 1)]
+        offsets = np.cumsum([0, *(len(row) - 2 for row in part)])
         arrays = {"input_ids": array, "attention_mask": (array > 0).astype(np.int64)}
-        return arrays, {"text": np.array(starts)}
+        return arrays, {"text": WordStarts(np.array(starts), offsets)}
 
     return Sample(
         encode,

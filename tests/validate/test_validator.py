@@ -63,6 +63,16 @@ def test_budgets_come_from_the_manifest_and_can_be_overridden_by_task(bundle, ro
     assert (tasks["digit"].verdict, tasks["larger"].verdict) == ("undecided", "pass")
 
 
+def test_more_confidence_gives_a_wider_bound_than_the_manifest_s(bundle, rows):
+    bounds = []
+    for confidence in (None, 0.99, 0.999):
+        found = run(bundle, rows, max_drop=WIDE, confidence=confidence)
+        assert found.confidence == (confidence or 0.95)
+        metric = found.artefacts["onnx-int8-qdq"].tasks["digit"].metrics["accuracy"]
+        bounds.append(metric.drop.high)
+    assert bounds[0] < bounds[1] < bounds[2]
+
+
 def test_an_int8_artefact_that_got_worse_fails_and_the_others_do_not(bundle, rows, tools):
     graph = tools.scaled(bundles.image_graph(), "digit_weight", -1.0)
     tools.with_artefact(bundle, "onnx-int8-bad", graph)
@@ -118,6 +128,40 @@ def test_what_cannot_run_here_is_not_run_and_never_a_pass(bundle, rows, tools):
     assert "the exporter said no" in found.artefacts["onnx-fp16"].reason
     assert found.outcome == "pass"
     assert "tensorrt-int8 not run" in found.table()
+
+
+def test_a_named_artefact_that_cannot_run_is_no_pass(bundle, rows, tools):
+    from commands import kd2edge
+
+    tools.with_artefact(
+        bundle, "tensorrt-int8", bundles.image_graph(), status="needs_device", reason="no GPU"
+    )
+    named = run(bundle, rows, max_drop=WIDE, artefacts=["onnx-fp32", "tensorrt-int8"])
+    assert verdicts(named) == {"onnx-fp32": "pass", "tensorrt-int8": "not_run"}
+    assert named.outcome == "not_run"
+    pixels = [{**row, "image": row["image"].tolist()} for row in rows]
+    file = bundle.parent / "rows.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in pixels), encoding="utf-8")
+    wide = [part for task in WIDE for part in ("--max-drop", f"{task}=0.05")]
+    command = ("validate", bundle, "--data", file, "--artefact", "onnx-int8-qdq", *wide)
+    assert kd2edge(*command).code == 0
+    asked = kd2edge(*command, "--artefact", "tensorrt-int8", "--json")
+    assert (asked.code, asked.json["outcome"]) == (6, "not_run")
+    assert "tensorrt-int8 not run" in asked.err
+
+
+def test_without_any_logits_of_pytorch_fp32_is_undecided_and_the_table_says_why(
+    bundle, rows, tools, monkeypatch
+):
+    tools.with_artefact(bundle, "onnx-fp32-copy", bundles.image_graph())
+    (bundle / "reference/test.npz").unlink()
+    monkeypatch.setattr("kd2edge.validate.measure._golden_sample", lambda bundle: None)
+    found = run(bundle, rows, max_drop=WIDE)
+    assert verdicts(found) == {
+        "onnx-fp32": "not_run", "onnx-int8-qdq": "pass", "onnx-fp32-copy": "undecided",
+    }  # fmt: skip
+    assert "no PyTorch logits" in found.artefacts["onnx-fp32-copy"].reason
+    assert "- onnx-int8-qdq numbers not run: no PyTorch logits" in found.table()
 
 
 def test_when_nothing_can_run_the_evidence_is_written_and_the_backend_missing(bundle, rows, tools):
@@ -230,6 +274,8 @@ def test_a_read_only_bundle_is_noticed_before_anything_is_measured(bundle, rows,
         ({"artefacts": ["onnx-int9"]}, "no artefact 'onnx-int9'"),
         ({"max_drop": {"digits": 0.1}}, "did you mean 'digit'"),
         ({"max_drop": {"digit": 5}}, "share from 0 to 1"),
+        ({"confidence": 0.5}, "confidence must be between 0.5 and 1, found 0.5"),
+        ({"confidence": 1}, "confidence must be between 0.5 and 1, found 1"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(bundle, rows, options, message):

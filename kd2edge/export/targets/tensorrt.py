@@ -8,8 +8,9 @@ from typing import final
 from kd2edge.errors import BackendError, Kd2edgeError
 from kd2edge.export.passes import passed
 from kd2edge.export.targets.target import Made, Source, Target, Variant
-from kd2edge.export.targets.tensorrt_builder import BuildSettings, Network, profiles_of, toolkit
+from kd2edge.export.targets.tensorrt_builder import BuildSettings, Network, profiles_of
 from kd2edge.export.targets.tools import versions
+from kd2edge.runtime.backends.tensorrt import toolkit
 
 _NEEDS_DEVICE = (
     "an engine fits one GPU type and TensorRT version; on the device run: kd2edge build BUNDLE"
@@ -25,14 +26,14 @@ class TensorRTTarget(Target):
 
     def needs(self, precisions: Sequence[str]) -> None:
         del precisions
-        toolkit()
+        toolkit("target tensorrt")
 
     def make(self, source: Source, variant: Variant) -> Made:
         quantized = variant.precision == "int8"
         graph = _GRAPHS[variant.precision](source)
         profiles = profiles_of(source.inputs, source.ranges)
         build = BuildSettings(source.inputs, source.outputs, profiles, quantized)
-        trt = toolkit()
+        trt = toolkit("target tensorrt")
         tools = {trt.__name__: str(trt.__version__)}
         tools |= versions("onnxruntime") if quantized else {}
         settings = {"quantization": _int8_settings(source)} if quantized else {}

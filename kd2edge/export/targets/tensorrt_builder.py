@@ -10,23 +10,13 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, final
 
 from kd2edge.errors import BackendError, IntegrityError, Kd2edgeError, SchemaTooNewError, UsageError
 from kd2edge.inputs.spec import ArraySpec
+from kd2edge.runtime.backends.tensorrt import DTYPES, quiet_logger, toolkit
 
-INSTALL = 'pip install "kd2edge[rtx]" (or tensorrt from NVIDIA\'s index)'
-#: TensorRT first: where both are installed the device is meant for it.
-_MODULES = ("tensorrt", "tensorrt_rtx")
 _SCHEMA = 1
-#: TensorRT's names of types -> NumPy's.
-_DTYPES = {"FLOAT": "float32", "HALF": "float16", "INT32": "int32", "INT64": "int64"} | {
-    "UINT8": "uint8",
-    "INT8": "int8",
-    "BOOL": "bool",
-}
-
 #: Sizes of one input that an engine is built for: smallest, best, largest.
 Profile = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
@@ -127,21 +117,6 @@ def profiles_of(
     return profiles
 
 
-def toolkit() -> Any:
-    """The module ``tensorrt`` or ``tensorrt_rtx``, whichever is installed.
-
-    Raises:
-        BackendError: neither can be imported; the message has the install line.
-    """
-    reasons: list[str] = []
-    for name in _MODULES:
-        try:
-            return import_module(name)
-        except (ImportError, OSError) as error:  # OSError: its shared libraries are missing
-            reasons.append(f"{name}: {error}")
-    raise BackendError(f"TensorRT cannot be imported ({'; '.join(reasons)}); run: {INSTALL}")
-
-
 @final
 class Network:
     """A parsed and checked network, with everything that must outlive it."""
@@ -154,8 +129,8 @@ class Network:
             Kd2edgeError: TensorRT cannot parse the graph; the message has its reason.
             IntegrityError: a network that is not what ``settings`` state.
         """
-        self._trt = trt = toolkit()
-        self._logger = _logger(trt)
+        self._trt = trt = toolkit("an engine")
+        self._logger = quiet_logger(trt)
         self._builder = trt.Builder(self._logger)
         self._network = self._builder.create_network(_strongly_typed(trt))
         self._settings = settings
@@ -220,32 +195,10 @@ class Network:
             )
 
 
-def build_engine(
-    graph: bytes, settings: BuildSettings, compute_capabilities: Sequence[str] = ()
-) -> EngineBuild:
-    """Parse, check and build; see :class:`Network` for what can go wrong."""
-    return Network(graph, settings).build(compute_capabilities)
-
-
 def _strongly_typed(trt: Any) -> int:
     """The flag that makes a network keep the graph's types; in TensorRT 11 they always are kept."""
     flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     return 0 if flag is None else 1 << int(flag)
-
-
-def _logger(trt: Any) -> Any:
-    """A logger that keeps TensorRT's last error for our message and prints nothing."""
-
-    class Quiet(trt.ILogger):  # the base class exists only once TensorRT is imported
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.last = "no reason given"
-
-        def log(self, severity: Any, msg: str) -> None:
-            if severity in {trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR}:
-                self.last = msg
-
-    return Quiet()
 
 
 def _reasons(parser: Any) -> str:
@@ -275,7 +228,7 @@ def _set_capabilities(trt: Any, config: Any, wanted: Sequence[str]) -> None:
 def _array(tensor: Any) -> ArraySpec:
     shape = tuple("?" if size < 0 else int(size) for size in tensor.shape)
     kind = str(tensor.dtype.name)
-    return ArraySpec(str(tensor.name), _DTYPES.get(kind, kind), shape)
+    return ArraySpec(str(tensor.name), DTYPES.get(kind, kind), shape)
 
 
 def _assert_same(what: str, stated: Sequence[ArraySpec], found: Sequence[ArraySpec]) -> None:

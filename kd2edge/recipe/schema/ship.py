@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
-from kd2edge.recipe.schema.base import Count, Inner, Part, Share, Texts
+from kd2edge.recipe.schema.base import Count, Part, Share, Texts
 from kd2edge.recipe.schema.choices import ByTask
 
 Target = Literal["onnx", "openvino", "tensorrt"]
@@ -43,7 +43,8 @@ class Gate(Part):
     max_drop: ByTask[Share] = 0.005
     """Largest loss of a task's metric against the PyTorch student, in [0, 1]: 0.005 is half a
     point."""
-    confidence: Inner = 0.95
+    # Above 0.5, as the bounds themselves ask for: a coin is half sure.
+    confidence: Annotated[float, Strict(), Field(gt=0.5, lt=1)] = 0.95
     """Confidence of the bounds that decide."""
 
 

@@ -21,8 +21,13 @@ from kd2edge.runtime.backends.backend import Backend, Settings
 from kd2edge.runtime.backends.cuda import Cuda, DeviceBuffer
 from kd2edge.runtime.graph import ANY, Arrays, GraphSpec
 
-_INSTALL = 'pip install "kd2edge[rtx]" (or tensorrt from NVIDIA\'s index)'
-_DTYPES = {
+INSTALL = 'pip install "kd2edge[rtx]" (or tensorrt from NVIDIA\'s index)'
+#: TensorRT first: where both are installed the device is meant for it.
+_MODULES = ("tensorrt", "tensorrt_rtx")
+#: Names of the one device it runs on, as other runtimes call it.
+_OWN = {"tensorrt", "nvtensorrtrtx", "cuda", "gpu"}
+#: TensorRT's names of types -> NumPy's.
+DTYPES = {
     "FLOAT": "float32",
     "HALF": "float16",
     "BF16": "bfloat16",
@@ -41,7 +46,7 @@ class TensorRT(Backend):
     A second context would need its own device memory and would still share the GPU: batch instead.
     """
 
-    install = _INSTALL
+    install = INSTALL
     errors = (BackendError, RuntimeError, ValueError, TypeError)
 
     def __init__(self) -> None:
@@ -55,8 +60,9 @@ class TensorRT(Backend):
         self._outputs: list[ArraySpec] = []
 
     def open(self, graph: bytes, companions: Mapping[str, bytes], settings: Settings) -> GraphSpec:
+        _assert_own(settings)
         _assert_known(graph, settings)
-        trt = _module(settings.label)
+        trt = toolkit(settings.label)
         self._cuda = cuda = Cuda(settings.label)
         self._runtime, self._engine = deserialised(trt, graph, settings.label)
         self._context = self._engine.create_execution_context()
@@ -136,17 +142,32 @@ def _assert_known(engine: bytes, settings: Settings) -> None:
         )
 
 
-def _module(label: str) -> Any:
-    try:
-        return import_module("tensorrt")
-    except ImportError:
-        pass  # the other one has the same interface
-    try:
-        return import_module("tensorrt_rtx")
-    except ImportError as error:
+def _assert_own(settings: Settings) -> None:
+    """Refuse another device than the GPU, as other backends refuse one that they do not have."""
+    wanted = settings.providers[:1]
+    short = [name.lower().removesuffix("executionprovider").split(":")[0] for name in wanted]
+    if not set(short) <= _OWN and not settings.allow_fallback:
         raise BackendError(
-            f"{label} needs TensorRT, which cannot be imported ({error}); run: {_INSTALL}"
-        ) from error
+            f"{settings.label}: TensorRT runs on the GPU alone, found the provider {wanted[0]!r};"
+            " leave providers out, name another artefact, or pass allow_fallback=True"
+        )
+
+
+def toolkit(label: str) -> Any:
+    """The module ``tensorrt`` or ``tensorrt_rtx``, whichever is installed, for ``label``.
+
+    Raises:
+        BackendError: neither can be imported; the message has the install line.
+    """
+    reasons: list[str] = []
+    for name in _MODULES:
+        try:
+            return import_module(name)
+        except (ImportError, OSError) as error:  # OSError: its shared libraries are missing
+            reasons.append(f"{name}: {error}")
+    raise BackendError(
+        f"{label} needs TensorRT, which cannot be imported ({'; '.join(reasons)}); run: {INSTALL}"
+    )
 
 
 def deserialised(trt: Any, engine: bytes, label: str) -> tuple[Any, Any]:
@@ -155,7 +176,7 @@ def deserialised(trt: Any, engine: bytes, label: str) -> tuple[Any, Any]:
     Raises:
         BackendError: built for another GPU or version, or there is no GPU.
     """
-    logger = _logger(trt)
+    logger = quiet_logger(trt)
     runtime = trt.Runtime(logger)
     loaded = runtime.deserialize_cuda_engine(engine) if runtime is not None else None
     if loaded is None:
@@ -166,7 +187,7 @@ def deserialised(trt: Any, engine: bytes, label: str) -> tuple[Any, Any]:
     return runtime, loaded
 
 
-def _logger(trt: Any) -> Any:
+def quiet_logger(trt: Any) -> Any:
     """A logger that keeps TensorRT's last error for our message and prints nothing."""
 
     class Quiet(trt.ILogger):  # the base class exists only once TensorRT is imported
@@ -192,4 +213,4 @@ def _spec(trt: Any, engine: Any) -> GraphSpec:
 def _array(engine: Any, name: str) -> ArraySpec:
     dtype = engine.get_tensor_dtype(name).name
     shape = tuple(size if size >= 0 else ANY for size in engine.get_tensor_shape(name))
-    return ArraySpec(name, _DTYPES.get(dtype) or dtype.lower(), shape)
+    return ArraySpec(name, DTYPES.get(dtype) or dtype.lower(), shape)

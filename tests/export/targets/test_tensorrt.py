@@ -14,7 +14,7 @@ pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
 from kd2edge.errors import BackendError, UsageError
 from kd2edge.export.targets import TARGETS
 from kd2edge.export.targets.target import Variant
-from kd2edge.export.targets.tensorrt_builder import BuildSettings, build_engine
+from kd2edge.export.targets.tensorrt_builder import BuildSettings, Network
 from kd2edge.inputs.spec import ArraySpec
 
 TENSORRT = TARGETS["tensorrt"]
@@ -34,7 +34,7 @@ def test_every_graph_is_parsed_and_built(name, precision, made):
     one, graph, settings = parts(made, name, precision)
     assert one.status == "needs_device"
     assert "kd2edge build BUNDLE" in one.reason
-    built = build_engine(graph, settings)
+    built = Network(graph, settings).build()
     assert len(built.engine) > 10_000
     assert built.tool == "tensorrt_rtx"
 
@@ -84,7 +84,7 @@ def test_fp16_graph_holds_half_of_the_bytes(made, case):
 def test_int8_of_the_text_student_has_a_quarter_of_the_bytes(made, case):
     _, graph, settings = parts(made, "electra192", "int8")
     assert 0.25 <= len(graph) / len(case("electra192").onnx.model) <= 0.27
-    build_engine(graph, settings)
+    Network(graph, settings).build()
 
 
 def test_graph_that_tensorrt_cannot_parse_is_failed_with_its_reason(source):

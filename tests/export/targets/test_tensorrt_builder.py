@@ -10,7 +10,6 @@ from kd2edge.errors import BackendError, IntegrityError, Kd2edgeError, SchemaToo
 from kd2edge.export.targets.tensorrt_builder import (
     BuildSettings,
     Network,
-    build_engine,
     profiles_of,
 )
 from kd2edge.inputs.spec import ArraySpec
@@ -85,21 +84,21 @@ def test_profile_that_does_not_fit_is_refused(cnn):
     shapes = settings.profiles["pixel_values"]
     backwards = replace(settings, profiles={"pixel_values": shapes[::-1]})
     with pytest.raises(Kd2edgeError, match="tensorrt_rtx"):
-        build_engine(graph, backwards)
+        Network(graph, backwards).build()
 
 
 def test_missing_profile_fails_with_tensorrts_reason(cnn):
     graph, settings = cnn
     with pytest.raises(BackendError, match="cannot build an engine"):
-        build_engine(graph, replace(settings, profiles={}))
+        Network(graph, replace(settings, profiles={})).build()
 
 
 def test_compute_capabilities_are_chosen_by_number(cnn):
-    built = build_engine(*cnn, compute_capabilities=("8.9", "12.0"))
+    built = Network(*cnn).build(("8.9", "12.0"))
     assert built.compute_capabilities == ("8.9", "12.0")
     assert len(built.engine) > 10_000
     with pytest.raises(UsageError, match=r"'1\.0'"):
-        build_engine(*cnn, compute_capabilities=("1.0",))
+        Network(*cnn).build(("1.0",))
 
 
 def test_bytes_that_are_no_graph_fail_with_a_reason(cnn):
@@ -108,7 +107,7 @@ def test_bytes_that_are_no_graph_fail_with_a_reason(cnn):
 
 
 def test_nothing_is_printed(cnn, capfd):
-    build_engine(*cnn)
+    Network(*cnn).build()
     with pytest.raises(Kd2edgeError):
         Network(b"no graph", cnn[1])
     assert capfd.readouterr() == ("", "")

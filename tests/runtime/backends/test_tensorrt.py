@@ -71,7 +71,7 @@ def test_without_a_device_a_good_engine_gives_a_clear_error(engine: bytes):
 @without_device
 @pytest.mark.parametrize("name", ["good", "bad"])
 def test_deserialisation_gives_tensorrts_own_reason(name: str, engine: bytes, capfd):
-    trt = tensorrt._module("tensorrt-fp16")
+    trt = tensorrt.toolkit("tensorrt-fp16")
     with pytest.raises(BackendError, match="cannot load this engine: .*run kd2edge build BUNDLE"):
         tensorrt.deserialised(trt, engine if name == "good" else ENGINE, "tensorrt-fp16")
     assert capfd.readouterr() == ("", "")
@@ -82,6 +82,31 @@ def test_without_tensorrt_the_install_line_is_given(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     with pytest.raises(BackendError, match=r'pip install "kd2edge\[rtx\]"'):
         session(ENGINE, sha(ENGINE)).open()
+
+
+def test_libraries_that_cannot_be_loaded_are_as_missing(monkeypatch: pytest.MonkeyPatch):
+    def broken(name: str) -> None:
+        raise OSError("libnvinfer.so.10: cannot open shared object file")
+
+    monkeypatch.setattr(tensorrt, "import_module", broken)
+    with pytest.raises(BackendError, match=r'libnvinfer.*pip install "kd2edge\[rtx\]"'):
+        session(ENGINE, sha(ENGINE)).open()
+
+
+@pytest.mark.parametrize("providers", [["CPUExecutionProvider"], "cpu", ["CPU", "cuda"]])
+def test_another_device_than_the_gpu_is_refused(providers: list[str]):
+    def opened(wanted: str | list[str], **options: bool) -> None:
+        made = Session.from_bytes(ENGINE, backend="tensorrt", providers=wanted, **options)
+        made.open()
+
+    with pytest.raises(BackendError, match="runs on the GPU alone"):
+        opened(providers)
+    # The next thing that is looked at: nobody vouches for this engine.
+    for allowed in ("cuda", "GPU", ["TensorrtExecutionProvider"], ["cuda:0", "cpu"]):
+        with pytest.raises(IntegrityError, match="without the SHA-256"):
+            opened(allowed)
+    with pytest.raises(IntegrityError, match="without the SHA-256"):
+        opened(providers, allow_fallback=True)
 
 
 def test_without_the_cuda_library_the_install_line_is_given(monkeypatch: pytest.MonkeyPatch):
@@ -128,4 +153,4 @@ def test_every_tensorrt_method_that_is_called_exists():
     for kind, names in called.items():
         for name in names:
             assert hasattr(kind, name), (kind, name)
-    assert {one.name for one in trt.DataType.__members__.values()} >= set(tensorrt._DTYPES)
+    assert {one.name for one in trt.DataType.__members__.values()} >= set(tensorrt.DTYPES)

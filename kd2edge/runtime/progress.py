@@ -1,4 +1,4 @@
-"""How far a bench is: what its caller's display is told."""
+"""How far a long piece of work has come, for whoever draws the bar."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Progress:
     """A step of the work.
 
     Args:
-        stage: ``load`` (load times and memory) or ``time``.
+        what: a word for the step, such as ``encode`` or ``tasks``.
         done: items done.
-        total: items of this stage.
+        total: items of this step.
     """
 
-    stage: str
+    what: str
     done: int
     total: int
 
@@ -26,6 +26,6 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
-def ignore(event: Progress) -> None:
+def ignore(event: object) -> None:
     """An ``on_event`` that does nothing."""
     del event
