@@ -16,7 +16,7 @@ from kd2edge.bundle.lock import folder_lock
 from kd2edge.bundle.machine import Machine, machine
 from kd2edge.bundle.paths import MANIFEST, REPORTS, read_inside
 from kd2edge.bundle.strict import Fields, as_integer, as_object, as_text, as_texts, parsed
-from kd2edge.errors import IntegrityError, SchemaTooNewError, UsageError
+from kd2edge.errors import IntegrityError, PathEscapeError, SchemaTooNewError, UsageError
 
 #: Version of the evidence files that this kd2edge writes, and the newest that it reads.
 SCHEMA = 1
@@ -60,6 +60,7 @@ def append_evidence(
     Raises:
         StorageError: it cannot be written (a read-only bundle: write to another folder).
         IntegrityError: the file that is there is no evidence.
+        PathEscapeError: the bundle's ``reports`` is a link.
         UsageError: a kind that is no plain word, or a payload that JSON cannot hold.
     """
     if not _KIND.fullmatch(kind):
@@ -87,6 +88,7 @@ def read_evidence(
 
     Raises:
         IntegrityError: a damaged file.
+        PathEscapeError: the bundle's ``reports`` is a link.
         SchemaTooNewError: a file of a newer kd2edge.
     """
     found: list[Evidence] = []
@@ -97,7 +99,12 @@ def read_evidence(
 
 
 def _folder(directory: Path) -> Path:
-    return directory / REPORTS if (directory / MANIFEST).is_file() else directory
+    if not (directory / MANIFEST).is_file():
+        return directory
+    folder = directory / REPORTS
+    if folder.is_symlink():
+        raise PathEscapeError(f"{folder}: a link; evidence would leave the bundle: remove it")
+    return folder
 
 
 def _file(path: Path, kind: str | None) -> list[Evidence]:

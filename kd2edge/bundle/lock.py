@@ -10,12 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kd2edge.bundle.atomic import storage_error
-from kd2edge.errors import StorageError
+from kd2edge.errors import PathEscapeError, StorageError
 
 #: Name of the lock file in a locked folder.
 LOCK = ".lock"
 
 _PAUSE = 0.05  # seconds between two tries
+#: A bundle may come from anywhere: its lock could be a link to a file that we would overwrite.
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 if sys.platform == "win32":
     import msvcrt
@@ -50,8 +52,11 @@ def folder_lock(folder: Path, *, wait: float = 0.0) -> Generator[None]:
 
     Raises:
         StorageError: another process (named by its id) holds it, or the folder cannot be written.
+        PathEscapeError: the lock is a link.
     """
     path = folder / LOCK
+    if path.is_symlink():  # the flag below refuses it too, less clearly
+        raise PathEscapeError(f"{path}: a link; remove it, a lock is a file of its own")
     try:
         descriptor = _acquired(path, time.monotonic() + wait)
     except OSError as error:
@@ -67,7 +72,7 @@ def folder_lock(folder: Path, *, wait: float = 0.0) -> Generator[None]:
 def _acquired(path: Path, until: float) -> int:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
         if not _locked(descriptor):
             os.lseek(descriptor, 0, os.SEEK_SET)
             holder = os.read(descriptor, 20).decode("ascii", "replace") or "unknown"
@@ -90,6 +95,6 @@ def _acquired(path: Path, until: float) -> int:
 def _still(path: Path, descriptor: int) -> bool:
     """Whether the locked file still has its name: its last holder removes it while letting go."""
     try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False

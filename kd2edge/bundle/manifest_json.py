@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import partial
 
 from kd2edge.bundle.fingerprint import as_json
@@ -82,7 +83,7 @@ def manifest_from_json(content: bytes, place: str = "manifest.json") -> Manifest
         files=fields.list("files", _file),
         references=fields.table("references", _path),
         golden=fields.one("golden", _path_or_none),
-        gate=fields.one("gate", as_object),
+        gate=fields.one("gate", _gate),
         licences=fields.table("licences", as_texts),
         provenance=fields.table("provenance", as_text),
         schema=fields.one("schema", as_integer),
@@ -132,6 +133,8 @@ def _task(value: object, where: str) -> TaskSpec:
     fields.end()
     if len(set(spec.labels)) != len(spec.labels):
         raise IntegrityError(f"{where}.labels: a label stands twice")
+    if "temperature" in spec.decode and spec.decode["temperature"] <= 0:
+        raise IntegrityError(f"{where}.decode: a temperature must be above 0")
     return spec
 
 
@@ -168,6 +171,19 @@ def _artefact(value: object, where: str) -> Artefact:
     fields.end()
     _check_artefact(artefact, where)
     return artefact
+
+
+def _gate(value: object, where: str) -> Mapping[str, object]:
+    """The gate's settings; those that decide are in their range."""
+    gate = as_object(value, where)
+    budgets = as_object(gate.get("max_drop", {}), f"{where}.max_drop")
+    for task, budget in budgets.items():
+        if not 0 <= as_number(budget, f"{where}.max_drop.{task}") <= 1:
+            raise IntegrityError(f"{where}.max_drop.{task}: {budget} is no share from 0 to 1")
+    confidence = as_number(gate.get("confidence", 0.95), f"{where}.confidence")
+    if not 0.5 < confidence < 1:
+        raise IntegrityError(f"{where}.confidence: {confidence} is not between 0.5 and 1")
+    return gate
 
 
 def _check_artefact(artefact: Artefact, where: str) -> None:

@@ -56,9 +56,11 @@ def read_inside(folder: Path, path: str, *, limit: int) -> bytes:
         # Not blocking: a pipe under that name would otherwise wait for a writer forever.
         descriptor = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
         with os.fdopen(descriptor, "rb") as handle:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
                 raise IntegrityError(f"{place}: expected a regular file")
-            content = handle.read(limit + 1)
+            # No more than is there: Python sets aside what it is asked for, whatever that is.
+            content = handle.read(max(min(limit, found.st_size), 0) + 1)
     except FileNotFoundError as error:
         raise IntegrityError(f"{place}: missing") from error
     except OSError as error:

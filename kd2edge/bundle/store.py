@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,11 +193,19 @@ def _place(goal: Path, source: bytes | Path, entry: FileEntry) -> None:
 
 
 def _walk(folder: Path) -> set[str]:
-    """Paths of every file and link below a bundle, its manifest, evidence and lock left out."""
+    """Paths of every file and link below a bundle, its manifest, evidence and lock left out.
+
+    Links are never left out: nothing of ours is one.
+    """
     found: set[str] = set()
     for root, folders, names in os.walk(folder):
-        links = [name for name in folders if stat.S_ISLNK(Path(root, name).lstat().st_mode)]
-        found |= {Path(root, name).relative_to(folder).as_posix() for name in [*names, *links]}
-    return {
-        path for path in found if path not in {MANIFEST, LOCK} and path.split("/")[0] != REPORTS
-    }
+        places = [Path(root, name) for name in (*names, *folders)]
+        links = {place for place in places if place.is_symlink()}
+        files = {place for place in places[: len(names)] if not _is_ours(folder, place)}
+        found |= {place.relative_to(folder).as_posix() for place in files | links}
+    return found
+
+
+def _is_ours(folder: Path, place: Path) -> bool:
+    top, *_ = place.relative_to(folder).parts
+    return place in {folder / MANIFEST, folder / LOCK} or top == REPORTS

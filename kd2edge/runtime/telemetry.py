@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 _PACKAGE = "openvino_telemetry"
+_ONE_AT_A_TIME = RLock()
 
 
 @contextmanager
@@ -18,11 +20,12 @@ def no_telemetry() -> Iterator[None]:
     not installed.
     """
     missing = object()
-    before = sys.modules.get(_PACKAGE, missing)
-    sys.modules[_PACKAGE] = None  # type: ignore[assignment]  (Python's way to say: not there)
-    try:
-        yield
-    finally:
-        del sys.modules[_PACKAGE]
-        if before is not missing:
-            sys.modules[_PACKAGE] = before  # type: ignore[assignment]
+    with _ONE_AT_A_TIME:  # another thread would take our None for what was there before
+        before = sys.modules.get(_PACKAGE, missing)
+        sys.modules[_PACKAGE] = None  # type: ignore[assignment]  (Python's way to say: not there)
+        try:
+            yield
+        finally:
+            del sys.modules[_PACKAGE]
+            if before is not missing:
+                sys.modules[_PACKAGE] = before  # type: ignore[assignment]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kd2edge.bundle import folder_lock, lock
-from kd2edge.errors import StorageError
+from kd2edge.errors import PathEscapeError, StorageError
 
 
 def test_names_the_holder_and_lets_go(tmp_path: Path) -> None:
@@ -91,3 +91,18 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="cannot be locked"), folder_lock(tmp_path / "file"):
         pass
+
+
+def test_a_lock_that_is_a_link_is_refused_and_leaves_its_goal_alone(tmp_path: Path) -> None:
+    precious = tmp_path / "precious.txt"
+    precious.write_text("mine")
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    for goal in (precious, tmp_path / "missing"):
+        (folder / ".lock").symlink_to(goal)
+        with pytest.raises(PathEscapeError, match="a link") as caught, folder_lock(folder):
+            pass
+        assert caught.value.exit_code == 5
+        (folder / ".lock").unlink()
+    assert precious.read_text() == "mine"
+    assert not (tmp_path / "missing").exists()

@@ -150,6 +150,38 @@ def test_a_manifest_outside_the_bundle_is_refused(bundle: Bundle, tmp_path: Path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no named pipes in folders")
+@pytest.mark.parametrize("name", ["reports", ".lock", "reports/.lock", "reports/bench-x.json"])
+def test_a_link_is_a_stranger_under_every_name(bundle: Bundle, tmp_path: Path, name: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = bundle.path / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "elsewhere")
+    assert any(str(link) in problem for problem in bundle.verify())
+
+
+def test_evidence_does_not_leave_the_bundle_by_a_link(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (bundle.path / "reports").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PathEscapeError, match="reports: a link"):
+        append_evidence(bundle.path, "bench", bundle.identity, {})
+    with pytest.raises(PathEscapeError, match="reports: a link"):
+        read_evidence(bundle.path)
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_size_that_no_memory_holds_is_only_a_wrong_size(
+    manifest: Manifest, files: Files, tmp_path: Path
+) -> None:
+    made = write_bundle(tmp_path / "made", manifest, dict(files))
+    path = made.path / "manifest.json"
+    size = len(files["tokenizer/text.json"])
+    text = path.read_text(encoding="utf-8")
+    assert f'"bytes": {size}' in text
+    path.write_text(text.replace(f'"bytes": {size}', f'"bytes": {10**15}'), encoding="utf-8")
+    with pytest.raises(IntegrityError, match="changed: expected"):
+        open_bundle(made.path).read("tokenizer/text.json")
+
+
 def test_a_pipe_in_place_of_a_file_does_not_wait(bundle: Bundle) -> None:
     graph = bundle.path / "onnx" / "onnx-fp32.onnx"
     graph.unlink()

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from kd2edge.runtime.telemetry import no_telemetry
 
 #: Opens an OpenVINO backend in a process of its own and says what it imported.
 _PROBE = """
@@ -29,3 +33,17 @@ def test_importing_openvino_leaves_its_telemetry_out_and_the_home_directory_alon
     )
     assert "openvino_telemetry" not in found.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_threads_that_import_at_once_each_leave_things_as_they_were() -> None:
+    before = sys.modules.get("openvino_telemetry", "not there")
+
+    def held(seconds: float) -> None:
+        with no_telemetry():
+            assert sys.modules["openvino_telemetry"] is None
+            time.sleep(seconds)
+
+    with ThreadPoolExecutor(8) as threads:
+        for future in [threads.submit(held, 0.001 * (at % 3)) for at in range(24)]:
+            future.result()
+    assert sys.modules.get("openvino_telemetry", "not there") == before

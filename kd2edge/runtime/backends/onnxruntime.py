@@ -11,6 +11,7 @@ import numpy.typing as npt
 from kd2edge.errors import BackendError, IntegrityError
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.runtime.backends.backend import Backend, Settings
+from kd2edge.runtime.external_data import assert_no_external_data
 from kd2edge.runtime.graph import ANY, Arrays, GraphSpec
 
 _CPU = "CPUExecutionProvider"
@@ -37,6 +38,8 @@ class OnnxRuntime(Backend):
                 " external data is refused because nothing ties it to the graph's checksum"
             )
         engine = _engine(settings.label)
+        # ONNX Runtime opens such files relative to the working directory, whoever put them there.
+        assert_no_external_data(graph, settings.label)
         providers = _providers(engine, settings)
         session = _session(engine, graph, providers, settings)
         self.providers = tuple(session.get_providers())

@@ -89,8 +89,28 @@ def test_an_operator_without_a_kernel_is_a_backend_error():
         session(model.SerializeToString()).open()
 
 
-def test_external_data_is_refused_even_where_the_file_stands(tmp_path: Path, monkeypatch):
-    model = onnx.ModelProto.FromString(bundles.image_graph())
+def lookup_graph() -> bytes:
+    """A table that ONNX Runtime reads from another file without a word, where it is let to."""
+    tensor = onnx.numpy_helper.from_array(np.ones((4, 2), np.float32), "table")
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Gather", ["table", "x"], ["y"])],
+        "lookup",
+        [value("x", onnx.TensorProto.INT64, [None])],
+        [value("y", onnx.TensorProto.FLOAT, [None, 2])],
+        [tensor],
+    )
+    opset = [onnx.helper.make_opsetid("", 17)]
+    return onnx.helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
+
+
+@pytest.mark.parametrize("whole", [bundles.image_graph(), bundles.text_graph(), lookup_graph()])
+def test_external_data_is_refused_even_where_the_file_stands(
+    whole: bytes, tmp_path: Path, monkeypatch
+):
+    with session(whole) as opened:
+        assert opened.spec.inputs
+    model = onnx.ModelProto.FromString(whole)
     onnx.save_model(
         model,
         tmp_path / "model.onnx",
@@ -101,7 +121,7 @@ def test_external_data_is_refused_even_where_the_file_stands(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     assert Path("weights.bin").is_file()
     graph = Path("model.onnx").read_bytes()
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, match="in another file"):
         session(graph).open()
     with pytest.raises(IntegrityError, match="external data is refused"):
         session(graph, companions={"weights.bin": b"1"}).open()
