@@ -143,7 +143,9 @@ class _Training:
         self.cursor = Cursor()
         self.best: dict[str, Tensor] = {}
         splits = (train_split, validation_split)
-        self.key = training_key(net, splits, tasks, settings, knowledge)
+        shapes = {name: list(one.shape) for name, one in net.state_dict().items()}
+        # With device and precision as they were resolved: others give other bits.
+        self.key = training_key({"shapes": shapes}, splits, tasks, settings, knowledge)
 
     def run(self, interruption: Interruption) -> TrainResult:
         """Train to the end; the result."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from kd2edge.distill import Knowledge, TrainSettings
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.settings import student_settings
-from kd2edge.pipeline.trained import NetRecord, Training, trained, training_key
+from kd2edge.pipeline.trained import NetRecord, Training, net_key, trained
 from kd2edge.pipeline.work import Learner, Work, fresh_net
 from kd2edge.student import init_from
 
@@ -30,7 +30,7 @@ def student_record(
     job = _training(work, learner, work.run.student, settings)
     job = replace(
         job,
-        key=training_key(
+        key=net_key(
             work.recipe.student.model, start, settings, learner.splits, job.tasks, knowledge
         ),
         build=partial(_started_student, work, learner, teachers),
@@ -55,7 +55,7 @@ def _training(work: Work, learner: Learner, stem: Path, settings: TrainSettings)
     return Training(
         name=stem.name,
         stem=stem,
-        key=training_key(model, None, settings, learner.splits, work.tasks),
+        key=net_key(model, None, settings, learner.splits, work.tasks),
         build=partial(fresh_net, model, learner.inputs, work.tasks, work.recipe.seed),
         tasks=work.tasks,
         train=learner.splits["train"],

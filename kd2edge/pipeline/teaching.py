@@ -14,7 +14,7 @@ from kd2edge.pipeline.events import StageEvent
 from kd2edge.pipeline.model_inputs import ModelInputs, teacher_inputs
 from kd2edge.pipeline.settings import teacher_settings
 from kd2edge.pipeline.sources import SPLITS
-from kd2edge.pipeline.trained import NetRecord, Training, loaded_record, trained, training_key
+from kd2edge.pipeline.trained import NetRecord, Training, loaded_record, net_key, trained
 from kd2edge.pipeline.work import Learner, Work, fresh_net
 from kd2edge.recipe.schema import Teacher
 from kd2edge.tasks.spec import TaskSpec
@@ -69,7 +69,7 @@ def _training(work: Work, teacher: Teacher, learner: Learner) -> Training:
     return Training(
         name=f"teacher {teacher.name}",
         stem=work.run.teachers / teacher.name,
-        key=training_key(teacher.model, None, settings, splits, tasks),
+        key=net_key(teacher.model, None, settings, splits, tasks),
         build=partial(fresh_net, teacher.model, learner.inputs, tasks, recipe.seed),
         tasks=tasks,
         train=splits["train"],

@@ -13,7 +13,7 @@ import numpy as np
 from kd2edge.bundle import fingerprint, fingerprint_file, write_atomic
 from kd2edge.bundle.atomic import storage_error
 from kd2edge.data.split import EncodedSplit
-from kd2edge.distill import Knowledge, TrainSettings, train
+from kd2edge.distill import Knowledge, TrainSettings, train, training_key
 from kd2edge.errors import IntegrityError
 from kd2edge.nets import Net, describe_net, flops, load_net, save_net
 from kd2edge.pipeline.events import Listener, StageEvent
@@ -21,7 +21,7 @@ from kd2edge.recipe.schema import CnnModel, TransformersModel
 from kd2edge.recipe.schema.models import Init
 from kd2edge.tasks.spec import TaskSpec
 
-__all__ = ["NetRecord", "Training", "loaded_record", "trained", "training_key"]
+__all__ = ["NetRecord", "Training", "loaded_record", "net_key", "trained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Training:
     Args:
         name: ``student``, ``baseline`` or ``teacher NAME``.
         stem: where the net goes, without suffix.
-        key: fingerprint of what makes it, from :func:`training_key`.
+        key: fingerprint of what makes it, from :func:`net_key`.
         build: makes the net to train.
         checkpoints: folder for its checkpoints.
         on_event: told about progress.
@@ -75,7 +75,7 @@ class Training:
     knowledge: Knowledge | None = None
 
 
-def training_key(
+def net_key(
     model: TransformersModel | CnnModel,
     start: Init | None,
     settings: TrainSettings,
@@ -87,17 +87,12 @@ def training_key(
 
     The splits' fingerprints are over rows, preprocessing, labels and views.
     """
-    return fingerprint(
-        {
-            "model": model.model_dump(mode="json"),
-            "start": start.model_dump(mode="json") if start is not None else None,
-            "settings": settings,
-            "train": splits["train"].fingerprint,
-            "validation": splits["validation"].fingerprint,
-            "tasks": [task.name for task in tasks],
-            "knowledge": knowledge.fingerprints() if knowledge is not None else None,
-        }
-    )
+    origin = {
+        "model": model.model_dump(mode="json"),
+        "start": start.model_dump(mode="json") if start is not None else None,
+    }
+    learned_from = (splits["train"], splits["validation"])
+    return training_key(origin, learned_from, tasks, settings, knowledge)
 
 
 def trained(job: Training, *, resume: bool, reuse: bool) -> NetRecord:

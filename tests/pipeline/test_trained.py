@@ -1,0 +1,46 @@
+"""When a trained net is taken over, and when not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from distill.tiny import IMAGES, image_rows
+from kd2edge.data import EncodedSplit
+from kd2edge.distill import TrainSettings
+from kd2edge.pipeline.trained import net_key
+from kd2edge.recipe.schema import CnnModel
+
+MODEL = CnnModel(config={"channels": [4, 6]})
+SETTINGS = TrainSettings(epochs=2, batch_size=8, lr=1e-2, device="cpu", precision="fp32")
+
+
+@pytest.fixture
+def splits(tmp_path: Path) -> Mapping[str, EncodedSplit]:
+    split = IMAGES.split(tmp_path / "encoded", image_rows(16))
+    return {"train": split, "validation": split}
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [({"checkpoint_every": 7}, True), ({"threads": 3}, True), ({"lr": 2e-2}, False)],
+)
+def test_a_net_is_the_same_whatever_does_not_touch_its_weights(
+    splits: Mapping[str, EncodedSplit], change: dict[str, float], same: bool
+) -> None:
+    first = net_key(MODEL, None, SETTINGS, splits, IMAGES.tasks)
+    second = net_key(MODEL, None, replace(SETTINGS, **change), splits, IMAGES.tasks)
+    assert (first == second) is same
+
+
+def test_the_metric_that_chooses_the_epoch_makes_another_net_and_the_reported_ones_do_not(
+    splits: Mapping[str, EncodedSplit],
+) -> None:
+    first = net_key(MODEL, None, SETTINGS, splits, IMAGES.tasks)
+    reported = [replace(task, metrics=(task.metric, "accuracy")) for task in IMAGES.tasks]
+    leading = [replace(task, metric="macro_f1") for task in IMAGES.tasks]
+    assert net_key(MODEL, None, SETTINGS, splits, reported) == first
+    assert net_key(MODEL, None, SETTINGS, splits, leading) != first
