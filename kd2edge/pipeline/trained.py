@@ -105,6 +105,7 @@ def trained(job: Training, *, resume: bool, reuse: bool) -> NetRecord:
 
     Raises:
         Interrupted: stopped; the state was saved.
+        UsageError: ``resume`` with a checkpoint of another training.
         IntegrityError: a finished net or a checkpoint that was changed since.
     """
     known = _record(job.stem)
@@ -122,6 +123,7 @@ def trained(job: Training, *, resume: bool, reuse: bool) -> NetRecord:
         knowledge=job.knowledge,
         settings=job.settings,
         directory=job.checkpoints,
+        origin=job.key,
         resume=resume,
         on_event=job.on_event,
     )

@@ -11,7 +11,10 @@ import pytest
 from distill.tiny import IMAGES, image_rows
 from kd2edge.data import EncodedSplit
 from kd2edge.distill import TrainSettings
-from kd2edge.pipeline.trained import net_key
+from kd2edge.errors import UsageError
+from kd2edge.nets import build_net
+from kd2edge.pipeline.settings import model_spec
+from kd2edge.pipeline.trained import Training, net_key, trained
 from kd2edge.recipe.schema import CnnModel
 
 MODEL = CnnModel(config={"channels": [4, 6]})
@@ -44,3 +47,32 @@ def test_the_metric_that_chooses_the_epoch_makes_another_net_and_the_reported_on
     leading = [replace(task, metric="macro_f1") for task in IMAGES.tasks]
     assert net_key(MODEL, None, SETTINGS, splits, reported) == first
     assert net_key(MODEL, None, SETTINGS, splits, leading) != first
+
+
+@pytest.mark.parametrize(
+    "change", [{"dropout": 0.3}, {"config": {**MODEL.config, "activation": "relu6"}}]
+)
+def test_a_checkpoint_of_another_net_is_not_gone_on_from_whatever_its_shapes(
+    splits: Mapping[str, EncodedSplit], tmp_path: Path, change: dict[str, object]
+) -> None:
+    trained(_job(MODEL, splits, tmp_path), resume=False, reuse=False)
+    before = (tmp_path / "student.safetensors").read_bytes()
+    other = _job(MODEL.model_copy(update=change), splits, tmp_path)
+    with pytest.raises(UsageError, match="belongs to another net, or to"):
+        trained(other, resume=True, reuse=True)
+    assert (tmp_path / "student.safetensors").read_bytes() == before
+
+
+def _job(model: CnnModel, splits: Mapping[str, EncodedSplit], folder: Path) -> Training:
+    return Training(
+        name="student",
+        stem=folder / "student",
+        key=net_key(model, None, SETTINGS, splits, IMAGES.tasks),
+        build=lambda: build_net(model_spec(model), [IMAGES.spec], IMAGES.tasks),
+        tasks=IMAGES.tasks,
+        train=splits["train"],
+        validation=splits["validation"],
+        settings=SETTINGS,
+        checkpoints=folder / "checkpoints",
+        on_event=lambda event: None,
+    )
