@@ -16,7 +16,7 @@ from kd2edge.bundle.fingerprint import fingerprint_bytes
 from kd2edge.errors import DataError, IntegrityError, SchemaTooNewError
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.nets.heads import Head
-from kd2edge.nets.net import Net, build_net
+from kd2edge.nets.net import Net, build_net, head_key
 from kd2edge.nets.spec import ModelSpec
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
@@ -131,7 +131,7 @@ def align_labels(net: Net, tasks: Sequence[TaskSpec]) -> Net:
     own = {task.name: task for task in net.tasks}
     orders = {task.name: _order(own.get(task.name), task) for task in tasks}
     for name, order in orders.items():
-        head = net.heads[name]
+        head = net.heads[head_key(name)]
         if isinstance(head, Head) and order != sorted(order):
             head.reorder(order)
     wanted = {task.name: task for task in tasks}
