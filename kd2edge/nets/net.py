@@ -35,7 +35,8 @@ class Net(nn.Module):
 
     Args:
         model: the spec, with the whole configuration of the backbone in it.
-        vocabulary: rows of the embedding table that were asked for; None for nets without one.
+        vocabulary: pieces of the tokenizer, for which the embedding table has rows (a pretrained
+            one may have more); None for nets without one.
     """
 
     def __init__(
@@ -159,7 +160,7 @@ def build_net(
         tasks: the heads, in the order of the outputs.
         source_dir: folder of pretrained weights, needed exactly when ``model.pretrained``.
         vocabulary: pieces that the tokenizer knows; sizes a fresh embedding table and is checked
-            against a pretrained one.
+            against one whose size is known: a pretrained one, or ``vocab_size`` in the config.
         seed: of the fresh weights.
 
     Raises:
