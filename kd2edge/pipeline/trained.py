@@ -15,8 +15,9 @@ from kd2edge.bundle.atomic import storage_error
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill import Knowledge, TrainSettings, train, training_key
 from kd2edge.errors import IntegrityError
-from kd2edge.nets import Net, describe_net, flops, load_net, save_net
+from kd2edge.nets import Net, describe_net, flops, load_net, save_net, source_fingerprints
 from kd2edge.pipeline.events import Listener, StageEvent
+from kd2edge.pipeline.model_inputs import source_folder
 from kd2edge.recipe.schema import CnnModel, TransformersModel
 from kd2edge.recipe.schema.models import Init
 from kd2edge.tasks.spec import TaskSpec
@@ -85,10 +86,17 @@ def net_key(
 ) -> str:
     """Fingerprint of everything that a trained net depends on: two trainings share it or neither.
 
-    The splits' fingerprints are over rows, preprocessing, labels and views.
+    The splits' fingerprints are over rows, preprocessing, labels and views.  Pretrained weights
+    count by their content, not by where they lie.
+
+    Raises:
+        UsageError: pretrained weights that are not where the recipe says.
     """
+    source = model.source if isinstance(model, TransformersModel) else None
+    weights = source_fingerprints(source_folder(source)) if source is not None else None
     origin = {
-        "model": model.model_dump(mode="json"),
+        "model": model.model_dump(mode="json", exclude={"source"}),
+        "weights": weights,
         "start": start.model_dump(mode="json") if start is not None else None,
     }
     learned_from = (splits["train"], splits["validation"])

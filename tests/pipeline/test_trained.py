@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from kd2edge.errors import UsageError
 from kd2edge.nets import build_net
 from kd2edge.pipeline.settings import model_spec
 from kd2edge.pipeline.trained import Training, net_key, trained
-from kd2edge.recipe.schema import CnnModel
+from kd2edge.recipe.schema import CnnModel, TransformersModel, WeightsFolder
 
 MODEL = CnnModel(config={"channels": [4, 6]})
 SETTINGS = TrainSettings(epochs=2, batch_size=8, lr=1e-2, device="cpu", precision="fp32")
@@ -61,6 +62,27 @@ def test_a_checkpoint_of_another_net_is_not_gone_on_from_whatever_its_shapes(
     with pytest.raises(UsageError, match="belongs to another net, or to"):
         trained(other, resume=True, reuse=True)
     assert (tmp_path / "student.safetensors").read_bytes() == before
+
+
+def test_pretrained_weights_count_by_their_content_and_not_by_their_place(
+    splits: Mapping[str, EncodedSplit], tmp_path: Path
+) -> None:
+    first, moved = tmp_path / "first", tmp_path / "moved"
+    first.mkdir()
+    (first / "config.json").write_text("{}")
+    (first / "model.safetensors").write_bytes(b"one")
+    shutil.copytree(first, moved)
+    before = _key_from(first, splits)
+    assert _key_from(moved, splits) == before
+    (moved / "README.md").write_text("read by no net")
+    assert _key_from(moved, splits) == before
+    (moved / "model.safetensors").write_bytes(b"two")
+    assert _key_from(moved, splits) != before
+
+
+def _key_from(folder: Path, splits: Mapping[str, EncodedSplit]) -> str:
+    model = TransformersModel(source=WeightsFolder(path=folder))
+    return net_key(model, None, SETTINGS, splits, IMAGES.tasks)
 
 
 def _job(model: CnnModel, splits: Mapping[str, EncodedSplit], folder: Path) -> Training:
