@@ -19,8 +19,9 @@ from kd2edge.pipeline.work import Learner, Work, fresh_net
 from kd2edge.recipe.schema import Teacher
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher import NetTeacher, TeacherCache, cache_outputs
+from kd2edge.teacher.fill import label_order
 
-__all__ = ["Taught", "taught"]
+__all__ = ["Taught", "checkpoint_of", "taught"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,7 @@ def taught(work: Work, teacher: Teacher) -> Taught:
         stem = work.run.teachers / teacher.name
         record = trained(_training(work, teacher, learner), resume=work.resume, reuse=True)
     else:
-        stem = _stem_of(teacher.checkpoint)
-        _require_same_inputs(describe_net(stem), inputs, stem)
+        stem = checkpoint_of(teacher, inputs, _tasks(work, teacher))
         record = _loaded(work, teacher, stem, learner)
     speaker = NetTeacher(partial(load_net, stem), describe_net(stem).tasks, record.weights)
     caches = _caches(work, teacher, speaker, learner)
@@ -105,6 +105,23 @@ def _caches(
         )
         for split in SPLITS
     }
+
+
+def checkpoint_of(teacher: Teacher, inputs: ModelInputs, tasks: Sequence[TaskSpec]) -> Path:
+    """The stem of a trained teacher that the recipe names, which must fit it.
+
+    Raises:
+        UsageError: a checkpoint that is not there, or that reads other inputs than the recipe's.
+        DataError: a checkpoint of other tasks or labels.
+    """
+    assert teacher.checkpoint is not None
+    stem = _stem_of(teacher.checkpoint)
+    found = describe_net(stem)
+    _require_same_inputs(found, inputs, stem)
+    speaker = NetTeacher(partial(load_net, stem), found.tasks, found.weights)
+    for task in tasks:
+        label_order(speaker, task)
+    return stem
 
 
 def _stem_of(checkpoint: Path) -> Path:
