@@ -68,6 +68,7 @@ def _training(work: Work, learner: Learner, stem: Path, settings: TrainSettings)
         settings=settings,
         checkpoints=work.run.checkpoints / stem.name,
         on_event=work.on_event,
+        tokenizers=learner.inputs.tokenizers,
     )
 
 

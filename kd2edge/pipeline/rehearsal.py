@@ -19,12 +19,13 @@ from kd2edge.distill.hint import form_of, projector_between
 from kd2edge.errors import Problem, RecipeError, UsageError
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.learning import start_from
-from kd2edge.pipeline.model_inputs import ModelInputs, teacher_inputs
+from kd2edge.pipeline.model_inputs import ModelInputs, require_own_tokenizer, teacher_inputs
 from kd2edge.pipeline.settings import hint_specs
 from kd2edge.pipeline.teaching import checkpoint_of
 from kd2edge.pipeline.work import fresh_net
 from kd2edge.recipe import LoadedRecipe
 from kd2edge.recipe.schema import Teacher
+from kd2edge.recipe.schema.models import Init
 from kd2edge.tasks.spec import TaskSpec
 
 __all__ = ["NetSize", "rehearsed"]
@@ -78,6 +79,7 @@ class _Rehearsal:
     # Of the teachers only what the student is joined to: they are large.
     features: dict[tuple[str, str], Tensor] = field(default_factory=dict)
     starter: Net | None = None
+    starter_inputs: ModelInputs | None = None
 
     def teacher(self, index: int, teacher: Teacher) -> None:
         """Make a teacher; keep the features that hints name, and the net if init names it."""
@@ -92,12 +94,14 @@ class _Rehearsal:
         init = self.loaded.recipe.student.init
         if init is not None and init.teacher == teacher.name:
             self.starter = net
+            self.starter_inputs = teacher_inputs(self.loaded.recipe, teacher.name)
 
     def student(self) -> None:
         """Make the student, start it, and join it to the features of its teachers."""
         recipe = self.loaded.recipe
         net: Net | None = None
         with self._noted("student.model"):
+            require_own_tokenizer(recipe.student.model, self.inputs)
             net = fresh_net(recipe.student.model, self.inputs, self.tasks, recipe.seed)
         if net is None:
             return
@@ -107,6 +111,7 @@ class _Rehearsal:
                 self._join(hint, _feature(net, hint.target))
         if self.starter is not None and recipe.student.init is not None:
             with self._noted("student.init"):
+                self._require_same_pieces(recipe.student.init)
                 start_from(net, self.starter, recipe.student.init, self.inputs)
 
     def _teacher_net(self, teacher: Teacher) -> Net | None:
@@ -116,6 +121,7 @@ class _Rehearsal:
         if teacher.checkpoint is not None:
             stem = checkpoint_of(teacher, inputs, own)
             return load_net(stem) if self._is_joined(teacher.name) else None
+        require_own_tokenizer(teacher.model, inputs)
         net = fresh_net(teacher.model, inputs, own, recipe.seed)
         self.sizes[teacher.name] = _size(net)
         return net
@@ -133,6 +139,17 @@ class _Rehearsal:
         if theirs is not None:  # else its teacher was complained of already
             ours = form_of(hint.target, feature)
             projector_between(hint, ours, form_of(hint.source, theirs))
+
+    def _require_same_pieces(self, init: Init) -> None:
+        """The student's rows are looked up in the teacher's table by their ids."""
+        if init.embeddings == "none" or self.starter_inputs is None:
+            return
+        theirs, ours = self.starter_inputs.whole, self.inputs.whole
+        if set(theirs.values()) != set(ours.values()):  # inputs may be called otherwise
+            raise UsageError(
+                f"the student's tokenizer is not the one of {init.teacher}, so their ids mean "
+                f"other pieces; name the same one for both, or write embeddings: none"
+            )
 
     @contextmanager
     def _noted(self, place: str) -> Iterator[None]:

@@ -77,6 +77,7 @@ def _training(work: Work, teacher: Teacher, learner: Learner) -> Training:
         settings=settings,
         checkpoints=work.run.checkpoints / f"teacher-{teacher.name}",
         on_event=work.on_event,
+        tokenizers=learner.inputs.tokenizers,
     )
 
 
@@ -139,6 +140,9 @@ def _require_same_inputs(found: NetDescription, inputs: ModelInputs, stem: Path)
     """Other preprocessing than the net was trained with would be wrong without any error."""
     expected = _constants(list(inputs.specs.values()), inputs.vocabulary)
     stated = _constants(found.inputs, found.vocabulary)
+    if found.tokenizers:  # nets of older versions do not say
+        expected |= _named(inputs.tokenizers)
+        stated |= _named(found.tokenizers)
     odd = sorted(key for key in expected.keys() | stated.keys() if _differ(key, expected, stated))
     if odd:
         said = ", ".join(
@@ -152,6 +156,10 @@ def _require_same_inputs(found: NetDescription, inputs: ModelInputs, stem: Path)
 
 def _differ(key: str, one: Mapping[str, object], other: Mapping[str, object]) -> bool:
     return key not in one or key not in other or one[key] != other[key]
+
+
+def _named(tokenizers: Mapping[str, str]) -> dict[str, object]:
+    return {f"{name}.tokenizer": f"{digest[:12]}..." for name, digest in tokenizers.items()}
 
 
 def _constants(specs: Sequence[InputSpec], vocabulary: int | None) -> dict[str, object]:

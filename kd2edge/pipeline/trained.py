@@ -61,6 +61,7 @@ class Training:
         checkpoints: folder for its checkpoints.
         on_event: told about progress.
         knowledge: what teachers say of the training rows; None: labels alone.
+        tokenizers: input -> fingerprint of its tokenizer; kept beside the net.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Training:
     checkpoints: Path
     on_event: Listener
     knowledge: Knowledge | None = None
+    tokenizers: Mapping[str, str] = field(default_factory=dict)
 
 
 def net_key(
@@ -136,7 +138,7 @@ def trained(job: Training, *, resume: bool, reuse: bool) -> NetRecord:
         on_event=job.on_event,
     )
     net.cpu()
-    save_net(net, job.stem)
+    save_net(net, job.stem, tokenizers=job.tokenizers)
     record = NetRecord(
         **_measured(net, job.stem, job.validation),
         key=job.key,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 
 from kd2edge.errors import Problem, RecipeError
 from kd2edge.pipeline.distilling import RunOptions, distill_recipe
+from kd2edge.pipeline.model_inputs import teacher_inputs
 from kd2edge.pipeline.plan import plan_of
+from kd2edge.pipeline.prepare import prepared
+from kd2edge.pipeline.work import fresh_net
 from kd2edge.recipe import load_recipe
-from products import write_text_project
+from products import swap_pieces, write_text_project
 
 _HINT = "distill.features.0"
 _INIT = "student.init"
@@ -56,3 +60,44 @@ def test_all_of_it_comes_at_once(tmp_path: Path) -> None:
     wrong = ("student.init.layers=[5]", f"{_HINT}.to=nowhere", f"{_HINT}.from=nowhere")
     found = problems_of(write_text_project(tmp_path), *wrong)
     assert [problem.field for problem in found] == [f"{_HINT}.from", _HINT, _INIT]
+
+
+def test_pretrained_weights_are_fed_by_their_own_tokenizer_alone(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    weights = _pretrained(recipe)
+    source = f"teachers.0.model={{family: transformers, source: {weights}}}"
+    plan_of(load_recipe(recipe, overrides=[source]))
+    swap_pieces(weights / "tokenizer.json", "a", "b")
+    (problem,) = problems_of(recipe, source)
+    assert problem.field == "teachers.0"
+    assert "is not the one that came with the weights" in problem.message
+
+
+def test_a_table_is_started_from_one_of_the_same_tokenizer_alone(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    own = "teachers.0.inputs.text={kind: text, tokenizer: {path: other.json}, max_length: 12}"
+    shutil.copy(tmp_path / "tokenizer.json", tmp_path / "other.json")
+    plan_of(load_recipe(recipe, overrides=[own]))
+    swap_pieces(tmp_path / "other.json", "a", "b")
+    (problem,) = problems_of(recipe, own)
+    assert problem.field == "student.init"
+    assert "the student's tokenizer is not the one of bert" in problem.message
+    assert plan_of(load_recipe(recipe, overrides=[own, "student.init=null"]))
+
+
+def test_a_table_may_have_more_rows_than_its_tokenizer_pieces(tmp_path: Path) -> None:
+    larger = ("teachers.0.model.config.vocab_size=500", "inputs.text.tokenizer.vocab=keep")
+    plan = plan_of(load_recipe(write_text_project(tmp_path), overrides=larger))
+    teacher, student = plan.models["bert"], plan.models["student"]
+    assert teacher.embedding_parameters >= 500 * 16
+    assert student.embedding_parameters < 500 * 8
+
+
+def _pretrained(recipe: Path) -> Path:
+    """The recipe's teacher as a folder of weights with its tokenizer."""
+    loaded = load_recipe(recipe)
+    teacher, tasks = loaded.recipe.teachers[0], list(prepared(loaded).tasks.values())
+    net = fresh_net(teacher.model, teacher_inputs(loaded.recipe, "bert"), tasks, 0)
+    net.backbone.save_pretrained(recipe.parent / "weights")
+    shutil.copy(recipe.parent / "tokenizer.json", recipe.parent / "weights")
+    return recipe.parent / "weights"
