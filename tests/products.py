@@ -212,6 +212,14 @@ def write_tokenizer(path: Path, texts: Iterable[str]) -> Path:
     return path
 
 
+def swap_pieces(path: Path, one: str, other: str) -> Path:
+    """Give two pieces of a ``tokenizer.json`` each other's ids: another tokenizer, as large."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    pieces = content["model"]["vocab"]
+    pieces[one], pieces[other] = pieces[other], pieces[one]
+    return _written(path, json.dumps(content))
+
+
 def _written(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kd2edge.distill.evaluate import metric_values, predict_split
 from kd2edge.distill.events import EpochEvent, Event, ResumedEvent, SavedEvent, StepEvent
+from kd2edge.distill.identity import training_key
 from kd2edge.distill.knowledge import Knowledge, Taught, knowledge_of
 from kd2edge.distill.loop import train
 from kd2edge.distill.method import Method
@@ -32,4 +33,5 @@ __all__ = [
     "metric_values",
     "predict_split",
     "train",
+    "training_key",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,22 @@ from kd2edge.errors import UsageError
 from kd2edge.teacher.features import as_items, on_grid, shared_form
 
 _KNOWN_NEEDS = frozenset({Need.STUDENT_FEATURES, Need.TEACHER_FEATURES, Need.ROWS})
+
+
+class Form(NamedTuple):
+    """What a feature in shared form is like.
+
+    Args:
+        shape: of one row or word: ``(width,)`` or ``(channel, height, width)``.
+        per_word: whether it is one a word.
+    """
+
+    shape: tuple[int, ...]
+    per_word: bool
+
+    def __str__(self) -> str:
+        what = "map" if len(self.shape) == 3 else "vector"
+        return f"a {what} {self.shape} a {'word' if self.per_word else 'row'}"
 
 
 @final
@@ -38,7 +54,7 @@ class Hint(nn.Module):
         self.weight = spec.weight
         self._cache = cache
         self._source = spec.source
-        self._projector = spec.projector
+        self._spec = spec
         self.loss = made("hint", HINT_LOSSES, spec.loss)
         foreign = self.loss.needs - _KNOWN_NEEDS
         if foreign:
@@ -53,19 +69,11 @@ class Hint(nn.Module):
             UsageError: features of different kinds, or widths that the projector cannot join.
         """
         shared = shared_form(self.target, feature, batch)
-        shape = self._cache.feature_shape(self._source)
-        per_word = self._cache.is_per_word(self._source)
-        if (shared.words is not None, shared.values.dim()) != (per_word, len(shape) + 1):
-            own = _form(tuple(shared.values.shape[1:]), shared.words is not None)
-            raise UsageError(
-                f"hint {self._source} -> {self.target}: the teacher gives "
-                f"{_form(shape, per_word)}, the student {own}"
-            )
-        width = as_items(shared.values).shape[-1]
-        try:
-            self.projector = made("hint", PROJECTORS, self._projector, width, shape[0])
-        except ValueError as error:
-            raise UsageError(f"hint {self._source} -> {self.target}: {error}") from error
+        ours = Form(tuple(shared.values.shape[1:]), shared.words is not None)
+        theirs = Form(
+            self._cache.feature_shape(self._source), self._cache.is_per_word(self._source)
+        )
+        self.projector = projector_between(self._spec, ours, theirs)
 
     def forward(self, feature: Tensor, batch: Batch) -> Tensor | None:
         """The loss of a batch; None when no item counts.  ``batch`` is on the CPU."""
@@ -102,6 +110,31 @@ class Hint(nn.Module):
         return positions.repeat_interleave(items // len(positions))
 
 
-def _form(shape: tuple[int, ...], per_word: bool) -> str:
-    what = "map" if len(shape) == 3 else "vector"
-    return f"a {what} {shape} a {'word' if per_word else 'row'}"
+def form_of(path: str, feature: Tensor) -> Form:
+    """The form of a module's output ``[batch, ...]``, without looking at any words.
+
+    Raises:
+        UsageError: an output that has none of the shared forms.
+    """
+    if feature.dim() not in (2, 3, 4):
+        raise UsageError(
+            f"feature {path}: {feature.dim()} dimensions; 2, 3 (words) or 4 (image) are known"
+        )
+    if feature.dim() == 3:
+        return Form(tuple(feature.shape[2:]), True)
+    return Form(tuple(feature.shape[1:]), False)
+
+
+def projector_between(spec: HintSpec, student: Form, teacher: Form) -> nn.Module:
+    """What brings the student's feature to the teacher's width.
+
+    Raises:
+        UsageError: features of different kinds, or widths that the projector cannot join.
+    """
+    place = f"hint {spec.source} -> {spec.target}"
+    if (student.per_word, len(student.shape)) != (teacher.per_word, len(teacher.shape)):
+        raise UsageError(f"{place}: the teacher gives {teacher}, the student {student}")
+    try:
+        return made("hint", PROJECTORS, spec.projector, student.shape[0], teacher.shape[0])
+    except ValueError as error:
+        raise UsageError(f"{place}: {error}") from error

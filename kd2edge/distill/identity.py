@@ -1,11 +1,9 @@
-"""What makes two trainings the same, so that one may go on from the other's checkpoint."""
+"""What makes two trainings the same: one may go on from the other's checkpoint, or take its net."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-
-from torch import nn
 
 from kd2edge.bundle import fingerprint
 from kd2edge.data.split import EncodedSplit
@@ -15,28 +13,27 @@ from kd2edge.tasks.spec import TaskSpec
 
 
 def training_key(
-    net: nn.Module,
+    origin: object,
     splits: Sequence[EncodedSplit | None],
     tasks: Sequence[TaskSpec],
     settings: TrainSettings,
     knowledge: Knowledge | None,
 ) -> str:
-    """Fingerprint of everything that the weights after a step depend on, beside those before it.
+    """Fingerprint of everything that trained weights depend on.
 
     Args:
-        net: its shapes count, not its weights.
+        origin: what the net is made of and starts from, as JSON values.
         splits: training and validation rows.
-        tasks: what is learned.
-        settings: with ``device`` and ``precision`` as they were resolved; how often checkpoints are
-            written and how many threads compute may change.
+        tasks: what is learned; the metrics that are only reported may change.
+        settings: how; how often checkpoints are written and how many threads compute may change.
         knowledge: the teachers.
     """
     return fingerprint(
         {
+            "origin": origin,
             "settings": replace(settings, checkpoint_every=0, threads=None),
             "splits": [split.fingerprint if split else "" for split in splits],
-            "tasks": tasks,
+            "tasks": [replace(task, metrics=()) for task in tasks],
             "knowledge": knowledge.fingerprints() if knowledge else {},
-            "shapes": {name: list(one.shape) for name, one in net.state_dict().items()},
         }
     )

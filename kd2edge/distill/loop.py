@@ -55,6 +55,7 @@ def train(
     settings: TrainSettings,
     directory: Path,
     knowledge: Knowledge | None = None,
+    origin: str = "",
     resume: bool = False,
     on_event: OnEvent = ignore,
     stop: Callable[[], bool] | None = None,
@@ -73,6 +74,8 @@ def train(
         settings: how.
         directory: folder of the checkpoint.
         knowledge: teachers' caches of the training rows; None trains on labels alone.
+        origin: fingerprint of what the net is made of and started from, as far as its shapes do not
+            show it (dropout, pretrained weights): a checkpoint of another is not gone on from.
         resume: go on from the checkpoint when there is one; else it is removed.
         on_event: told what happens.
         stop: asked after every step; True saves and ends, like Ctrl-C.
@@ -80,7 +83,7 @@ def train(
     Raises:
         Interrupted: Ctrl-C, SIGTERM or ``stop``; the state was saved.
         DataError: nothing to learn from, or caches of other rows.
-        UsageError: settings that name nothing known, or a checkpoint of other settings.
+        UsageError: settings that name nothing known, or a checkpoint of another training.
         IntegrityError: a damaged checkpoint.
         StorageError: the checkpoint cannot be written.
         Kd2edgeError: the loss is no longer finite.
@@ -99,7 +102,9 @@ def train(
         Interruption(stop) as interruption,
     ):
         torch.manual_seed(settings.seed)
-        training = _Training(net, train_split, validation_split, tasks, settings, knowledge, device)
+        training = _Training(
+            net, train_split, validation_split, tasks, settings, knowledge, device, origin
+        )
         training.directory, training.on_event = directory, on_event
         if found is not None:
             training.resume(found)
@@ -122,6 +127,7 @@ class _Training:
         settings: TrainSettings,
         knowledge: Knowledge | None,
         device: torch.device,
+        origin: str,
     ) -> None:
         self.net = net.to(device)
         self.split = train_split
@@ -143,7 +149,10 @@ class _Training:
         self.cursor = Cursor()
         self.best: dict[str, Tensor] = {}
         splits = (train_split, validation_split)
-        self.key = training_key(net, splits, tasks, settings, knowledge)
+        shapes = {name: list(one.shape) for name, one in net.state_dict().items()}
+        # With device and precision as they were resolved: others give other bits.
+        made = {"origin": origin, "shapes": shapes}
+        self.key = training_key(made, splits, tasks, settings, knowledge)
 
     def run(self, interruption: Interruption) -> TrainResult:
         """Train to the end; the result."""
@@ -162,12 +171,13 @@ class _Training:
         """Go on from a checkpoint.
 
         Raises:
-            UsageError: it was written by a training with other settings, data or teachers.
+            UsageError: it was written by a training of another net, or with other settings, data or
+                teachers.
         """
         if found.state["key"] != self.key:
             raise UsageError(
-                f"{self.directory}: the checkpoint belongs to other settings, data or teachers; "
-                "run without --resume to train again, or restore what was changed"
+                f"{self.directory}: the checkpoint belongs to another net, or to other settings, "
+                "data or teachers; run without --resume to train again, or restore what was changed"
             )
         self.cursor = cursor_from_json(found.state["cursor"])
         self.best = under(BEST, found.tensors)

@@ -86,6 +86,18 @@ def vocabulary_size(tokenizer_json: bytes) -> int:
     return 1 + max(_ids(content).values())
 
 
+def id_rules(tokenizer_json: bytes) -> dict[str, Any]:
+    """All of the file that gives texts their ids: two tokenizers of one size may differ in it.
+
+    Truncation and padding settings are left out, as :func:`open_tokenizer` puts them aside.
+
+    Raises:
+        IntegrityError: bytes that are no tokenizer.
+    """
+    aside = {"padding", "truncation", "version"}
+    return {key: value for key, value in parsed(tokenizer_json).items() if key not in aside}
+
+
 def pad_id(tokenizer_json: bytes) -> int:
     """The id that fills up short rows: of the padding settings, of "[PAD]" or "<pad>", else 0."""
     content = parsed(tokenizer_json)

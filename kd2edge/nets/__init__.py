@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         save_net,
     )
     from kd2edge.nets.net import Net, build_net, flops
-    from kd2edge.nets.source import resolve_source, tokenizer_json
+    from kd2edge.nets.source import resolve_source, source_fingerprints, tokenizer_json
     from kd2edge.nets.spec import ModelSpec
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "load_net",
     "resolve_source",
     "save_net",
+    "source_fingerprints",
     "tokenizer_json",
 ]
 
@@ -43,6 +44,7 @@ _HOMES = {
     "load_net": "files",
     "resolve_source": "source",
     "save_net": "files",
+    "source_fingerprints": "source",
     "tokenizer_json": "source",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from kd2edge.bundle.fingerprint import fingerprint_bytes
 from kd2edge.errors import DataError, IntegrityError, SchemaTooNewError
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.nets.heads import Head
-from kd2edge.nets.net import Net, build_net
+from kd2edge.nets.net import Net, build_net, head_key
 from kd2edge.nets.spec import ModelSpec
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
@@ -24,6 +24,8 @@ from kd2edge.tasks.spec import TaskName, TaskSpec
 SCHEMA = 1
 
 _KEYS = {"schema", "model", "inputs", "tasks", "vocabulary", "weights"}
+#: Keys that came later: files without them stay readable.
+_LATER_KEYS = {"tokenizers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class NetDescription:
     Args:
         vocabulary: pieces of its tokenizer; None when it reads no words.
         weights: SHA-256 (hex) of its safetensors.
+        tokenizers: input -> fingerprint of the tokenizer that it was trained with; empty where the
+            file does not say.
     """
 
     model: ModelSpec
@@ -40,12 +44,19 @@ class NetDescription:
     tasks: tuple[TaskSpec, ...]
     vocabulary: int | None
     weights: str
+    tokenizers: Mapping[str, str] = field(default_factory=dict)
 
 
-def save_net(net: Net, stem: Path) -> None:
+def save_net(net: Net, stem: Path, *, tokenizers: Mapping[str, str] | None = None) -> None:
     """Write ``<stem>.safetensors`` and ``<stem>.json``, the same bytes for the same net.
 
     The JSON comes last and carries the weights' SHA-256, so a stop between the two is noticed.
+
+    Args:
+        net: what is written.
+        stem: where, without suffix.
+        tokenizers: input -> fingerprint of the tokenizer that it was trained with: whoever feeds
+            it later can tell whether the ids mean the same.
 
     Raises:
         StorageError: disk full, no permission ...
@@ -63,6 +74,8 @@ def save_net(net: Net, stem: Path) -> None:
         "vocabulary": net.vocabulary,
         "weights": {"sha256": fingerprint_bytes(weights), "bytes": len(weights)},
     }
+    if tokenizers:
+        content["tokenizers"] = dict(tokenizers)
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     write_atomic(_beside(stem, ".safetensors"), weights)
     write_atomic(_beside(stem, ".json"), text.encode())
@@ -85,8 +98,9 @@ def describe_net(stem: Path) -> NetDescription:
             tuple(_task(item) for item in content["tasks"]),
             content["vocabulary"],
             str(content["weights"]["sha256"]),
+            dict(content.get("tokenizers", {})),
         )
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, ValueError) as error:
         raise IntegrityError(f"{path}: does not describe a net: {error}") from error
 
 
@@ -131,7 +145,7 @@ def align_labels(net: Net, tasks: Sequence[TaskSpec]) -> Net:
     own = {task.name: task for task in net.tasks}
     orders = {task.name: _order(own.get(task.name), task) for task in tasks}
     for name, order in orders.items():
-        head = net.heads[name]
+        head = net.heads[head_key(name)]
         if isinstance(head, Head) and order != sorted(order):
             head.reorder(order)
     wanted = {task.name: task for task in tasks}
@@ -182,7 +196,8 @@ def _described(text: bytes, path: Path) -> dict[str, Any]:
             " update kd2edge"
         )
     weights = content.get("weights")
-    if set(content) != _KEYS or not isinstance(weights, Mapping) or "sha256" not in weights:
+    known = set(content) - _LATER_KEYS == _KEYS
+    if not known or not isinstance(weights, Mapping) or "sha256" not in weights:
         raise IntegrityError(f"{path}: expected the keys {sorted(_KEYS)}, found {sorted(content)}")
     return content
 
@@ -192,9 +207,7 @@ def _input(item: Mapping[str, Any]) -> InputSpec:
 
 
 def _task(item: Mapping[str, Any]) -> TaskSpec:
-    lists = {
-        field.name: tuple(item[field.name]) for field in fields(TaskSpec) if field.name in _LISTS
-    }
+    lists = {one.name: tuple(item[one.name]) for one in fields(TaskSpec) if one.name in _LISTS}
     return TaskSpec(**{**item, **lists, "name": TaskName(item["name"])})
 
 

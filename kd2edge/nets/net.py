@@ -20,7 +20,10 @@ from kd2edge.nets.arrays import array_specs
 from kd2edge.nets.backbones import Adapter, Request, backbone_for
 from kd2edge.nets.heads import Head, head_for
 from kd2edge.nets.spec import ModelSpec
-from kd2edge.tasks.spec import TaskSpec
+from kd2edge.tasks.spec import TaskName, TaskSpec
+
+#: Names that a module dictionary has already, as attributes.
+_TAKEN = frozenset(dir(nn.ModuleDict()))
 
 
 @final
@@ -32,7 +35,8 @@ class Net(nn.Module):
 
     Args:
         model: the spec, with the whole configuration of the backbone in it.
-        vocabulary: rows of the embedding table that were asked for; None for nets without one.
+        vocabulary: pieces of the tokenizer, for which the embedding table has rows (a pretrained
+            one may have more); None for nets without one.
     """
 
     def __init__(
@@ -52,13 +56,13 @@ class Net(nn.Module):
         self.backbone = backbone
         self.adapter = adapter
         self.heads = nn.ModuleDict(
-            {task.name: head_for(task, adapter.width, model.dropout) for task in tasks}
+            {head_key(task.name): head_for(task, adapter.width, model.dropout) for task in tasks}
         )
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits by task: [batch, label], binary [batch, 1], token tasks [batch, length, label]."""
         hidden = self.adapter(self.backbone, arrays)
-        return {name: head(hidden) for name, head in self.heads.items()}
+        return {task.name: self.heads[head_key(task.name)](hidden) for task in self.tasks}
 
     @contextmanager
     def capture(self, paths: Sequence[str]) -> Iterator[dict[str, Tensor]]:
@@ -103,10 +107,9 @@ class Net(nn.Module):
 
     def output_specs(self) -> tuple[ArraySpec, ...]:
         """What :meth:`forward` gives, in the order of the tasks."""
+        heads = [(task.name, self.heads[head_key(task.name)]) for task in self.tasks]
         return tuple(
-            ArraySpec(name, "float32", head.shape)
-            for name, head in self.heads.items()
-            if isinstance(head, Head)
+            ArraySpec(name, "float32", head.shape) for name, head in heads if isinstance(head, Head)
         )
 
     def embeddings(self) -> Mapping[str, nn.Embedding]:
@@ -125,6 +128,17 @@ class Net(nn.Module):
     def embedding_parameter_count(self) -> int:
         """How many of them stand in embedding tables, which cost bytes but no multiplications."""
         return sum(table.weight.numel() for table in self.embeddings().values())
+
+
+def head_key(task: TaskName) -> str:
+    """Where the head of a task stands in :attr:`Net.heads`: under its name, if torch lets it.
+
+    A module dictionary takes no dot, and no name that it has as an attribute (``type``, ``values``,
+    ``to``).  Those are written with a dash in front, which no recipe's task begins with.
+    """
+    if task in _TAKEN or "." in task or task.startswith("-"):
+        return "-" + task.replace("-", "--").replace(".", "-d")
+    return task
 
 
 def build_net(
@@ -146,7 +160,7 @@ def build_net(
         tasks: the heads, in the order of the outputs.
         source_dir: folder of pretrained weights, needed exactly when ``model.pretrained``.
         vocabulary: pieces that the tokenizer knows; sizes a fresh embedding table and is checked
-            against a pretrained one.
+            against one whose size is known: a pretrained one, or ``vocab_size`` in the config.
         seed: of the fresh weights.
 
     Raises:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kd2edge.bundle.fingerprint import fingerprint_file
 from kd2edge.errors import StorageError, UsageError
 
 #: What is fetched from the hub: weights and JSON; never code, never pickles.
@@ -56,6 +57,16 @@ def tokenizer_json(source_dir: Path) -> bytes:
             " save the tokenizer in its fast form there"
         )
     return path.read_bytes()
+
+
+def source_fingerprints(source_dir: Path) -> dict[str, str]:
+    """SHA-256 by name of what a net reads of a folder of weights, wherever the folder lies.
+
+    Raises:
+        StorageError: a file that cannot be read.
+    """
+    files = [source_dir / "config.json", *source_dir.glob("*.safetensors*")]
+    return {path.name: fingerprint_file(path) for path in sorted(files) if path.is_file()}
 
 
 def _folder(path: Path) -> Path:

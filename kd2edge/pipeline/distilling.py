@@ -16,6 +16,7 @@ from kd2edge.pipeline.folders import RUNS, RunFolder, mark_latest
 from kd2edge.pipeline.learning import baseline_record, student_record
 from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
+from kd2edge.pipeline.rehearsal import rehearsed
 from kd2edge.pipeline.report import ModelResult, write_report
 from kd2edge.pipeline.samples import write_calibration, write_golden
 from kd2edge.pipeline.sources import SPLITS, write_rows_plan
@@ -61,7 +62,7 @@ def distill_recipe(
         on_event: told about stages and progress.
 
     Raises:
-        RecipeError: rows that cannot be used, all problems at once.
+        RecipeError: rows that cannot be used, or nets that do not fit, all problems at once.
         Interrupted: stopped; the state was saved.
         StorageError: disk full, no permission, or another process works on this run.
         IntegrityError: a cache, net or checkpoint that is damaged.
@@ -82,6 +83,7 @@ def distill_recipe(
 
 def _run(work: Work) -> None:
     inputs = student_inputs(work.recipe, work.data.rows["train"])
+    rehearsed(work.loaded, work.tasks, inputs)
     _begin(work, inputs)
     teachers = [taught(work, teacher) for teacher in work.recipe.teachers]
     learner = Learner(inputs, work.encoded(inputs))

@@ -7,14 +7,19 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from kd2edge.distill import Knowledge, TrainSettings
 from kd2edge.nets import Net, load_net
+from kd2edge.pipeline.model_inputs import ModelInputs
 from kd2edge.pipeline.settings import student_settings
-from kd2edge.pipeline.trained import NetRecord, Training, trained, training_key
+from kd2edge.pipeline.trained import NetRecord, Training, net_key, trained
 from kd2edge.pipeline.work import Learner, Work, fresh_net
+from kd2edge.recipe.schema.models import Init
 from kd2edge.student import init_from
 
-__all__ = ["baseline_record", "student_record"]
+__all__ = ["baseline_record", "start_from", "student_record"]
 
 
 def student_record(
@@ -30,7 +35,7 @@ def student_record(
     job = _training(work, learner, work.run.student, settings)
     job = replace(
         job,
-        key=training_key(
+        key=net_key(
             work.recipe.student.model, start, settings, learner.splits, job.tasks, knowledge
         ),
         build=partial(_started_student, work, learner, teachers),
@@ -55,7 +60,7 @@ def _training(work: Work, learner: Learner, stem: Path, settings: TrainSettings)
     return Training(
         name=stem.name,
         stem=stem,
-        key=training_key(model, None, settings, learner.splits, work.tasks),
+        key=net_key(model, None, settings, learner.splits, work.tasks),
         build=partial(fresh_net, model, learner.inputs, work.tasks, work.recipe.seed),
         tasks=work.tasks,
         train=learner.splits["train"],
@@ -63,6 +68,7 @@ def _training(work: Work, learner: Learner, stem: Path, settings: TrainSettings)
         settings=settings,
         checkpoints=work.run.checkpoints / stem.name,
         on_event=work.on_event,
+        tokenizers=learner.inputs.tokenizers,
     )
 
 
@@ -70,13 +76,32 @@ def _started_student(work: Work, learner: Learner, teachers: Mapping[str, Path])
     """A fresh student, its tables and layers started from a teacher's where the recipe says so."""
     student = work.recipe.student
     net = fresh_net(student.model, learner.inputs, work.tasks, work.recipe.seed)
-    init = student.init
-    if init is None:
-        return net
+    if student.init is not None:
+        teacher = load_net(teachers[student.init.teacher])
+        start_from(net, teacher, student.init, learner.inputs)
+    return net
+
+
+def start_from(net: Net, teacher: Net, init: Init, inputs: ModelInputs) -> None:
+    """Start a student's tables and layers from its teacher's, in place.
+
+    Raises:
+        UsageError: nets that do not fit.
+    """
     mappings: dict[str, dict[str, object]] = {}
     if init.embeddings == "svd":
-        mappings["svd_embeddings"] = {"kept_ids": learner.inputs.kept_ids}
+        mappings["svd_embeddings"] = {"kept_ids": _kept_ids(net, inputs)}
     if init.layers is not None:
         mappings["copy_layers"] = {"layers": init.layers}
-    init_from(net, load_net(teachers[init.teacher]), mappings)
-    return net
+    init_from(net, teacher, mappings)
+
+
+def _kept_ids(net: Net, inputs: ModelInputs) -> npt.NDArray[np.int64] | None:
+    """The teacher's row of each row of the student: of an uncut vocabulary the same one.
+
+    The teacher's table may have more rows than its tokenizer has pieces.
+    """
+    words = net.embeddings().get("word")
+    if inputs.kept_ids is not None or words is None:
+        return inputs.kept_ids
+    return np.arange(words.num_embeddings)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle import fingerprint_bytes
+from kd2edge.bundle import fingerprint, fingerprint_bytes
 from kd2edge.data.augment import Views
 from kd2edge.errors import UsageError
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.inputs.tokenizer import cut_vocabulary, vocabulary_size
+from kd2edge.inputs.tokenizer import cut_vocabulary, id_rules, vocabulary_size
 from kd2edge.nets.source import resolve_source, tokenizer_json
 from kd2edge.recipe.schema import (
+    CnnModel,
     ImageInput,
     Recipe,
     TextInput,
@@ -33,7 +34,14 @@ from kd2edge.recipe.schema import (
 from kd2edge.recipe.schema.inputs import WordsPart
 from kd2edge.rows.rows import Rows
 
-__all__ = ["ModelInputs", "source_folder", "student_inputs", "teacher_inputs", "views_of"]
+__all__ = [
+    "ModelInputs",
+    "require_own_tokenizer",
+    "source_folder",
+    "student_inputs",
+    "teacher_inputs",
+    "views_of",
+]
 
 AnyInput = TextInput | TokensInput | ImageInput
 
@@ -49,6 +57,7 @@ class ModelInputs:
         vocabulary: pieces of the tokenizer; None when no input has one.
         kept_ids: ``[vocabulary]`` the id of each piece before the vocabulary was cut; None when it
             was not.
+        whole: input -> fingerprint of its tokenizer before the vocabulary was cut.
     """
 
     specs: Mapping[str, InputSpec]
@@ -56,6 +65,13 @@ class ModelInputs:
     files: Mapping[str, bytes]
     vocabulary: int | None = None
     kept_ids: npt.NDArray[np.int64] | None = None
+    whole: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tokenizers(self) -> dict[str, str]:
+        """Input -> fingerprint of its tokenizer, as the net is fed by it."""
+        paths = {name: self.specs[name].files["tokenizer"] for name in self.whole}
+        return {name: _fingerprint(self.files[path]) for name, path in paths.items()}
 
     @property
     def pairs(self) -> dict[str, tuple[InputSpec, Encoder]]:
@@ -78,7 +94,7 @@ def teacher_inputs(recipe: Recipe, teacher: str) -> ModelInputs:
     tokenizers = {
         name: _tokenizer(recipe, one) for name, one in inputs.items() if isinstance(one, WordsPart)
     }
-    return _opened(inputs, tokenizers, None)
+    return _opened(inputs, tokenizers, None, _fingerprints(tokenizers))
 
 
 def student_inputs(recipe: Recipe, rows: Rows) -> ModelInputs:
@@ -87,16 +103,40 @@ def student_inputs(recipe: Recipe, rows: Rows) -> ModelInputs:
     Raises:
         UsageError: a tokenizer that is not where the recipe says.
     """
-    tokenizers: dict[str, bytes] = {}
+    tokenizers = {
+        name: _tokenizer(recipe, one)
+        for name, one in recipe.inputs.items()
+        if isinstance(one, WordsPart)
+    }
+    whole = _fingerprints(tokenizers)
     kept: npt.NDArray[np.int64] | None = None
     for name, one in recipe.inputs.items():
-        if not isinstance(one, WordsPart):
-            continue
-        tokenizers[name] = _tokenizer(recipe, one)
-        if one.tokenizer.vocab == "cut":
+        if isinstance(one, WordsPart) and one.tokenizer.vocab == "cut":
             texts = _texts(rows, _spec(name, one, None))
             tokenizers[name], kept = cut_vocabulary(tokenizers[name], texts)
-    return _opened(recipe.inputs, tokenizers, kept)
+    return _opened(recipe.inputs, tokenizers, kept, whole)
+
+
+def require_own_tokenizer(model: TransformersModel | CnnModel, inputs: ModelInputs) -> None:
+    """Rows of a pretrained table belong to the pieces of one tokenizer; another's ids are noise.
+
+    Weights without a ``tokenizer.json`` beside them cannot be asked.
+
+    Raises:
+        UsageError: an input whose tokenizer is not the one that came with the weights.
+    """
+    source = model.source if isinstance(model, TransformersModel) else None
+    if source is None or not (source_folder(source) / "tokenizer.json").is_file():
+        return
+    folder = source_folder(source)
+    own = _fingerprint(tokenizer_json(folder))
+    for name, found in inputs.whole.items():
+        if found != own:
+            raise UsageError(
+                f"input {name}: its tokenizer ({found[:12]}...) is not the one that came with the "
+                f"weights in {folder} ({own[:12]}...), so its ids mean other pieces; name that "
+                "one, for a teacher under `inputs` of its own"
+            )
 
 
 def views_of(recipe: Recipe) -> Views:
@@ -111,6 +151,14 @@ def views_of(recipe: Recipe) -> Views:
 def source_folder(source: WeightsInPackage | WeightsOfHub | WeightsFolder) -> Path:
     """The local folder of pretrained weights that a recipe names."""
     return resolve_source(source.model_dump(mode="json", exclude_none=True))
+
+
+def _fingerprint(tokenizer: bytes) -> str:
+    return fingerprint(id_rules(tokenizer))
+
+
+def _fingerprints(tokenizers: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: _fingerprint(content) for name, content in tokenizers.items()}
 
 
 def _texts(rows: Rows, spec: InputSpec) -> Iterator[Any]:
@@ -143,6 +191,7 @@ def _opened(
     inputs: Mapping[str, AnyInput],
     tokenizers: Mapping[str, bytes],
     kept: npt.NDArray[np.int64] | None,
+    whole: Mapping[str, str],
 ) -> ModelInputs:
     specs: dict[str, InputSpec] = {}
     encoders: dict[str, Encoder] = {}
@@ -157,7 +206,7 @@ def _opened(
         if path is not None:
             files[path] = tokenizers[name]
     sizes = [vocabulary_size(content) for content in tokenizers.values()]
-    return ModelInputs(specs, encoders, files, max(sizes, default=None), kept)
+    return ModelInputs(specs, encoders, files, max(sizes, default=None), kept, whole)
 
 
 def _repeated(inputs: Iterable[AnyInput]) -> set[str]:

@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kd2edge.inputs.kinds import input_kind
-from kd2edge.nets import Net
-from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs, teacher_inputs, views_of
+from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs, views_of
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
+from kd2edge.pipeline.rehearsal import NetSize, rehearsed
 from kd2edge.pipeline.sources import SPLITS
-from kd2edge.pipeline.work import fresh_net
 from kd2edge.recipe import LoadedRecipe, Recipe
 from kd2edge.rows.leak import leaks
 from kd2edge.tasks.kinds import task_kind
@@ -87,7 +86,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
     """Read a recipe's data and say what would happen.  Trains nothing, writes nothing.
 
     Raises:
-        RecipeError: all problems of the data, with file and line.
+        RecipeError: all problems of the data, with file and line; else all nets that do not fit.
         DataError: a source that cannot be opened.
     """
     recipe = loaded.recipe
@@ -98,7 +97,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         name=recipe.name,
         rows={split: len(rows) for split, rows in data.rows.items()},
         tasks={str(name): _task(data, spec) for name, spec in data.tasks.items()},
-        models=_models(recipe, data, inputs),
+        models=_models(recipe, data, rehearsed(loaded, list(data.tasks.values()), inputs)),
         cache_bytes=_cache_bytes(recipe, data),
         truncated=_truncated(data, inputs),
         leaks=_leaks(data),
@@ -125,25 +124,21 @@ def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
     }
 
 
-def _models(recipe: Recipe, data: Prepared, inputs: ModelInputs) -> dict[str, ModelPlan]:
+def _models(recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]) -> dict[str, ModelPlan]:
     found: dict[str, ModelPlan] = {}
     everything = len(data.rows["train"])
-    tasks = list(data.tasks.values())
     labelled = everything - min(data.checks["train"].unlabelled.values(), default=0)
     for teacher in recipe.teachers:
         if teacher.train is None:
             continue  # a checkpoint: nothing to train
         steps = teacher.train.epochs * -(-labelled // teacher.train.batch_size)
-        own = [task for task in tasks if task.name in teacher.tasks]
-        net = fresh_net(teacher.model, teacher_inputs(recipe, teacher.name), own, recipe.seed)
-        found[teacher.name] = _model(net, steps)
+        found[teacher.name] = _model(sizes[teacher.name], steps)
     steps = recipe.train.epochs * -(-everything // recipe.train.batch_size)
-    student = fresh_net(recipe.student.model, inputs, tasks, recipe.seed)
-    return {**found, "student": _model(student, steps)}
+    return {**found, "student": _model(sizes["student"], steps)}
 
 
-def _model(net: Net, steps: int) -> ModelPlan:
-    return ModelPlan(net.parameter_count(), net.embedding_parameter_count(), steps)
+def _model(size: NetSize, steps: int) -> ModelPlan:
+    return ModelPlan(size.parameters, size.embedding_parameters, steps)
 
 
 def _cache_bytes(recipe: Recipe, data: Prepared) -> int:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from kd2edge.errors import DataError, Problem, RecipeError
 from kd2edge.inputs.spec import InputSpec
+from kd2edge.metrics.auc import Auc
+from kd2edge.metrics.kinds import misfit
 from kd2edge.pipeline.sources import SPLITS, RowsPlan, SourcePlan, open_labelled, open_split
 from kd2edge.recipe import LoadedRecipe
 from kd2edge.recipe.schema import Binary, Builtin, Recipe, Source, TokenClassification
@@ -49,7 +51,8 @@ def prepared(loaded: LoadedRecipe) -> Prepared:
     Problems of single rows are in ``checks``; :func:`require_sound` raises them all at once.
 
     Raises:
-        RecipeError: a task without labels, at its place in the recipe.
+        RecipeError: a task without labels, or with a metric that does not fit them, at its place in
+            the recipe.
         DataError: a source that cannot be opened.
     """
     recipe = loaded.recipe
@@ -79,8 +82,22 @@ def require_sound(loaded: LoadedRecipe, data: Prepared) -> None:
     hidden = sum(check.hidden for check in data.checks.values())
     if hidden:
         problems.append(Problem(f"... and {hidden} more problems"))
+    problems += _unmeasurable(loaded, data)
     if problems:
         raise RecipeError(problems)
+
+
+def _unmeasurable(loaded: LoadedRecipe, data: Prepared) -> Iterator[Problem]:
+    """Leading metrics that the validation rows have no value for: no epoch could be chosen."""
+    for name, spec in data.tasks.items():
+        counts = data.checks["validation"].labels[name]
+        there = [label for label, count in counts.items() if count]
+        if spec.metric == Auc.name and len(there) == 1:
+            message = (
+                f"auc needs rows of both labels, the validation split has only {there[0]!r}: add "
+                "rows of the other, or let another metric decide"
+            )
+            yield loaded.problem(f"tasks.{name}.metric", message)
 
 
 def _placed(loaded: LoadedRecipe, problem: Problem) -> Problem:
@@ -136,7 +153,19 @@ def _tasks(loaded: LoadedRecipe, plan: RowsPlan) -> dict[TaskName, TaskSpec]:
     open_ones = [spec for spec in specs if not spec.labels]
     found = _labels(loaded, plan, open_ones) if open_ones else {}
     whole = [replace(spec, labels=found.get(spec.name, spec.labels)) for spec in specs]
+    odd = [problem for spec in whole for problem in _misfits(loaded, spec)]
+    if odd:
+        raise RecipeError(odd)
     return {spec.name: _positive_last(loaded, spec) for spec in whole}
+
+
+def _misfits(loaded: LoadedRecipe, spec: TaskSpec) -> Iterator[Problem]:
+    """Metrics that these labels have no value for; else the report would say so, after training."""
+    for name in spec.metrics:
+        reason = misfit(spec, name)
+        if reason:
+            key = "metric" if name == spec.metric else "metrics"
+            yield loaded.problem(f"tasks.{spec.name}.{key}", reason)
 
 
 def _labels(

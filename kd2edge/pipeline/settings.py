@@ -12,7 +12,7 @@ from kd2edge.recipe.schema import CnnModel, Static, Teacher, TransformersModel
 from kd2edge.recipe.schema.base import Part
 from kd2edge.tasks.spec import TaskName
 
-__all__ = ["model_spec", "student_settings", "teacher_settings"]
+__all__ = ["hint_specs", "model_spec", "student_settings", "teacher_settings"]
 
 
 def model_spec(model: TransformersModel | CnnModel) -> ModelSpec:
@@ -55,7 +55,7 @@ def student_settings(
         temperature=_named(distill.temperature, tasks),
         weight=_named(balance.weights, tasks) if isinstance(balance, Static) else 1.0,
         logits={task: _method(loss) for task, loss in _named(distill.logits, tasks).items()},
-        hints=_hints(recipe) if taught else (),
+        hints=hint_specs(recipe) if taught else (),
         balance=_method(balance, without=("weights",)),
     )
     return TrainSettings(
@@ -69,7 +69,8 @@ def _named(value: Any, tasks: Sequence[TaskName]) -> dict[TaskName, Any]:
     return {task: by_name[task] for task in tasks}
 
 
-def _hints(recipe: Recipe) -> tuple[HintSpec, ...]:
+def hint_specs(recipe: Recipe) -> tuple[HintSpec, ...]:
+    """The hidden features that the student follows."""
     return tuple(
         HintSpec(
             teacher=one.teacher,

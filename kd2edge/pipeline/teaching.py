@@ -14,13 +14,14 @@ from kd2edge.pipeline.events import StageEvent
 from kd2edge.pipeline.model_inputs import ModelInputs, teacher_inputs
 from kd2edge.pipeline.settings import teacher_settings
 from kd2edge.pipeline.sources import SPLITS
-from kd2edge.pipeline.trained import NetRecord, Training, loaded_record, trained, training_key
+from kd2edge.pipeline.trained import NetRecord, Training, loaded_record, net_key, trained
 from kd2edge.pipeline.work import Learner, Work, fresh_net
 from kd2edge.recipe.schema import Teacher
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher import NetTeacher, TeacherCache, cache_outputs
+from kd2edge.teacher.fill import label_order
 
-__all__ = ["Taught", "taught"]
+__all__ = ["Taught", "checkpoint_of", "taught"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,7 @@ def taught(work: Work, teacher: Teacher) -> Taught:
         stem = work.run.teachers / teacher.name
         record = trained(_training(work, teacher, learner), resume=work.resume, reuse=True)
     else:
-        stem = _stem_of(teacher.checkpoint)
-        _require_same_inputs(describe_net(stem), inputs, stem)
+        stem = checkpoint_of(teacher, inputs, _tasks(work, teacher))
         record = _loaded(work, teacher, stem, learner)
     speaker = NetTeacher(partial(load_net, stem), describe_net(stem).tasks, record.weights)
     caches = _caches(work, teacher, speaker, learner)
@@ -69,7 +69,7 @@ def _training(work: Work, teacher: Teacher, learner: Learner) -> Training:
     return Training(
         name=f"teacher {teacher.name}",
         stem=work.run.teachers / teacher.name,
-        key=training_key(teacher.model, None, settings, splits, tasks),
+        key=net_key(teacher.model, None, settings, splits, tasks),
         build=partial(fresh_net, teacher.model, learner.inputs, tasks, recipe.seed),
         tasks=tasks,
         train=splits["train"],
@@ -77,6 +77,7 @@ def _training(work: Work, teacher: Teacher, learner: Learner) -> Training:
         settings=settings,
         checkpoints=work.run.checkpoints / f"teacher-{teacher.name}",
         on_event=work.on_event,
+        tokenizers=learner.inputs.tokenizers,
     )
 
 
@@ -107,6 +108,23 @@ def _caches(
     }
 
 
+def checkpoint_of(teacher: Teacher, inputs: ModelInputs, tasks: Sequence[TaskSpec]) -> Path:
+    """The stem of a trained teacher that the recipe names, which must fit it.
+
+    Raises:
+        UsageError: a checkpoint that is not there, or that reads other inputs than the recipe's.
+        DataError: a checkpoint of other tasks or labels.
+    """
+    assert teacher.checkpoint is not None
+    stem = _stem_of(teacher.checkpoint)
+    found = describe_net(stem)
+    _require_same_inputs(found, inputs, stem)
+    speaker = NetTeacher(partial(load_net, stem), found.tasks, found.weights)
+    for task in tasks:
+        label_order(speaker, task)
+    return stem
+
+
 def _stem_of(checkpoint: Path) -> Path:
     stem = checkpoint.with_suffix("") if checkpoint.suffix == ".safetensors" else checkpoint
     for ending in (".safetensors", ".json"):
@@ -122,6 +140,9 @@ def _require_same_inputs(found: NetDescription, inputs: ModelInputs, stem: Path)
     """Other preprocessing than the net was trained with would be wrong without any error."""
     expected = _constants(list(inputs.specs.values()), inputs.vocabulary)
     stated = _constants(found.inputs, found.vocabulary)
+    if found.tokenizers:  # nets of older versions do not say
+        expected |= _named(inputs.tokenizers)
+        stated |= _named(found.tokenizers)
     odd = sorted(key for key in expected.keys() | stated.keys() if _differ(key, expected, stated))
     if odd:
         said = ", ".join(
@@ -135,6 +156,10 @@ def _require_same_inputs(found: NetDescription, inputs: ModelInputs, stem: Path)
 
 def _differ(key: str, one: Mapping[str, object], other: Mapping[str, object]) -> bool:
     return key not in one or key not in other or one[key] != other[key]
+
+
+def _named(tokenizers: Mapping[str, str]) -> dict[str, object]:
+    return {f"{name}.tokenizer": f"{digest[:12]}..." for name, digest in tokenizers.items()}
 
 
 def _constants(specs: Sequence[InputSpec], vocabulary: int | None) -> dict[str, object]:

@@ -13,15 +13,16 @@ import numpy as np
 from kd2edge.bundle import fingerprint, fingerprint_file, write_atomic
 from kd2edge.bundle.atomic import storage_error
 from kd2edge.data.split import EncodedSplit
-from kd2edge.distill import Knowledge, TrainSettings, train
+from kd2edge.distill import Knowledge, TrainSettings, train, training_key
 from kd2edge.errors import IntegrityError
-from kd2edge.nets import Net, describe_net, flops, load_net, save_net
+from kd2edge.nets import Net, describe_net, flops, load_net, save_net, source_fingerprints
 from kd2edge.pipeline.events import Listener, StageEvent
+from kd2edge.pipeline.model_inputs import source_folder
 from kd2edge.recipe.schema import CnnModel, TransformersModel
 from kd2edge.recipe.schema.models import Init
 from kd2edge.tasks.spec import TaskSpec
 
-__all__ = ["NetRecord", "Training", "loaded_record", "trained", "training_key"]
+__all__ = ["NetRecord", "Training", "loaded_record", "net_key", "trained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,12 @@ class Training:
     Args:
         name: ``student``, ``baseline`` or ``teacher NAME``.
         stem: where the net goes, without suffix.
-        key: fingerprint of what makes it, from :func:`training_key`.
+        key: fingerprint of what makes it, from :func:`net_key`.
         build: makes the net to train.
         checkpoints: folder for its checkpoints.
         on_event: told about progress.
         knowledge: what teachers say of the training rows; None: labels alone.
+        tokenizers: input -> fingerprint of its tokenizer; kept beside the net.
     """
 
     name: str
@@ -73,9 +75,10 @@ class Training:
     checkpoints: Path
     on_event: Listener
     knowledge: Knowledge | None = None
+    tokenizers: Mapping[str, str] = field(default_factory=dict)
 
 
-def training_key(
+def net_key(
     model: TransformersModel | CnnModel,
     start: Init | None,
     settings: TrainSettings,
@@ -85,19 +88,21 @@ def training_key(
 ) -> str:
     """Fingerprint of everything that a trained net depends on: two trainings share it or neither.
 
-    The splits' fingerprints are over rows, preprocessing, labels and views.
+    The splits' fingerprints are over rows, preprocessing, labels and views.  Pretrained weights
+    count by their content, not by where they lie.
+
+    Raises:
+        UsageError: pretrained weights that are not where the recipe says.
     """
-    return fingerprint(
-        {
-            "model": model.model_dump(mode="json"),
-            "start": start.model_dump(mode="json") if start is not None else None,
-            "settings": settings,
-            "train": splits["train"].fingerprint,
-            "validation": splits["validation"].fingerprint,
-            "tasks": [task.name for task in tasks],
-            "knowledge": knowledge.fingerprints() if knowledge is not None else None,
-        }
-    )
+    source = model.source if isinstance(model, TransformersModel) else None
+    weights = source_fingerprints(source_folder(source)) if source is not None else None
+    origin = {
+        "model": model.model_dump(mode="json", exclude={"source"}),
+        "weights": weights,
+        "start": start.model_dump(mode="json") if start is not None else None,
+    }
+    learned_from = (splits["train"], splits["validation"])
+    return training_key(origin, learned_from, tasks, settings, knowledge)
 
 
 def trained(job: Training, *, resume: bool, reuse: bool) -> NetRecord:
@@ -110,6 +115,7 @@ def trained(job: Training, *, resume: bool, reuse: bool) -> NetRecord:
 
     Raises:
         Interrupted: stopped; the state was saved.
+        UsageError: ``resume`` with a checkpoint of another training.
         IntegrityError: a finished net or a checkpoint that was changed since.
     """
     known = _record(job.stem)
@@ -127,11 +133,12 @@ def trained(job: Training, *, resume: bool, reuse: bool) -> NetRecord:
         knowledge=job.knowledge,
         settings=job.settings,
         directory=job.checkpoints,
+        origin=job.key,
         resume=resume,
         on_event=job.on_event,
     )
     net.cpu()
-    save_net(net, job.stem)
+    save_net(net, job.stem, tokenizers=job.tokenizers)
     record = NetRecord(
         **_measured(net, job.stem, job.validation),
         key=job.key,

@@ -158,6 +158,19 @@ def _tokenizers_are_there(recipe: Recipe) -> Iterator[Fault]:
             yield (*steps, "tokenizer", "from"), message
 
 
+def _cut_tables_are_fresh(recipe: Recipe) -> Iterator[Fault]:
+    """A cut renumbers the pieces; the rows of a pretrained table stay where they are."""
+    if getattr(recipe.student.model, "source", None) is None:
+        return
+    for name, spec in recipe.inputs.items():
+        if not isinstance(spec, ImageInput) and spec.tokenizer.vocab == "cut":
+            message = (
+                "the student starts from pretrained weights, whose table has a row for every "
+                "piece: write keep, or leave the student's source out and start it by init"
+            )
+            yield ("inputs", name, "tokenizer", "vocab"), message
+
+
 def _inputs(recipe: Recipe) -> Iterator[tuple[Steps, Input]]:
     for name, spec in recipe.inputs.items():
         yield ("inputs", name), spec
@@ -218,6 +231,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _binary_tasks_have_two_sides,
     _labels_are_unique,
     _tokenizers_are_there,
+    _cut_tables_are_fresh,
     _images_agree_with_channels,
     _inits_fit,
     _lists_name_things_once,

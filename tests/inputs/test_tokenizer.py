@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from kd2edge.errors import IntegrityError, UsageError
 from kd2edge.inputs.tokenizer import (
     cut_vocabulary,
+    id_rules,
     open_tokenizer,
     pad_id,
     vocabulary_size,
@@ -59,6 +60,17 @@ def test_a_limit_without_room_for_a_piece_is_refused(tokenizer_json: bytes, limi
 def test_other_bytes_are_no_tokenizer(content: bytes) -> None:
     with pytest.raises(IntegrityError, match="tokenizer.json"):
         open_tokenizer(content, None)
+
+
+def test_the_rules_of_the_ids_leave_out_what_is_put_aside(tokenizer_json: bytes) -> None:
+    content = json.loads(tokenizer_json)
+    aside = {**content, "padding": None, "truncation": None}
+    pieces = content["model"]["vocab"]
+    swapped = {**pieces, "in": pieces["paris"], "paris": pieces["in"]}
+    other = {**content, "model": {**content["model"], "vocab": swapped}}
+    own = id_rules(tokenizer_json)
+    assert id_rules(json.dumps(aside, indent=1).encode()) == own
+    assert id_rules(json.dumps(other).encode()) != own
 
 
 def test_vocabulary_size_is_that_of_the_embedding_table(tokenizer_json: bytes) -> None:

@@ -39,6 +39,17 @@ def test_a_description_needs_no_weights(stem: Path) -> None:
     assert found.vocabulary == net.vocabulary
 
 
+def test_a_description_keeps_the_tokenizers_and_older_ones_have_none(stem: Path) -> None:
+    save_net(make_net("bert"), stem, tokenizers={"text": "ab" * 32})
+    assert describe_net(stem).tokenizers == {"text": "ab" * 32}
+    path = stem.with_name("student.v2.json")
+    content = json.loads(path.read_text())
+    del content["tokenizers"]
+    path.write_text(json.dumps(content))
+    assert describe_net(stem).tokenizers == {}
+    assert load_net(stem).vocabulary == make_net("bert").vocabulary
+
+
 def test_the_same_net_gives_the_same_bytes(stem: Path, tmp_path: Path) -> None:
     save_net(make_net("bert"), stem)
     save_net(load_net(stem), tmp_path / "again")

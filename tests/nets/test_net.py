@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from kd2edge.errors import UsageError
 from kd2edge.inputs.spec import ArraySpec, InputSpec
-from kd2edge.nets import ModelSpec, build_net, flops
+from kd2edge.nets import ModelSpec, build_net, flops, load_net, save_net
+from kd2edge.tasks.spec import TaskName
 from nets.tiny import (
     IMAGE,
     LARGER,
@@ -199,6 +201,21 @@ def test_a_prefix_stands_before_the_array_names() -> None:
     arrays = {f"query_{name}": value for name, value in make_arrays("bert").items()}
     assert {item.name for item in net.array_specs()} == set(arrays)
     assert net(arrays)["left"].shape == (3, 3)
+
+
+ODD = ("type", "values", "to", "training", "a.b", "a-db", "-a-db", "-type")
+
+
+def test_a_task_may_have_any_name_and_ordinary_ones_name_their_weights(tmp_path: Path) -> None:
+    tasks = [replace(LEFT, name=TaskName(name)) for name in ("left", *ODD)]
+    net = build_net(MODELS["cnn"], [IMAGE], tasks).eval()
+    logits = net(make_arrays("cnn"))
+    assert list(logits) == ["left", *ODD] == [spec.name for spec in net.output_specs()]
+    assert len(net.heads) == len(tasks)
+    assert [name for name in net.state_dict() if name.startswith("heads.left.")]
+    save_net(net, tmp_path / "odd")
+    again = load_net(tmp_path / "odd")(make_arrays("cnn"))
+    assert all(torch.equal(logits[name], again[name]) for name in logits)
 
 
 def test_output_specs_of_each_kind() -> None:

@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from kd2edge.errors import IntegrityError, StorageError, UsageError
-from kd2edge.nets import ModelSpec, Net, build_net, resolve_source, tokenizer_json
+from kd2edge.nets import (
+    ModelSpec,
+    Net,
+    build_net,
+    load_net,
+    resolve_source,
+    save_net,
+    tokenizer_json,
+)
 from nets.tiny import IMAGE, LARGER, LEFT, MODELS, TEXT, VOCABULARY, make_arrays, make_net
 
 
@@ -31,6 +39,18 @@ def test_a_folder_of_weights_fills_the_backbone(model: str, tmp_path: Path) -> N
     assert all(torch.equal(v, found[name]) for name, v in net.backbone.state_dict().items())
     assert again.model.config == net.model.config
     assert list(again.heads) == ["left", "larger"]
+
+
+def test_a_net_whose_table_is_larger_than_its_vocabulary_comes_back(tmp_path: Path) -> None:
+    folder = _folder(make_net("electra"), tmp_path / "weights")
+    model = ModelSpec("transformers", pretrained=True)
+    net = build_net(model, [TEXT], [LEFT], source_dir=folder, vocabulary=VOCABULARY - 3).eval()
+    save_net(net, tmp_path / "net")
+    back = load_net(tmp_path / "net")
+    assert back.vocabulary == VOCABULARY - 3
+    assert back.embeddings()["word"].num_embeddings == VOCABULARY
+    arrays = make_arrays("electra")
+    assert torch.equal(back(arrays)["left"], net(arrays)["left"])
 
 
 def test_a_folder_of_a_resnet_fills_the_backbone(tmp_path: Path) -> None:

@@ -180,6 +180,14 @@ def test_a_task_has_one_teacher(problems: Problems, small: str) -> None:
     }
 
 
+def test_only_a_fresh_table_can_be_cut(problems: Problems, load: Load, small: str) -> None:
+    cut = "inputs.text.tokenizer={path: tokenizer.json, vocab: cut}"
+    load(small, cut)
+    load(small, "student.model.source=weights")
+    found = problems(small, cut, "student.model.source=weights")
+    assert "write keep" in found[0].message
+
+
 def test_token_tasks_need_words(problems: Problems, load: Load, small: str) -> None:
     image = "inputs.photo={kind: image, size: [8, 8]}"
     tagged = "tasks.ner=token_classification"

@@ -54,7 +54,8 @@ class Request:
     """What a family gets to build from.
 
     Args:
-        vocabulary: rows of the embedding table; None leaves it to the configuration.
+        vocabulary: pieces that the embedding table must have rows for; None leaves its size to the
+            configuration.
         source_dir: folder of pretrained weights; None for fresh ones.
     """
 

@@ -91,7 +91,8 @@ def build(request: Request) -> Built:
     known = configuration.known_keys(config_class)
     fields = {key: value for key, value in stored.items() if key in known}
     fields |= configuration.checked(given, known, model_type)
-    if request.vocabulary is not None and not request.source_dir:
+    # A saved net states its own: a pretrained table may have more rows than the tokenizer pieces.
+    if request.vocabulary is not None and not request.source_dir and "vocab_size" not in given:
         fields["vocab_size"] = request.vocabulary
     config = configuration.config_from(config_class, fields)
     _check_sizes(config, request)
@@ -134,8 +135,8 @@ def _check_sizes(config: Any, request: Request) -> None:
     if request.vocabulary is not None and request.vocabulary > config.vocab_size:
         raise UsageError(
             f"the tokenizer of input {request.input.name} knows {request.vocabulary} pieces, but"
-            f" the pretrained embedding table has {config.vocab_size} rows;"
-            " take the tokenizer that came with the weights"
+            f" the embedding table has {config.vocab_size} rows;"
+            " take the tokenizer that came with the weights, or leave vocab_size out"
         )
     longest = request.input.options.get("max_length")
     if longest is not None and longest > config.max_position_embeddings:
