@@ -358,3 +358,9 @@ def test_any_change_gives_a_recipe_or_our_error(
         assert all(problem.message for problem in error.problems)  # noqa: PT017
     else:
         assert load(loaded.dump_resolved()).recipe == loaded.recipe
+
+
+def test_no_run_is_called_like_the_link_to_the_latest_one(problems: Problems, small: str) -> None:
+    (found,) = problems(edited(small, "name: small", "name: latest"))
+    assert (found.line, found.field) == (2, "name")
+    assert "runs/latest points to the latest run" in found.message

@@ -46,6 +46,13 @@ def _resolved(path: Path, info: ValidationInfo) -> Path:
         raise PydanticCustomError("bad_path", "a path that leads nowhere") from error
 
 
+def _not_latest(name: str) -> str:
+    if name == "latest":
+        message = "the name 'latest' is taken: runs/latest points to the latest run"
+        raise PydanticCustomError("taken_name", message)
+    return name
+
+
 def _as_label(value: Any) -> Any:
     """Labels are compared as texts, so 0 means "0"."""
     if isinstance(value, bool):
@@ -85,7 +92,9 @@ Names = Annotated[
     tuple[Name, ...], BeforeValidator(_listed, json_schema_input_type=Name | tuple[Name, ...])
 ]
 #: What names a run and a bundle: it becomes a folder.
-FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+FolderName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), AfterValidator(_not_latest)
+]
 Label = Annotated[Text, BeforeValidator(_as_label, json_schema_input_type=Text | int | bool)]
 #: A local path; a relative one starts at the recipe's folder (made absolute when it is loaded).
 LocalPath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_resolved)]
