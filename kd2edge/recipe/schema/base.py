@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError, PydanticKnownError
 from pydantic_core.core_schema import ValidationInfo
 
+from kd2edge.recipe.names import FOLDER_NAME, TAKEN_NAME
+
 #: Key of the validation context that holds the recipe's folder.
 FOLDER = "folder"
 
@@ -47,9 +49,9 @@ def _resolved(path: Path, info: ValidationInfo) -> Path:
 
 
 def _not_latest(name: str) -> str:
-    if name == "latest":
-        message = "the name 'latest' is taken: runs/latest points to the latest run"
-        raise PydanticCustomError("taken_name", message)
+    if name == TAKEN_NAME:
+        message = "the name '{name}' is taken: runs/{name} points to the latest run"
+        raise PydanticCustomError("taken_name", message, {"name": name})
     return name
 
 
@@ -92,9 +94,7 @@ Names = Annotated[
     tuple[Name, ...], BeforeValidator(_listed, json_schema_input_type=Name | tuple[Name, ...])
 ]
 #: What names a run and a bundle: it becomes a folder.
-FolderName = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), AfterValidator(_not_latest)
-]
+FolderName = Annotated[str, Field(pattern=FOLDER_NAME), AfterValidator(_not_latest)]
 Label = Annotated[Text, BeforeValidator(_as_label, json_schema_input_type=Text | int | bool)]
 #: A local path; a relative one starts at the recipe's folder (made absolute when it is loaded).
 LocalPath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_resolved)]
