@@ -180,7 +180,8 @@ def _truncated(data: Prepared, inputs: ModelInputs) -> dict[str, float]:
 
 def _leaks(data: Prepared) -> dict[str, int]:
     found: dict[str, int] = {}
-    for leak in leaks({split: data.rows[split] for split in SPLITS}, data.plan.columns):
+    rows = {split: data.rows[split] for split in SPLITS}
+    for leak in leaks(rows, data.plan.columns, pictures=data.plan.pictures):
         pair = f"{leak.split} and {leak.other}"
         found[pair] = found.get(pair, 0) + 1
     return found

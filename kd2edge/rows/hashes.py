@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,19 @@ def row_hash(row: Row, columns: Sequence[str], *, loose: bool = False) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
-def row_hashes(rows: Rows, columns: Sequence[str], *, loose: bool = False) -> Hashes:
-    """The hash of every row ``[row]``; reads all rows once, keeps 8 bytes of each."""
-    hashes = (row_hash(row, columns, loose=loose) for row in rows)
+def row_hashes(
+    rows: Rows, columns: Sequence[str], *, loose: bool = False, pictures: Sequence[str] = ()
+) -> Hashes:
+    """The hash of every row ``[row]``; reads all rows once, keeps 8 bytes of each.
+
+    Args:
+        rows: the rows.
+        columns: the columns that count, in this order.
+        loose: as in :func:`row_hash`.
+        pictures: those of the columns that hold images: the path of one stands for the bytes there,
+            since two folders may each have a ``0001.png``.
+    """
+    hashes = (row_hash(row, columns, loose=loose) for row in _with_pictures(rows, pictures))
     return np.fromiter(hashes, dtype=np.uint64, count=len(rows))
 
 
@@ -43,6 +54,19 @@ def row_id(row: Row, position: int) -> str:
     """The row's own ``id`` where it has one, else its position."""
     own = row.get("id")
     return str(position) if own is None else str(own)
+
+
+def _with_pictures(rows: Rows, columns: Sequence[str]) -> Iterator[Row]:
+    """The rows, with the bytes of picture files in place of their paths."""
+    for position, row in enumerate(rows):
+        paths = {name: row[name] for name in columns if isinstance(row.get(name), str)}
+        root = rows.root_of(position)
+        yield {**row, **{name: _picture(Path(root, path)) for name, path in paths.items()}}
+
+
+def _picture(path: Path) -> bytes:
+    # One that is not there is an error of its row (`check_rows`), and like no other.
+    return path.read_bytes() if path.is_file() else str(path).encode("utf-8", "surrogatepass")
 
 
 def _loosened(value: Any) -> Any:

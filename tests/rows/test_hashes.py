@@ -61,6 +61,21 @@ def test_hashes_of_rows_are_those_of_each_row(list_rows):
     assert expected[2] == row_hash({"a": None}, ["a"])
 
 
+def test_pictures_in_files_are_hashed_by_their_bytes(tmp_path, list_rows):
+    for name, content in (("a/1.png", b"one"), ("b/1.png", b"two"), ("b/One.png", b"one")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    first = list_rows([{"i": "1.png"}, {"i": "gone.png"}])
+    second = list_rows([{"i": "1.png"}, {"i": "One.png"}, {"i": "gone.png"}, {"i": "GONE.png"}])
+    first.root, second.root = str(tmp_path / "a"), str(tmp_path / "b")
+    found = [row_hashes(rows, ["i"], loose=True, pictures=["i"]) for rows in (first, second)]
+    same = found[0][:, None] == found[1]
+    assert same.tolist() == [[False, True, False, False], [False] * 4]
+    assert len(set(found[1].tolist())) == 4
+    # As a text the same names would be one another's.
+    assert row_hashes(first, ["i"])[0] == row_hashes(second, ["i"])[0]
+
+
 def test_hashes_stay_the_same_from_run_to_run():
     # Reference rows are found again by them: a change here orphans every bundle.
     assert row_hash({"text": "where is my card"}, ["text"]) == 5884939769538052306
