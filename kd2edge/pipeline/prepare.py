@@ -130,7 +130,7 @@ def _plans(
     if isinstance(source, Builtin):
         # A builder has rows of its own for teachers alone.
         part = split if tasks else "unlabelled"
-        place = {"builder": source.builder, "split": part, **source.options}
+        place = {**source.options, "builder": source.builder, "split": part}
         yield SourcePlan(source.name, source.kind, place, {}, dict(source.columns), tasks)
         return
     files = source.splits()[split]

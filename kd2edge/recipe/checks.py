@@ -82,6 +82,14 @@ def _only_train(source: SourcePart, steps: Steps) -> Iterator[Fault]:
             yield (*steps, split), "unlabelled rows are for training only"
 
 
+def _builders_choose_their_split(recipe: Recipe) -> Iterator[Fault]:
+    for key, sources in (("sources", recipe.data.sources), ("unlabelled", recipe.data.unlabelled)):
+        for index, source in enumerate(sources):
+            for option in {"builder", "split"} & set(source.row_options()):
+                steps = ("data", key, index, "options", option)
+                yield steps, f"{option!r} is no option: every split of the source is read"
+
+
 def _tasks_are_taught(recipe: Recipe) -> Iterator[Fault]:
     taught = Counter(task for teacher in recipe.teachers for task in set(teacher.tasks))
     alpha = recipe.distill.alpha
@@ -211,6 +219,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _names_are_unique,
     _sources_have_splits,
     _unlabelled_is_for_training,
+    _builders_choose_their_split,
     _tasks_are_taught,
     _teachers_are_trained_or_loaded,
     _models_can_be_made,

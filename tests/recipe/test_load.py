@@ -364,3 +364,14 @@ def test_no_run_is_called_like_the_link_to_the_latest_one(problems: Problems, sm
     (found,) = problems(edited(small, "name: small", "name: latest"))
     assert (found.line, found.field) == (2, "name")
     assert "runs/latest points to the latest run" in found.message
+
+
+@pytest.mark.parametrize("option", ["split", "builder"])
+def test_options_of_a_builder_cannot_choose_the_split(
+    option: str, problems: Problems, small: str
+) -> None:
+    source = f"{{name: rows, kind: builtin, builder: multimnist, options: {{{option}: test}}}}"
+    begin, end = small.index("    - {name: rows"), small.index("inputs:")
+    (found,) = problems(f"{small[:begin]}    - {source}\n{small[end:]}")
+    assert found.field == f"data.sources.0.options.{option}"
+    assert "is no option" in found.message
