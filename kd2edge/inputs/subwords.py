@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError, UsageError
+from kd2edge.inputs.cell import require_whole
 from kd2edge.inputs.spec import NO_WORD, ArraySpec, Encoded, InputSpec
 from kd2edge.inputs.tokenizer import open_tokenizer, pad_id
 from kd2edge.inputs.words import Word, casing, first_pieces
@@ -85,12 +86,9 @@ class Subwords:
 
     def _require_whole(self, row: int, text: str) -> None:
         try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"input {self.name!r}, row {row}: the text is no valid Unicode at character"
-                f" {error.start} (half a surrogate pair); decode it with errors='replace'"
-            ) from error
+            require_whole(text)
+        except ValueError as error:
+            raise InputError(f"input {self.name!r}, row {row}: {error}") from error
 
 
 def padded(rows: Sequence[Sequence[int]], fill: int) -> Ints:
