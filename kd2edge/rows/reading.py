@@ -64,7 +64,8 @@ def labels_of(rows: JoinedRows, tasks: Sequence[TaskSpec]) -> dict[TaskName, tup
     Rows that cannot be read are passed over: ``check_rows`` reports them.
 
     Raises:
-        DataError: a task has no label in any row; the message names the columns there are.
+        DataError: a task has no label in any row (the message names the columns there are), or one
+            label alone, which leaves nothing to decide.
     """
     seen: dict[TaskName, dict[Hashable, None]] = {task.name: {} for task in tasks}
     for position in range(len(rows)):
@@ -126,6 +127,11 @@ def _inventory(rows: JoinedRows, task: TaskSpec, values: list[Hashable]) -> tupl
         raise DataError(f"task {task.name}: column {task.column!r}: {error}") from error
     if not labels:
         raise DataError(f"task {task.name}: {_why_no_label(rows, task)}")
+    if len(labels) < 2:
+        raise DataError(
+            f"task {task.name}: expected at least two labels, column {task.column!r} holds only "
+            f"{labels[0]!r}: name the column that was meant, or all labels under `labels`"
+        )
     return labels
 
 

@@ -65,9 +65,21 @@ def test_labels_pass_over_what_check_rows_reports(write):
     from kd2edge.rows.jsonl import JsonlRows
 
     rows = joined(
-        [Source("s", JsonlRows(write("r.jsonl", '{"n": "a"}\n{"n"\n{"n": 1.5}')), ("n",))]
+        [
+            Source(
+                "s", JsonlRows(write("r.jsonl", '{"n": "a"}\n{"n"\n{"n": 1.5}\n{"n": "b"}')), ("n",)
+            )
+        ]
     )
-    assert labels_of(rows, [task("n")]) == {"n": ("a",)}
+    assert labels_of(rows, [task("n")]) == {"n": ("a", "b")}
+
+
+@pytest.mark.parametrize("kind", ["classification", "token_classification"])
+def test_a_column_of_one_label_leaves_nothing_to_decide(kind, join_lists):
+    value = ["x", "x"] if kind == "token_classification" else "x"
+    rows = join_lists([{"mood": value}, {"mood": None}, {"mood": value}], "mood")
+    with pytest.raises(DataError, match="at least two labels, column 'mood' holds only 'x'"):
+        labels_of(rows, [task(kind=kind)])
 
 
 def test_a_task_that_the_data_lacks_is_named(join_lists):
