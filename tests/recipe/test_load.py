@@ -375,3 +375,18 @@ def test_options_of_a_builder_cannot_choose_the_split(
     (found,) = problems(f"{small[:begin]}    - {source}\n{small[end:]}")
     assert found.field == f"data.sources.0.options.{option}"
     assert "is no option" in found.message
+
+
+def test_seeds_fit_the_generators(problems: Problems, load: Load, small: str) -> None:
+    largest = 2**63 - 1
+    assert load(f"{small}seed: {largest}\n").recipe.seed == largest
+    (found,) = problems(f"{small}seed: {largest + 1}\n")
+    assert found.message == f"expected at most {largest}, found {largest + 1}"
+
+
+def test_the_folder_of_somebody_unknown_is_a_file_that_is_not_there(
+    problems: Problems, small: str
+) -> None:
+    text = edited(small, "train: train.jsonl", "train: ~nobody-here/x.jsonl")
+    found = [one.message for one in problems(text, check_files=True)]
+    assert any("~nobody-here/x.jsonl" in message for message in found)

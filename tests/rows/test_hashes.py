@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kd2edge.rows import row_hash, row_hashes, row_id
+from kd2edge.rows.jsonl import JsonlRows
 
 VALUES = st.recursive(
     st.none()
@@ -74,6 +77,19 @@ def test_pictures_in_files_are_hashed_by_their_bytes(tmp_path, list_rows):
     assert len(set(found[1].tolist())) == 4
     # As a text the same names would be one another's.
     assert row_hashes(first, ["i"])[0] == row_hashes(second, ["i"])[0]
+
+
+def test_rows_that_cannot_be_read_are_like_no_other(write):
+    lines = ['{"t": "a"}', '{"t"', '{"t": "b"}', '{"t"', '{"t": "a"}']
+    rows = JsonlRows(write("r.jsonl", "\n".join(lines)))
+    found = row_hashes(rows, ["t"], loose=True).tolist()
+    assert found[0] == found[4] == row_hash({"t": "a"}, ["t"])
+    assert len(set(found)) == 4
+
+
+def test_values_that_json_lacks_are_told_apart():
+    values = [date(2026, 1, 1), date(2026, 1, 2), [date(2026, 1, 1)], "2026-01-01"]
+    assert len({row_hash({"a": value}, ["a"], loose=True) for value in values}) == 4
 
 
 def test_hashes_stay_the_same_from_run_to_run():

@@ -132,4 +132,7 @@ class Data(Part):
 
     def path(self, file: str) -> Path:
         """Where a source's file stands."""
-        return self.root / Path(file).expanduser()
+        try:
+            return self.root / Path(file).expanduser()
+        except RuntimeError:  # "~name" of somebody unknown here: a file that is not there
+            return self.root / file
