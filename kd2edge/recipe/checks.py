@@ -188,6 +188,28 @@ def _images_agree_with_channels(recipe: Recipe) -> Iterator[Fault]:
                 yield (*steps, key), message
 
 
+def _views_are_the_same_for_all(recipe: Recipe) -> Iterator[Fault]:
+    """Teacher and student are shown the same views, which the recipe's own inputs describe."""
+    images = [one for one in recipe.inputs.values() if isinstance(one, ImageInput)]
+    moved = any(one.augment is not None for one in images)
+    sizes = {one.columns: one.size for one in images}
+    for index, teacher in enumerate(recipe.teachers):
+        for name, spec in (teacher.inputs or {}).items():
+            if not isinstance(spec, ImageInput):
+                continue
+            steps = ("teachers", index, "inputs", name)
+            if spec.augment is not None:
+                message = "a teacher is shown the views of the student: state it under `inputs`"
+                yield (*steps, "augment"), message
+            size = sizes.get(spec.columns, spec.size)
+            if moved and spec.size != size:
+                message = (
+                    f"expected {list(size)} as under `inputs`, found {list(spec.size)}: a shift "
+                    "counts pixels, and would move the teacher's image by another distance"
+                )
+                yield (*steps, "size"), message
+
+
 def _inits_fit(recipe: Recipe) -> Iterator[Fault]:
     init = recipe.student.init
     teacher = _teacher(recipe, init.teacher) if init else None
@@ -228,6 +250,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _labels_are_unique,
     _tokenizers_are_there,
     _images_agree_with_channels,
+    _views_are_the_same_for_all,
     _inits_fit,
     _lists_name_things_once,
 )

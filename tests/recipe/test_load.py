@@ -390,3 +390,36 @@ def test_the_folder_of_somebody_unknown_is_a_file_that_is_not_there(
     text = edited(small, "train: train.jsonl", "train: ~nobody-here/x.jsonl")
     found = [one.message for one in problems(text, check_files=True)]
     assert any("~nobody-here/x.jsonl" in message for message in found)
+
+
+IMAGES = """\
+version: 1
+name: images
+data:
+  sources:
+    - {name: rows, kind: jsonl, train: train.jsonl, validation: val.jsonl, test: test.jsonl}
+inputs:
+  photo: {kind: image, size: [28, 48], augment: shift}
+tasks:
+  thing: classification
+teachers:
+  - name: big
+    model: {family: cnn, config: {channels: [8]}}
+    inputs:
+      photo: {kind: image, size: [28, 48]}
+student:
+  model: {family: cnn, config: {channels: [4]}}
+"""
+
+
+def test_a_teacher_is_shown_the_student_s_views(load: Load, problems: Problems) -> None:
+    assert load(IMAGES).recipe.teachers[0].inputs is not None
+    own = "photo: {kind: image, size: [28, 48]}"
+    (found,) = problems(edited(IMAGES, own, f"{own[:-1]}, augment: shift}}"))
+    assert found.field == "teachers.0.inputs.photo.augment"
+    larger = edited(IMAGES, own, "photo: {kind: image, size: [56, 96]}")
+    (found,) = problems(larger)
+    assert found.field == "teachers.0.inputs.photo.size"
+    assert "expected [28, 48]" in found.message
+    # Without a shift each may see the picture at its own size.
+    load(edited(larger, ", augment: shift", ""))
