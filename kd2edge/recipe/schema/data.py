@@ -18,7 +18,8 @@ class SourcePart(Part, ABC):
     name: Name
     """Name of the source in messages and reports."""
     tasks: Names | None = None
-    """Tasks whose labels these rows carry; null: all.  A row may still lack some labels."""
+    """Tasks whose labels these rows carry; null: all.  A row that lacks the label of one says so
+    with the value `null`; without the column it is refused."""
     columns: dict[Text, Text] = {}
     """Renaming: the column that inputs and tasks expect -> the column that the rows have."""
 
