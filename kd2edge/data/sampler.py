@@ -16,7 +16,7 @@ def epoch_order(
     """Positions of every batch of an epoch; rows of one length together, batches shuffled.
 
     Each row comes exactly once, labelled and unlabelled rows mixed.  Only one batch of the epoch
-    may be smaller than ``batch_size``.
+    may be smaller than ``batch_size``; a single row that is left over joins the batch before it.
 
     Args:
         lengths: length of each row ``[row]``; all equal for inputs of a fixed size.
@@ -33,9 +33,16 @@ def epoch_order(
         part = shuffled[begin : begin + pool]
         part = part[np.argsort(lengths[part], kind="stable")]
         batches += [part[at : at + batch_size] for at in range(0, len(part), batch_size)]
+    if _leaves_one(len(lengths), batch_size):
+        batches[-2:] = [np.concatenate(batches[-2:])]
     return [batches[index] for index in random.permutation(len(batches))]
 
 
 def steps_an_epoch(rows: int, batch_size: int) -> int:
     """How many batches :func:`epoch_order` makes of ``rows`` rows."""
-    return -(-rows // batch_size)
+    return -(-rows // batch_size) - _leaves_one(rows, batch_size)
+
+
+def _leaves_one(rows: int, batch_size: int) -> bool:
+    """Whether one row is left over: alone it has no spread, which batch norm refuses."""
+    return rows > batch_size and rows % batch_size == 1

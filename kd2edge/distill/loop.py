@@ -33,6 +33,7 @@ from kd2edge.distill.objective import Objective
 from kd2edge.distill.optimizer import rate
 from kd2edge.distill.plan import plan_of
 from kd2edge.distill.precision import precision_of
+from kd2edge.distill.random_state import own_randomness
 from kd2edge.distill.result import TrainResult
 from kd2edge.distill.saving import BEST, NET, copied, prefixed, under
 from kd2edge.distill.schedule import Moment
@@ -95,13 +96,11 @@ def train(
     if not resume:
         remove_checkpoint(directory)
     threads = found.state["threads"] if found and device.type == "cpu" else settings.threads
-    devices = [device] if device.type == "cuda" else []
     with (
         _threads(threads),
-        torch.random.fork_rng(devices=devices),
+        own_randomness(settings.seed),
         Interruption(stop) as interruption,
     ):
-        torch.manual_seed(settings.seed)
         training = _Training(
             net, train_split, validation_split, tasks, settings, knowledge, device, origin
         )

@@ -33,6 +33,21 @@ def listed(value: Any) -> list[Any] | None:
     return list(cast("list[Any]", value)) if isinstance(value, (list, tuple)) else None
 
 
+def require_whole(text: str) -> None:
+    """Refuse text that no tokenizer takes, as JSON's escapes can write it.
+
+    Raises:
+        ValueError: half a surrogate pair.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the text is no valid Unicode at character {error.start} (half a surrogate pair); "
+            "decode it with errors='replace'"
+        ) from error
+
+
 def described(value: Any) -> str:
     """Type and value, short, for a message."""
     if value is None:

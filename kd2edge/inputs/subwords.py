@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError, UsageError
+from kd2edge.inputs.cell import require_whole
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec, WordStarts
 from kd2edge.inputs.tokenizer import open_tokenizer, pad_id
 from kd2edge.inputs.words import Word, casing, first_pieces
@@ -85,14 +86,9 @@ class Subwords:
 
     def _require_whole(self, row: int, text: str) -> None:
         try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"the text is no valid Unicode at character {error.start} (half a surrogate pair);"
-                " decode it with errors='replace'",
-                name=self.name,
-                row=row,
-            ) from error
+            require_whole(text)
+        except ValueError as error:
+            raise InputError(str(error), name=self.name, row=row) from error
 
 
 def padded(rows: Sequence[Sequence[int]], fill: int) -> Ints:

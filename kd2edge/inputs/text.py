@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError
-from kd2edge.inputs.cell import cell, described
+from kd2edge.inputs.cell import cell, described, require_whole
 from kd2edge.inputs.kind import Encoder, InputKind
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.inputs.subwords import Subwords
@@ -30,6 +30,7 @@ class Text(InputKind):
         value = cell(row, spec.columns[0])
         if not isinstance(value, str):
             raise ValueError(f"expected text, found {described(value)}")
+        require_whole(value)
         return value
 
 

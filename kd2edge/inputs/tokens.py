@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError
-from kd2edge.inputs.cell import cell, described, listed
+from kd2edge.inputs.cell import cell, described, listed, require_whole
 from kd2edge.inputs.kind import Encoder, InputKind
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.inputs.subwords import Subwords
@@ -27,7 +27,9 @@ class Tokens(InputKind):
 
     def value(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> list[str]:
         del root
-        return _words(cell(row, spec.columns[0]))
+        words = _words(cell(row, spec.columns[0]))
+        require_whole("".join(words))
+        return words
 
 
 @final

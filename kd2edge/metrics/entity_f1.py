@@ -61,14 +61,14 @@ class EntityF1(Metric):
         return ratio(right, right + sums[..., 1] + sums[..., 2])
 
 
-def is_bio(labels: tuple[str, ...]) -> bool:
+def are_bioes(labels: tuple[str, ...]) -> bool:
     """Whether every label is ``O``, ``B-x``, ``I-x``, ``E-x`` or ``S-x`` (or has no type)."""
     return all(_PATTERN.fullmatch(label) for label in labels)
 
 
 def _tags(spec: TaskSpec) -> npt.NDArray[np.int64]:
     """Prefix and type of each label, and of "O" behind the last: ``[2, C + 1]``."""
-    if not is_bio(spec.labels):
+    if not are_bioes(spec.labels):
         odd = next(label for label in spec.labels if not _PATTERN.fullmatch(label))
         raise UsageError(
             f"task {spec.name!r}: entity_f1 needs labels O, B-x, I-x, found {odd!r}; use accuracy"

@@ -9,7 +9,7 @@ from kd2edge.errors import UsageError
 from kd2edge.metrics.accuracy import Accuracy
 from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.binary_f1 import BinaryF1
-from kd2edge.metrics.entity_f1 import EntityF1, is_bio
+from kd2edge.metrics.entity_f1 import EntityF1, are_bioes
 from kd2edge.metrics.macro_f1 import MacroF1
 from kd2edge.metrics.metric import Metric, RankMetric
 from kd2edge.tasks.spec import TaskSpec
@@ -44,6 +44,6 @@ def misfit(spec: TaskSpec, name: str) -> str:
     if spec.kind not in kinds:
         suited = ", ".join(known for known, made in METRICS.items() if spec.kind in made.kinds)
         return f"metric {name} is not defined for {spec.kind}; there are: {suited}"
-    if name == EntityF1.name and not is_bio(spec.labels):
+    if name == EntityF1.name and not are_bioes(spec.labels):
         return f"metric {name} needs labels O, B-x, I-x; use accuracy or macro_f1"
     return ""

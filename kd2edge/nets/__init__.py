@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kd2edge.nets.files import (
         NetDescription,
-        align_labels,
         describe_net,
         load_net,
         save_net,
@@ -21,7 +20,6 @@ __all__ = [
     "ModelSpec",
     "Net",
     "NetDescription",
-    "align_labels",
     "build_net",
     "describe_net",
     "flops",
@@ -37,7 +35,6 @@ _HOMES = {
     "ModelSpec": "spec",
     "Net": "net",
     "NetDescription": "files",
-    "align_labels": "files",
     "build_net": "net",
     "describe_net": "files",
     "flops": "net",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,9 @@ from safetensors import SafetensorError
 
 from kd2edge.bundle.atomic import storage_error, write_atomic
 from kd2edge.bundle.fingerprint import fingerprint_bytes
-from kd2edge.errors import DataError, IntegrityError, SchemaTooNewError
+from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.nets.heads import Head
-from kd2edge.nets.net import Net, build_net, head_key
+from kd2edge.nets.net import Net, build_net
 from kd2edge.nets.spec import ModelSpec
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
@@ -132,44 +131,6 @@ def load_net(stem: Path) -> Net:
     except (SafetensorError, RuntimeError, TypeError, KeyError) as error:
         raise IntegrityError(f"{path}: these weights are not those of {name}: {error}") from error
     return net.eval()
-
-
-def align_labels(net: Net, tasks: Sequence[TaskSpec]) -> Net:
-    """Bring the heads of ``net`` to the label order of ``tasks``, by name, in place.
-
-    Heads of tasks that are not asked for stay as they are.
-
-    Raises:
-        DataError: a task that the net lacks, of another kind, or with other labels.
-    """
-    own = {task.name: task for task in net.tasks}
-    orders = {task.name: _order(own.get(task.name), task) for task in tasks}
-    for name, order in orders.items():
-        head = net.heads[head_key(name)]
-        if isinstance(head, Head) and order != sorted(order):
-            head.reorder(order)
-    wanted = {task.name: task for task in tasks}
-    net.tasks = tuple(wanted.get(task.name, task) for task in net.tasks)
-    return net
-
-
-def _order(own: TaskSpec | None, wanted: TaskSpec) -> list[int]:
-    if own is None:
-        raise DataError(f"task {wanted.name}: the checkpoint has no head for it")
-    if own.kind != wanted.kind:
-        raise DataError(
-            f"task {wanted.name}: the checkpoint's is {own.kind}, expected {wanted.kind}"
-        )
-    places = {label: index for index, label in enumerate(own.labels)}
-    lacking = [label for label in wanted.labels if label not in places]
-    surplus = sorted(set(own.labels) - set(wanted.labels))
-    if lacking or surplus:
-        raise DataError(
-            f"task {wanted.name}: the checkpoint has other labels than the data: it lacks"
-            f" {lacking[:5]} ({len(lacking)}) and has {surplus[:5]} ({len(surplus)}) besides;"
-            " state the same labels for both, or train the checkpoint again"
-        )
-    return [places[label] for label in wanted.labels]
 
 
 def _beside(stem: Path, ending: str) -> Path:

@@ -12,7 +12,7 @@ from kd2edge.bundle.atomic import storage_error
 from kd2edge.distill import knowledge_of
 from kd2edge.nets import load_net
 from kd2edge.pipeline.events import Listener, Log, StageEvent
-from kd2edge.pipeline.folders import RUNS, RunFolder, mark_latest
+from kd2edge.pipeline.folders import RUNS, RunFolder, mark_latest, run_to_write
 from kd2edge.pipeline.learning import baseline_record, student_record
 from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
@@ -32,7 +32,7 @@ class RunOptions:
     """How a recipe is run.
 
     Args:
-        run_dir: the run's folder; None: ``runs/NAME``.
+        run_dir: the run's folder, or a link to it; None: ``runs/NAME``.
         resume: go on with what was interrupted.
         recache: forget encoded rows and teachers' outputs first.
         cache_dir: folder for encoded rows and teachers' outputs, shared by runs; None: ``cache/``
@@ -62,13 +62,14 @@ def distill_recipe(
         on_event: told about stages and progress.
 
     Raises:
+        UsageError: a folder that is a link to itself.
         RecipeError: rows that cannot be used, or nets that do not fit, all problems at once.
         Interrupted: stopped; the state was saved.
         StorageError: disk full, no permission, or another process works on this run.
         IntegrityError: a cache, net or checkpoint that is damaged.
     """
     options = options or RunOptions()
-    run = RunFolder(options.run_dir or RUNS / loaded.recipe.name)
+    run = run_to_write(options.run_dir or RUNS / loaded.recipe.name)
     data = prepared(loaded)
     require_sound(loaded, data)
     with folder_lock(run.path), Log(run.log, on_event) as log:

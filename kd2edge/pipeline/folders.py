@@ -109,6 +109,25 @@ def opened_run(path: Path | None) -> RunFolder:
     return run
 
 
+def run_to_write(path: Path) -> RunFolder:
+    """The run at ``path``; a link, like ``runs/latest``, means the run that it points to.
+
+    Raises:
+        UsageError: a link that points to itself.
+    """
+    if not path.is_symlink():
+        return RunFolder(path)
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise UsageError(
+            f"{path}: expected a run's folder, found a link that points to itself; remove it, or "
+            "name another folder with --run-dir"
+        )
+    # What follows names the run in its messages: as short as it was given.
+    beside = target.parent == Path(os.path.realpath(path.parent))
+    return RunFolder(path.with_name(target.name) if beside else target)
+
+
 def mark_latest(run: RunFolder) -> None:
     """Let ``runs/latest`` point to ``run``, where the file system has links."""
     link = run.path.parent / "latest"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import kd2edge
 from kd2edge.errors import UsageError
+from kd2edge.recipe.names import FOLDER_NAME, TAKEN_NAME
 
 __all__ = ["GalleryRecipe", "gallery", "started"]
 
@@ -40,14 +41,18 @@ def started(origin: str, name: str) -> str:
     Raises:
         UsageError: no recipe of that name in the gallery, or a name that cannot be a folder's.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise UsageError(f"{name!r} cannot name a run: use letters, digits, '.', '_' and '-'")
+    if not re.fullmatch(FOLDER_NAME, name) or name == TAKEN_NAME:
+        raise UsageError(
+            f"{name!r} cannot name a run: use at most 64 letters, digits, '.', '_' and '-', a "
+            f"letter or digit first, and not {TAKEN_NAME!r}"
+        )
     recipes = {recipe.name: recipe for recipe in gallery()}
     short = {Path(recipe.name).name: recipe for recipe in gallery()}
     chosen = recipes.get(origin) or short.get(origin)
     if chosen is None:
         raise UsageError(f"no recipe {origin!r} in the gallery; there are {', '.join(recipes)}")
-    return _NAME.sub(f"name: {name}", chosen.path.read_text(encoding="utf-8"), count=1)
+    # In quotes: plain, 42 would be a number and true no name.
+    return _NAME.sub(f'name: "{name}"', chosen.path.read_text(encoding="utf-8"), count=1)
 
 
 def _root() -> Path:

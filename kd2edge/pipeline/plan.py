@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from kd2edge.data import steps_an_epoch
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs, views_of
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
 from kd2edge.pipeline.rehearsal import NetSize, rehearsed
 from kd2edge.pipeline.sources import SPLITS
 from kd2edge.recipe import LoadedRecipe, Recipe
+from kd2edge.rows.check import SplitCheck
 from kd2edge.rows.leak import leaks
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import TaskSpec
@@ -46,7 +48,7 @@ class Plan:
     Args:
         rows: split -> rows.
         tasks: task -> kind, labels, labelled rows or words of training, labels that training lacks.
-        models: teacher, student -> size and steps.
+        models: teacher, student, baseline -> size and steps.
         cache_bytes: estimate of the teachers' cached logits.
         truncated: input -> share of training rows that ``max_length`` cuts.
         leaks: "train/test" -> rows that stand in both splits.
@@ -126,15 +128,33 @@ def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
 
 def _models(recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]) -> dict[str, ModelPlan]:
     found: dict[str, ModelPlan] = {}
-    everything = len(data.rows["train"])
-    labelled = everything - min(data.checks["train"].unlabelled.values(), default=0)
+    steps = _steps(recipe, data.checks["train"])
     for teacher in recipe.teachers:
-        if teacher.train is None:
-            continue  # a checkpoint: nothing to train
-        steps = teacher.train.epochs * -(-labelled // teacher.train.batch_size)
-        found[teacher.name] = _model(sizes[teacher.name], steps)
-    steps = recipe.train.epochs * -(-everything // recipe.train.batch_size)
-    return {**found, "student": _model(sizes["student"], steps)}
+        if teacher.train is not None:  # else a checkpoint: nothing to train
+            found[teacher.name] = _model(sizes[teacher.name], steps[teacher.name])
+    names = ["student"] + ["baseline"] * (recipe.baseline and bool(recipe.teachers))
+    return found | {name: _model(sizes["student"], steps["student"]) for name in names}
+
+
+def _steps(recipe: Recipe, check: SplitCheck) -> dict[str, int]:
+    """Steps of the teachers that are trained, each on the labels of its own tasks, and the student.
+
+    The baseline takes as many as the student.
+    """
+    rows = check.rows if _is_taught(recipe) else check.labelled_rows(recipe.tasks)
+    found = {"student": recipe.train.epochs * steps_an_epoch(rows, recipe.train.batch_size)}
+    for teacher in recipe.teachers:
+        if teacher.train is not None:
+            batches = steps_an_epoch(check.labelled_rows(teacher.tasks), teacher.train.batch_size)
+            found[teacher.name] = teacher.train.epochs * batches
+    return found
+
+
+def _is_taught(recipe: Recipe) -> bool:
+    """Whether the student learns from rows without any label too."""
+    alpha = recipe.distill.alpha
+    shares = alpha.values() if isinstance(alpha, dict) else [alpha]
+    return bool(recipe.teachers) and (max(shares) > 0 or bool(recipe.distill.features))
 
 
 def _model(size: NetSize, steps: int) -> ModelPlan:
@@ -175,7 +195,8 @@ def _truncated(data: Prepared, inputs: ModelInputs) -> dict[str, float]:
 
 def _leaks(data: Prepared) -> dict[str, int]:
     found: dict[str, int] = {}
-    for leak in leaks({split: data.rows[split] for split in SPLITS}, data.plan.columns):
+    rows = {split: data.rows[split] for split in SPLITS}
+    for leak in leaks(rows, data.plan.columns, pictures=data.plan.pictures):
         pair = f"{leak.split} and {leak.other}"
         found[pair] = found.get(pair, 0) + 1
     return found

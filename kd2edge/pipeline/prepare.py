@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kd2edge.errors import DataError, Problem, RecipeError
@@ -11,7 +11,15 @@ from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.kinds import misfit
 from kd2edge.pipeline.sources import SPLITS, RowsPlan, SourcePlan, open_labelled, open_split
 from kd2edge.recipe import LoadedRecipe
-from kd2edge.recipe.schema import Binary, Builtin, Recipe, Source, TokenClassification
+from kd2edge.recipe.schema import (
+    Binary,
+    Builtin,
+    ImageInput,
+    Input,
+    Recipe,
+    Source,
+    TokenClassification,
+)
 from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.reading import labels_of
@@ -119,12 +127,18 @@ def rows_plan(recipe: Recipe) -> RowsPlan:
             splits[split] += _plans(recipe, source, split, tasks)
     for source in recipe.data.unlabelled:
         splits["train"] += _plans(recipe, source, "train", ())
-    columns = sorted({column for one in recipe.inputs.values() for column in one.columns})
+    inputs = list(recipe.inputs.values())
+    images = [one for one in inputs if isinstance(one, ImageInput)]
     return RowsPlan(
         {split: tuple(plans) for split, plans in splits.items()},
-        tuple(columns),
+        _columns(inputs),
         recipe.data.leaks == "drop",
+        _columns(images),
     )
+
+
+def _columns(inputs: Iterable[Input]) -> tuple[str, ...]:
+    return tuple(sorted({column for one in inputs for column in one.columns}))
 
 
 def _plans(
@@ -133,7 +147,7 @@ def _plans(
     if isinstance(source, Builtin):
         # A builder has rows of its own for teachers alone.
         part = split if tasks else "unlabelled"
-        place = {"builder": source.builder, "split": part, **source.options}
+        place = {**source.options, "builder": source.builder, "split": part}
         yield SourcePlan(source.name, source.kind, place, {}, dict(source.columns), tasks)
         return
     files = source.splits()[split]

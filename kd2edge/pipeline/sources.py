@@ -12,10 +12,11 @@ import numpy as np
 
 from kd2edge.bundle import write_atomic
 from kd2edge.errors import IntegrityError, SchemaTooNewError, StorageError
-from kd2edge.rows.hashes import row_hashes
+from kd2edge.rows.hashes import Hashes, row_hashes
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import open_rows
 from kd2edge.rows.leak import without
+from kd2edge.rows.rows import Rows
 
 __all__ = [
     "SPLITS",
@@ -58,12 +59,14 @@ class RowsPlan:
     """The sources of every split, and the input columns that make two rows the same.
 
     Unlabelled rows that stand in validation or test are never trained on; ``drop_leaks`` leaves
-    such rows of the labelled training sources out too.
+    such rows of the labelled training sources out too.  ``pictures`` are those of the columns that
+    hold images.
     """
 
     splits: Mapping[str, tuple[SourcePlan, ...]]
     columns: tuple[str, ...]
     drop_leaks: bool = False
+    pictures: tuple[str, ...] = ()
 
 
 def open_split(plan: RowsPlan, split: str) -> JoinedRows:
@@ -92,13 +95,11 @@ def _opened(plan: SourcePlan) -> Source:
 
 def _without_leaks(plan: RowsPlan, sources: Sequence[Source]) -> list[Source]:
     held_out = [
-        row_hashes(open_split(plan, split), plan.columns, loose=True)
+        _hashes(open_split(plan, split), plan)
         for split in ("validation", "test")
         if plan.splits.get(split)
     ]
-    labelled = [
-        row_hashes(joined([source]), plan.columns, loose=True) for source in sources if source.tasks
-    ]
+    labelled = [_hashes(joined([source]), plan) for source in sources if source.tasks]
     barred = np.concatenate([*held_out, np.zeros(0, np.uint64)])
     seen = np.concatenate([*held_out, *labelled, np.zeros(0, np.uint64)])
     kept: list[Source] = []
@@ -108,14 +109,19 @@ def _without_leaks(plan: RowsPlan, sources: Sequence[Source]) -> list[Source]:
         else:
             # An unlabelled row that repeats a labelled one teaches nothing new.
             chosen = _less(source, plan, seen, duplicates=True)
-            seen = np.concatenate([seen, row_hashes(joined([chosen]), plan.columns, loose=True)])
+            seen = np.concatenate([seen, _hashes(joined([chosen]), plan)])
             kept.append(chosen)
     return kept
 
 
+def _hashes(rows: Rows, plan: RowsPlan) -> Hashes:
+    return row_hashes(rows, plan.columns, loose=True, pictures=plan.pictures)
+
+
 def _less(source: Source, plan: RowsPlan, barred: Any, *, duplicates: bool = False) -> Source:
     names = [source.columns.get(column, column) for column in plan.columns]
-    rows = without(source.rows, barred, names, duplicates=duplicates)
+    pictures = [source.columns.get(column, column) for column in plan.pictures]
+    rows = without(source.rows, barred, names, pictures=pictures, duplicates=duplicates)
     return Source(source.name, rows, source.tasks, source.columns)
 
 
@@ -152,6 +158,7 @@ def read_rows_plan(path: Path) -> RowsPlan:
             )
             for split, sources in value["splits"].items()
         }
-        return RowsPlan(splits, tuple(value["columns"]), bool(value["drop_leaks"]))
+        pictures = tuple(value.get("pictures", ()))  # runs of before it was kept have none
+        return RowsPlan(splits, tuple(value["columns"]), bool(value["drop_leaks"]), pictures)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{path}: damaged ({error}): run `kd2edge distill` again") from error

@@ -82,6 +82,14 @@ def _only_train(source: SourcePart, steps: Steps) -> Iterator[Fault]:
             yield (*steps, split), "unlabelled rows are for training only"
 
 
+def _builders_choose_their_split(recipe: Recipe) -> Iterator[Fault]:
+    for key, sources in (("sources", recipe.data.sources), ("unlabelled", recipe.data.unlabelled)):
+        for index, source in enumerate(sources):
+            for option in {"builder", "split"} & set(source.row_options()):
+                steps = ("data", key, index, "options", option)
+                yield steps, f"{option!r} is no option: every split of the source is read"
+
+
 def _tasks_are_taught(recipe: Recipe) -> Iterator[Fault]:
     taught = Counter(task for teacher in recipe.teachers for task in set(teacher.tasks))
     alpha = recipe.distill.alpha
@@ -193,6 +201,28 @@ def _images_agree_with_channels(recipe: Recipe) -> Iterator[Fault]:
                 yield (*steps, key), message
 
 
+def _views_are_the_same_for_all(recipe: Recipe) -> Iterator[Fault]:
+    """Teacher and student are shown the same views, which the recipe's own inputs describe."""
+    images = [one for one in recipe.inputs.values() if isinstance(one, ImageInput)]
+    moved = any(one.augment is not None for one in images)
+    sizes = {one.columns: one.size for one in images}
+    for index, teacher in enumerate(recipe.teachers):
+        for name, spec in (teacher.inputs or {}).items():
+            if not isinstance(spec, ImageInput):
+                continue
+            steps = ("teachers", index, "inputs", name)
+            if spec.augment is not None:
+                message = "a teacher is shown the views of the student: state it under `inputs`"
+                yield (*steps, "augment"), message
+            size = sizes.get(spec.columns, spec.size)
+            if moved and spec.size != size:
+                message = (
+                    f"expected {list(size)} as under `inputs`, found {list(spec.size)}: a shift "
+                    "counts pixels, and would move the teacher's image by another distance"
+                )
+                yield (*steps, "size"), message
+
+
 def _inits_fit(recipe: Recipe) -> Iterator[Fault]:
     init = recipe.student.init
     teacher = _teacher(recipe, init.teacher) if init else None
@@ -224,6 +254,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _names_are_unique,
     _sources_have_splits,
     _unlabelled_is_for_training,
+    _builders_choose_their_split,
     _tasks_are_taught,
     _teachers_are_trained_or_loaded,
     _models_can_be_made,
@@ -233,6 +264,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _tokenizers_are_there,
     _cut_tables_are_fresh,
     _images_agree_with_channels,
+    _views_are_the_same_for_all,
     _inits_fit,
     _lists_name_things_once,
 )

@@ -7,7 +7,7 @@ from kd2edge.rows.hashes import row_hash, row_hashes, row_id
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import ROW_KINDS, open_rows
 from kd2edge.rows.leak import Leak, leaks, without
-from kd2edge.rows.reading import input_of, labels_of, target_of, targets_of
+from kd2edge.rows.reading import labels_of
 from kd2edge.rows.rows import Row, Rows
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "Source",
     "SplitCheck",
     "check_rows",
-    "input_of",
     "joined",
     "labels_of",
     "leaks",
@@ -28,7 +27,5 @@ __all__ = [
     "row_hash",
     "row_hashes",
     "row_id",
-    "target_of",
-    "targets_of",
     "without",
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
+import numpy.typing as npt
 
 from kd2edge.errors import DataError, Problem
 from kd2edge.inputs.spec import InputSpec
@@ -29,6 +30,7 @@ class SplitCheck:
         hidden: further problems that are not listed.
         labels: task -> label -> items (rows, or words) that have it, for every label of the task.
         unlabelled: task -> rows without a label of it.
+        labelled: task -> whether each row has a label of it ``[row]``.
     """
 
     split: str
@@ -37,6 +39,11 @@ class SplitCheck:
     hidden: int
     labels: Mapping[TaskName, Mapping[str, int]]
     unlabelled: Mapping[TaskName, int]
+    labelled: Mapping[TaskName, npt.NDArray[np.bool_]]
+
+    def labelled_rows(self, tasks: Iterable[str]) -> int:
+        """How many rows have a label of at least one of these tasks."""
+        return int(np.any([self.labelled[TaskName(task)] for task in tasks], axis=0).sum())
 
 
 def check_rows(
@@ -73,6 +80,7 @@ def check_rows(
             for task in tasks
         },
         unlabelled=dict(walk.unlabelled),
+        labelled=dict(walk.labelled),
     )
 
 
@@ -116,6 +124,7 @@ class _Walk:
         self._tasks = tasks
         self.counts = {task.name: np.zeros(len(task.labels), dtype=np.int64) for task in tasks}
         self.unlabelled = dict.fromkeys((task.name for task in tasks), 0)
+        self.labelled = {task.name: np.zeros(len(rows), dtype=np.bool_) for task in tasks}
         # (field, message) -> the first place, and how many rows have it.
         self._found: dict[tuple[str, str], tuple[Problem, int]] = {}
 
@@ -135,7 +144,8 @@ class _Walk:
         counted = self._rows.tasks_of(position)
         for task in self._tasks:
             try:
-                self._count(task, _target(row, task, values, counts=task.name in counted))
+                target = _target(row, task, values, counts=task.name in counted)
+                self._count(position, task, target)
             except ValueError as error:
                 self._note(position, f"task {task.name}", str(error))
 
@@ -148,10 +158,12 @@ class _Walk:
             for problem, more in self._found.values()
         ]
 
-    def _count(self, task: TaskSpec, target: Target) -> None:
+    def _count(self, position: int, task: TaskSpec, target: Target) -> None:
         indices = class_indices(np.atleast_1d(target))
+        has = bool((indices != MISSING).any())
         self.counts[task.name] += np.bincount(indices[indices >= 0], minlength=len(task.labels))
-        self.unlabelled[task.name] += not (indices != MISSING).any()
+        self.unlabelled[task.name] += not has
+        self.labelled[task.name][position] = has
 
     def _note(self, position: int, field: str, message: str) -> None:
         known = self._found.get((field, message))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kd2edge.bundle.fingerprint import canonical_json
+from kd2edge.errors import DataError
 from kd2edge.rows.rows import Row, Rows
 
 Hashes = npt.NDArray[np.uint64]
@@ -33,9 +35,22 @@ def row_hash(row: Row, columns: Sequence[str], *, loose: bool = False) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
-def row_hashes(rows: Rows, columns: Sequence[str], *, loose: bool = False) -> Hashes:
-    """The hash of every row ``[row]``; reads all rows once, keeps 8 bytes of each."""
-    hashes = (row_hash(row, columns, loose=loose) for row in rows)
+def row_hashes(
+    rows: Rows, columns: Sequence[str], *, loose: bool = False, pictures: Sequence[str] = ()
+) -> Hashes:
+    """The hash of every row ``[row]``; reads all rows once, keeps 8 bytes of each.
+
+    A row that cannot be read is like no other: ``check_rows`` must meet it, and name it.
+
+    Args:
+        rows: the rows.
+        columns: the columns that count, in this order.
+        loose: as in :func:`row_hash`.
+        pictures: those of the columns that hold images: the path of one stands for the bytes there,
+            since two folders may each have a ``0001.png``.
+    """
+    seen = _with_pictures(rows, pictures, _readable(rows, columns))
+    hashes = (row_hash(row, columns, loose=loose) for row in seen)
     return np.fromiter(hashes, dtype=np.uint64, count=len(rows))
 
 
@@ -43,6 +58,38 @@ def row_id(row: Row, position: int) -> str:
     """The row's own ``id`` where it has one, else its position."""
     own = row.get("id")
     return str(position) if own is None else str(own)
+
+
+def _readable(rows: Rows, columns: Sequence[str]) -> Iterator[Row]:
+    """The rows; one that cannot be read has its place in every column."""
+    position = 0
+    try:
+        for row in rows:
+            yield row
+            position += 1
+    except DataError:  # files read in order stop here: one by one from now on
+        for at in range(position, len(rows)):
+            yield _row_or_place(rows, at, columns)
+
+
+def _row_or_place(rows: Rows, position: int, columns: Sequence[str]) -> Row:
+    try:
+        return rows[position]
+    except DataError:
+        return dict.fromkeys(columns, ("unreadable", rows.place(position)))
+
+
+def _with_pictures(rows: Rows, columns: Sequence[str], seen: Iterable[Row]) -> Iterator[Row]:
+    """The rows ``seen``, with the bytes of picture files in place of their paths."""
+    for position, row in enumerate(seen):
+        paths = {name: row[name] for name in columns if isinstance(row.get(name), str)}
+        root = rows.root_of(position)
+        yield {**row, **{name: _picture(Path(root, path)) for name, path in paths.items()}}
+
+
+def _picture(path: Path) -> bytes:
+    # One that is not there is an error of its row (`check_rows`), and like no other.
+    return path.read_bytes() if path.is_file() else str(path).encode("utf-8", "surrogatepass")
 
 
 def _loosened(value: Any) -> Any:
@@ -65,7 +112,10 @@ def _bytes(value: Any) -> bytes:
         return b"{" + b"".join(_framed(name) + _framed(value[name]) for name in sorted(value))
     if isinstance(value, list | tuple) and not all(isinstance(item, str | int) for item in value):
         return b"[" + b"".join(_framed(item) for item in value)
-    return b"json " + canonical_json(value)
+    try:
+        return b"json " + canonical_json(value)
+    except TypeError:  # a date or the like of parquet: whether it may stand there, others say
+        return f"{type(value).__name__} {value!r}".encode("utf-8", "surrogatepass")
 
 
 def _framed(value: Any) -> bytes:

@@ -68,7 +68,7 @@ class JsonlRows(Rows):
             row = json.loads(line.decode("utf-8"))
         except UnicodeDecodeError as error:
             raise DataError(f"{self.place(position)}: not UTF-8 text: {error}") from error
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError: also numbers of 4,300 digits
             raise DataError(f"{self.place(position)}: {_why_no_json(line, error)}") from error
         if not isinstance(row, dict):
             kind = type(row).__name__

@@ -27,7 +27,9 @@ class Leak:
     other_place: str
 
 
-def leaks(rows_by_split: Mapping[str, Rows], columns: Sequence[str]) -> list[Leak]:
+def leaks(
+    rows_by_split: Mapping[str, Rows], columns: Sequence[str], *, pictures: Sequence[str] = ()
+) -> list[Leak]:
     """Rows whose input columns stand in two splits, in the order of the later split's rows.
 
     Case and white space do not count (``row_hash(loose=True)``).  Rows are told apart by 64-bit
@@ -36,8 +38,12 @@ def leaks(rows_by_split: Mapping[str, Rows], columns: Sequence[str]) -> list[Lea
     Args:
         rows_by_split: the splits, the one that may hold the others' rows first (train).
         columns: the columns of all inputs.
+        pictures: those of them that hold images, see ``row_hashes``.
     """
-    hashes = {name: row_hashes(rows, columns, loose=True) for name, rows in rows_by_split.items()}
+    hashes = {
+        name: row_hashes(rows, columns, loose=True, pictures=pictures)
+        for name, rows in rows_by_split.items()
+    }
     found: list[Leak] = []
     for split, other in combinations(rows_by_split, 2):
         first, second = rows_by_split[split], rows_by_split[other]
@@ -61,6 +67,7 @@ def without(
     excluded: Hashes | Iterable[int],
     columns: Sequence[str],
     *,
+    pictures: Sequence[str] = (),
     duplicates: bool = False,
 ) -> Rows:
     """A view without the rows whose loose hash is excluded.
@@ -71,10 +78,11 @@ def without(
         rows: the rows.
         excluded: hashes from ``row_hashes(..., loose=True)``, of the validation and test rows.
         columns: the columns that were hashed.
+        pictures: those of them that hold images, as they were hashed.
         duplicates: also leave out rows that repeat an earlier one.
     """
     barred = np.unique(np.fromiter(excluded, dtype=np.uint64))
-    hashes = row_hashes(rows, columns, loose=True)
+    hashes = row_hashes(rows, columns, loose=True, pictures=pictures)
     keep = ~np.isin(hashes, barred)
     if duplicates:
         first = np.zeros(len(hashes), dtype=np.bool_)

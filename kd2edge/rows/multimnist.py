@@ -83,6 +83,8 @@ class MultiMnistRows(Rows):
         self._digits = load_digits()
         self._pool = digit_pools(self._digits.labels, options)[_POOLS[split]]
         self._count = int(getattr(options, split))
+        if self._count:
+            _require_pairs(self._digits.labels[self._pool], split)
         self.root = ""
         chosen = {field.name: getattr(options, field.name) for field in fields(options)}
         parts = ["multimnist", VERSION, split, chosen, self._digits.sha256]
@@ -194,6 +196,8 @@ def _digit_table() -> npt.NDArray[Any]:
 
 
 def _check(options: MultiMnistOptions) -> None:
+    for field in fields(options):
+        _check_type(field.name, getattr(options, field.name), whole=field.type == "int")
     if options.height < _SIDE or options.width < _SIDE:
         size = f"{options.height} x {options.width}"
         raise DataError(f"multimnist: expected a canvas of at least 28 x 28, found {size}")
@@ -204,8 +208,30 @@ def _check(options: MultiMnistOptions) -> None:
         raise DataError(f"multimnist: expected shares above 0 with a sum below 1, found {shares}")
 
 
+def _check_type(name: str, value: Any, *, whole: bool) -> None:
+    # A bool is an int in Python, and no number in a recipe.
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        wanted = "a whole number" if whole else "a number"
+        raise DataError(f"multimnist: {name}: expected {wanted}, found {value!r}")
+    if whole and value < 0:
+        raise DataError(f"multimnist: {name}: expected at least 0, found {value}")
+
+
+def _require_pairs(labels: npt.NDArray[np.int64], split: str) -> None:
+    """A canvas shows two different digits."""
+    if len(np.unique(labels)) < 2:
+        raise DataError(
+            f"multimnist: the shares leave {len(labels)} digits for the {split} split, expected at "
+            "least two different ones: change validation_share or test_share"
+        )
+
+
 def multimnist(options: Mapping[str, Any], split: str) -> Rows:
-    """Open a split of MultiMNIST with the options of a recipe, see :class:`MultiMnistOptions`."""
+    """Open a split of MultiMNIST with the options of a recipe, see :class:`MultiMnistOptions`.
+
+    Raises:
+        DataError: an option that is unknown, of a wrong type or out of range.
+    """
     known = {field.name for field in fields(MultiMnistOptions)}
     unknown = sorted(set(options) - known)
     if unknown:

@@ -21,50 +21,14 @@ from kd2edge.tasks.spec import TaskName, TaskSpec
 Target: TypeAlias = "npt.NDArray[np.int64] | np.int64"
 
 
-def input_of(rows: JoinedRows, position: int, row: Row, spec: InputSpec) -> Any:
-    """The raw value of an input in a row.
-
-    Raises:
-        DataError: a missing column, NaN or a wrong type, with file and line.
-    """
-    try:
-        return read_input(row, spec, rows.root_of(position))
-    except ValueError as error:
-        raise DataError(f"{rows.place(position)}: input {spec.name}: {error}") from error
-
-
-def target_of(rows: JoinedRows, position: int, row: Row, task: TaskSpec) -> Target:
-    """The target of a task in a row; ``MISSING`` where the row's source does not list the task.
-
-    Raises:
-        DataError: a missing column, an unknown label or a wrong type, with file and line.
-    """
-    try:
-        return read_target(row, task, counts=task.name in rows.tasks_of(position))
-    except ValueError as error:
-        raise DataError(f"{rows.place(position)}: task {task.name}: {error}") from error
-
-
-def targets_of(rows: JoinedRows, tasks: Sequence[TaskSpec]) -> dict[TaskName, list[Target]]:
-    """The targets of all rows, by task; reads all rows once.
-
-    Raises:
-        DataError: see :func:`target_of`.
-    """
-    targets: dict[TaskName, list[Target]] = {task.name: [] for task in tasks}
-    for position, row in enumerate(rows):
-        for task in tasks:
-            targets[task.name].append(target_of(rows, position, row, task))
-    return targets
-
-
 def labels_of(rows: JoinedRows, tasks: Sequence[TaskSpec]) -> dict[TaskName, tuple[str, ...]]:
     """The labels that occur, by task, in the order of the task's kind; reads all rows once.
 
     Rows that cannot be read are passed over: ``check_rows`` reports them.
 
     Raises:
-        DataError: a task has no label in any row; the message names the columns there are.
+        DataError: a task has no label in any row (the message names the columns there are), or one
+            label alone, which leaves nothing to decide.
     """
     seen: dict[TaskName, dict[Hashable, None]] = {task.name: {} for task in tasks}
     for position in range(len(rows)):
@@ -126,6 +90,11 @@ def _inventory(rows: JoinedRows, task: TaskSpec, values: list[Hashable]) -> tupl
         raise DataError(f"task {task.name}: column {task.column!r}: {error}") from error
     if not labels:
         raise DataError(f"task {task.name}: {_why_no_label(rows, task)}")
+    if len(labels) == 1:
+        raise DataError(
+            f"task {task.name}: expected at least two labels, column {task.column!r} holds only "
+            f"{labels[0]!r}: name the column that was meant, or all labels under `labels`"
+        )
     return labels
 
 

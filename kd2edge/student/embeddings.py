@@ -68,7 +68,7 @@ def _tables(net: Net, who: str) -> Mapping[str, nn.Embedding]:
     if "word" not in tables:
         raise UsageError(
             f"init by svd: the {who} ({net.model.family} for {net.inputs[0].kind}) has no word"
-            " embeddings; leave width: svd out of its init"
+            " embeddings; write embeddings: none in its init"
         )
     return tables
 

@@ -169,7 +169,7 @@ def test_new_writes_a_recipe_that_check_accepts(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert kd2edge("new", "mine").code == 0
-    assert "name: mine" in (tmp_path / "mine.yaml").read_text(encoding="utf-8")
+    assert 'name: "mine"' in (tmp_path / "mine.yaml").read_text(encoding="utf-8")
     few = "data.sources.0.options={train: 64, validation: 32, test: 32}"
     fewer = "data.unlabelled.0.options={unlabelled: 8}"
     result = kd2edge("check", "mine.yaml", "--set", few, "--set", fewer)

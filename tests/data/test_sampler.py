@@ -15,6 +15,23 @@ def test_every_row_comes_exactly_once(rows: int, batch_size: int) -> None:
     assert sum(len(batch) < batch_size for batch in batches) == (rows % batch_size > 0)
 
 
+@pytest.mark.parametrize(
+    ("rows", "batch_size"), [(5, 4), (9, 2), (64 * 4 + 1, 4), (3 * 64 * 2 + 1, 2)]
+)
+def test_no_row_is_left_alone(rows: int, batch_size: int) -> None:
+    lengths = np.random.default_rng(0).integers(1, 30, rows)
+    batches = epoch_order(lengths, batch_size, seed=3, epoch=1)
+    assert sorted(np.concatenate(batches)) == list(range(rows))
+    assert len(batches) == steps_an_epoch(rows, batch_size) == rows // batch_size
+    sizes = sorted(len(batch) for batch in batches)
+    assert sizes == [batch_size] * (len(batches) - 1) + [batch_size + 1]
+
+
+def test_batches_of_one_row_are_left_as_they_were_asked_for() -> None:
+    assert [len(batch) for batch in epoch_order(np.ones(3), 1, seed=0, epoch=0)] == [1, 1, 1]
+    assert steps_an_epoch(3, 1) == 3
+
+
 def test_same_seed_and_epoch_same_order() -> None:
     lengths = np.arange(100)
     first, second = (epoch_order(lengths, 8, seed=3, epoch=5) for _ in range(2))

@@ -33,6 +33,7 @@ from kd2edge.distill import (
     train,
 )
 from kd2edge.distill.plan import plan_of
+from kd2edge.distill.random_state import own_randomness, random_state
 from kd2edge.errors import DataError, IntegrityError, Interrupted, Kd2edgeError, UsageError
 from kd2edge.nets import Net
 from kd2edge.rows.join import JoinedRows
@@ -273,6 +274,16 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(
     assert_same_bits(weights(nets[0]), weights(nets[1]))
     with pytest.raises(AssertionError):
         assert_same_bits(weights(nets[0]), weights(nets[2]))
+
+
+def test_resuming_leaves_every_generator_as_it_was(images: Lesson, tmp_path: Path) -> None:
+    net = IMAGES.net()
+    with pytest.raises(Interrupted):
+        images.run(net, tmp_path, FULL, stop=lambda: True)
+    with own_randomness(99):  # elsewhere than the checkpoint's
+        before = random_state()
+        images.run(net, tmp_path, FULL, resume=True)
+        assert_same_bits(before, random_state())
 
 
 def test_training_leaves_random_state_as_it_was(images: Lesson, tmp_path: Path) -> None:

@@ -119,3 +119,12 @@ def test_words_and_labels_that_do_not_match(project: Project) -> None:
     assert_clean_failure(result, 2)
     assert "train.jsonl:4" in result.err
     assert "expected a label a word" in result.err
+
+
+def test_every_unlabelled_line_that_is_broken_is_named(project: Project) -> None:
+    lines = project.lines("more")
+    lines[1], lines[4], lines[6] = '{"text": "cut', '{"text": 5}', '{"text" 1'
+    project.write("more", lines)
+    said = project.refused()
+    for line in (2, 5, 7):
+        assert f"more.jsonl:{line}: " in said

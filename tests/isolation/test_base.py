@@ -87,7 +87,7 @@ def test_the_gallery_is_inside_the_wheel(base: Environment):
     names = [line.split()[0] for line in done.stdout.splitlines()]
     assert {"quickstart", "customer_service/clinc150", "token/uner_ewt"} <= set(names)
     assert base.kd2edge("new", "mine").returncode == 0
-    assert "name: mine\n" in (base.work / "mine.yaml").read_text(encoding="utf-8")
+    assert 'name: "mine"\n' in (base.work / "mine.yaml").read_text(encoding="utf-8")
 
 
 def test_a_bundle_is_verified(base: Environment, bundle: Path):

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from kd2edge.errors import DataError, IntegrityError, SchemaTooNewError, StorageError
-from kd2edge.nets import align_labels, describe_net, load_net, save_net
-from nets.tiny import LARGER, LEFT, MODELS, NER, make_arrays, make_net
+from kd2edge.errors import IntegrityError, SchemaTooNewError, StorageError
+from kd2edge.nets import describe_net, load_net, save_net
+from nets.tiny import MODELS, make_arrays, make_net
 
 
 @pytest.fixture
@@ -108,43 +107,3 @@ def test_a_newer_schema_is_refused(stem: Path) -> None:
 def test_a_missing_file_says_which(stem: Path) -> None:
     with pytest.raises(StorageError, match=r"student\.v2\.json"):
         load_net(stem)
-
-
-def test_labels_in_another_order_are_mapped_by_name() -> None:
-    net, arrays = make_net("bert"), make_arrays("bert")
-    before = net(arrays)
-    wanted = [
-        replace(LEFT, labels=("c", "a", "b")),
-        replace(LARGER, labels=("yes", "no")),
-        replace(NER, labels=("B-X", "I-X", "O")),
-    ]
-    after = align_labels(net, wanted)(arrays)
-    assert net.tasks == tuple(wanted)
-    assert torch.equal(after["left"], before["left"][:, [2, 0, 1]])
-    assert torch.equal(after["larger"], -before["larger"])
-    assert torch.equal(after["ner"], before["ner"][..., [1, 2, 0]])
-
-
-def test_equal_orders_change_nothing() -> None:
-    net, arrays = make_net("bert"), make_arrays("bert")
-    before = net(arrays)
-    after = align_labels(net, [LEFT])(arrays)
-    assert all(torch.equal(value, after[name]) for name, value in before.items())
-
-
-@pytest.mark.parametrize(
-    ("wanted", "message"),
-    [
-        (replace(LEFT, labels=("a", "b")), r"has \['c'\]"),
-        (replace(LEFT, labels=("a", "b", "c", "d")), r"lacks \['d'\]"),
-        (replace(LEFT, labels=("a", "b", "d")), r"lacks \['d'\]"),
-        (replace(LEFT, name="right"), "no head"),
-        (replace(LEFT, kind="binary", labels=("a", "b")), "expected binary"),
-    ],
-)
-def test_other_labels_are_refused_and_nothing_moves(wanted, message: str) -> None:
-    net = make_net("bert")
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    with pytest.raises(DataError, match=message):
-        align_labels(net, [replace(LARGER, labels=("yes", "no")), wanted])
-    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())

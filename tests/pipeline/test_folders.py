@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kd2edge.errors import UsageError
-from kd2edge.pipeline.folders import RunFolder, latest_run, mark_latest, opened_run
+from kd2edge.pipeline.folders import RunFolder, latest_run, mark_latest, opened_run, run_to_write
 
 
 def make_run(path: Path, *, finished: bool = True, time: int = 0) -> RunFolder:
@@ -45,6 +45,30 @@ def test_a_folder_called_latest_is_left_alone(tmp_path: Path) -> None:
     mark_latest(make_run(tmp_path / "first"))
     assert not (tmp_path / "latest").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "latest"]
+
+
+def test_a_run_named_by_its_mark_is_the_run_that_it_points_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mark_latest(make_run(Path("runs/first")))
+    run = run_to_write(Path("runs/latest"))
+    mark_latest(run)
+    assert run.path == Path("runs/first")
+    assert latest_run().path.name == "first"
+    Path("elsewhere").symlink_to("runs/first")
+    assert run_to_write(Path("elsewhere")).path == tmp_path / "runs" / "first"
+
+
+def test_a_mark_that_points_to_itself_is_refused_and_mended_by_the_next_run(
+    tmp_path: Path,
+) -> None:
+    link = tmp_path / "latest"
+    link.symlink_to("latest")
+    with pytest.raises(UsageError, match="points to itself"):
+        run_to_write(link)
+    mark_latest(make_run(tmp_path / "first"))
+    assert latest_run(tmp_path).path.name == "first"
 
 
 def test_where_there_is_no_run_the_message_says_what_to_do(tmp_path: Path) -> None:

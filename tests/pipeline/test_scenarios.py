@@ -102,13 +102,21 @@ def test_the_plan_says_what_a_person_asks(project: Project) -> None:
     assert not (project.folder / "runs").exists()
 
 
-def test_the_plan_counts_what_will_be_trained(project: Project) -> None:
+@pytest.mark.parametrize("sources", [1, 2])
+def test_the_plan_counts_what_will_be_trained(project: Project, sources: int) -> None:
+    if sources == 2:  # a task each, so that no row has a label of both
+        text = project.recipe.read_text(encoding="utf-8")
+        begin, end = text.index("    - name: bank"), text.index("  unlabelled:")
+        again = text[begin:end].replace("name: bank", "name: other\n      tasks: [urgent]")
+        project.edit("name: bank", "name: bank\n      tasks: [intent]")
+        project.edit("  unlabelled:", f"{again}  unlabelled:")
     plan = succeed("check", project.recipe, "--json").json
     report = distilled(project)
     for name, model in plan["models"].items():
-        found = report["models"]["student" if name == "student" else "teacher"]
+        found = report["models"].get(name, report["models"]["teacher"])
         assert model["parameters"] == found["parameters"]
         assert model["steps"] == found["steps"]
+    assert plan["models"].keys() == {"bert", "student", "baseline"}
 
 
 def test_rows_in_two_splits_are_counted_and_dropped_on_demand(project: Project) -> None:

@@ -65,6 +65,35 @@ def test_a_plan_comes_back_as_it_was(plan: RowsPlan, tmp_path: Path) -> None:
     assert open_split(found, "train").fingerprint == open_split(plan, "train").fingerprint
 
 
+def test_pictures_of_one_name_in_two_folders_are_no_leak(tmp_path: Path) -> None:
+    sources = {}
+    for split, content in (("train", b"one"), ("test", b"two"), ("more", b"three")):
+        folder = tmp_path / split
+        folder.mkdir()
+        (folder / "1.png").write_bytes(content)
+        (folder / "2.png").write_bytes(b"the same in every folder")
+        file = write_jsonl(folder / "rows.jsonl", [{"p": "1.png"}, {"p": "2.png"}])
+        tasks = () if split == "more" else ("y",)
+        sources[split] = SourcePlan(split, "jsonl", str(file), columns={"image": "p"}, tasks=tasks)
+    splits = {"train": (sources["train"], sources["more"]), "test": (sources["test"],)}
+    rows = open_split(RowsPlan(splits, ("image",), drop_leaks=True, pictures=("image",)), "train")
+    assert [(Path(rows.root_of(at)).name, rows[at]["image"]) for at in range(len(rows))] == [
+        ("train", "1.png"),
+        ("more", "1.png"),
+    ]
+
+
+def test_a_plan_of_a_run_before_pictures_were_told_apart_is_read(
+    plan: RowsPlan, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.json"
+    write_rows_plan(path, plan)
+    value = json.loads(path.read_text(encoding="utf-8"))
+    del value["pictures"]
+    path.write_text(json.dumps(value), encoding="utf-8")
+    assert read_rows_plan(path) == plan
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"splits": {"test": [{"name": 1}]}, "columns": [], "drop_leaks": 0}']
 )

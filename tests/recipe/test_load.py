@@ -368,3 +368,68 @@ def test_any_change_gives_a_recipe_or_our_error(
         assert all(problem.message for problem in error.problems)  # noqa: PT017
     else:
         assert load(loaded.dump_resolved()).recipe == loaded.recipe
+
+
+def test_no_run_is_called_like_the_link_to_the_latest_one(problems: Problems, small: str) -> None:
+    (found,) = problems(edited(small, "name: small", "name: latest"))
+    assert (found.line, found.field) == (2, "name")
+    assert "runs/latest points to the latest run" in found.message
+
+
+@pytest.mark.parametrize("option", ["split", "builder"])
+def test_options_of_a_builder_cannot_choose_the_split(
+    option: str, problems: Problems, small: str
+) -> None:
+    source = f"{{name: rows, kind: builtin, builder: multimnist, options: {{{option}: test}}}}"
+    begin, end = small.index("    - {name: rows"), small.index("inputs:")
+    (found,) = problems(f"{small[:begin]}    - {source}\n{small[end:]}")
+    assert found.field == f"data.sources.0.options.{option}"
+    assert "is no option" in found.message
+
+
+def test_seeds_fit_the_generators(problems: Problems, load: Load, small: str) -> None:
+    largest = 2**63 - 1
+    assert load(f"{small}seed: {largest}\n").recipe.seed == largest
+    (found,) = problems(f"{small}seed: {largest + 1}\n")
+    assert found.message == f"expected at most {largest}, found {largest + 1}"
+
+
+def test_the_folder_of_somebody_unknown_is_a_file_that_is_not_there(
+    problems: Problems, small: str
+) -> None:
+    text = edited(small, "train: train.jsonl", "train: ~nobody-here/x.jsonl")
+    found = [one.message for one in problems(text, check_files=True)]
+    assert any("~nobody-here/x.jsonl" in message for message in found)
+
+
+IMAGES = """\
+version: 1
+name: images
+data:
+  sources:
+    - {name: rows, kind: jsonl, train: train.jsonl, validation: val.jsonl, test: test.jsonl}
+inputs:
+  photo: {kind: image, size: [28, 48], augment: shift}
+tasks:
+  thing: classification
+teachers:
+  - name: big
+    model: {family: cnn, config: {channels: [8]}}
+    inputs:
+      photo: {kind: image, size: [28, 48]}
+student:
+  model: {family: cnn, config: {channels: [4]}}
+"""
+
+
+def test_a_teacher_is_shown_the_student_s_views(load: Load, problems: Problems) -> None:
+    assert load(IMAGES).recipe.teachers[0].inputs is not None
+    own = "photo: {kind: image, size: [28, 48]}"
+    (found,) = problems(edited(IMAGES, own, f"{own[:-1]}, augment: shift}}"))
+    assert found.field == "teachers.0.inputs.photo.augment"
+    larger = edited(IMAGES, own, "photo: {kind: image, size: [56, 96]}")
+    (found,) = problems(larger)
+    assert found.field == "teachers.0.inputs.photo.size"
+    assert "expected [28, 48]" in found.message
+    # Without a shift each may see the picture at its own size.
+    load(edited(larger, ", augment: shift", ""))

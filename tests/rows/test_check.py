@@ -117,6 +117,16 @@ def test_a_label_counts_only_for_the_tasks_that_its_source_lists(list_rows):
     assert found.unlabelled["mood"] == 2
 
 
+def test_half_a_surrogate_pair_is_a_problem_of_its_row(from_file, join_lists):
+    half = "caf\ud83d"
+    found = check_rows("train", from_file({"text": "a"}, {"text": half}), [TEXT], [])
+    assert [problem.line for problem in found.problems] == [2]
+    assert "half a surrogate pair" in found.problems[0].message
+    rows = join_lists([{"tokens": ["a", half]}, {"tokens": ["a", "\U0001f642"]}])
+    found = check_rows("train", rows, [WORDS], [])
+    assert [problem.line for problem in found.problems] == [1]
+
+
 def test_an_empty_split_and_a_task_without_labels_are_problems(from_file, join_lists):
     (empty,) = check_rows("validation", join_lists([]), [TEXT], [MOOD]).problems
     assert empty.message == "split validation has no rows"

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kd2edge.rows import row_hash, row_hashes, row_id
+from kd2edge.rows.jsonl import JsonlRows
 
 VALUES = st.recursive(
     st.none()
@@ -59,6 +62,34 @@ def test_hashes_of_rows_are_those_of_each_row(list_rows):
     expected = [row_hash(row, ["a"]) for row in rows]
     assert row_hashes(rows, ["a"]).tolist() == expected
     assert expected[2] == row_hash({"a": None}, ["a"])
+
+
+def test_pictures_in_files_are_hashed_by_their_bytes(tmp_path, list_rows):
+    for name, content in (("a/1.png", b"one"), ("b/1.png", b"two"), ("b/One.png", b"one")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    first = list_rows([{"i": "1.png"}, {"i": "gone.png"}])
+    second = list_rows([{"i": "1.png"}, {"i": "One.png"}, {"i": "gone.png"}, {"i": "GONE.png"}])
+    first.root, second.root = str(tmp_path / "a"), str(tmp_path / "b")
+    found = [row_hashes(rows, ["i"], loose=True, pictures=["i"]) for rows in (first, second)]
+    same = found[0][:, None] == found[1]
+    assert same.tolist() == [[False, True, False, False], [False] * 4]
+    assert len(set(found[1].tolist())) == 4
+    # As a text the same names would be one another's.
+    assert row_hashes(first, ["i"])[0] == row_hashes(second, ["i"])[0]
+
+
+def test_rows_that_cannot_be_read_are_like_no_other(write):
+    lines = ['{"t": "a"}', '{"t"', '{"t": "b"}', '{"t"', '{"t": "a"}']
+    rows = JsonlRows(write("r.jsonl", "\n".join(lines)))
+    found = row_hashes(rows, ["t"], loose=True).tolist()
+    assert found[0] == found[4] == row_hash({"t": "a"}, ["t"])
+    assert len(set(found)) == 4
+
+
+def test_values_that_json_lacks_are_told_apart():
+    values = [date(2026, 1, 1), date(2026, 1, 2), [date(2026, 1, 1)], "2026-01-01"]
+    assert len({row_hash({"a": value}, ["a"], loose=True) for value in values}) == 4
 
 
 def test_hashes_stay_the_same_from_run_to_run():

@@ -70,6 +70,7 @@ def test_the_index_does_not_depend_on_the_chunk_size(blocks, chunk, end, tmp_pat
         ('{"text": "cut of', "cut off"),
         ('{"text": "a"} {', "cut off"),
         ('{"text" "a"}', "not JSON"),
+        (f'{{"text": {"1" * 5000}}}', "not JSON"),
         ("[1, 2]", "cut off"),
         ('"text"', "cut off"),
         ("[{}]", "cut off"),

@@ -106,6 +106,14 @@ def test_digits_move_by_at_most_the_jitter_and_meet_in_the_middle():
         ({"width": 20}, "at least 28 x 28"),
         ({"jitter": -1}, "jitter"),
         ({"test_share": 0.95}, "sum below 1"),
+        ({"train": "many"}, "train: expected a whole number, found 'many'"),
+        ({"train": -5}, "train: expected at least 0, found -5"),
+        ({"seed": -1}, "seed: expected at least 0"),
+        ({"seed": True}, "seed: expected a whole number"),
+        ({"height": 28.5}, "height: expected a whole number, found 28.5"),
+        ({"jitter": 2.5}, "jitter: expected a whole number"),
+        ({"test_share": "half"}, "test_share: expected a number"),
+        ({"split": "validation", "validation_share": 0.0005}, "leave 0 digits for the validation"),
     ],
 )
 def test_bad_options_are_refused(options, message):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from torch import Tensor, nn
 
@@ -15,7 +15,10 @@ from kd2edge.nets.backbones.configuration import checked
 from kd2edge.nets.backbones.image import READOUT_KEYS, ImageAdapter, readout_of
 
 _ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6}  # both fold into an int8 convolution
+_WANTED = {bool: "true or false", int: "a whole number", str: "a text"}
 _KEYS = frozenset({"activation", "channels", "depthwise", "kernel", "strides"})
+
+_Value = TypeVar("_Value", bool, int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +115,9 @@ def _config(given: Mapping[str, Any]) -> CnnConfig:
     config = CnnConfig(
         channels=channels,
         strides=_counts(given, "strides", (2,) * len(channels)),
-        depthwise=bool(given.get("depthwise", False)),
-        kernel=int(given.get("kernel", 3)),
-        activation=str(given.get("activation", "relu")),
+        depthwise=_one(given, "depthwise", False),
+        kernel=_one(given, "kernel", 3),
+        activation=_one(given, "activation", "relu"),
     )
     if len(config.strides) != len(channels):
         raise UsageError(
@@ -131,10 +134,19 @@ def _config(given: Mapping[str, Any]) -> CnnConfig:
     return config
 
 
+def _one(given: Mapping[str, Any], key: str, default: _Value) -> _Value:
+    """A value of exactly the default's type: in YAML 1.2 ``no`` is a text, which is true."""
+    value = given.get(key, default)
+    if type(value) is not type(default):
+        wanted = _WANTED[type(default)]
+        raise UsageError(f"family cnn: {key} must be {wanted}, found {value!r}")
+    return value
+
+
 def _counts(given: Mapping[str, Any], key: str, default: tuple[int, ...]) -> tuple[int, ...]:
     values: Sequence[Any] = given.get(key, default)
     if not isinstance(values, (list, tuple)) or not all(
-        isinstance(value, int) and value >= 1 for value in values
+        type(value) is int and value >= 1 for value in values
     ):
         raise UsageError(
             f"family cnn: {key} must be a list of whole numbers of at least 1, found {values!r}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import final
 
-import torch
 from torch import Tensor, nn
 
 from kd2edge.nets.backbones.backbone import Hidden
@@ -25,12 +23,3 @@ class BinaryHead(Head):
 
     def forward(self, hidden: Hidden) -> Tensor:
         return self.linear(self.dropout(hidden.pooled))
-
-    @torch.no_grad()
-    def reorder(self, order: Sequence[int]) -> None:
-        if list(order) == [
-            1,
-            0,
-        ]:  # the other label is the positive one: sigmoid(-x) = 1 - sigmoid(x)
-            self.linear.weight.neg_()
-            self.linear.bias.neg_()

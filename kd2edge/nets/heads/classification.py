@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import final
 
 from torch import Tensor, nn
 
 from kd2edge.nets.backbones.backbone import Hidden
-from kd2edge.nets.heads.head import Head, permute_rows
+from kd2edge.nets.heads.head import Head
 from kd2edge.tasks.spec import TaskSpec
 
 
@@ -24,6 +23,3 @@ class ClassificationHead(Head):
 
     def forward(self, hidden: Hidden) -> Tensor:
         return self.linear(self.dropout(hidden.pooled))
-
-    def reorder(self, order: Sequence[int]) -> None:
-        permute_rows(self.linear, order)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from kd2edge.inputs.spec import Dim
@@ -25,15 +23,3 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def forward(self, hidden: Hidden) -> Tensor:
         """Logits of the task, in the shape that :attr:`shape` names."""
-
-    @abstractmethod
-    def reorder(self, order: Sequence[int]) -> None:
-        """Let logit ``i`` be what logit ``order[i]`` was, for labels in another order."""
-
-
-@torch.no_grad()
-def permute_rows(linear: nn.Linear, order: Sequence[int]) -> None:
-    """Reorder the outputs of a linear layer in place."""
-    rows = torch.as_tensor(list(order), device=linear.weight.device)
-    linear.weight.copy_(linear.weight[rows])
-    linear.bias.copy_(linear.bias[rows])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import final
 
 from torch import Tensor, nn
 
 from kd2edge.errors import UsageError
 from kd2edge.nets.backbones.backbone import Hidden
-from kd2edge.nets.heads.head import Head, permute_rows
+from kd2edge.nets.heads.head import Head
 from kd2edge.tasks.spec import TaskSpec
 
 
@@ -31,6 +30,3 @@ class TokenClassificationHead(Head):
                 " (inputs of kind text or tokens); this one gives a single vector a row"
             )
         return self.linear(self.dropout(hidden.sequence))
-
-    def reorder(self, order: Sequence[int]) -> None:
-        permute_rows(self.linear, order)

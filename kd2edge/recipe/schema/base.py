@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError, PydanticKnownError
 from pydantic_core.core_schema import ValidationInfo
 
+from kd2edge.recipe.names import FOLDER_NAME, TAKEN_NAME
+
 #: Key of the validation context that holds the recipe's folder.
 FOLDER = "folder"
 
@@ -46,6 +48,13 @@ def _resolved(path: Path, info: ValidationInfo) -> Path:
         raise PydanticCustomError("bad_path", "a path that leads nowhere") from error
 
 
+def _not_latest(name: str) -> str:
+    if name == TAKEN_NAME:
+        message = "the name '{name}' is taken: runs/{name} points to the latest run"
+        raise PydanticCustomError("taken_name", message, {"name": name})
+    return name
+
+
 def _as_label(value: Any) -> Any:
     """Labels are compared as texts, so 0 means "0"."""
     if isinstance(value, bool):
@@ -65,6 +74,8 @@ Whole = BeforeValidator(_exactly_whole)
 Flag = Annotated[bool, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
 Natural = Annotated[int, Strict(), Field(ge=0)]
+#: torch takes 64 bits, augmentation counts them with a sign.
+Seed = Annotated[int, Strict(), Field(ge=0, le=2**63 - 1)]
 Positive = Annotated[float, Strict(), Field(gt=0)]
 NotNegative = Annotated[float, Strict(), Field(ge=0)]
 #: From 0 to 1, both included.
@@ -85,7 +96,7 @@ Names = Annotated[
     tuple[Name, ...], BeforeValidator(_listed, json_schema_input_type=Name | tuple[Name, ...])
 ]
 #: What names a run and a bundle: it becomes a folder.
-FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+FolderName = Annotated[str, Field(pattern=FOLDER_NAME), AfterValidator(_not_latest)]
 Label = Annotated[Text, BeforeValidator(_as_label, json_schema_input_type=Text | int | bool)]
 #: A local path; a relative one starts at the recipe's folder (made absolute when it is loaded).
 LocalPath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_resolved)]

@@ -18,7 +18,8 @@ class SourcePart(Part, ABC):
     name: Name
     """Name of the source in messages and reports."""
     tasks: Names | None = None
-    """Tasks whose labels these rows carry; null: all.  A row may still lack some labels."""
+    """Tasks whose labels these rows carry; null: all.  A row that lacks the label of one says so
+    with the value `null`; without the column it is refused."""
     columns: dict[Text, Text] = {}
     """Renaming: the column that inputs and tasks expect -> the column that the rows have."""
 
@@ -132,4 +133,7 @@ class Data(Part):
 
     def path(self, file: str) -> Path:
         """Where a source's file stands."""
-        return self.root / Path(file).expanduser()
+        try:
+            return self.root / Path(file).expanduser()
+        except RuntimeError:  # "~name" of somebody unknown here: a file that is not there
+            return self.root / file

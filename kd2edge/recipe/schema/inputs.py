@@ -114,7 +114,8 @@ class ImageInput(Part):
     resize: Flag = False
     """Resize other images to `size`; otherwise they are refused."""
     augment: Augment | None = None
-    """Other views of the training rows."""
+    """Other views of the training rows, for student and teachers; not under a teacher's own
+    inputs."""
 
 
 Input = Annotated[TextInput | TokensInput | ImageInput, ByKind()]

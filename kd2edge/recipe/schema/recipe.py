@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from kd2edge.recipe.schema.base import Flag, FolderName, Name, Natural, Part, Whole
+from kd2edge.recipe.schema.base import Flag, FolderName, Name, Part, Seed, Whole
 from kd2edge.recipe.schema.data import Data
 from kd2edge.recipe.schema.defaults import FILLED, completed
 from kd2edge.recipe.schema.distill import Distill
@@ -25,7 +25,7 @@ class Recipe(Part):
     """Version of the recipe's schema."""
     name: FolderName
     """Name of the run and of the bundle."""
-    seed: Natural = 0
+    seed: Seed = 0
     """Start of every random number."""
     data: Data
     """The rows to learn from and to be judged by."""

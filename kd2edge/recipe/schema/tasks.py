@@ -70,7 +70,7 @@ class Binary(TaskPart):
 
     kind: Literal["binary"] = "binary"
     labels: tuple[Label, Label] | None = None
-    """The negative and the positive label; null: those of the training rows."""
+    """The negative and the positive label; null: those that occur in the data."""
     positive: Label | None = None
     """The positive label; null: the second one of `labels`, or of the sorted ones of the data."""
     threshold: Inner = 0.5
