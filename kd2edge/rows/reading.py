@@ -90,7 +90,7 @@ def _inventory(rows: JoinedRows, task: TaskSpec, values: list[Hashable]) -> tupl
         raise DataError(f"task {task.name}: column {task.column!r}: {error}") from error
     if not labels:
         raise DataError(f"task {task.name}: {_why_no_label(rows, task)}")
-    if len(labels) < 2:
+    if len(labels) == 1:
         raise DataError(
             f"task {task.name}: expected at least two labels, column {task.column!r} holds only "
             f"{labels[0]!r}: name the column that was meant, or all labels under `labels`"
