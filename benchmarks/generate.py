@@ -272,8 +272,51 @@ def memory(results: Tables) -> str:
     )
 
 
+def variants(results: Tables) -> str:
+    """Short runs of a recipe with other settings."""
+    found = [results[name] for name in sorted(results) if name.startswith("variants-")]
+    lines = [one for result in found for one in result["measured"]["variants"]]
+    tasks = list(lines[0]["test"]) if lines else []
+    header = (
+        "variant", "changed", "rows", "steps",
+        *(f"{task}: KL train / test" for task in tasks),
+        *(f"{task}: of the teacher" for task in tasks),
+    )  # fmt: skip
+    rows = [variant_row(one, tasks) for one in lines]
+    return written(
+        "What was tried",
+        "Short runs of one recipe, one seed each: a hint for where to look, no result.  KL is the"
+        " student's divergence from the teacher (T = 2, times 4) a word, on rows it was trained on"
+        " and on test rows; the gap between the two is what it learned by heart.",
+        table(header, rows),
+        found,
+    )
+
+
+def variant_row(one: Mapping[str, Any], tasks: Sequence[str]) -> Row:
+    kl, test = one["divergence"], one["test"]
+    changed = [f"{key.rsplit('.', 1)[-1]}: {short(value)}" for key, value in one["changed"].items()]
+    return (
+        one["name"],
+        "; ".join(changed),
+        f"{one['rows']:,}",
+        f"{one['steps']:,}",
+        *(f"{kl['train'][task]:.3f} / {kl['test'][task]:.3f}" for task in tasks),
+        *(f"{100 * test[task]['student'] / test[task]['teacher']:.1f} %" for task in tasks),
+    )
+
+
+def short(value: Any) -> str:
+    """A setting as a cell of a table."""
+    if isinstance(value, list):
+        return ", ".join(map(short, value)) or "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {one}" for key, one in value.items())
+    return str(value)
+
+
 SECTIONS: tuple[Callable[[Tables], str], ...] = (
-    students, gates, parity, steps, overhead, imports, memory,
+    students, gates, parity, steps, overhead, imports, memory, variants,
 )  # fmt: skip
 
 

@@ -75,7 +75,8 @@ def _command() -> str:
 
 
 def _word(word: str) -> str:
-    return shown(Path(word)) if Path(word).is_absolute() else word
+    key, equals, value = word.rpartition("=")
+    return f"{key}{equals}{shown(Path(value))}" if Path(value).is_absolute() else word
 
 
 def _commit() -> str:
