@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check fix docs bench recipes clean
+.PHONY: help install demo test check faults fix docs bench recipes clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ check: $(STAMP)  ## format, lint, types, architecture, dependencies
 	$(BIN)/lint-imports
 	$(BIN)/deptry kd2edge
 	$(BIN)/basedpyright
+
+faults: $(STAMP)  ## the planted faults alone: bad input, damaged files, full disks
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/faults
 
 fix: $(STAMP)  ## format and mend what ruff can mend
 	$(BIN)/ruff format .
