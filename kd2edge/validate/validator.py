@@ -154,7 +154,7 @@ def _tasks(bundle: Bundle) -> dict[str, TaskSpec]:
 def _reference(bundle: Bundle, split: str, tasks: Mapping[str, TaskSpec]) -> Reference | None:
     """The stored PyTorch outputs of a split; None when the bundle came without."""
     file = bundle.manifest.references.get(split)
-    if file is None or not (bundle.path / file).exists():
+    if file is None or file in bundle.left_out:
         return None  # reference/ may stay out of a transfer archive
     return open_reference(bundle.read(file), tasks)
 

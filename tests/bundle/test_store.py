@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from commands import succeed
 from kd2edge.bundle import (
     Bundle,
     Manifest,
@@ -73,6 +74,21 @@ def test_a_changed_or_missing_file_is_noticed(bundle: Bundle, file: str, change:
     assert caught.value.exit_code == 5
     (problem,) = bundle.verify()
     assert file in problem
+
+
+def test_a_reference_may_be_left_out_but_not_changed(bundle: Bundle) -> None:
+    reference = bundle.path / "reference" / "test.npz"
+    assert bundle.left_out == ()
+    reference.write_bytes(b"refereNce")
+    assert len(bundle.verify()) == 1
+    reference.unlink()
+    assert bundle.left_out == ("reference/test.npz",)
+    assert bundle.verify() == []
+    result = succeed("verify", bundle.path, "--json")
+    assert result.json["left_out"] == ["reference/test.npz"]
+    assert "reference/test.npz: left out" in succeed("verify", bundle.path).out
+    reference.symlink_to("nowhere")
+    assert len(bundle.verify()) == 1
 
 
 def test_the_bytes_hashed_are_the_bytes_returned(
