@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ from kd2edge.errors import UsageError
 from kd2edge.pipeline.folders import MODELS, RunFolder, latest_run, opened_run
 from kd2edge.pipeline.provenance import read_report, run_fingerprint, run_of
 from kd2edge.reporting import Table, compare_reports, html_report, report_from_validation
+
+#: What verdicts of one validation have in common.
+_BASIS = ("split", "rows", "fingerprint", "confidence", "reference")
 
 __all__ = ["comparison", "findings", "newest", "write_html"]
 
@@ -41,7 +44,7 @@ def comparison(a: Path, b: Path) -> Table:
 def findings(
     place: Path,
 ) -> tuple[dict[str, Any], Mapping[str, Any] | None, Mapping[str, Any] | None]:
-    """Report, newest validation and newest bench of a run or a bundle.
+    """Report, validation and bench of a run or a bundle, see :func:`newest`.
 
     Raises:
         UsageError: neither a run nor a bundle, or a bundle with neither its run nor evidence.
@@ -73,9 +76,43 @@ def _bundle_report(bundle: Bundle) -> dict[str, Any]:
 
 
 def newest(bundle: Bundle, kind: str) -> Mapping[str, Any] | None:
-    """Payload of the newest evidence of a kind about exactly this bundle."""
+    """What is known of exactly this bundle on the machine that measured last; None: nothing.
+
+    A ``validation`` has each artefact's newest verdict; a ``bench`` is the one that timed the most
+    artefacts, the newest of these, as times of different hours cannot be compared.
+    """
     entries = read_evidence(bundle.path, kind, bundle.identity)
-    return entries[-1].payload if entries else None
+    alike = [one.payload for one in reversed(entries) if one.machine.id == entries[-1].machine.id]
+    if not alike:
+        return None
+    return _verdicts(alike) if kind == "validation" else max(alike, key=_timed)
+
+
+def _timed(bench: Mapping[str, Any]) -> int:
+    return len({one["artefact"] for one in bench["timings"]})
+
+
+def _verdicts(validations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The first validation that ran something, with each artefact's first verdict of them all.
+
+    ``earlier`` names those that were judged on other rows or with another confidence.
+    """
+    artefacts: dict[str, Any] = {}
+    bases: dict[str, Mapping[str, Any]] = {}
+    for validation in validations:
+        for name, found in validation["artefacts"].items():
+            if found["verdict"] == "not_run":  # says nothing against an earlier verdict: as in load
+                artefacts.setdefault(name, found)
+            elif name not in bases:
+                artefacts[name] = found
+                bases[name] = validation
+    first = next(iter(bases.values()), validations[0])
+    earlier = {
+        name: {key: basis[key] for key in _BASIS}
+        for name, basis in bases.items()
+        if any(basis[key] != first[key] for key in _BASIS)
+    }
+    return {**first, "artefacts": artefacts, "earlier": earlier}
 
 
 def _is_run(place: Path) -> bool:

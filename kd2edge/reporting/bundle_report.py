@@ -46,11 +46,12 @@ def report_from_validation(manifest: Manifest, validation: Json) -> dict[str, An
 
 
 def _reference(validation: Json, task: str) -> dict[str, Any]:
-    """The reference's metrics: of the artefact that was held against the most rows."""
+    """The reference's metrics: of the artefact that was held against the most of these rows."""
+    on_others = validation.get("earlier", {})
     blocks = [
         part["tasks"][task]["metrics"]
-        for part in validation["artefacts"].values()
-        if part["tasks"].get(task, {}).get("metrics")
+        for name, part in validation["artefacts"].items()
+        if name not in on_others and part["tasks"].get(task, {}).get("metrics")
     ]
     if not blocks:
         return {}

@@ -96,8 +96,17 @@ def _hindrance(artefact: Artefact, known: Known) -> str:
 
 
 def _fastest(passed: Sequence[Artefact], known: Known) -> tuple[Artefact, str]:
-    times = known.times
-    best = min(passed, key=lambda one: times.get(one.id, float("inf")))  # ties: preferred order
-    if best.id in times and len(passed) > 1:
-        return best, f"fastest of {len(passed)} that passed validation on a machine like this one"
-    return best, "passed validation on a machine like this one"
+    """The fastest in the bench that timed most of them; without two to compare, the first."""
+    here = "passed validation on a machine like this one"
+    if len(passed) == 1:
+        return passed[0], here
+    timed = [[one for one in passed if one.id in times] for times in known.benches]
+    most = max(map(len, timed), default=0)
+    if most < 2:
+        return passed[0], f"{here}, first of {len(passed)} in order; no bench compares their speed"
+    at = next(index for index, some in enumerate(timed) if len(some) == most)
+    times = known.benches[at]
+    best = min(timed[at], key=lambda one: times[one.id])  # ties: preferred order
+    if most == len(passed):
+        return best, f"fastest of {most} that {here}"
+    return best, f"fastest of {most} timed together, among {len(passed)} that {here}"

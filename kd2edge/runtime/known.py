@@ -17,13 +17,15 @@ class Known:
     """What is known of each artefact, by id.
 
     Args:
-        verdicts: ``pass``, ``fail``, ``undecided`` or ``not_run`` of the newest validation.
-        times: milliseconds of the smallest benched batch (p50), from the newest bench.
+        verdicts: ``pass``, ``fail`` or ``undecided`` of the newest validation that ran it.
+        benches: milliseconds of the smallest benched batch (p50), one mapping a bench: only what
+            was timed in turns can be compared.  Those to go by stand first: with as many threads
+            as asked for, then the newest.
         engines: the newest engine that was built for it.
     """
 
     verdicts: Mapping[str, str]
-    times: Mapping[str, float]
+    benches: Sequence[Mapping[str, float]]
     engines: Mapping[str, Engine]
 
 
@@ -41,7 +43,7 @@ def known_of(evidence: Sequence[Evidence], here: Machine, threads: int, place: s
     """
     alike = [one for one in evidence if one.machine.id == here.id]
     try:
-        return Known(_verdicts(alike), _times(alike, threads), _engines(alike))
+        return Known(_verdicts(alike), _benches(alike, threads), _engines(alike))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(
             f"{place}: evidence in reports/ that cannot be read ({error!r});"
@@ -62,14 +64,21 @@ def _verdicts(evidence: Sequence[Evidence]) -> dict[str, str]:
     }
 
 
-def _times(evidence: Sequence[Evidence], threads: int) -> dict[str, float]:
-    benches = _payloads(evidence, "bench")
-    timings: list[Mapping[str, Any]] = benches[-1]["timings"] if benches else []
-    if not timings:
-        return {}
-    counts = {one["threads"] for one in timings}
-    count = threads if threads in counts else min(counts)
-    same = [one for one in timings if one["threads"] == count]
+def _benches(evidence: Sequence[Evidence], threads: int) -> list[dict[str, float]]:
+    as_asked: list[dict[str, float]] = []
+    others: list[dict[str, float]] = []
+    for payload in reversed(_payloads(evidence, "bench")):
+        timings: list[Mapping[str, Any]] = payload["timings"]
+        if not timings:
+            continue
+        counts = {one["threads"] for one in timings}
+        times = _times(timings, threads if threads in counts else min(counts))
+        (as_asked if threads in counts else others).append(times)
+    return as_asked + others
+
+
+def _times(timings: Sequence[Mapping[str, Any]], threads: int) -> dict[str, float]:
+    same = [one for one in timings if one["threads"] == threads]
     batch = min(one["batch"] for one in same)
     return {one["artefact"]: float(one["p50_ms"]) for one in same if one["batch"] == batch}
 

@@ -210,7 +210,7 @@ def _known(bundle: Bundle, asked: str | None, threads: int | None) -> Known:
     """What evidence says; not read where it decides nothing, so that damage then does no harm."""
     artefact = bundle.manifest.artefacts.get(asked or "")
     if artefact is not None and artefact.status == "ready":
-        return Known({}, {}, {})
+        return Known({}, (), {})
     evidence = read_evidence(bundle.path, manifest_sha=bundle.identity)
     return known_of(evidence, machine(), threads or default_threads(), str(bundle.path))
 

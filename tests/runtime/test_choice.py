@@ -87,6 +87,22 @@ def test_the_fastest_of_those_that_passed_is_taken(manifest: Manifest):
     assert chosen(manifest, passed, bench(onnx_fp32=1, onnx_int8_qdq=2)).artefact.id == "onnx-fp32"
 
 
+def test_only_what_one_bench_timed_is_compared(manifest: Manifest):
+    third = with_artefacts(manifest, onnx_int8_dynamic={})
+    passed = validation(onnx_fp32="pass", onnx_int8_qdq="pass", onnx_int8_dynamic="pass")
+    full = bench(onnx_fp32=1.0, onnx_int8_qdq=2.0, onnx_int8_dynamic=3.0)
+    for alone in (0.1, 99.0):  # of another hour: says nothing about the others
+        choice = chosen(third, passed, full, bench(onnx_int8_dynamic=alone))
+        assert choice.artefact.id == "onnx-fp32"
+        assert choice.why.startswith("fastest of 3 that passed")
+        assert chosen(third, passed, bench(onnx_int8_dynamic=alone)).artefact.id == "onnx-fp32"
+    two = chosen(third, passed, bench(onnx_int8_qdq=2.0, onnx_int8_dynamic=1.0))
+    assert two.artefact.id == "onnx-int8-dynamic"
+    assert two.why.startswith("fastest of 2 timed together, among 3 that passed")
+    newer = bench(onnx_fp32=3.0, onnx_int8_qdq=1.0, onnx_int8_dynamic=2.0)
+    assert chosen(third, passed, full, newer).artefact.id == "onnx-int8-qdq"
+
+
 def test_speed_without_a_pass_counts_for_nothing(manifest: Manifest):
     evidence = (validation(onnx_fp32="pass"), bench(onnx_fp32=2.0, onnx_int8_qdq=1.0))
     assert chosen(manifest, *evidence).artefact.id == "onnx-fp32"

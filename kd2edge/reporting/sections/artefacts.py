@@ -41,6 +41,13 @@ def _how(validation: Json) -> str:
         f"drop against {reference} is within the budget, fail when the lower bound is above it, "
         "else undecided. "
         "Drops are in points (1 point = 0.01); what did not run is never a pass."
+    ) + "".join(_before(name, basis) for name, basis in validation.get("earlier", {}).items())
+
+
+def _before(artefact: str, basis: Json) -> str:
+    return (
+        f" {artefact} was judged before, on {int(basis['rows']):,} rows of the {basis['split']}"
+        f" split at {float(basis['confidence']):.0%} against {basis['reference']}."
     )
 
 
