@@ -72,7 +72,7 @@ def atomic_directory(target: Path, *, keep: Sequence[str] = ()) -> Generator[Pat
 
     Args:
         target: the folder to make or to replace; a link to a folder means the folder it points to.
-        keep: names in the old folder that are copied into the new one, unless the block wrote them.
+        keep: paths in the old folder that are copied into the new one, unless the block wrote them.
 
     Raises:
         StorageError: an OSError, also one inside the block; the old folder stands.
@@ -144,14 +144,15 @@ def _sweep(target: Path) -> None:
                 litter.unlink(missing_ok=True)
 
 
-def _carry_over(old: Path, new: Path, names: Sequence[str]) -> None:
-    for name in names:
-        source, goal = old / name, new / name
+def _carry_over(old: Path, new: Path, paths: Sequence[str]) -> None:
+    for path in paths:
+        source, goal = old / path, new / path
         if source.is_symlink() or goal.exists():
             continue
         if source.is_dir():
             shutil.copytree(source, goal, symlinks=True)
         elif source.is_file():
+            goal.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, goal)
 
 

@@ -148,7 +148,8 @@ def write_bundle(
 ) -> Bundle:
     """Write a bundle: afterwards there is the whole new one, or what was there before.
 
-    Evidence in ``reports/`` stays if the new bundle has the identity of the old one.
+    Evidence in ``reports/`` and the engines it names stay if the new bundle has the identity of
+    the old one.
 
     Args:
         path: the bundle's folder; replaced if it is a bundle, refused if it is anything else.
@@ -190,7 +191,19 @@ def _kept(target: Path, identity: str) -> tuple[str, ...]:
         ) from error
     except OSError as error:
         raise StorageError(f"{target}: cannot be read: {error.strerror}") from error
-    return (REPORTS,) if same else ()
+    return (REPORTS, *_engines(target, identity)) if same else ()
+
+
+def _engines(folder: Path, identity: str) -> list[str]:
+    """Paths of the engines that the bundle's evidence names: evidence stays, so they do."""
+    try:
+        built = read_evidence(folder, "build", identity)
+        paths = [checked_path(str(one.payload.get("engine")), "build evidence") for one in built]
+    except Kd2edgeError:
+        return []  # damaged evidence is for `verify` to report; nothing it names can be loaded
+    root = folder.resolve()
+    real = {path: (folder / path).resolve() for path in paths}
+    return [path for path in real if real[path].is_file() and real[path].is_relative_to(root)]
 
 
 def _place(goal: Path, source: bytes | Path, entry: FileEntry) -> None:

@@ -254,6 +254,30 @@ def test_evidence_stays_with_the_identity_that_it_is_about(
     assert read_evidence(bundle.path) == []
 
 
+def test_engines_stay_with_the_evidence_that_names_them(
+    bundle: Bundle, manifest: Manifest, files: Files, tmp_path: Path
+) -> None:
+    engine, outside = bundle.path / "tensorrt" / "fp16.engine", tmp_path / "secret"
+    engine.parent.mkdir()
+    engine.write_bytes(b"engine")
+    outside.mkdir()
+    (outside / "key").write_bytes(b"key")
+    (bundle.path / "linked").symlink_to(outside)
+    for path in ("tensorrt/fp16.engine", "tensorrt/gone.engine", "linked/key"):
+        payload = {"engine": path, "sha256": fingerprint_bytes(b"engine")}
+        append_evidence(bundle.path, "build", bundle.identity, payload)
+    write_bundle(bundle.path, manifest, files)
+    assert engine.read_bytes() == b"engine"
+    assert not (bundle.path / "linked").exists()
+    assert bundle.verify() == []
+
+    append_evidence(bundle.path, "build", bundle.identity, {"engine": "../secret/key"})
+    write_bundle(bundle.path, manifest, files)  # evidence that points outside: no harm
+    assert len(read_evidence(bundle.path)) == 4
+    write_bundle(bundle.path, replace(manifest, version="0.2.0"), files)
+    assert not engine.parent.exists()
+
+
 def fail_at(count: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let the disk be full at the ``count``-th file."""
     written: list[str] = []
