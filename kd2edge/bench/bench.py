@@ -13,9 +13,9 @@ from kd2edge.bench.probe import footprint
 from kd2edge.bench.result import Bench, Footprint, Timing, with_ratios
 from kd2edge.bench.samples import ArrayDict, sample, tiled
 from kd2edge.bench.timing import interleaved
-from kd2edge.bundle.evidence import append_evidence
+from kd2edge.bundle.evidence import append_evidence, require_writable
 from kd2edge.bundle.store import Bundle, open_bundle
-from kd2edge.errors import BackendError, StorageError, UsageError
+from kd2edge.errors import BackendError, UsageError
 from kd2edge.runtime import load
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.runtime.threads import default_threads
@@ -49,7 +49,7 @@ def bench_bundle(
 
     Raises:
         UsageError: an unknown artefact, or sizes below 1.
-        StorageError: the evidence could not be written (noticed before anything is measured).
+        StorageError: the evidence cannot be written (noticed before anything is measured).
         IntegrityError: a file that is not the one the manifest names.
         BackendError: nothing can run here.
     """
@@ -57,7 +57,7 @@ def bench_bundle(
     counts = tuple(threads) if threads is not None else (default_threads(),)
     if not batches or not counts or min(*batches, *counts) < 1 or seconds <= 0:
         raise UsageError("bench needs batches and threads of at least 1, and seconds above 0")
-    _assert_writable(out or bundle.path)
+    require_writable(out or bundle.path)
     runnable, not_run = _runnable(bundle, artefacts)
     footprints = _footprints(bundle, runnable, counts, batches, on_event)
     rows, source = sample(bundle)
@@ -73,11 +73,6 @@ def bench_bundle(
     )
     file = append_evidence(out or bundle.path, "bench", bundle.identity, result.to_json())
     return replace(result, evidence=str(file))
-
-
-def _assert_writable(folder: Path) -> None:
-    if folder.exists() and not os.access(folder, os.W_OK):
-        raise StorageError(f"{folder} is read-only; name a folder for the evidence with out=")
 
 
 def _runnable(bundle: Bundle, asked: Iterable[str] | None) -> tuple[list[str], dict[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kd2edge.bundle.atomic import atomic_directory, write_atomic
-from kd2edge.bundle.evidence import Evidence, append_evidence, read_evidence
+from kd2edge.bundle.evidence import Evidence, append_evidence, read_evidence, require_writable
 from kd2edge.bundle.fingerprint import (
     canonical_json,
     fingerprint,
@@ -40,6 +40,7 @@ __all__ = [
     "npz_bytes",
     "open_bundle",
     "read_evidence",
+    "require_writable",
     "split_artefact_id",
     "write_atomic",
     "write_bundle",

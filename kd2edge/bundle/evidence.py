@@ -16,7 +16,13 @@ from kd2edge.bundle.lock import folder_lock
 from kd2edge.bundle.machine import Machine, machine
 from kd2edge.bundle.paths import MANIFEST, REPORTS, read_inside
 from kd2edge.bundle.strict import Fields, as_integer, as_object, as_text, as_texts, parsed
-from kd2edge.errors import IntegrityError, PathEscapeError, SchemaTooNewError, UsageError
+from kd2edge.errors import (
+    IntegrityError,
+    PathEscapeError,
+    SchemaTooNewError,
+    StorageError,
+    UsageError,
+)
 
 #: Version of the evidence files that this kd2edge writes, and the newest that it reads.
 SCHEMA = 1
@@ -44,6 +50,23 @@ class Evidence:
     manifest: str
     time: str
     payload: Mapping[str, Any]
+
+
+def require_writable(directory: Path) -> None:
+    """Notice before the work, not after it, that its evidence could not be written.
+
+    Args:
+        directory: as for :func:`append_evidence`, which it is a rehearsal of.
+
+    Raises:
+        StorageError: a read-only bundle, no folder where one is needed, no permission, ...
+        PathEscapeError: the bundle's ``reports``, or the lock in it, is a link.
+    """
+    try:
+        with folder_lock(_folder(directory), wait=_WAIT):
+            pass
+    except StorageError as error:
+        raise StorageError(f"{error}; --out DIR (out=) takes evidence and engines") from error
 
 
 def append_evidence(

@@ -13,6 +13,7 @@ from kd2edge.bundle import (
     append_evidence,
     fingerprint_bytes,
     open_bundle,
+    require_writable,
     write_atomic,
 )
 from kd2edge.errors import UsageError
@@ -52,9 +53,11 @@ def build_bundle(
         UsageError: an artefact that is not there or needs no build.
         BackendError: neither tensorrt nor tensorrt_rtx is installed.
         IntegrityError: a file that is not the one the manifest names.
+        StorageError: the evidence cannot be written (noticed before anything is built).
     """
     bundle = open_bundle(path)
     wanted = _wanted(bundle, artefacts)
+    require_writable(out or path)
     return tuple(_built(bundle, artefact, out or path) for artefact in wanted)
 
 
@@ -78,9 +81,7 @@ def _built(bundle: Bundle, artefact: Artefact, out: Path) -> Engine:
     network = Network(bundle.read(artefact.entry), BuildSettings.from_json(bundle.read(settings)))
     made = network.build()
     place = f"{artefact.target}/{artefact.id}.engine"
-    target = out / place
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(target, made.engine)
+    write_atomic(out / place, made.engine)
     engine = Engine(
         artefact=artefact.id,
         path=place,

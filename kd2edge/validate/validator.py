@@ -9,10 +9,10 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from kd2edge.bundle.evidence import append_evidence
+from kd2edge.bundle.evidence import append_evidence, require_writable
 from kd2edge.bundle.manifest import Artefact
 from kd2edge.bundle.store import Bundle, open_bundle
-from kd2edge.errors import BackendError, InputError, IntegrityError, StorageError, UsageError
+from kd2edge.errors import BackendError, InputError, IntegrityError, UsageError
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.rows.rows import Rows
@@ -76,7 +76,7 @@ def validate_bundle(
     names = _names(bundle, artefacts)
     sure = _confidence(bundle, confidence)
     budgets = _budgets(bundle, max_drop or {}, sure)
-    _require_writable(out or bundle.path)
+    require_writable(out or bundle.path)
     tasks = _tasks(bundle)
     reference = _reference(bundle, split, tasks)
     part = None if rows is None else Split.of(rows, bundle.manifest.inputs, tasks)
@@ -140,11 +140,6 @@ def _budgets(
             f"or with --max-drop {missing[0]}=0.005"
         )
     return {task: Budget(float(stated[task]), confidence, False) for task in tasks}
-
-
-def _require_writable(folder: Path) -> None:
-    if folder.exists() and not os.access(folder, os.W_OK):
-        raise StorageError(f"{folder} is read-only; name a folder for the evidence with --out")
 
 
 def _tasks(bundle: Bundle) -> dict[str, TaskSpec]:

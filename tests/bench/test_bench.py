@@ -77,14 +77,17 @@ def test_progress_is_told(result: Bench, events: list[Progress]):
     assert stages == [("load", 1, 2), ("load", 2, 2), ("time", 1, 2), ("time", 2, 2)]
 
 
-def test_evidence_of_a_read_only_bundle_goes_elsewhere(folder: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("os.access", lambda place, mode: Path(place) != folder)
-    with pytest.raises(StorageError, match="read-only"):
-        bench_bundle(folder, **FAST)
+def test_evidence_of_a_read_only_bundle_goes_elsewhere(folder: Path, tmp_path: Path):
     found = bench_bundle(folder, **FAST, artefacts=["onnx-fp32"], out=tmp_path / "out")
     assert Path(found.evidence).parent == tmp_path / "out"
     assert [one.artefact for one in found.footprints] == ["onnx-fp32"]
     assert found.not_run == {}
+
+
+def test_a_folder_that_cannot_take_evidence_is_noticed_at_once(folder: Path, monkeypatch):
+    monkeypatch.setattr("kd2edge.bench.bench.load", None)
+    with pytest.raises(StorageError, match=r"--out DIR"):
+        bench_bundle(folder, **FAST, out=folder / "manifest.json" / "new")
 
 
 @pytest.mark.parametrize(

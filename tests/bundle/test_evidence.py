@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kd2edge.bundle import Bundle, append_evidence, machine, read_evidence
+from kd2edge.bundle import Bundle, append_evidence, machine, read_evidence, require_writable
 from kd2edge.errors import IntegrityError, SchemaTooNewError, StorageError, UsageError
 
 SHA = "0" * 64
@@ -90,6 +90,23 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> N
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError):
         append_evidence(tmp_path / "file", "bench", SHA, {})
+
+
+@pytest.mark.parametrize("place", ["file", "file/new", "file/new/deep"])
+def test_what_append_would_refuse_can_be_known_before(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="--out DIR"):
+        require_writable(tmp_path / place)
+
+
+def test_asking_before_leaves_a_bundle_and_its_evidence_alone(bundle: Bundle) -> None:
+    require_writable(bundle.path)
+    assert list((bundle.path / "reports").iterdir()) == []
+    path = append_evidence(bundle.path, "bench", bundle.identity, {})
+    content = path.read_bytes()
+    require_writable(bundle.path)
+    assert path.read_bytes() == content
+    assert bundle.verify() == []
 
 
 def test_the_machine_names_no_host() -> None:
