@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ from kd2edge.bench.timing import interleaved
 from kd2edge.bundle.evidence import append_evidence, require_writable
 from kd2edge.bundle.store import Bundle, open_bundle
 from kd2edge.errors import BackendError, UsageError
-from kd2edge.runtime import load
+from kd2edge.runtime import Model, load
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.runtime.threads import default_threads
 
@@ -41,7 +41,7 @@ def bench_bundle(
         threads: thread counts, each on its own; None: the physical cores this process may use.
         artefacts: ids; None: all.
         seconds: time to spend on each artefact, batch size and thread count.
-        out: a folder for the evidence, when the bundle is read-only.
+        out: a folder for the evidence, when the bundle is read-only; engines are found there, too.
         on_event: told about progress: ``load`` (load times and memory), then ``time``.
 
     Returns:
@@ -57,11 +57,13 @@ def bench_bundle(
     counts = tuple(threads) if threads is not None else (default_threads(),)
     if not batches or not counts or min(*batches, *counts) < 1 or seconds <= 0:
         raise UsageError("bench needs batches and threads of at least 1, and seconds above 0")
-    require_writable(out or bundle.path)
-    runnable, not_run = _runnable(bundle, artefacts)
-    footprints = _footprints(bundle, runnable, counts, batches, on_event)
+    home = out or bundle.path
+    require_writable(home)
+    runnable, not_run = _runnable(bundle, home, artefacts)
+    footprints = _footprints(bundle, home, runnable, counts, batches, on_event)
     rows, source = sample(bundle)
-    timings = _timings(bundle, runnable, rows, counts, batches, seconds, on_event)
+    opened = partial(load, bundle.path, evidence=home)
+    timings = _timings(opened, runnable, rows, counts, batches, seconds, on_event)
     sizes = {one.artefact: one.bytes for one in footprints}
     result = Bench(
         bundle.manifest.name,
@@ -71,11 +73,13 @@ def bench_bundle(
         with_ratios(timings, sizes),
         not_run,
     )
-    file = append_evidence(out or bundle.path, "bench", bundle.identity, result.to_json())
+    file = append_evidence(home, "bench", bundle.identity, result.to_json())
     return replace(result, evidence=str(file))
 
 
-def _runnable(bundle: Bundle, asked: Iterable[str] | None) -> tuple[list[str], dict[str, str]]:
+def _runnable(
+    bundle: Bundle, home: Path, asked: Iterable[str] | None
+) -> tuple[list[str], dict[str, str]]:
     """Artefacts that load here, in the manifest's order, and why the others do not."""
     known = list(bundle.manifest.artefacts)
     wanted = known if asked is None else list(asked)
@@ -86,7 +90,7 @@ def _runnable(bundle: Bundle, asked: Iterable[str] | None) -> tuple[list[str], d
     not_run: dict[str, str] = {}
     for name in wanted:
         try:
-            load(bundle.path, artefact=name, threads=1).close()
+            load(bundle.path, artefact=name, threads=1, evidence=home).close()
             runnable.append(name)
         except BackendError as error:
             not_run[name] = str(error)
@@ -98,6 +102,7 @@ def _runnable(bundle: Bundle, asked: Iterable[str] | None) -> tuple[list[str], d
 
 def _footprints(
     bundle: Bundle,
+    home: Path,
     names: Sequence[str],
     threads: Sequence[int],
     batches: Sequence[int],
@@ -105,13 +110,13 @@ def _footprints(
 ) -> list[Footprint]:
     found: list[Footprint] = []
     for done, name in enumerate(names, start=1):
-        found.append(footprint(bundle.path, name, threads=max(threads), batches=batches))
+        found.append(footprint(bundle.path, home, name, threads=max(threads), batches=batches))
         on_event(Progress("load", done, len(names)))
     return found
 
 
 def _timings(
-    bundle: Bundle,
+    opened: Callable[..., Model],
     names: Sequence[str],
     rows: ArrayDict,
     threads: Sequence[int],
@@ -123,8 +128,7 @@ def _timings(
     for count in threads:
         with ExitStack() as stack:
             models = {
-                name: stack.enter_context(load(bundle.path, artefact=name, threads=count))
-                for name in names
+                name: stack.enter_context(opened(artefact=name, threads=count)) for name in names
             }
             for batch in batches:
                 arrays = tiled(rows, batch)

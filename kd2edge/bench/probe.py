@@ -1,6 +1,7 @@
 """Load time and peak memory of one artefact, in a process of its own.
 
-``python -m kd2edge.bench.probe BUNDLE ARTEFACT THREADS BATCH...`` writes one JSON object to stdout.
+``python -m kd2edge.bench.probe BUNDLE EVIDENCE ARTEFACT THREADS BATCH...`` writes one JSON object
+to stdout.
 """
 
 from __future__ import annotations
@@ -27,15 +28,24 @@ __all__ = ["footprint"]
 _LOADS = 3
 
 
-def footprint(path: Path, artefact: str, *, threads: int, batches: Sequence[int]) -> Footprint:
+def footprint(
+    path: Path, evidence: Path, artefact: str, *, threads: int, batches: Sequence[int]
+) -> Footprint:
     """Measure an artefact in a new process.
+
+    Args:
+        path: the bundle.
+        evidence: the folder of evidence and engines; may be the bundle.
+        artefact: its id.
+        threads: of one forward pass.
+        batches: rows of the forward passes whose memory counts.
 
     Raises:
         BackendError: the process ended without an answer (killed for its memory, say).
     """
-    command = [sys.executable, "-m", "kd2edge.bench.probe", str(path), artefact, str(threads)]
+    arguments = [path, evidence, artefact, threads, *batches]
     ended = subprocess.run(
-        [*command, *map(str, batches)],
+        [sys.executable, "-m", "kd2edge.bench.probe", *map(str, arguments)],
         capture_output=True,
         text=True,
         env=_environment(),
@@ -57,13 +67,15 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def _measured(path: Path, artefact: str, threads: int, batches: Sequence[int]) -> Footprint:
+def _measured(
+    path: Path, evidence: Path, artefact: str, threads: int, batches: Sequence[int]
+) -> Footprint:
     bundle = open_bundle(path)
     rows, _ = sample(bundle)
     inputs = [tiled(rows, batch) for batch in batches]
     preload(bundle.manifest.artefacts[artefact].target)
     before = forget_peak()
-    model, first = _loaded(path, artefact, threads)
+    model, first = _loaded(path, evidence, artefact, threads)
     for arrays in inputs:
         model.logits(arrays)
     peak = peak_bytes()
@@ -71,21 +83,22 @@ def _measured(path: Path, artefact: str, threads: int, batches: Sequence[int]) -
     model.close()
     times = [first]
     for _ in range(_LOADS - 1):
-        again, seconds = _loaded(path, artefact, threads)
+        again, seconds = _loaded(path, evidence, artefact, threads)
         again.close()
         times.append(seconds)
     return Footprint(artefact, size, median(times) * 1e3, max(0, peak - before))
 
 
-def _loaded(path: Path, artefact: str, threads: int) -> tuple[Model, float]:
+def _loaded(path: Path, evidence: Path, artefact: str, threads: int) -> tuple[Model, float]:
     start = perf_counter()
-    model = load(path, artefact=artefact, threads=threads)
+    model = load(path, artefact=artefact, threads=threads, evidence=evidence)
     return model, perf_counter() - start
 
 
 def _main(arguments: Sequence[str]) -> None:
-    path, artefact, threads, *batches = arguments
-    found = _measured(Path(path), artefact, int(threads), [int(one) for one in batches])
+    path, evidence, artefact, threads, *batches = arguments
+    sizes = [int(one) for one in batches]
+    found = _measured(Path(path), Path(evidence), artefact, int(threads), sizes)
     from dataclasses import asdict
 
     sys.stdout.write(json.dumps(asdict(found)))

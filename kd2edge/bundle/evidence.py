@@ -43,6 +43,7 @@ class Evidence:
         manifest: identity of the bundle that it is about (SHA-256 of its manifest, hex).
         time: when, ISO 8601 in UTC.
         payload: what was found, JSON values.
+        folder: where it was read from: the bundle or another folder; engines it names are in it.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Evidence:
     manifest: str
     time: str
     payload: Mapping[str, Any]
+    folder: Path
 
 
 def require_writable(directory: Path) -> None:
@@ -92,7 +94,7 @@ def append_evidence(
     path = folder / f"{kind}-{here.id}.json"
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with folder_lock(folder, wait=_WAIT):
-        old = _entries(_file(path, kind)) if path.exists() else []
+        old = _entries(_file(path, kind, directory)) if path.exists() else []
         entry = {"manifest": manifest_sha, "time": now, "payload": payload}
         value = {"schema": SCHEMA, "kind": kind, "machine": here, "entries": [*old, entry]}
         write_atomic(path, _text(value))
@@ -116,7 +118,7 @@ def read_evidence(
     """
     found: list[Evidence] = []
     for path in sorted(_folder(directory).glob(f"{kind or '*'}-*.json")):
-        found += _file(path, kind)
+        found += _file(path, kind, directory)
     wanted = [one for one in found if manifest_sha in {None, one.manifest}]
     return sorted(wanted, key=lambda one: one.time)
 
@@ -130,7 +132,7 @@ def _folder(directory: Path) -> Path:
     return folder
 
 
-def _file(path: Path, kind: str | None) -> list[Evidence]:
+def _file(path: Path, kind: str | None, directory: Path) -> list[Evidence]:
     place = str(path)
     value = parsed(read_inside(path.parent, path.name, limit=_LIMIT), place, _LIMIT)
     fields = Fields(value, place)
@@ -149,6 +151,7 @@ def _file(path: Path, kind: str | None) -> list[Evidence]:
             manifest=parts.one("manifest", as_text),
             time=parts.one("time", as_text),
             payload=parts.one("payload", as_object),
+            folder=directory,
         )
         parts.end()
         return one

@@ -201,9 +201,9 @@ def _engines(folder: Path, identity: str) -> list[str]:
         paths = [checked_path(str(one.payload.get("engine")), "build evidence") for one in built]
     except Kd2edgeError:
         return []  # damaged evidence is for `verify` to report; nothing it names can be loaded
-    root = folder.resolve()
-    real = {path: (folder / path).resolve() for path in paths}
-    return [path for path in real if real[path].is_file() and real[path].is_relative_to(root)]
+    root = os.path.realpath(folder)
+    real = {path: Path(os.path.realpath(folder / path)) for path in paths}
+    return [path for path, at in real.items() if at.is_relative_to(root) and at.is_file()]
 
 
 def _place(goal: Path, source: bytes | Path, entry: FileEntry) -> None:

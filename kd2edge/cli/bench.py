@@ -18,7 +18,9 @@ from kd2edge.cli.output import emit, json_option, numbers, say
     "--seconds", type=click.FloatRange(min=0.1), default=2.0, show_default=True,
     help="Time an artefact, batch size and thread count.",
 )  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Evidence folder.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=None, help="Folder of evidence and engines."
+)
 @json_option
 def command(
     bundle: Path,

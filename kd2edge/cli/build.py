@@ -13,7 +13,7 @@ from kd2edge.cli.output import emit, json_option, say
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--artefact", "artefacts", multiple=True, help="Only this artefact (repeatable).")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=None, help="For a read-only bundle."
+    "--out", type=click.Path(path_type=Path), default=None, help="Folder of evidence and engines."
 )
 @json_option
 def command(bundle: Path, artefacts: tuple[str, ...], out: Path | None, as_json: bool) -> None:

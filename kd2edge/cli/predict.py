@@ -42,6 +42,10 @@ class _Row:
     "--provider", "providers", multiple=True,
     help="Execution provider or device, best first (repeatable); missing ones are an error.",
 )  # fmt: skip
+@click.option(
+    "--evidence", type=click.Path(path_type=Path), default=None,
+    help="Folder of evidence and engines, beside BUNDLE's own.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for all rows.")
 def command(
     bundle: Path,
@@ -52,12 +56,19 @@ def command(
     top_k: int | None,
     threads: int | None,
     providers: tuple[str, ...],
+    evidence: Path | None,
     as_json: bool,
 ) -> None:
     """Run BUNDLE on FILE (JSON lines, one object a row with the input's columns) or stdin."""
     from kd2edge.runtime import load
 
-    with load(bundle, artefact=artefact, threads=threads, providers=providers or None) as model:
+    with load(
+        bundle,
+        artefact=artefact,
+        threads=threads,
+        providers=providers or None,
+        evidence=evidence,
+    ) as model:
         click.echo(f"{model.artefact}: {model.why}", err=True)
         rows = _texts(model.inputs, text) if text else _rows(file)
         root = str(file.parent) if file is not None else "."

@@ -23,7 +23,9 @@ _CODES = {"pass": 0, "fail": 3, "undecided": 3, "not_run": 6}
     help="Of each bound (default: the bundle's).",
 )  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads to use.")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Evidence folder.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=None, help="Folder of evidence and engines."
+)
 @json_option
 def command(
     bundle: Path | None,

@@ -47,7 +47,7 @@ def build_bundle(
     Args:
         path: the bundle.
         artefacts: ids; None: all that need a device.
-        out: folder for engines and evidence of a read-only bundle.
+        out: folder of evidence and engines, when the bundle is read-only.
 
     Raises:
         UsageError: an artefact that is not there or needs no build.

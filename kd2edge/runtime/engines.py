@@ -5,7 +5,7 @@ The payload of ``build`` evidence, one entry an engine::
     {"artefact": "tensorrt-fp16", "engine": "tensorrt/fp16.engine", "sha256": "...", "bytes": 123,
      "tool": "tensorrt_rtx", "version": "1.7.1.116", "device": "NVIDIA L4"}
 
-``engine`` is relative to the bundle.
+``engine`` is relative to the folder that holds the evidence: the bundle, or the ``--out`` of build.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from kd2edge.bundle.paths import checked_path, read_inside
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An engine as the evidence names it: path relative to the bundle, SHA-256 (hex), size."""
+    """An engine as the evidence names it: its folder, the path in it, SHA-256 (hex), size."""
 
+    folder: Path
     path: str
     sha256: str
     bytes: int
 
 
-def engine_bytes(directory: Path, engine: Engine) -> bytes:
+def engine_bytes(engine: Engine) -> bytes:
     """The engine's bytes, not yet checked: the backend compares their SHA-256 before it uses them.
 
     Raises:
-        PathEscapeError: evidence that points outside the bundle.
+        PathEscapeError: evidence that points outside its folder.
         IntegrityError: the file is gone, cannot be read, or is larger than the evidence says.
     """
-    checked_path(engine.path, f"{directory}: build evidence")
-    return read_inside(directory, engine.path, limit=engine.bytes)
+    checked_path(engine.path, f"{engine.folder}: build evidence")
+    return read_inside(engine.folder, engine.path, limit=engine.bytes)

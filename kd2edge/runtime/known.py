@@ -1,13 +1,15 @@
-"""What the evidence in a bundle says about a machine like this one."""
+"""What the evidence about a bundle says about a machine like this one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from kd2edge.bundle.evidence import Evidence
+from kd2edge.bundle.evidence import Evidence, read_evidence
 from kd2edge.bundle.machine import Machine
+from kd2edge.bundle.store import Bundle
 from kd2edge.errors import IntegrityError
 from kd2edge.runtime.engines import Engine
 
@@ -21,7 +23,7 @@ class Known:
         benches: milliseconds of the smallest benched batch (p50), one mapping a bench: only what
             was timed in turns can be compared.  Those to go by stand first: with as many threads
             as asked for, then the newest.
-        engines: the newest engine that was built for it.
+        engines: the newest engine that was built for it and is still there.
     """
 
     verdicts: Mapping[str, str]
@@ -29,11 +31,21 @@ class Known:
     engines: Mapping[str, Engine]
 
 
+def evidence_about(bundle: Bundle, folder: Path) -> list[Evidence]:
+    """The bundle's own evidence and that of ``folder`` (which may be the bundle), oldest first."""
+    found = [
+        one
+        for place in dict.fromkeys((bundle.path, folder))
+        for one in read_evidence(place, manifest_sha=bundle.identity)
+    ]
+    return sorted(found, key=lambda one: one.time)
+
+
 def known_of(evidence: Sequence[Evidence], here: Machine, threads: int, place: str) -> Known:
     """Read evidence, oldest first; that of other machines counts for nothing.
 
     Args:
-        evidence: all of it that is about the bundle, as ``read_evidence`` gives it.
+        evidence: all of it that is about the bundle, as ``evidence_about`` gives it.
         here: this machine.
         threads: the threads of a forward pass: times with as many are taken where there are some.
         place: the bundle, for messages.
@@ -44,10 +56,10 @@ def known_of(evidence: Sequence[Evidence], here: Machine, threads: int, place: s
     alike = [one for one in evidence if one.machine.id == here.id]
     try:
         return Known(_verdicts(alike), _benches(alike, threads), _engines(alike))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise IntegrityError(
-            f"{place}: evidence in reports/ that cannot be read ({error!r});"
-            " move that folder away and run kd2edge validate"
+            f"{place}: evidence that cannot be read ({error!r}); move away what is in"
+            f" {', '.join(sorted({str(one.folder) for one in alike}))} and run kd2edge validate"
         ) from error
 
 
@@ -84,7 +96,12 @@ def _times(timings: Sequence[Mapping[str, Any]], threads: int) -> dict[str, floa
 
 
 def _engines(evidence: Sequence[Evidence]) -> dict[str, Engine]:
-    return {
-        one["artefact"]: Engine(str(one["engine"]), str(one["sha256"]), int(one["bytes"]))
-        for one in _payloads(evidence, "build")
-    }
+    found: dict[str, Engine] = {}
+    for one in evidence:
+        if one.kind != "build":
+            continue
+        made = one.payload
+        engine = Engine(one.folder, str(made["engine"]), str(made["sha256"]), int(made["bytes"]))
+        if (engine.folder / engine.path).is_file():  # evidence travels, an engine may stay behind
+            found[made["artefact"]] = engine
+    return found

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle.evidence import read_evidence
 from kd2edge.bundle.machine import machine
 from kd2edge.bundle.store import Bundle, open_bundle
-from kd2edge.errors import InputError
+from kd2edge.errors import InputError, UsageError
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.runtime.backends.table import BACKENDS, TARGETS
@@ -24,7 +23,7 @@ from kd2edge.runtime.engines import engine_bytes
 from kd2edge.runtime.golden import assert_golden
 from kd2edge.runtime.graph import Arrays, GraphSpec
 from kd2edge.runtime.heads import Head
-from kd2edge.runtime.known import Known, known_of
+from kd2edge.runtime.known import Known, evidence_about, known_of
 from kd2edge.runtime.padding import Padding
 from kd2edge.runtime.session import Session
 from kd2edge.runtime.threads import default_threads
@@ -45,6 +44,7 @@ def load(
     providers: str | Sequence[str] | None = None,
     allow_fallback: bool = False,
     self_test: bool = False,
+    evidence: str | PathLike[str] | None = None,
 ) -> Model:
     """Load one artefact of a bundle, from bytes that were verified against the manifest.
 
@@ -57,17 +57,19 @@ def load(
             (TensorRT: the GPU).  They belong to one runtime: name the artefact too.
         allow_fallback: accept another provider when one is missing.
         self_test: compare with the bundle's golden outputs before returning.
+        evidence: the folder that ``build``, ``validate`` and ``bench`` had as ``--out``: its
+            evidence and engines count beside the bundle's own.
 
     Raises:
-        UsageError: no such artefact in this bundle, ``threads`` below 1, or no list of names.
+        UsageError: no such artefact in this bundle, ``threads`` below 1, no list of names, or no
+            such folder of evidence.
         StorageError: a folder or file that cannot be read.
         IntegrityError: a checksum that does not hold, or golden outputs that do not come out.
         BackendError: the artefact cannot run here; the message says what would help.
     """
     bundle = open_bundle(Path(path))
-    choice = choose(
-        bundle.manifest, _known(bundle, artefact, threads), asked=artefact, place=str(path)
-    )
+    known = _known(bundle, artefact, threads, bundle.path if evidence is None else Path(evidence))
+    choice = choose(bundle.manifest, known, asked=artefact, place=str(path))
     session = _session(bundle, choice, threads, providers, allow_fallback)
     try:
         session.open()
@@ -206,12 +208,16 @@ class Model:
         return {name: heads[name] for name in names}
 
 
-def _known(bundle: Bundle, asked: str | None, threads: int | None) -> Known:
+def _known(bundle: Bundle, asked: str | None, threads: int | None, folder: Path) -> Known:
     """What evidence says; not read where it decides nothing, so that damage then does no harm."""
+    if not folder.is_dir():
+        raise UsageError(
+            f"{folder}: no such folder of evidence; it is the --out of kd2edge validate"
+        )
     artefact = bundle.manifest.artefacts.get(asked or "")
     if artefact is not None and artefact.status == "ready":
         return Known({}, (), {})
-    evidence = read_evidence(bundle.path, manifest_sha=bundle.identity)
+    evidence = evidence_about(bundle, folder)
     return known_of(evidence, machine(), threads or default_threads(), str(bundle.path))
 
 
@@ -230,11 +236,7 @@ def _session(
     artefact = choice.artefact
     spec = GraphSpec(artefact.inputs, artefact.outputs, artefact.ranges)
     if choice.engine is not None:
-        graph, sha256, companions = (
-            engine_bytes(bundle.path, choice.engine),
-            choice.engine.sha256,
-            {},
-        )
+        graph, sha256, companions = engine_bytes(choice.engine), choice.engine.sha256, {}
     else:
         suffixes = BACKENDS[TARGETS[artefact.target]].companions
         files = [file.path for file in artefact.files if file.path.endswith(suffixes)]

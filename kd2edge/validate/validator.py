@@ -58,7 +58,7 @@ def validate_bundle(
         max_drop: task -> budget in [0, 1]; overrides the manifest's.
         confidence: of each one-sided bound, above 0.5; None: the manifest's.
         threads: threads of one forward pass; None: the physical cores this process may use.
-        out: a folder for the evidence, when the bundle is read-only.
+        out: a folder for the evidence, when the bundle is read-only; engines are found there, too.
         on_event: told about progress: ``graph``, ``tasks``, ``statistics``, ``edges``.
 
     Returns:
@@ -76,11 +76,12 @@ def validate_bundle(
     names = _names(bundle, artefacts)
     sure = _confidence(bundle, confidence)
     budgets = _budgets(bundle, max_drop or {}, sure)
-    require_writable(out or bundle.path)
+    home = out or bundle.path
+    require_writable(home)
     tasks = _tasks(bundle)
     reference = _reference(bundle, split, tasks)
     part = None if rows is None else Split.of(rows, bundle.manifest.inputs, tasks)
-    work = _Work(bundle, names, budgets, threads, part, reference, on_event)
+    work = _Work(bundle, home, names, budgets, threads, part, reference, on_event)
     with ExitStack() as stack:
         found, references = work.run(stack)
     result = Validation(
@@ -94,7 +95,7 @@ def validate_bundle(
         outcome=outcome(found, are_named=artefacts is not None),
         artefacts=found,
     )
-    file = append_evidence(out or bundle.path, "validation", bundle.identity, result.to_json())
+    file = append_evidence(home, "validation", bundle.identity, result.to_json())
     result = replace(result, evidence=str(file))
     if all(part.verdict == "not_run" for part in found.values()):
         raise _nothing_judged(result, work.ran)
@@ -167,6 +168,7 @@ class _Work:
     def __init__(
         self,
         bundle: Bundle,
+        home: Path,
         names: list[str],
         budgets: Mapping[str, Budget],
         threads: int | None,
@@ -175,6 +177,7 @@ class _Work:
         on_event: OnProgress,
     ) -> None:
         self._bundle = bundle
+        self._home = home
         self._names = names
         self._budgets = budgets
         self._threads = threads
@@ -231,7 +234,7 @@ class _Work:
         return models, refused
 
     def _load(self, name: str) -> Model:
-        return load(self._bundle.path, artefact=name, threads=self._threads)
+        return load(self._bundle.path, artefact=name, threads=self._threads, evidence=self._home)
 
     def _size(self, name: str) -> int:
         return sum(entry.bytes for entry in self._artefact(name).files)

@@ -35,7 +35,7 @@ def with_artefacts(manifest: Manifest, **changes: dict[str, Any]) -> Manifest:
 
 def validation(time: str = "2026-01-01", at: Machine = HERE, **verdicts: str) -> Evidence:
     artefacts = {name.replace("_", "-"): {"verdict": verdict} for name, verdict in verdicts.items()}
-    return Evidence("validation", at, "sha", time, {"artefacts": artefacts})
+    return Evidence("validation", at, "sha", time, {"artefacts": artefacts}, Path())
 
 
 def bench(at: Machine = HERE, threads: int = 1, **p50: float) -> Evidence:
@@ -49,12 +49,12 @@ def bench(at: Machine = HERE, threads: int = 1, **p50: float) -> Evidence:
         for batch, scale in ((1, 1), (8, -1))  # the larger batch would choose the other one
         for name, ms in p50.items()
     ]
-    return Evidence("bench", at, "sha", "2026-01-02", {"timings": timings})
+    return Evidence("bench", at, "sha", "2026-01-02", {"timings": timings}, Path())
 
 
-def build(artefact: str, at: Machine = HERE, engine: str = "reports/a.engine") -> Evidence:
+def build(artefact: str, folder: Path, at: Machine = HERE, engine: str = "a.engine") -> Evidence:
     payload = {"artefact": artefact, "engine": engine, "sha256": "ab", "bytes": 3}
-    return Evidence("build", at, "sha", "2026-01-03", payload)
+    return Evidence("build", at, "sha", "2026-01-03", payload, folder)
 
 
 def chosen(
@@ -169,18 +169,35 @@ def test_asked_for_ones_that_cannot_run_say_why_and_what_to_do(manifest: Manifes
     assert chosen(more).artefact.id == "onnx-fp32"
 
 
-def test_an_engine_built_here_makes_its_artefact_loadable(manifest: Manifest):
+def test_an_engine_built_here_makes_its_artefact_loadable(manifest: Manifest, tmp_path: Path):
     more = with_artefacts(manifest, tensorrt_fp16={"status": "needs_device", "reason": "no GPU"})
-    choice = chosen(more, build("tensorrt-fp16"), asked="tensorrt-fp16")
+    (tmp_path / "a.engine").write_bytes(b"abc")
+    built = build("tensorrt-fp16", tmp_path)
+    choice = chosen(more, built, asked="tensorrt-fp16")
     assert choice.engine is not None
-    assert (choice.engine.path, choice.engine.sha256) == ("reports/a.engine", "ab")
-    newer = chosen(more, build("tensorrt-fp16"), build("tensorrt-fp16", engine="b"), asked=None)
+    assert (choice.engine.folder, choice.engine.path) == (tmp_path, "a.engine")
+    assert choice.engine.sha256 == "ab"
+    newer = chosen(more, built, build("tensorrt-fp16", tmp_path, engine="b"), asked=None)
     assert newer.artefact.id == "onnx-fp32"
-    passed = chosen(more, build("tensorrt-fp16"), validation(tensorrt_fp16="pass"))
+    passed = chosen(more, built, validation(tensorrt_fp16="pass"))
     assert passed.artefact.id == "tensorrt-fp16"
     assert passed.engine is not None
     with pytest.raises(BackendError, match="needs a device"):
-        chosen(more, build("tensorrt-fp16", ELSEWHERE), asked="tensorrt-fp16")
+        chosen(more, build("tensorrt-fp16", tmp_path, ELSEWHERE), asked="tensorrt-fp16")
+
+
+def test_an_engine_that_is_gone_is_as_good_as_never_built(manifest: Manifest, tmp_path: Path):
+    more = with_artefacts(manifest, tensorrt_fp16={"status": "needs_device", "reason": "no GPU"})
+    evidence = (
+        build("tensorrt-fp16", tmp_path),
+        validation(tensorrt_fp16="pass", onnx_fp32="pass"),
+        bench(tensorrt_fp16=1.0, onnx_fp32=2.0),
+    )
+    assert chosen(more, *evidence).artefact.id == "onnx-fp32"
+    with pytest.raises(BackendError, match="run: kd2edge build BUNDLE"):
+        chosen(more, *evidence, asked="tensorrt-fp16")
+    (tmp_path / "a.engine").write_bytes(b"abc")
+    assert chosen(more, *evidence).artefact.id == "tensorrt-fp16"
 
 
 def test_not_run_says_nothing_against_an_earlier_verdict(manifest: Manifest):
@@ -191,13 +208,13 @@ def test_not_run_says_nothing_against_an_earlier_verdict(manifest: Manifest):
 @pytest.mark.parametrize(
     "evidence",
     [
-        Evidence("validation", HERE, "sha", "", {}),
-        Evidence("validation", HERE, "sha", "", {"artefacts": []}),
-        Evidence("validation", HERE, "sha", "", {"artefacts": {"onnx-fp32": "pass"}}),
-        Evidence("bench", HERE, "sha", "", {"timings": [{"threads": 1}]}),
-        Evidence("build", HERE, "sha", "", {"artefact": "tensorrt-fp16"}),
+        Evidence("validation", HERE, "sha", "", {}, Path()),
+        Evidence("validation", HERE, "sha", "", {"artefacts": []}, Path()),
+        Evidence("validation", HERE, "sha", "", {"artefacts": {"onnx-fp32": "pass"}}, Path()),
+        Evidence("bench", HERE, "sha", "", {"timings": [{"threads": 1}]}, Path()),
+        Evidence("build", HERE, "sha", "", {"artefact": "tensorrt-fp16"}, Path()),
     ],
 )
 def test_evidence_of_another_form_is_an_integrity_error(manifest: Manifest, evidence: Evidence):
-    with pytest.raises(IntegrityError, match="evidence in reports/ that cannot be read"):
+    with pytest.raises(IntegrityError, match="evidence that cannot be read"):
         chosen(manifest, evidence)
