@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from kd2edge.bundle.fingerprint import as_json
 from kd2edge.bundle.manifest import SCHEMA, Artefact, FileEntry, Manifest
@@ -17,6 +18,7 @@ from kd2edge.bundle.strict import (
     as_name,
     as_number,
     as_object,
+    as_share,
     as_text,
     as_texts,
     parsed,
@@ -128,14 +130,43 @@ def _task(value: object, where: str) -> TaskSpec:
         metrics=fields.list("metrics", as_text),
         column=fields.one("column", as_text),
         input=fields.one("input", as_text),
-        decode=fields.table("decode", as_number),
+        decode=fields.one("decode", _decode),
     )
     fields.end()
     if len(set(spec.labels)) != len(spec.labels):
         raise IntegrityError(f"{where}.labels: a label stands twice")
-    if "temperature" in spec.decode and spec.decode["temperature"] <= 0:
-        raise IntegrityError(f"{where}.decode: a temperature must be above 0")
+    if spec.kind == "binary" and len(spec.labels) != 2:
+        raise IntegrityError(f"{where}.labels: expected two of a binary task, found {spec.labels}")
     return spec
+
+
+def _decode(value: object, where: str) -> dict[str, float]:
+    settings = as_object(value, where)
+    return {key: _SETTINGS.get(key, as_number)(settings[key], f"{where}.{key}") for key in settings}
+
+
+def _temperature(value: object, where: str) -> float:
+    found = as_number(value, where)
+    if found <= 0:  # logits are divided by it
+        raise IntegrityError(f"{where}: expected a number above 0, found {found!r:.40}")
+    return found
+
+
+#: Decode settings that only some numbers can be; see ``tasks.settings``.
+_SETTINGS: Mapping[str, Callable[[object, str], float]] = {
+    "temperature": _temperature,
+    "threshold": as_share,
+    "top_k": partial(as_integer, least=1),
+}
+
+
+def _gate(value: object, where: str) -> Mapping[str, Any]:
+    gate = as_object(value, where)
+    for task, budget in as_object(gate.get("max_drop", {}), f"{where}.max_drop").items():
+        as_share(budget, f"{where}.max_drop.{task}")
+    # Which confidence can decide is for `validate` to say: a bundle with another one still runs.
+    as_share(gate.get("confidence", 0.95), f"{where}.confidence")
+    return gate
 
 
 def _input(value: object, where: str) -> InputSpec:
@@ -171,19 +202,6 @@ def _artefact(value: object, where: str) -> Artefact:
     fields.end()
     _check_artefact(artefact, where)
     return artefact
-
-
-def _gate(value: object, where: str) -> Mapping[str, object]:
-    """The gate's settings; those that decide are in their range."""
-    gate = as_object(value, where)
-    budgets = as_object(gate.get("max_drop", {}), f"{where}.max_drop")
-    for task, budget in budgets.items():
-        if not 0 <= as_number(budget, f"{where}.max_drop.{task}") <= 1:
-            raise IntegrityError(f"{where}.max_drop.{task}: {budget} is no share from 0 to 1")
-    confidence = as_number(gate.get("confidence", 0.95), f"{where}.confidence")
-    if not 0.5 < confidence < 1:
-        raise IntegrityError(f"{where}.confidence: {confidence} is not between 0.5 and 1")
-    return gate
 
 
 def _check_artefact(artefact: Artefact, where: str) -> None:
@@ -255,6 +273,9 @@ def _check_whole(manifest: Manifest, place: str) -> None:
     unknown = [name for name in manifest.preferred if name not in manifest.artefacts]
     if unknown:
         raise IntegrityError(f"{place}: preferred: no artefact {unknown[0]!r}")
+    for task, spec in manifest.tasks.items():
+        if spec.input and spec.input not in manifest.inputs:
+            raise IntegrityError(f"{place}: tasks.{task}.input: no input {spec.input!r}")
     _check_paths(manifest, place)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast, final
 
@@ -119,10 +120,20 @@ def as_integer(value: object, where: str, least: int = 0) -> int:
 
 
 def as_number(value: object, where: str) -> float:
-    """A number, whole ones as they are."""
+    """A finite number, whole ones as they are."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise IntegrityError(f"{where}: expected a number, found {_kind(value)}")
+    if abs(value) > sys.float_info.max:  # 1e999 is valid JSON, and whole numbers have no end
+        raise IntegrityError(f"{where}: expected a number that a float can hold")
     return value
+
+
+def as_share(value: object, where: str) -> float:
+    """A number from 0 to 1."""
+    found = as_number(value, where)
+    if not 0 <= found <= 1:
+        raise IntegrityError(f"{where}: expected a number from 0 to 1, found {found!r:.40}")
+    return found
 
 
 def _kind(value: object) -> str:

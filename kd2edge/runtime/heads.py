@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.errors import InputError
-from kd2edge.inputs.spec import Encoded
+from kd2edge.errors import InputError, IntegrityError
+from kd2edge.inputs.spec import ArraySpec, Encoded
 from kd2edge.runtime.quick import QUICK
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec
@@ -26,6 +26,19 @@ class Head:
         self.spec = spec
         self.kind = kind
         self._quick = QUICK[spec.kind](spec) if spec.kind in QUICK else None
+
+    def assert_fits(self, output: ArraySpec) -> None:
+        """Refuse a graph's output that has other channels than the task has labels.
+
+        Raises:
+            IntegrityError: it has; the manifest's task and artefact contradict each other.
+        """
+        wanted, found = self.kind.channels(self.spec), output.shape[-1] if output.shape else 0
+        if isinstance(found, int) and found != wanted:
+            raise IntegrityError(
+                f"task {self.spec.name!r}: its {len(self.spec.labels)} labels need {wanted} logits,"
+                f" the graph's output has {found}; export the run again or copy the bundle anew"
+            )
 
     def decode(self, logits: Logits, encoded: Mapping[str, Encoded] | None) -> Decoded:
         """Decisions and scores of ``logits`` ``[batch, C]`` or ``[batch, length, C]``.

@@ -103,6 +103,9 @@ class Model:
             session.spec, {n: _encoder(bundle, s) for n, s in self.inputs.items()}
         )
         self._heads = {name: Head(spec, task_kind(spec.kind)) for name, spec in self.tasks.items()}
+        for output in session.spec.outputs:
+            if output.name in self._heads:
+                self._heads[output.name].assert_fits(output)
 
     def predict(
         self,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kd2edge.bundle.manifest import Artefact
 from kd2edge.bundle.store import Bundle
 from kd2edge.inputs.spec import ArraySpec
+from kd2edge.runtime.external_data import external_tensors
 from kd2edge.validate.validation import Check
 
 if TYPE_CHECKING:
@@ -39,11 +40,11 @@ def _onnx_checks(content: bytes, artefact: Artefact) -> Iterator[Check]:
         return
     try:
         model = onnx.load_from_string(content)
+        external = external_tensors(content, artefact.id)
     except Exception as error:  # noqa: BLE001  (protobuf raises its own, by version)
         yield Check("onnx graph", "failed", f"these bytes are no ONNX model: {error}")
         return
     # First of all: the checker itself follows external data.
-    external = _external(model)
     yield _check("no external data", not external, f"tensors outside the file: {external[:5]}")
     if external:
         return
@@ -55,30 +56,6 @@ def _onnx_checks(content: bytes, artefact: Artefact) -> Iterator[Check]:
 
 def _check(name: str, holds: bool, detail: str) -> Check:
     return Check(name, "ok") if holds else Check(name, "failed", detail)
-
-
-def _external(model: onnx.ModelProto) -> list[str]:
-    import onnx
-
-    tensors = [*model.graph.initializer, *_attribute_tensors(model.graph)]
-    for function in model.functions:
-        tensors += [*_node_tensors(function.node)]
-    return [tensor.name for tensor in tensors if tensor.data_location == onnx.TensorProto.EXTERNAL]
-
-
-def _attribute_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from _node_tensors(graph.node)
-
-
-def _node_tensors(nodes: Any) -> Iterator[onnx.TensorProto]:
-    """Tensors in the attributes of nodes, also in the graphs that a node carries (If, Loop)."""
-    for node in nodes:
-        for attribute in node.attribute:
-            yield attribute.t
-            yield from attribute.tensors
-            for inner in (attribute.g, *attribute.graphs):
-                yield from inner.initializer
-                yield from _node_tensors(inner.node)
 
 
 def _checker(model: onnx.ModelProto) -> Check:

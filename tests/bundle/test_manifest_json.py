@@ -51,11 +51,19 @@ def changed(manifest: Manifest, change: Callable[[dict[str, Any]], object]) -> b
         (lambda m: m["tasks"]["intent"].update(name="other"), "names itself"),
         (lambda m: m["tasks"]["intent"].update(kind=3), "expected a text, found a number"),
         (lambda m: m["tasks"]["intent"]["decode"].update(t=True), "expected a number"),
-        (lambda m: m["tasks"]["intent"]["decode"].update(temperature=0), "must be above 0"),
+        (lambda m: m["tasks"]["intent"].update(kind="binary"), "expected two"),
+        (lambda m: m["tasks"]["intent"].update(input="speech"), "no input 'speech'"),
+        (lambda m: m["tasks"]["intent"]["decode"].update(temperature=0), "above 0"),
+        (lambda m: m["tasks"]["intent"]["decode"].update(temperature=-1.0), "above 0"),
+        (lambda m: m["tasks"]["intent"]["decode"].update(temperature=10**400), "a float can hold"),
+        (lambda m: m["tasks"]["intent"]["decode"].update(threshold=1.1), "from 0 to 1"),
+        (lambda m: m["tasks"]["intent"]["decode"].update(top_k=0), "whole number from 1"),
+        (lambda m: m["tasks"]["intent"]["decode"].update(top_k=1.5), "whole number from 1"),
         (lambda m: m["gate"].update(max_drop=[1]), "max_drop: expected an object"),
-        (lambda m: m["gate"].update(max_drop={"intent": 2}), "max_drop.intent: 2 is no share"),
-        (lambda m: m["gate"].update(max_drop={"intent": "x"}), "expected a number"),
-        (lambda m: m["gate"].update(confidence=0.5), "confidence: 0.5 is not between"),
+        (lambda m: m["gate"]["max_drop"].update(intent=[1]), "max_drop.intent: expected a number"),
+        (lambda m: m["gate"]["max_drop"].update(intent=5), "max_drop.intent: .* from 0 to 1"),
+        (lambda m: m["gate"].update(confidence="high"), "confidence: expected a number"),
+        (lambda m: m["gate"].update(confidence=1.5), "confidence: .* from 0 to 1"),
         (lambda m: m["artefacts"]["onnx-fp32"].update(id="onnx_fp32"), "<target>-<precision>"),
         (lambda m: m["artefacts"]["onnx-fp32"].update(id="ONNX-fp32"), "<target>-<precision>"),
         (lambda m: m["artefacts"]["onnx-fp32"].update(precision="fp16"), "does not say"),
@@ -88,6 +96,12 @@ def test_refuses_what_it_does_not_understand(
 ) -> None:
     with pytest.raises(IntegrityError, match=says):
         manifest_from_json(changed(manifest, change))
+
+
+def test_a_number_without_end_is_none(manifest: Manifest) -> None:
+    content = changed(manifest, lambda m: m["tasks"]["intent"]["decode"].update(temperature=0.25))
+    with pytest.raises(IntegrityError, match="a float can hold"):
+        manifest_from_json(content.replace(b"0.25", b"1e999"))
 
 
 @pytest.mark.parametrize(

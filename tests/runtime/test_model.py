@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +284,15 @@ def test_heads_follow_the_manifest_not_the_graph(tmp_path: Path):
     folder = bundles.image_bundle(tmp_path / "bundle", artefacts={"onnx-fp32": (turned, graph)})
     with load(folder, artefact="onnx-fp32", threads=1, self_test=True) as model:
         assert model.logits({"image": bundles.images(1)})["digit"].shape == (1, 3)
+
+
+def test_labels_that_the_graph_has_no_logits_for_are_an_integrity_error(tmp_path: Path):
+    digit, larger = bundles.IMAGE_TASKS
+    for labels in ((), ("0", "1"), ("0", "1", "2", "3")):
+        tasks = {"digit": replace(digit, labels=labels), "larger": larger}
+        folder = bundles.image_bundle(tmp_path / "bundle", tasks=tasks)
+        with pytest.raises(IntegrityError, match=f"its {len(labels)} labels need"):
+            load(folder, threads=1)
 
 
 def test_evidence_chooses_and_damage_to_it_only_matters_where_it_decides(tmp_path: Path):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from kd2edge.errors import BackendError, IntegrityError
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.runtime.backends.backend import Backend, Settings
+from kd2edge.runtime.external_data import assert_no_external_data
 from kd2edge.runtime.graph import ANY, Arrays, GraphSpec
 from kd2edge.runtime.telemetry import no_telemetry
 
@@ -101,6 +102,8 @@ def _model(core: Any, graph: bytes, companions: Mapping[str, bytes], label: str)
     weights = list(companions.values())
     if len(weights) > 1:
         raise IntegrityError(f"{label}: expected one weights file, found {sorted(companions)}")
+    if not graph.startswith(b"<"):  # no IR but ONNX: OpenVINO reads its weights from any file
+        assert_no_external_data(graph, label)
     try:
         return core.read_model(graph, weights[0] if weights else b"")
     except RuntimeError as error:
