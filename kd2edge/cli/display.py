@@ -116,10 +116,13 @@ class _Bars(_Display):
 
 
 def _losses(losses: Mapping[str, Mapping[str, float]], digits: int) -> str:
+    """``task hard/soft``; a dash where no hard loss counted."""
     parts = []
     for task, kinds in losses.items():
-        values = "/".join(f"{value:.{digits}f}" for value in kinds.values())
-        parts.append(f"{task or 'hints'} {values}")
+        # By name: they come in the order in which the epoch's batches brought them.
+        names = ["task", "kd"] if "kd" in kinds else list(kinds)
+        values = [f"{kinds[name]:.{digits}f}" if name in kinds else "-" for name in names]
+        parts.append(f"{task or 'hints'} {'/'.join(values)}")
     return "  ".join(parts)
 
 

@@ -41,7 +41,7 @@ def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "student            60 rows, 3 epochs",
         "  resumed at step 4. 1 threads as before",
         "  epoch   1/3  1:15 left  intent 0.750 *",
-        "               loss       intent 0.500/0.250  hints 0.125",
+        "               loss       intent 0.250/0.500  hints 0.125",
         "cache bert         0.1 MB  (done before)",
     ]
 
@@ -61,7 +61,7 @@ def test_bars(monkeypatch: pytest.MonkeyPatch, no_color: bool) -> None:
         for event in EVENTS[4:]:
             bars(event)
     assert "resumed at step 4" in drawn
-    assert "intent 0.50/0.25" in drawn
+    assert "intent 0.25/0.50" in drawn
     assert "1:15 left" in drawn
     assert "50%" in drawn  # of the rows
     assert "epoch   1/3" in screen.getvalue()
@@ -93,3 +93,18 @@ def test_events_that_nobody_knows_are_passed_over(capsys: pytest.CaptureFixture[
     with display() as show:
         show(object())
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("kinds", "shown"),
+    [
+        ({"kd": 0.5, "task": 0.25}, "ner 0.25/0.50"),
+        ({"task": 0.25, "kd": 0.5}, "ner 0.25/0.50"),
+        ({"kd": 0.5}, "ner -/0.50"),
+        ({"task": 0.25}, "ner 0.25"),
+    ],
+)
+def test_the_hard_loss_stands_before_the_soft_one_whichever_came_first(
+    kinds: dict[str, float], shown: str
+) -> None:
+    assert module._losses({"ner": kinds}, 2) == shown
