@@ -155,7 +155,8 @@ def _plans(
         name = source.name if len(files) == 1 else f"{source.name}-{index}"
         path = str(recipe.data.path(file))
         options = source.row_options()
-        yield SourcePlan(name, source.kind, path, options, dict(source.columns), tasks)
+        columns, words = dict(source.columns), dict(source.words)
+        yield SourcePlan(name, source.kind, path, options, columns, tasks, words)
 
 
 def _tasks(loaded: LoadedRecipe, plan: RowsPlan) -> dict[TaskName, TaskSpec]:

@@ -17,6 +17,7 @@ from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import open_rows
 from kd2edge.rows.leak import without
 from kd2edge.rows.rows import Rows
+from kd2edge.rows.words import CutRows
 
 __all__ = [
     "SPLITS",
@@ -44,6 +45,7 @@ class SourcePlan:
         options: options of the kind.
         columns: name that inputs and tasks use -> name in the rows.
         tasks: tasks whose labels count; empty for rows that only teachers label.
+        words: new column of words -> the column of text in the rows that is cut.
     """
 
     name: str
@@ -52,6 +54,7 @@ class SourcePlan:
     options: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ def open_labelled(plan: RowsPlan) -> JoinedRows:
 
 def _opened(plan: SourcePlan) -> Source:
     rows = open_rows(plan.kind, plan.place, options=plan.options)
+    if plan.words:
+        rows = CutRows(rows, plan.words)
     return Source(plan.name, rows, tuple(plan.tasks), dict(plan.columns))
 
 

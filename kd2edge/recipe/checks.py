@@ -82,6 +82,19 @@ def _only_train(source: SourcePart, steps: Steps) -> Iterator[Fault]:
             yield (*steps, split), "unlabelled rows are for training only"
 
 
+def _cut_words_have_no_labels(recipe: Recipe) -> Iterator[Fault]:
+    """Labels a word count the words that an annotator saw."""
+    by_word = {name for name, one in recipe.tasks.items() if isinstance(one, TokenClassification)}
+    for index, source in enumerate(recipe.data.sources):
+        carried = by_word if source.tasks is None else by_word & set(source.tasks)
+        if getattr(source, "words", None) and carried:
+            message = (
+                f"{min(carried)!r} has a label a word, and words that are cut here are not those "
+                "it labels: name the column of words that came with the labels"
+            )
+            yield ("data", "sources", index, "words"), message
+
+
 def _builders_choose_their_split(recipe: Recipe) -> Iterator[Fault]:
     for key, sources in (("sources", recipe.data.sources), ("unlabelled", recipe.data.unlabelled)):
         for index, source in enumerate(sources):
@@ -254,6 +267,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _names_are_unique,
     _sources_have_splits,
     _unlabelled_is_for_training,
+    _cut_words_have_no_labels,
     _builders_choose_their_split,
     _tasks_are_taught,
     _teachers_are_trained_or_loaded,

@@ -65,6 +65,21 @@ def test_a_plan_comes_back_as_it_was(plan: RowsPlan, tmp_path: Path) -> None:
     assert open_split(found, "train").fingerprint == open_split(plan, "train").fingerprint
 
 
+def test_texts_that_nobody_cut_are_cut_and_told_apart_by_their_words(tmp_path: Path) -> None:
+    cut = write_jsonl(tmp_path / "cut.jsonl", [{"tokens": ["Go", "!"], "y": "a"}])
+    raw = write_jsonl(tmp_path / "raw.jsonl", [{"text": "go!"}, {"text": "Stay, please."}])
+    train = SourcePlan("cut", "jsonl", str(cut), tasks=("y",))
+    more = SourcePlan("raw", "jsonl", str(raw), words={"tokens": "text"})
+    plan = RowsPlan({"train": (train, more)}, ("tokens",))
+    rows = open_split(plan, "train")
+    # "go!" is what a labelled row says already.
+    assert [row["tokens"] for row in rows] == [["Go", "!"], ["Stay", ",", "please", "."]]
+    write_rows_plan(tmp_path / "rows.json", plan)
+    assert open_split(read_rows_plan(tmp_path / "rows.json"), "train").fingerprint == (
+        rows.fingerprint
+    )
+
+
 def test_pictures_of_one_name_in_two_folders_are_no_leak(tmp_path: Path) -> None:
     sources = {}
     for split, content in (("train", b"one"), ("test", b"two"), ("more", b"three")):

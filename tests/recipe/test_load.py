@@ -199,6 +199,19 @@ def test_token_tasks_need_words(problems: Problems, load: Load, small: str) -> N
     assert found[0].message == "the key 'input' is missing"
 
 
+def test_labels_a_word_are_for_the_words_that_came_with_them(
+    problems: Problems, load: Load, small: str
+) -> None:
+    tagged = "tasks.ner=token_classification"
+    words = "data.sources.rows.words={tokens: text}"
+    more = "data.unlabelled=[{name: more, kind: jsonl, train: x, words: {tokens: text}}]"
+    assert load(small, tagged, more).recipe.data.unlabelled[0].name == "more"
+    load(small, words)  # labels a row do not mind
+    found = problems(small, tagged, words)
+    assert found[0].field == "data.sources.0.words"
+    assert "'ner' has a label a word" in found[0].message
+
+
 def test_alpha_0_needs_no_teacher(load: Load, small: str) -> None:
     recipe = load(small, "teachers=[]", "distill.alpha=0").recipe
     assert recipe.teacher_of("intent") is None

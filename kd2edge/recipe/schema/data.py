@@ -41,6 +41,9 @@ class FilePart(SourcePart):
     """File or files of the validation split, relative to `data.root`."""
     test: Texts = ()
     """File or files of the test split, relative to `data.root`."""
+    words: dict[Text, Text] = {}
+    """Texts that nobody cut into words: the new column -> the column of text that is cut, at white
+    space and around punctuation. Not with tasks that have a label a word."""
 
     def splits(self) -> dict[str, tuple[str, ...]]:
         files = {"train": self.train, "validation": self.validation, "test": self.test}
