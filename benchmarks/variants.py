@@ -8,7 +8,7 @@ look, no result.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,9 @@ _PLACES = ("checkpoint", "root", "threads", "teachers")
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("runs", nargs="+", metavar="NAME=RUN", help="the first is the base")
-    arguments.add_argument("--cache", type=Path, required=True, help="cache folder of these runs")
+    arguments.add_argument(
+        "--cache", type=Path, action="append", required=True, help="cache folders of these runs"
+    )
     arguments.add_argument("--rows", type=int, default=1024, help="rows of each split")
     given = arguments.parse_args()
     runs = {name: RunFolder(Path(path)) for name, path in (one.split("=", 1) for one in given.runs)}
@@ -71,14 +73,15 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def measured(run: RunFolder, cache: Path, rows: int) -> dict[str, Any]:
+def measured(run: RunFolder, caches: Sequence[Path], rows: int) -> dict[str, Any]:
     """What one run reached."""
     loaded = load_recipe(run.recipe)
     data = prepared(loaded)
-    work = Work(loaded, run, data, cache, resume=True, on_event=lambda event: None)
+    work = Work(loaded, run, data, caches[0], resume=True, on_event=lambda event: None)
     splits = work.encoded(student_inputs(loaded.recipe, data.rows["train"]))
     net = load_net(run.student)
-    said = [TeacherCache(path.parent) for path in (cache / "teachers").glob("*/manifest.json")]
+    kept = [path.parent for cache in caches for path in cache.glob("teachers/*/manifest.json")]
+    said = [TeacherCache(path) for path in kept]
     report = read_report(run.report)
     tasks = report["splits"]["test"]["tasks"]
     return {
