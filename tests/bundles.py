@@ -93,6 +93,17 @@ def image_graph(seed: int = 0) -> bytes:
     return onnx_bytes(nodes, IMAGE_ARRAYS, IMAGE_HEADS, tensors)
 
 
+def outside(graph: bytes, folder: Path) -> bytes:
+    """The same graph with its tensors in ``weights.bin`` of ``folder``."""
+    model = onnx.ModelProto.FromString(graph)
+    path = folder / "model.onnx"
+    onnx.save_model(
+        model, path, save_as_external_data=True, location="weights.bin", size_threshold=0
+    )
+    assert (folder / "weights.bin").is_file()
+    return path.read_bytes()
+
+
 def text_graph(seed: int = 0) -> bytes:
     """ONNX: token ids -> embedding -> masked sum -> ``intent``; and per sub-word -> ``ner``."""
     nodes = [

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from kd2edge.runtime.markdown import aligned
+
 __all__ = ["Bench", "Footprint", "Timing", "with_ratios"]
 
 #: The artefact that speed-ups are counted from.
@@ -114,19 +116,11 @@ _FOOTPRINTS = ("artefact", "size kB", "load ms", "memory MB")
 
 
 def _markdown(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
-    """An aligned table; the first column to the left, numbers to the right."""
+    """The first column to the left, numbers to the right; tight, or 80 columns would not do."""
     if not rows:
         return ""
-    sizes = [max(len(name), *(len(row[name]) for row in rows)) for name in columns]
-    first, *rest = sizes
-    lines = [
-        [columns[0].ljust(first), *(n.rjust(k) for n, k in zip(columns[1:], rest, strict=True))],
-        ["-" * first, *("-" * (size - 1) + ":" for size in rest)],
-    ]
-    for row in rows:
-        cells = [row[name].rjust(k) for name, k in zip(columns[1:], rest, strict=True)]
-        lines.append([row[columns[0]].ljust(first), *cells])
-    return "".join("|" + "|".join(line) + "|\n" for line in lines)
+    cells = [[row[name] for name in columns] for row in rows]
+    return "\n".join(aligned(columns, cells, range(1, len(columns)), gap="")) + "\n"
 
 
 COLUMNS = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from kd2edge.data.augment import Views
 from kd2edge.data.batch import Batch, Words
 from kd2edge.data.encode import encode_split
-from kd2edge.data.progress import Progress
 from kd2edge.data.reader import ArrayStore
 from kd2edge.data.sampler import epoch_order, steps_an_epoch
 from kd2edge.data.split import EncodedSplit
 from kd2edge.data.writer import ArrayWriter
+from kd2edge.runtime.progress import Progress
 
 __all__ = [
     "ArrayStore",

@@ -92,15 +92,11 @@ class Batch:
         words = self.words_of(task)
         return self.positions if words is None else np.repeat(self.positions, words.counts)
 
-    @property
-    def has_label(self) -> dict[TaskName, Tensor]:
-        """Task -> which items (rows or words) have a label."""
-        return {task: self._has_label(task) for task in self.targets}
-
     def __len__(self) -> int:
         return len(self.positions)
 
-    def _has_label(self, task: TaskName) -> Tensor:
+    def has_label(self, task: TaskName) -> Tensor:
+        """Which items (rows or words) have a label of a task."""
         target = self.targets[task]
         if task not in self.objects:
             return target != MISSING

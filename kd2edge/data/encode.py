@@ -15,7 +15,6 @@ from kd2edge.bundle import fingerprint
 from kd2edge.data.augment import Views
 from kd2edge.data.columns import Column, offsets_of
 from kd2edge.data.layout import MANIFEST, Field, folder_of
-from kd2edge.data.progress import OnProgress, Progress, ignore
 from kd2edge.data.split import EncodedSplit, is_ragged
 from kd2edge.data.writer import ArrayWriter
 from kd2edge.errors import DataError, InputError
@@ -23,6 +22,7 @@ from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
 from kd2edge.rows.rows import Row
+from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import MISSING, Ragged, TaskName, TaskSpec, class_indices
 

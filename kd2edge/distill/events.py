@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from kd2edge.data.progress import Progress
+from kd2edge.runtime.progress import Progress
 from kd2edge.tasks.spec import TaskName
 
 #: task -> kind of loss (``task``, ``kd``, ``hint0`` ...) -> value; hints stand under task "".

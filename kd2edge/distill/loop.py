@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from kd2edge.data.device import device_of
-from kd2edge.data.progress import ignore
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.checkpoint import (
     Checkpoint,
@@ -41,6 +40,7 @@ from kd2edge.distill.settings import TrainSettings
 from kd2edge.distill.step import Stepper
 from kd2edge.errors import Interrupted, Kd2edgeError, UsageError
 from kd2edge.nets import Net
+from kd2edge.runtime.progress import ignore
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
 #: Steps between two StepEvents: often enough for a bar, and a GPU is waited for at each.

@@ -146,7 +146,7 @@ class Objective(nn.Module):
 
     def _hard(self, at: int, view: _TaskView) -> Tensor | None:
         labels = view.batch.targets[view.task]
-        counted = view.batch.has_label[view.task] & view.seen
+        counted = view.batch.has_label(view.task) & view.seen
         if not counted.any():
             return None
         given = view.given(counted)

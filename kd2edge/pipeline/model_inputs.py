@@ -125,10 +125,11 @@ def require_own_tokenizer(model: TransformersModel | CnnModel, inputs: ModelInpu
     Raises:
         UsageError: an input whose tokenizer is not the one that came with the weights.
     """
-    source = model.source if isinstance(model, TransformersModel) else None
-    if source is None or not (source_folder(source) / "tokenizer.json").is_file():
+    if not isinstance(model, TransformersModel) or model.source is None:
         return
-    folder = source_folder(source)
+    folder = source_folder(model.source)
+    if not (folder / "tokenizer.json").is_file():
+        return
     own = _fingerprint(tokenizer_json(folder))
     for name, found in inputs.whole.items():
         if found != own:

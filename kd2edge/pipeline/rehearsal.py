@@ -84,8 +84,10 @@ class _Rehearsal:
     def teacher(self, index: int, teacher: Teacher) -> None:
         """Make a teacher; keep the features that hints name, and the net if init names it."""
         net: Net | None = None
+        inputs: ModelInputs | None = None
         with self._noted(f"teachers.{index}"):
-            net = self._teacher_net(teacher)
+            inputs = teacher_inputs(self.loaded.recipe, teacher.name)
+            net = self._teacher_net(teacher, inputs)
         if net is None:
             return
         for at, hint in self._hints(teacher.name):
@@ -94,7 +96,7 @@ class _Rehearsal:
         init = self.loaded.recipe.student.init
         if init is not None and init.teacher == teacher.name:
             self.starter = net
-            self.starter_inputs = teacher_inputs(self.loaded.recipe, teacher.name)
+            self.starter_inputs = inputs
 
     def student(self) -> None:
         """Make the student, start it, and join it to the features of its teachers."""
@@ -114,9 +116,8 @@ class _Rehearsal:
                 self._require_same_pieces(recipe.student.init)
                 start_from(net, self.starter, recipe.student.init, self.inputs)
 
-    def _teacher_net(self, teacher: Teacher) -> Net | None:
+    def _teacher_net(self, teacher: Teacher, inputs: ModelInputs) -> Net | None:
         recipe = self.loaded.recipe
-        inputs = teacher_inputs(recipe, teacher.name)
         own = [task for task in self.tasks if task.name in teacher.tasks]
         if teacher.checkpoint is not None:
             stem = checkpoint_of(teacher, inputs, own)

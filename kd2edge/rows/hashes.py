@@ -49,7 +49,9 @@ def row_hashes(
         pictures: those of the columns that hold images: the path of one stands for the bytes there,
             since two folders may each have a ``0001.png``.
     """
-    seen = _with_pictures(rows, pictures, _readable(rows, columns))
+    seen: Iterable[Row] = _readable(rows, columns)
+    if pictures:
+        seen = _with_pictures(rows, pictures, seen)
     hashes = (row_hash(row, columns, loose=loose) for row in seen)
     return np.fromiter(hashes, dtype=np.uint64, count=len(rows))
 

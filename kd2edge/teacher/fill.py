@@ -17,10 +17,10 @@ from kd2edge.data.batch import Batch, at_words
 from kd2edge.data.columns import Column, concatenated, reordered
 from kd2edge.data.device import device_of
 from kd2edge.data.layout import MANIFEST, Field, folder_of
-from kd2edge.data.progress import OnProgress, Progress, ignore
 from kd2edge.data.split import EncodedSplit
 from kd2edge.data.writer import ArrayWriter
 from kd2edge.errors import DataError
+from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Ragged, TaskName, TaskSpec
 from kd2edge.teacher.cache import TeacherCache

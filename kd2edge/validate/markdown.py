@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from kd2edge.runtime.markdown import aligned
+
 __all__ = ["validation_table"]
 
 Json = Mapping[str, Any]
@@ -24,9 +26,9 @@ def validation_table(found: Json) -> str:
     lines = [_title(found), ""]
     rows = [row for name, result in artefacts.items() for row in _rows(name, result)]
     if rows:
-        lines += [*_table(_HEADS, rows, _NUMBERS), "", _metrics(artefacts), ""]
+        lines += [*aligned(_HEADS, rows, _NUMBERS), "", _metrics(artefacts), ""]
     judged = [_verdict_row(name, result) for name, result in artefacts.items()]
-    lines += _table(_VERDICT_HEADS, judged, frozenset({2, 3, 4}))
+    lines += aligned(_VERDICT_HEADS, judged, frozenset({2, 3, 4}))
     notes = [note for name, result in artefacts.items() for note in _notes(name, result)]
     lines += ["", *notes] if notes else []
     return "\n".join(lines) + "\n"
@@ -105,24 +107,3 @@ def _notes(name: str, result: Json) -> Iterator[str]:
     for check in (*result["graph"], *result["edges"]):
         if check["status"] == "not_run":
             yield f"- {name} {check['name']} not run: {check['detail']}"
-
-
-def _table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int]
-) -> Iterator[str]:
-    """Aligned Markdown: readable as it stands."""
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in (heads, *rows)]
-    widths = [max(len(row[index]) for row in cells) for index in range(len(heads))]
-    marks = [
-        "-" * (width - 1) + ":" if index in right else "-" * width
-        for index, width in enumerate(widths)
-    ]
-    for row in (cells[0], marks, *cells[1:]):
-        yield (
-            "| "
-            + " | ".join(
-                cell.rjust(width) if index in right else cell.ljust(width)
-                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            + " |"
-        )

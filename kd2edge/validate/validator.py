@@ -114,11 +114,12 @@ def _names(bundle: Bundle, asked: Iterable[str] | None) -> list[str]:
 
 
 def _confidence(bundle: Bundle, asked: float | None) -> float:
-    if asked is None:
-        return float(bundle.manifest.gate.get("confidence", 0.95))
-    if not 0.5 < asked < 1:
-        raise UsageError(f"confidence must be between 0.5 and 1, found {asked}")
-    return asked
+    stated = bundle.manifest.gate.get("confidence", 0.95) if asked is None else asked
+    if not 0.5 < stated < 1:
+        raise UsageError(
+            f"confidence must be between 0.5 and 1, found {stated}; state one with --confidence"
+        )
+    return float(stated)
 
 
 def _budgets(

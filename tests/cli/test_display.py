@@ -16,9 +16,9 @@ import bundles
 from commands import kd2edge
 from kd2edge.cli import display as module
 from kd2edge.cli.display import display
-from kd2edge.data.progress import Progress
 from kd2edge.distill import EpochEvent, ResumedEvent, StepEvent
 from kd2edge.pipeline.events import StageEvent
+from kd2edge.runtime.progress import Progress
 
 LOSSES = {"intent": {"kd": 0.5, "task": 0.25}, "": {"hint0": 0.125}}
 EVENTS: list[Any] = [

@@ -60,7 +60,7 @@ def test_rows_without_a_label_have_missing_targets(tmp_path: Path) -> None:
     batch = split.batch(np.arange(5))
     assert (batch.targets[TOPIC.name][3:] == MISSING).all()
     assert (batch.targets[TOPIC.name][:3] != MISSING).all()
-    assert batch.has_label[TOPIC.name].tolist() == [True, True, True, False, False]
+    assert batch.has_label(TOPIC.name).tolist() == [True, True, True, False, False]
     offsets = batch.words["words"].offsets
     assert (batch.targets[TAG.name][offsets[3] :] == MISSING).all()
     assert len(batch.targets[TAG.name]) == offsets[-1]

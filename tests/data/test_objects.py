@@ -48,5 +48,5 @@ def test_a_batch_names_the_row_of_each_object_and_knows_unlabelled_rows_from_emp
     batch = split.batch(np.array([3, 0, 1, 2]))
     assert batch.targets[SPEC.name].tolist() == [[0, 1], [1, 7], [0, 3], [NOTHING, 0], [MISSING, 0]]
     assert batch.objects[SPEC.name].tolist() == [0, 1, 1, 2, 3]
-    assert batch.has_label[SPEC.name].tolist() == [True, True, True, False]
+    assert batch.has_label(SPEC.name).tolist() == [True, True, True, False]
     assert split.supports(SPEC.name, 2).tolist() == [2, 1]

@@ -110,17 +110,8 @@ def test_external_data_is_refused_even_where_the_file_stands(
 ):
     with session(whole) as opened:
         assert opened.spec.inputs
-    model = onnx.ModelProto.FromString(whole)
-    onnx.save_model(
-        model,
-        tmp_path / "model.onnx",
-        save_as_external_data=True,
-        location="weights.bin",
-        size_threshold=0,
-    )
+    graph = bundles.outside(whole, tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert Path("weights.bin").is_file()
-    graph = Path("model.onnx").read_bytes()
     with pytest.raises(IntegrityError, match="in another file"):
         session(graph).open()
     with pytest.raises(IntegrityError, match="external data is refused"):
