@@ -144,16 +144,22 @@ def test_interrupted_and_resumed_gives_the_same_bits(
     assert without_time(found) == without_time(expected)
 
 
+def assert_resumes(
+    lesson: Lesson, whole: Net, parts: Net, settings: TrainSettings, folder: Path, *, after: int
+) -> None:
+    """``parts``, stopped after some steps and resumed, gets the bits of ``whole``."""
+    lesson.run(whole, folder / "whole", settings)
+    counter = iter(range(1, 100))
+    with pytest.raises(Interrupted):
+        lesson.run(parts, folder / "parts", settings, stop=lambda: next(counter) == after)
+    lesson.run(parts, folder / "parts", settings, resume=True)
+    assert_same_bits(weights(parts), weights(whole))
+
+
 def test_text_nets_resume_to_the_same_bits_too(tokens: Lesson, tmp_path: Path) -> None:
     hint = HintSpec("t", "encoder.layer.1", "encoder.layer.0")
     settings = replace(FULL, distill=replace(FULL.distill, hints=(hint,)))
-    whole, parts = TOKENS.net(), TOKENS.net()
-    tokens.run(whole, tmp_path / "whole", settings)
-    counter = iter(range(1, 100))
-    with pytest.raises(Interrupted):
-        tokens.run(parts, tmp_path / "parts", settings, stop=lambda: next(counter) == 6)
-    tokens.run(parts, tmp_path / "parts", settings, resume=True)
-    assert_same_bits(weights(parts), weights(whole))
+    assert_resumes(tokens, TOKENS.net(), TOKENS.net(), settings, tmp_path, after=6)
 
 
 def test_ctrl_c_saves_at_the_end_of_the_step(images: Lesson, tmp_path: Path) -> None:
@@ -421,12 +427,7 @@ class Fading(Schedule):
 def test_alpha_may_change_with_the_steps_and_still_resumes(images: Lesson, tmp_path: Path) -> None:
     settings = replace(FULL, distill=replace(FULL.distill, alpha={SHAPE.name: Fading()}))
     whole, parts = IMAGES.net(), IMAGES.net()
-    images.run(whole, tmp_path / "whole", settings)
-    counter = iter(range(1, 100))
-    with pytest.raises(Interrupted):
-        images.run(parts, tmp_path / "parts", settings, stop=lambda: next(counter) == 9)
-    images.run(parts, tmp_path / "parts", settings, resume=True)
-    assert_same_bits(weights(parts), weights(whole))
+    assert_resumes(images, whole, parts, settings, tmp_path, after=9)
     constant = IMAGES.net()
     images.run(constant, tmp_path / "constant", FULL)
     with pytest.raises(AssertionError):
