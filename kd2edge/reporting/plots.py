@@ -27,6 +27,10 @@ WIDTH = 360.0
 #: Up to so many classes the heat map writes counts into its cells.
 COUNTS_UP_TO = 12
 
+# A name beside a point: width of a letter, height of a line, heights below the point to try.
+_LETTER, _LINE = 6.0, 11.0
+_STEPS = (-9.0, 17.0, -20.0, 28.0, -31.0, 39.0)
+
 Points = Sequence[tuple[float, float]]
 
 
@@ -280,20 +284,36 @@ def trade_off_plot(points: Sequence[tuple[str, str, float, float]], *, label: st
     frame = Frame(52, 24, WIDTH - 24, 212)
     x = axis([0.0, *(part[2] for part in points)], frame.left, frame.right, margin=0.1)
     y = axis([0.0, *(part[3] for part in points)], frame.bottom, frame.top, margin=0.1)
+    places = [(min(x(size), WIDTH - 60), y(latency)) for _, _, size, latency in points]
+    heights = _name_heights([part[0] for part in points], places)
     marks = [
         element(
             "g",
             element("title", text_only(f"{name}: {size:.3g} MB, {latency:.3g} ms, {verdict}")),
             element("circle", cx=x(size), cy=y(latency), r=5),
-            text(
-                name, min(x(size), WIDTH - 60), y(latency) - 9, text_anchor="middle", class_="tick"
-            ),
+            text(name, place[0], height, text_anchor="middle", class_="tick"),
             class_=f"series verdict-{verdict}",
         )
-        for name, verdict, size, latency in points
+        for (name, verdict, size, latency), place, height in zip(
+            points, places, heights, strict=True
+        )
     ]
     grid = frame.grid(x, y, "size (MB)", "p50 (ms)")
     return drawing(WIDTH, 250, label, grid, *marks)
+
+
+def _name_heights(names: Sequence[str], places: Points) -> list[float]:
+    """Where each point's name stands: above it, or the nearest height where it covers no other."""
+    found: list[float] = []
+    for name, (x, y) in zip(names, places, strict=True):
+        close = [
+            height
+            for other, (at, _), height in zip(names, places, found, strict=False)
+            if abs(at - x) < _LETTER * (len(name) + len(other)) / 2
+        ]
+        free = (y + step for step in _STEPS if all(abs(y + step - h) >= _LINE for h in close))
+        found.append(next(free, y + _STEPS[0]))
+    return found
 
 
 def _cut(name: str, length: int) -> str:

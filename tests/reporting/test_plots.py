@@ -75,3 +75,11 @@ def test_a_trade_off_needs_two_points():
     assert trade_off_plot([("a", "pass", 1.0, 2.0)], label="x") == ""
     svg = trade_off_plot([("a", "pass", 1.0, 2.0), ("b", "fail", 2.0, 1.0)], label="x")
     assert {"a", "b"} <= set(texts(svg))
+
+
+def test_names_of_close_points_do_not_cover_each_other():
+    close = [(f"onnx-int8-{name}", "pass", 1.0, 2.0) for name in ("a", "b", "c")]
+    svg = trade_off_plot([*close, ("far", "pass", 4.0, 1.0)], label="x")
+    heights = [float(n.get("y") or 0) for n in tags(svg, "text") if (n.text or "")[:4] == "onnx"]
+    assert len(heights) == 3
+    assert all(abs(a - b) >= 11 for i, a in enumerate(heights) for b in heights[:i])
