@@ -14,13 +14,14 @@ import numpy.typing as npt
 from kd2edge.bundle import fingerprint
 from kd2edge.data.augment import Views
 from kd2edge.data.columns import Column, offsets_of
-from kd2edge.data.layout import MANIFEST, Field, folder_of
+from kd2edge.data.layout import Field, folder_of
 from kd2edge.data.split import EncodedSplit, is_ragged
-from kd2edge.data.writer import ArrayWriter
+from kd2edge.data.writer import ArrayWriter, to_fill
 from kd2edge.errors import DataError, InputError
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
+from kd2edge.rows.hashes import files_fingerprint
 from kd2edge.rows.rows import Row
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.kinds import task_kind
@@ -64,8 +65,9 @@ def encode_split(
 ) -> EncodedSplit:
     """Encode every row of a split into ``directory/<key>``, or open what stands there.
 
-    The key is the fingerprint of rows, input specs with their files, tasks and views, so that a
-    changed recipe never meets old arrays.  A stopped call goes on where it was.
+    The key is the fingerprint of rows and files that they name, input specs with their files, tasks
+    and views, so that a changed recipe or picture never meets old arrays.  A stopped call goes on
+    where it was.
 
     Args:
         rows: the joined rows of one split.
@@ -79,6 +81,7 @@ def encode_split(
     Raises:
         DataError: a row that cannot be used (file and line), or no rows at all.
         IntegrityError: what an earlier call left there is damaged.
+        StorageError: another process is encoding the same rows there, or the disk is full.
     """
     if len(rows) == 0:
         raise DataError("the split has no rows; check the path and filters of its sources")
@@ -86,8 +89,9 @@ def encode_split(
     views = views or Views()
     key = _key(rows, inputs, tasks, hashes, views)
     folder = folder_of(directory, key)
-    if not (folder / MANIFEST).exists():
-        _write(_Job(rows, inputs, tasks), folder, key, views, on_event)
+    with to_fill(folder) as needed:
+        if needed:
+            _write(_Job(rows, inputs, tasks), folder, key, views, on_event)
     return EncodedSplit(folder)
 
 
@@ -124,11 +128,14 @@ def _key(
     views: Views,
 ) -> str:
     known = ("name", "kind", "labels", "column", "input")
+    specs = [spec for spec, _ in inputs.values() if input_kind(spec.kind).files]
+    reading = sorted({column for spec in specs for column in spec.columns})
     return fingerprint(
         {
             "rows": rows.fingerprint,
             "inputs": {name: spec for name, (spec, _) in inputs.items()},
             "files": dict(hashes),
+            "read": files_fingerprint(rows, reading),
             "tasks": [{field: getattr(task, field) for field in known} for task in tasks],
             "views": views,
             "libraries": {name: _version(name) for name in ("tokenizers", "pillow")},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
@@ -12,7 +13,7 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle import write_atomic
+from kd2edge.bundle import folder_lock, write_atomic
 from kd2edge.data.columns import Column, offsets_of, ranges
 from kd2edge.data.layout import ALIGN, MANIFEST, Field, Layout, RecordForm, Shard, layout_to_json
 from kd2edge.errors import IntegrityError
@@ -21,6 +22,22 @@ from kd2edge.tasks.spec import Ragged
 Bytes = npt.NDArray[np.uint8]
 #: A shard is written when it holds this many bytes: small enough to forget, large enough to be few.
 SHARD_BYTES = 8 << 20
+
+
+@contextmanager
+def to_fill(folder: Path) -> Generator[bool]:
+    """Whether a folder's arrays are still to be written; if so, this process alone may do it.
+
+    Runs that share a cache would else write the same shards at once, each over the other's.
+
+    Raises:
+        StorageError: another process is writing them.
+    """
+    if (folder / MANIFEST).exists():  # without the lock: a cache may be read-only
+        yield False
+        return
+    with folder_lock(folder):
+        yield not (folder / MANIFEST).exists()
 
 
 @final

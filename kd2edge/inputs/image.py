@@ -28,6 +28,7 @@ class Image(InputKind):
     """
 
     name = "image"
+    files = True
 
     def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
         del files

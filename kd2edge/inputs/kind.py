@@ -49,6 +49,8 @@ class InputKind(ABC):
     name: str
     #: How many columns of the data make one raw value (None: any number).
     columns: int | None = 1
+    #: Whether a value in the data may be the path of a file: then its bytes tell rows apart.
+    files: bool = False
 
     @abstractmethod
     def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:

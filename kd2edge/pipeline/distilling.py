@@ -140,10 +140,10 @@ def _remove(path: Path) -> None:
 
 def _forget(cache: Path) -> None:
     """Remove what kd2edge keeps in a cache folder, and nothing else that stands there."""
-    for part in (cache / "encoded", cache / "teachers"):
-        try:
-            shutil.rmtree(part)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise storage_error(error, part, "removed") from error
+    for kind in ("encoded", "teachers"):
+        for folder in sorted((cache / kind).glob("*/")):
+            try:
+                with folder_lock(folder):  # not what another run is writing
+                    shutil.rmtree(folder)
+            except OSError as error:
+                raise storage_error(error, folder, "removed") from error

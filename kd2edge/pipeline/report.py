@@ -26,6 +26,7 @@ from kd2edge.pipeline.provenance import code_fingerprint
 from kd2edge.pipeline.trained import NetRecord
 from kd2edge.pipeline.work import Splits, Work
 from kd2edge.reporting import html_report
+from kd2edge.rows.hashes import files_fingerprint
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec, Truth
 from kd2edge.teacher import TeacherCache
@@ -238,7 +239,12 @@ def _fingerprints(work: Work, results: Mapping[str, ModelResult]) -> dict[str, s
     teachers = {name: one.record.weights for name, one in _teachers(results).items()}
     return {
         "recipe": work.loaded.fingerprint,
-        "data": fingerprint({split: rows.fingerprint for split, rows in work.data.rows.items()}),
+        "data": fingerprint(
+            {
+                split: [rows.fingerprint, files_fingerprint(rows, work.data.plan.pictures)]
+                for split, rows in work.data.rows.items()
+            }
+        ),
         "teacher": fingerprint(teachers),
         "code": code_fingerprint(),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -46,14 +46,43 @@ def row_hashes(
         rows: the rows.
         columns: the columns that count, in this order.
         loose: as in :func:`row_hash`.
-        pictures: those of the columns that hold images: the path of one stands for the bytes there,
-            since two folders may each have a ``0001.png``.
+        pictures: those of the columns that hold images, see :func:`with_files`.
     """
     seen: Iterable[Row] = _readable(rows, columns)
     if pictures:
-        seen = _with_pictures(rows, pictures, seen)
+        placed = enumerate(seen)
+        seen = (with_files(row, pictures, rows.root_of(position)) for position, row in placed)
     hashes = (row_hash(row, columns, loose=loose) for row in seen)
     return np.fromiter(hashes, dtype=np.uint64, count=len(rows))
+
+
+def with_files(row: Row, columns: Sequence[str], root: str) -> Row:
+    """A row with the bytes of its files in place of their paths, which start at ``root``.
+
+    Two folders may each have a ``0001.png``, and a file may change under its name.
+    """
+    paths = {name: row[name] for name in columns if isinstance(row.get(name), str)}
+    return {**row, **{name: _content(Path(root, path)) for name, path in paths.items()}}
+
+
+class PlacedRows(Protocol):
+    """What :func:`files_fingerprint` needs of rows."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, position: int) -> Row: ...
+    def root_of(self, position: int) -> str:
+        """Folder that relative paths of a row start at; "" for rows of no file."""
+        ...
+
+
+def files_fingerprint(rows: PlacedRows, columns: Sequence[str]) -> str:
+    """SHA-256 over the files that ``columns`` name: rows know only what they are called."""
+    digest = hashlib.sha256()
+    for position in range(len(rows)) if columns else ():
+        if root := rows.root_of(position):
+            row = with_files(rows[position], columns, root)
+            digest.update(row_hash(row, columns).to_bytes(8, "little"))
+    return digest.hexdigest()
 
 
 def row_id(row: Row, position: int) -> str:
@@ -81,15 +110,7 @@ def _row_or_place(rows: Rows, position: int, columns: Sequence[str]) -> Row:
         return dict.fromkeys(columns, ("unreadable", rows.place(position)))
 
 
-def _with_pictures(rows: Rows, columns: Sequence[str], seen: Iterable[Row]) -> Iterator[Row]:
-    """The rows ``seen``, with the bytes of picture files in place of their paths."""
-    for position, row in enumerate(seen):
-        paths = {name: row[name] for name in columns if isinstance(row.get(name), str)}
-        root = rows.root_of(position)
-        yield {**row, **{name: _picture(Path(root, path)) for name, path in paths.items()}}
-
-
-def _picture(path: Path) -> bytes:
+def _content(path: Path) -> bytes:
     # One that is not there is an error of its row (`check_rows`), and like no other.
     return path.read_bytes() if path.is_file() else str(path).encode("utf-8", "surrogatepass")
 

@@ -46,14 +46,11 @@ def classification(spec: TaskSpec) -> Quick | None:
         if scale != 1.0:
             logits = np.multiply(logits, scale, dtype=np.float64)
         found: list[Any] = []
-        try:
-            for row, label in zip(logits.tolist(), logits.argmax(1).tolist()):  # noqa: B905
-                score = exp(row[label]) / sum(map(exp, row))
-                if score != score:  # NaN: a logit was NaN or infinite
-                    return None
-                found.append([{"label": names[label], "score": score}])
-        except ArithmeticError:  # exp() of too much, or of too little in a whole row
-            return None
+        for row, label in zip(logits.tolist(), logits.argmax(1).tolist()):  # noqa: B905
+            if not -_LARGEST < row[label] < _LARGEST:  # also NaN, which argmax takes for a peak
+                return None
+            score = exp(row[label]) / sum(map(exp, row))
+            found.append([{"label": names[label], "score": score}])
         return found
 
     def many(logits: npt.NDArray[Any]) -> list[Any] | None:
@@ -62,11 +59,13 @@ def classification(spec: TaskSpec) -> Quick | None:
         if not (isfinite(sum(peaks)) and max(peaks) < largest and min(peaks) > -largest):
             return None
         scaled = logits if scale == 1.0 else np.multiply(logits, scale, dtype=np.float64)
-        totals = np.add.reduce(np.exp(scaled, dtype=width), 1).tolist()
+        powers = np.exp(scaled, dtype=width)
+        # The peak's power out of those that are summed: another exp() could give more than 1.
+        tops, totals = np.maximum.reduce(powers, 1).tolist(), np.add.reduce(powers, 1).tolist()
         labels = logits.argmax(1).tolist()
         return [
-            [{"label": names[label], "score": exp(peak * scale) / total}]
-            for label, peak, total in zip(labels, peaks, totals)  # noqa: B905  (one of each a row)
+            [{"label": names[label], "score": top / total}]
+            for label, top, total in zip(labels, tops, totals)  # noqa: B905  (one of each a row)
         ]
 
     return lambda logits: few(logits) if logits.size <= _FEW else many(logits)

@@ -16,9 +16,9 @@ from kd2edge.bundle import fingerprint
 from kd2edge.data.batch import Batch, at_words
 from kd2edge.data.columns import Column, concatenated, reordered
 from kd2edge.data.device import device_of
-from kd2edge.data.layout import MANIFEST, Field, folder_of
+from kd2edge.data.layout import Field, folder_of
 from kd2edge.data.split import EncodedSplit
-from kd2edge.data.writer import ArrayWriter
+from kd2edge.data.writer import ArrayWriter, to_fill
 from kd2edge.errors import DataError
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.kinds import task_kind
@@ -61,15 +61,16 @@ def cache_outputs(
     Raises:
         DataError: the teacher lacks a task, or has other labels for it.
         IntegrityError: the cache that is there is damaged.
+        StorageError: another process is filling it, or the disk is full.
     """
     orders = {task.name: label_order(teacher, task) for task in tasks}
     key = _key(teacher, split, tasks, features)
     folder = folder_of(directory, key)
-    reused = (folder / MANIFEST).exists()
-    if not reused:
-        job = _Job(teacher, split, tuple(tasks), tuple(features), orders, batch_size)
-        _write(job, folder, key, device_of(device), on_event)
-    return TeacherCache(folder, reused=reused)
+    with to_fill(folder) as needed:
+        if needed:
+            job = _Job(teacher, split, tuple(tasks), tuple(features), orders, batch_size)
+            _write(job, folder, key, device_of(device), on_event)
+    return TeacherCache(folder, reused=not needed)
 
 
 def label_order(teacher: Teacher, task: TaskSpec) -> list[int]:

@@ -7,7 +7,7 @@ decision (labels exactly, top-k scores in fp16), and whole logits of the first :
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.rows.hashes import row_hash, row_id
+from kd2edge.rows.hashes import row_hash, row_id, with_files
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec
@@ -62,20 +63,27 @@ class Reference:
         )
 
 
-def key_columns(inputs: Mapping[str, InputSpec]) -> list[str]:
-    """The columns that a row's hash is over: those of the inputs, no labels."""
-    return sorted({column for spec in inputs.values() for column in spec.columns})
+def key_of(rows: Rows, inputs: Mapping[str, InputSpec]) -> Callable[[Row, int], tuple[str, int]]:
+    """What tells id and hash of a row from it and its position.
 
+    The hash is over the columns of the inputs, files by their bytes; labels are no part of it.
+    """
+    columns = sorted({column for spec in inputs.values() for column in spec.columns})
+    reading = [spec for spec in inputs.values() if input_kind(spec.kind).files]
+    files = sorted({column for spec in reading for column in spec.columns})
 
-def row_key(row: Row, position: int, columns: Sequence[str]) -> tuple[str, int]:
-    """Id and hash of a row, as a reference names it."""
-    return row_id(row, position), row_hash(row, columns)
+    def key(row: Row, position: int) -> tuple[str, int]:
+        if files:
+            row = with_files(row, files, rows.root_of(position))
+        return row_id(row, position), row_hash(row, columns)
+
+    return key
 
 
 def row_keys(rows: Rows, inputs: Mapping[str, InputSpec]) -> tuple[list[str], list[int]]:
     """Id and hash of every row."""
-    columns = key_columns(inputs)
-    keys = [row_key(row, position, columns) for position, row in enumerate(rows)]
+    key = key_of(rows, inputs)
+    keys = [key(row, position) for position, row in enumerate(rows)]
     return [name for name, _ in keys], [value for _, value in keys]
 
 

@@ -16,7 +16,7 @@ from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import MISSING, Ragged, TaskSpec, Truth
-from kd2edge.validate.reference import Reference, key_columns, row_key
+from kd2edge.validate.reference import Reference, key_of
 
 __all__ = ["Split", "labelled", "matches"]
 
@@ -52,11 +52,11 @@ class Split:
         """
         if not len(rows):
             raise DataError("expected rows to validate on, found an empty split")
-        columns = key_columns(inputs)
+        key = key_of(rows, inputs)
         keys: list[tuple[str, int]] = []
         targets: dict[str, list[Any]] = {task: [] for task in tasks}
         for position, row in enumerate(rows):  # once: rows may be built on demand
-            keys.append(row_key(row, position, columns))
+            keys.append(key(row, position))
             for task, spec in tasks.items():
                 targets[task].append(_target(rows, spec, row, position))
         ids, hashes = zip(*keys, strict=True)

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from distill.tiny import IMAGES, TAG, TOKENS, TOPIC, MemoryRows, image_rows, token_rows
+from kd2edge.bundle import folder_lock
 from kd2edge.data import Progress, encode_split
 from kd2edge.data.encode import _CHUNK
-from kd2edge.errors import DataError, IntegrityError
+from kd2edge.errors import DataError, IntegrityError, StorageError
 from kd2edge.inputs import input_kind
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.tasks.spec import MISSING, Ragged
@@ -105,6 +107,20 @@ def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
         TOKENS.split(tmp_path, token_rows())
 
 
+def test_one_process_at_a_time_fills_a_folder(tmp_path: Path) -> None:
+    (folder,) = [path.parent for path in _made(tmp_path / "first").glob("*/manifest.json")]
+    with folder_lock(tmp_path / "cache" / folder.name), pytest.raises(StorageError, match="in use"):
+        _made(tmp_path / "cache")
+    assert not [*_made(tmp_path / "cache").glob("*/.lock")]
+    with folder_lock(tmp_path / "cache" / folder.name):  # what is complete is read all the same
+        _made(tmp_path / "cache")
+
+
+def _made(directory: Path) -> Path:
+    TOKENS.split(directory, token_rows())
+    return directory
+
+
 def test_the_key_follows_rows_files_and_tasks(tmp_path: Path) -> None:
     rows = token_rows()
     encoder = input_kind("tokens").open(TOKENS.spec, TOKENS.files)
@@ -117,6 +133,18 @@ def test_the_key_follows_rows_files_and_tasks(tmp_path: Path) -> None:
     keys = {key("1"), key("2"), key("1", (TOPIC,)), key("1", which=token_rows(seed=9))}
     assert len(keys) == 4
     assert key("1") in keys
+
+
+def test_the_key_follows_the_pictures_that_rows_name(tmp_path: Path) -> None:
+    rows = MemoryRows([{"image": "1.png", "shape": "a"}])
+    rows.root = str(tmp_path)
+
+    def pixels(dark: int) -> int:
+        Image.new("L", (6, 6), dark).save(tmp_path / "1.png")
+        split = IMAGES.split(tmp_path / "cache", joined([Source("s", rows, ("shape",))]))
+        return int(next(iter(split.batch(np.array([0])).inputs.values())).max())
+
+    assert [pixels(3), pixels(200), pixels(3)] == [3, 200, 3]
 
 
 def test_the_hash_of_every_file_is_asked_for(tmp_path: Path) -> None:

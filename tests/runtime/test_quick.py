@@ -36,6 +36,7 @@ def assert_same(found: list[Any] | None, wanted: list[Any]) -> None:
         assert list(one) == list(other)
         assert one["label"] == other["label"]
         assert one["score"] == pytest.approx(other["score"], abs=1e-6)
+        assert 0 <= one["score"] <= 1
 
 
 @pytest.mark.parametrize("few", [0, 1000])
@@ -70,6 +71,20 @@ def test_ordinary_logits_are_answered_and_odd_ones_are_left_to_the_kind():
     assert quick(two, np.array([[np.nan]])) is None
     assert quick(two, np.array([[0.0]])) is None  # on the threshold
     assert quick(two, np.array([[-1000.0]])) is None
+
+
+@pytest.mark.parametrize("rows", [1, 64])
+def test_a_sure_answer_is_no_surer_than_certain(rows: int):
+    spec = TaskSpec(TaskName("t"), "classification", tuple("0123456789"), "accuracy")
+    logits = np.random.default_rng(0).normal(0, 1, (rows, 10)).astype(np.float32)
+    logits[:, 3] += 15
+    assert_same(quick(spec, logits), slow(spec, logits))
+
+
+@pytest.mark.parametrize("rows", [1, 64])
+def test_rows_whose_powers_would_vanish_are_left_to_the_kind(rows: int):
+    spec = TaskSpec(TaskName("t"), "classification", tuple("0123456789"), "accuracy")
+    assert quick(spec, np.full((rows, 10), -742.0)) is None
 
 
 def test_several_labels_are_left_to_the_kind():

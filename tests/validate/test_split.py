@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,6 +51,18 @@ def test_a_row_whose_input_changed_is_another_row(tools, rows):
     split, other = (Split.of(part, INPUTS, TASKS) for part in (rows, tools.ListRows(changed)))
     found = matches(reference_of(split, list(range(200))), other)
     assert np.flatnonzero(found < 0).tolist() == [3]
+
+
+def test_a_picture_of_the_same_name_in_another_folder_is_another_row(tools, tmp_path):
+    known, other = (tools.ListRows([{"image": "0001.png"}, {"image": "2.png"}]) for _ in range(2))
+    for rows, first in ((known, b"a digit"), (other, b"another")):
+        rows.root = str(tmp_path / str(id(rows)))
+        Path(rows.root).mkdir()
+        Path(rows.root, "0001.png").write_bytes(first)
+        Path(rows.root, "2.png").write_bytes(b"of both")
+    reference = reference_of(Split.of(known, INPUTS, {}), [0, 1])
+    assert matches(reference, Split.of(known, INPUTS, {})).tolist() == [0, 1]
+    assert matches(reference, Split.of(other, INPUTS, {})).tolist() == [-1, 1]
 
 
 def test_a_label_is_no_part_of_the_key(tools, rows):
