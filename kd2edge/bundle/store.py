@@ -90,14 +90,21 @@ class Bundle:
         return problems + self._strangers()
 
     def _strangers(self) -> list[str]:
-        """Files that neither the manifest names nor, for engines built here, the evidence."""
+        """Damaged evidence, and files that neither it (engines) nor the manifest names."""
         problems: list[str] = []
-        built: list[Evidence] = []
+        found: list[Evidence] = []
         try:
-            built = read_evidence(self.path, "build", self.identity)
+            found = read_evidence(self.path)
         except Kd2edgeError as error:
             problems.append(str(error))
-        engines = {str(one.payload.get("engine")): one.payload.get("sha256") for one in built}
+        artefacts = self.manifest.artefacts.values()
+        unfinished = {one.id for one in artefacts if one.status == "needs_device"}
+        engines = {
+            str(one.payload.get("engine")): one.payload.get("sha256")
+            for one in found
+            if (one.kind, one.manifest) == ("build", self.identity)
+            and one.payload.get("artefact") in unfinished
+        }
         for file in sorted(_walk(self.path) - set(self.files)):
             path = self.path / file
             if file not in engines:

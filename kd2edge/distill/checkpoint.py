@@ -55,6 +55,19 @@ def save_checkpoint(
     return directory / NAME
 
 
+def has_checkpoint(directory: Path) -> bool:
+    """Whether a training left one there."""
+    return (directory / NAME).is_file()
+
+
+def not_resumable(directory: Path) -> str:
+    """What to say of a checkpoint that another training left."""
+    return (
+        f"{directory}: the checkpoint belongs to another net, or to other settings, data or "
+        "teachers; run without --resume to train again, or restore what was changed"
+    )
+
+
 def load_checkpoint(directory: Path) -> Checkpoint | None:
     """The checkpoint of a folder, verified; None when there is none.
 

@@ -19,6 +19,7 @@ from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.checkpoint import (
     Checkpoint,
     load_checkpoint,
+    not_resumable,
     remove_checkpoint,
     save_checkpoint,
 )
@@ -174,10 +175,7 @@ class _Training:
                 teachers.
         """
         if found.state["key"] != self.key:
-            raise UsageError(
-                f"{self.directory}: the checkpoint belongs to another net, or to other settings, "
-                "data or teachers; run without --resume to train again, or restore what was changed"
-            )
+            raise UsageError(not_resumable(self.directory))
         self.cursor = cursor_from_json(found.state["cursor"])
         self.best = under(BEST, found.tensors)
         if self.cursor.finished:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from kd2edge.bundle import folder_lock, write_atomic
 from kd2edge.bundle.atomic import storage_error
 from kd2edge.distill import knowledge_of
+from kd2edge.errors import UsageError
 from kd2edge.nets import load_net
 from kd2edge.pipeline.events import Listener, Log, StageEvent
 from kd2edge.pipeline.folders import RUNS, RunFolder, mark_latest, run_to_write
@@ -21,6 +23,7 @@ from kd2edge.pipeline.report import ModelResult, write_report
 from kd2edge.pipeline.samples import write_calibration, write_golden
 from kd2edge.pipeline.sources import SPLITS, write_rows_plan
 from kd2edge.pipeline.teaching import Taught, taught
+from kd2edge.pipeline.trained import record_path
 from kd2edge.pipeline.work import Learner, Work
 from kd2edge.recipe import LoadedRecipe
 
@@ -85,10 +88,11 @@ def distill_recipe(
 def _run(work: Work) -> None:
     inputs = student_inputs(work.recipe, work.data.rows["train"])
     rehearsed(work.loaded, work.tasks, inputs)
-    _begin(work, inputs)
-    teachers = [taught(work, teacher) for teacher in work.recipe.teachers]
-    learner = Learner(inputs, work.encoded(inputs))
-    results = _learn(work, learner, teachers)
+    with _put_back_if_refused(work.run, inputs):
+        _begin(work, inputs)
+        teachers = [taught(work, teacher) for teacher in work.recipe.teachers]
+        learner = Learner(inputs, work.encoded(inputs))
+        results = _learn(work, learner, teachers)
     work.on_event(StageEvent("report", "metrics with intervals on validation and test"))
     _keep_samples(work, learner, results["student"])
     write_report(work, learner.splits, results)
@@ -104,6 +108,25 @@ def _begin(work: Work, inputs: ModelInputs) -> None:
     for path, content in inputs.files.items():
         write_atomic(run.path / path, content)
     work.on_event(StageEvent("rows", _sizes(work.data)))
+
+
+@contextmanager
+def _put_back_if_refused(run: RunFolder, inputs: ModelInputs) -> Generator[None]:
+    """A ``--resume`` with other settings is refused late; the run is then what it was before."""
+    files = [run.report, run.recipe, run.rows, *(run.path / path for path in inputs.files)]
+    before = {path: path.read_bytes() for path in files if path.is_file()}
+    student = _content(record_path(run.student))
+    try:
+        yield
+    except UsageError:
+        if _content(record_path(run.student)) == student:  # nothing was trained since
+            for path, content in before.items():
+                write_atomic(path, content)
+        raise
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def _learn(work: Work, learner: Learner, teachers: Sequence[Taught]) -> dict[str, ModelResult]:

@@ -14,7 +14,8 @@ from kd2edge.bundle import fingerprint, fingerprint_file, write_atomic
 from kd2edge.bundle.atomic import storage_error
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill import Knowledge, TrainSettings, train, training_key
-from kd2edge.errors import IntegrityError
+from kd2edge.distill.checkpoint import has_checkpoint, not_resumable
+from kd2edge.errors import IntegrityError, UsageError
 from kd2edge.nets import Net, describe_net, flops, load_net, save_net, source_fingerprints
 from kd2edge.pipeline.events import Listener, StageEvent
 from kd2edge.pipeline.model_inputs import source_folder
@@ -22,7 +23,7 @@ from kd2edge.recipe.schema import CnnModel, TransformersModel
 from kd2edge.recipe.schema.models import Init
 from kd2edge.tasks.spec import TaskSpec
 
-__all__ = ["NetRecord", "Training", "loaded_record", "net_key", "trained"]
+__all__ = ["NetRecord", "Training", "loaded_record", "net_key", "record_path", "trained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,8 @@ def trained(job: Training, *, resume: bool, reuse: bool) -> NetRecord:
     if reuse and known is not None and known.key == job.key and _is_whole(job.stem, known):
         job.on_event(StageEvent(job.name, f"{known.steps:,} steps", skipped=True))
         return known
+    if resume and known is not None and known.key != job.key and has_checkpoint(job.checkpoints):
+        raise UsageError(not_resumable(job.checkpoints))  # while the finished net still counts
     _forget(job.stem)
     job.on_event(StageEvent(job.name, f"{len(job.train):,} rows, {job.settings.epochs} epochs"))
     net = job.build()
@@ -189,18 +192,19 @@ def _weights(stem: Path) -> Path:
     return stem.with_name(f"{stem.name}.safetensors")
 
 
-def _record_path(stem: Path) -> Path:
+def record_path(stem: Path) -> Path:
+    """Where the record of a trained net stands."""
     return stem.with_name(f"{stem.name}.record.json")
 
 
 def _write(stem: Path, record: NetRecord) -> None:
     text = json.dumps(asdict(record), indent=1, sort_keys=True)
-    write_atomic(_record_path(stem), f"{text}\n".encode())
+    write_atomic(record_path(stem), f"{text}\n".encode())
 
 
 def _record(stem: Path) -> NetRecord | None:
     try:
-        found = json.loads(_record_path(stem).read_text(encoding="utf-8"))
+        found = json.loads(record_path(stem).read_text(encoding="utf-8"))
         return NetRecord(**{**found, "curve": tuple(found["curve"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None  # not there, or of another version: the net is trained again
@@ -209,9 +213,9 @@ def _record(stem: Path) -> NetRecord | None:
 def _forget(stem: Path) -> None:
     """Drop the record of a net that will be trained again: a stop half-way leaves none."""
     try:
-        _record_path(stem).unlink(missing_ok=True)
+        record_path(stem).unlink(missing_ok=True)
     except OSError as error:
-        raise storage_error(error, _record_path(stem), "removed") from error
+        raise storage_error(error, record_path(stem), "removed") from error
 
 
 def _is_whole(stem: Path, record: NetRecord) -> bool:
@@ -222,6 +226,6 @@ def _is_whole(stem: Path, record: NetRecord) -> bool:
     if fingerprint_file(path) != record.weights:
         raise IntegrityError(
             f"{path}: its SHA-256 is not the {record.weights[:12]}... of the net that was trained; "
-            f"it was changed: put it back, or delete {_record_path(stem).name} to train it again"
+            f"it was changed: put it back, or delete {record_path(stem).name} to train it again"
         )
     return True

@@ -40,7 +40,12 @@ def choose(manifest: Manifest, known: Known, *, asked: str | None, place: str) -
         if asked is not None
         else _chosen(manifest, known, place)
     )
-    return Choice(artefact, why, known.engines.get(artefact.id))
+    return Choice(artefact, why, _engine(artefact, known))
+
+
+def _engine(artefact: Artefact, known: Known) -> Engine | None:
+    """What was built for it; evidence never stands in for the bytes that the manifest names."""
+    return known.engines.get(artefact.id) if artefact.status == "needs_device" else None
 
 
 def _asked(manifest: Manifest, known: Known, asked: str, place: str) -> Artefact:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,12 +69,24 @@ def _payloads(evidence: Sequence[Evidence], kind: str) -> list[Mapping[str, Any]
 
 
 def _verdicts(evidence: Sequence[Evidence]) -> dict[str, str]:
-    return {
-        str(name): str(found["verdict"])
-        for payload in _payloads(evidence, "validation")
-        for name, found in payload["artefacts"].items()
-        if found["verdict"] != "not_run"  # says nothing against an earlier verdict
-    }
+    verdicts: dict[str, str] = {}
+    for payload in _payloads(evidence, "validation"):
+        for name, found in payload["artefacts"].items():
+            verdict = _verdict(found)
+            if verdict != "not_run":  # says nothing against an earlier verdict
+                verdicts[str(name)] = verdict
+    return verdicts
+
+
+def _verdict(found: Mapping[str, Any]) -> str:
+    """An artefact's verdict, as far as it follows from what stands beside it."""
+    verdict, tasks = found["verdict"], found.get("tasks", {})
+    if verdict not in {"pass", "fail", "undecided", "not_run"}:
+        raise ValueError(f"no verdict: {verdict!r}")
+    odd = [task for task, part in tasks.items() if part["verdict"] != "pass"]
+    if verdict == "pass" and odd:
+        raise ValueError(f"a pass in which {', '.join(odd)} did not pass")
+    return verdict
 
 
 def _benches(evidence: Sequence[Evidence], threads: int) -> list[dict[str, float]]:
@@ -92,7 +105,10 @@ def _benches(evidence: Sequence[Evidence], threads: int) -> list[dict[str, float
 def _times(timings: Sequence[Mapping[str, Any]], threads: int) -> dict[str, float]:
     same = [one for one in timings if one["threads"] == threads]
     batch = min(one["batch"] for one in same)
-    return {one["artefact"]: float(one["p50_ms"]) for one in same if one["batch"] == batch}
+    times = {one["artefact"]: float(one["p50_ms"]) for one in same if one["batch"] == batch}
+    if not all(0 < time < math.inf for time in times.values()):  # NaN, too
+        raise ValueError("a time that cannot be")
+    return times
 
 
 def _engines(evidence: Sequence[Evidence]) -> dict[str, Engine]:

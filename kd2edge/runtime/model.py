@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from kd2edge.bundle.machine import machine
 from kd2edge.bundle.store import Bundle, open_bundle
-from kd2edge.errors import InputError, UsageError
+from kd2edge.errors import InputError, IntegrityError, UsageError
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.runtime.backends.table import BACKENDS, TARGETS
@@ -103,9 +103,14 @@ class Model:
             session.spec, {n: _encoder(bundle, s) for n, s in self.inputs.items()}
         )
         self._heads = {name: Head(spec, task_kind(spec.kind)) for name, spec in self.tasks.items()}
-        for output in session.spec.outputs:
-            if output.name in self._heads:
-                self._heads[output.name].assert_fits(output)
+        outputs = {output.name: output for output in session.spec.outputs}
+        for name, head in self._heads.items():
+            if name not in outputs:
+                raise IntegrityError(
+                    f"{bundle.path}: {self.artefact} has no output for the task {name!r}; export"
+                    " the bundle again"
+                )
+            head.assert_fits(outputs[name])
 
     def predict(
         self,

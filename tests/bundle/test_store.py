@@ -29,6 +29,7 @@ from kd2edge.bundle import (
 from kd2edge.bundle.manifest_json import LIMIT
 from kd2edge.errors import IntegrityError, PathEscapeError, StorageError, UsageError
 
+ENGINE = "tensorrt-fp16"
 Files = dict[str, bytes]
 
 
@@ -118,11 +119,24 @@ def test_only_named_files_are_read(bundle: Bundle) -> None:
     assert problem.endswith("extra: not named by manifest.json")
 
 
-def test_an_engine_is_known_by_its_evidence(bundle: Bundle) -> None:
+@pytest.fixture
+def unfinished(manifest: Manifest) -> Manifest:
+    """A manifest with an artefact that a device must finish."""
+    ready = manifest.artefacts["onnx-fp32"]
+    engine = replace(ready, id=ENGINE, target="tensorrt", precision="fp16", entry="", files=())
+    engine = replace(engine, status="needs_device", reason="no GPU")
+    return replace(manifest, artefacts={**manifest.artefacts, ENGINE: engine})
+
+
+def test_an_engine_is_known_by_its_evidence(
+    unfinished: Manifest, files: Files, tmp_path: Path
+) -> None:
+    bundle = write_bundle(tmp_path / "tiny", unfinished, files)
     engine = bundle.path / "tensorrt" / "fp16.engine"
     engine.parent.mkdir()
     engine.write_bytes(b"engine")
     payload = {"engine": "tensorrt/fp16.engine", "sha256": fingerprint_bytes(b"engine")}
+    payload["artefact"] = ENGINE
     append_evidence(bundle.path, "build", "0" * 64, payload)  # of another bundle
     assert len(bundle.verify()) == 1
     append_evidence(bundle.path, "build", bundle.identity, payload)
@@ -130,6 +144,25 @@ def test_an_engine_is_known_by_its_evidence(bundle: Bundle) -> None:
     engine.write_bytes(b"other")
     (problem,) = bundle.verify()
     assert "not the engine" in problem
+
+
+def test_evidence_does_not_make_a_file_an_engine_of_a_finished_artefact(bundle: Bundle) -> None:
+    (bundle.path / "onnx" / "evil.onnx").write_bytes(b"evil")
+    payload = {"engine": "onnx/evil.onnx", "sha256": fingerprint_bytes(b"evil")}
+    append_evidence(bundle.path, "build", bundle.identity, {**payload, "artefact": "onnx-fp32"})
+    (problem,) = bundle.verify()
+    assert problem.endswith("evil.onnx: not named by manifest.json")
+
+
+def test_damaged_evidence_is_a_problem(bundle: Bundle) -> None:
+    for kind in ("validation", "bench"):
+        file = append_evidence(bundle.path, kind, bundle.identity, {})
+        content = file.read_bytes()
+        file.write_bytes(content[:-5])
+        (problem,) = bundle.verify()
+        assert file.name in problem
+        file.write_bytes(content)
+    assert bundle.verify() == []
 
 
 def test_a_link_out_of_the_bundle_is_refused(bundle: Bundle, tmp_path: Path) -> None:
@@ -255,8 +288,9 @@ def test_evidence_stays_with_the_identity_that_it_is_about(
 
 
 def test_engines_stay_with_the_evidence_that_names_them(
-    bundle: Bundle, manifest: Manifest, files: Files, tmp_path: Path
+    unfinished: Manifest, files: Files, tmp_path: Path
 ) -> None:
+    manifest, bundle = unfinished, write_bundle(tmp_path / "tiny", unfinished, files)
     engine, outside = bundle.path / "tensorrt" / "fp16.engine", tmp_path / "secret"
     engine.parent.mkdir()
     engine.write_bytes(b"engine")
@@ -264,7 +298,7 @@ def test_engines_stay_with_the_evidence_that_names_them(
     (outside / "key").write_bytes(b"key")
     (bundle.path / "linked").symlink_to(outside)
     for path in ("tensorrt/fp16.engine", "tensorrt/gone.engine", "linked/key"):
-        payload = {"engine": path, "sha256": fingerprint_bytes(b"engine")}
+        payload = {"engine": path, "sha256": fingerprint_bytes(b"engine"), "artefact": ENGINE}
         append_evidence(bundle.path, "build", bundle.identity, payload)
     write_bundle(bundle.path, manifest, files)
     assert engine.read_bytes() == b"engine"

@@ -142,6 +142,22 @@ def test_resuming_a_finished_run_trains_nothing(text_product: Product, tmp_path:
     assert first["splits"] == second["splits"]
 
 
+def test_a_refused_resume_leaves_a_finished_run_as_it_was(
+    text_product: Product, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(text_product.run, tmp_path / "run"))
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    again = ("distill", text_product.recipe, "--run-dir", run, "--resume", *text_product.settings)
+    refused = kd2edge(*again, "--set", "train.lr=0.0123")
+    assert refused.code == 2
+    assert "the checkpoint belongs to another net" in refused.err
+    after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    changed = {path.name for path, content in after.items() if before.get(path) != content}
+    assert changed <= {"log.jsonl", "manifest.json"} | {p.name for p in after if p.suffix == ".bin"}
+    assert set(before) <= set(after)
+    succeed(*again)
+
+
 @pytest.mark.parametrize("name", ["image_product", "text_product"])
 @pytest.mark.parametrize("stage", ["teacher", "student", "baseline"])
 def test_an_interrupted_run_resumes_to_the_same_bits(

@@ -72,6 +72,26 @@ def test_without_evidence_the_preferred_order_decides(manifest: Manifest):
     assert "preferred order" in choice.why
 
 
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"verdict": "PASS"},
+        {"verdict": True},
+        {"verdict": "pass", "tasks": {"digit": {"verdict": "fail"}}},
+    ],
+)
+def test_a_verdict_that_does_not_follow_is_refused(manifest: Manifest, found: dict[str, Any]):
+    one = replace(validation(), payload={"artefacts": {"onnx-fp32": found}})
+    with pytest.raises(IntegrityError, match="evidence that cannot be read"):
+        chosen(manifest, one)
+
+
+@pytest.mark.parametrize("time", [0.0, -5.0, float("nan")])
+def test_a_time_that_cannot_be_is_refused(manifest: Manifest, time: float):
+    with pytest.raises(IntegrityError, match="a time that cannot be"):
+        chosen(manifest, bench(onnx_fp32=time))
+
+
 def test_what_passed_here_comes_before_what_is_preferred(manifest: Manifest):
     choice = chosen(manifest, validation(onnx_int8_qdq="pass"))
     assert choice.artefact.id == "onnx-int8-qdq"
@@ -184,6 +204,15 @@ def test_an_engine_built_here_makes_its_artefact_loadable(manifest: Manifest, tm
     assert passed.engine is not None
     with pytest.raises(BackendError, match="needs a device"):
         chosen(more, build("tensorrt-fp16", tmp_path, ELSEWHERE), asked="tensorrt-fp16")
+
+
+def test_evidence_never_stands_in_for_bytes_that_the_manifest_names(
+    manifest: Manifest, tmp_path: Path
+):
+    (tmp_path / "a.engine").write_bytes(b"abc")
+    choice = chosen(manifest, build("onnx-fp32", tmp_path), validation(onnx_fp32="pass"))
+    assert choice.artefact.id == "onnx-fp32"
+    assert choice.engine is None
 
 
 def test_an_engine_that_is_gone_is_as_good_as_never_built(manifest: Manifest, tmp_path: Path):

@@ -286,6 +286,16 @@ def test_heads_follow_the_manifest_not_the_graph(tmp_path: Path):
         assert model.logits({"image": bundles.images(1)})["digit"].shape == (1, 3)
 
 
+def test_a_task_without_an_output_is_an_integrity_error(tmp_path: Path):
+    graph = {"onnx/fp32.onnx": bundles.image_graph()}
+    lame = bundles.artefact(
+        "onnx-fp32", "onnx/fp32.onnx", graph, bundles.IMAGE_ARRAYS, bundles.IMAGE_HEADS[:1]
+    )
+    folder = bundles.image_bundle(tmp_path / "bundle", artefacts={"onnx-fp32": (lame, graph)})
+    with pytest.raises(IntegrityError, match="no output for the task 'larger'"):
+        load(folder, threads=1)
+
+
 def test_labels_that_the_graph_has_no_logits_for_are_an_integrity_error(tmp_path: Path):
     digit, larger = bundles.IMAGE_TASKS
     for labels in ((), ("0", "1"), ("0", "1", "2", "3")):
