@@ -113,8 +113,8 @@ def as_name(value: object, where: str) -> str:
 
 
 def as_integer(value: object, where: str, least: int = 0) -> int:
-    """A whole number, ``least`` or more; true is none."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    """A whole number, ``least`` or more, that an array can count; true is none."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**63:
         raise IntegrityError(f"{where}: expected a whole number from {least}, found {value!r:.40}")
     return value
 

@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         result: Any = kd2edge.main(given, prog_name="kd2edge", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the last door: nothing may pass it as a wall of text)
-        failure = _failure(error)
+        failure = _failure(error, given[:1] == ["distill"])
         if "--json" in given:
             click.echo(json.dumps({"error": failure.to_json()}, ensure_ascii=False))
         failure.tell()
@@ -134,13 +134,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(result if isinstance(result, int) else 0)
 
 
-def _failure(error: BaseException) -> Failure:
+def _failure(error: BaseException, resumable: bool) -> Failure:
     """What an error means to the person in front of the terminal."""
     cause = error.__cause__ if isinstance(error, click.Abort) else error
+    # In a training step the loop says so itself; this is between two of them, or before the first.
+    more = " Finished parts were kept: go on with the same command and --resume." * resumable
     if isinstance(cause, _Terminated):
-        return Failure("Interrupted", "Terminated.", _TERMINATED)
+        return Failure("Interrupted", f"Terminated.{more}", _TERMINATED)
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
-        return Failure("Interrupted", "Interrupted.", _INTERRUPTED)
+        return Failure("Interrupted", f"Interrupted.{more}", _INTERRUPTED)
     if isinstance(error, click.ClickException):
         return Failure("UsageError", error.format_message(), _USAGE, usage=error)
     if isinstance(error, Kd2edgeError):

@@ -210,10 +210,17 @@ def _made(source: Source, variant: Variant, on_stage: Callable[[str], None]) -> 
 def _files(recipe: Recipe, run: RunFolder, net: Net) -> dict[str, bytes]:
     files = {path: _read(run.path / path) for spec in net.inputs for path in spec.files.values()}
     for split in ("validation", "test"):
-        files[f"reference/{split}.npz"] = _read(run.samples / f"reference-{split}.npz")
+        files[f"reference/{split}.npz"] = _sample(run.samples / f"reference-{split}.npz")
     if recipe.export.samples == "real":
-        files["golden/golden.npz"] = _read(run.samples / GOLDEN)
+        files["golden/golden.npz"] = _sample(run.samples / GOLDEN)
     return files
+
+
+def _sample(path: Path) -> bytes:
+    """A samples file that can be read to its end: a bundle must not carry a damaged one on."""
+    content = _read(path)
+    read_arrays(path)
+    return content
 
 
 def _read(path: Path) -> bytes:

@@ -66,7 +66,7 @@ def write_report(work: Work, splits: Splits, results: Mapping[str, ModelResult])
     for split in ("validation", "test"):
         said = _predictions(work, split, splits[split], results)
         parts[split] = _split_report(work.data, splits[split], said)
-        _write_reference(work, split, said["student"])
+        _write_reference(work, split, said["student"], results["student"])
     report = finite(_report(work, results, parts))
     text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
     write_atomic(work.run.html, html_report(report).encode())
@@ -215,7 +215,9 @@ def _class(score: ClassScore, train_support: int, group: str) -> dict[str, Any]:
     return {**asdict(score), "train_support": int(train_support), "group": group}
 
 
-def _write_reference(work: Work, split: str, logits: Mapping[TaskName, Logits]) -> None:
+def _write_reference(
+    work: Work, split: str, logits: Mapping[TaskName, Logits], student: ModelResult
+) -> None:
     """Keep what PyTorch decided on every row of a split: what artefacts are held against."""
     tasks = work.data.tasks
     decoded = {
@@ -224,7 +226,9 @@ def _write_reference(work: Work, split: str, logits: Mapping[TaskName, Logits]) 
     }
     ids, hashes = row_keys(work.data.rows[split], work.data.inputs)
     full = {str(task): _first(values) for task, values in logits.items()}
-    content = pack_reference(ids, hashes, decoded, full, tasks)
+    assert student.net is not None
+    inputs = {spec.name: spec for spec in student.net.inputs}
+    content = pack_reference(ids, hashes, decoded, full, tasks, inputs)
     write_atomic(work.run.samples / f"reference-{split}.npz", content)
 
 

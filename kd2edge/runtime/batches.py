@@ -148,6 +148,8 @@ def whole(name: str, value: object) -> int:
         InputError: it is anything else.
     """
     try:
+        if isinstance(value, bool):  # an index to Python, and to nobody else a number of labels
+            raise TypeError
         number = index(value)  # pyright: ignore[reportArgumentType]
     except TypeError:
         raise InputError(

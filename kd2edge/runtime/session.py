@@ -18,6 +18,9 @@ from kd2edge.runtime.threads import default_threads
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+# More than any machine has: engines take memory for each thread, and die of too many.
+_MOST_THREADS = 4096
+
 Outputs = dict[str, npt.NDArray[Any]]
 
 
@@ -83,8 +86,10 @@ class Session:
                 no names.
             BackendError: no such backend (a missing engine is noticed when it is opened).
         """
-        if threads is not None and not (type(threads) is int and threads >= 1):
-            raise UsageError(f"threads must be a whole number, at least 1, found {threads!r}")
+        if threads is not None and not (type(threads) is int and 1 <= threads <= _MOST_THREADS):
+            raise UsageError(
+                f"threads must be a whole number from 1 to {_MOST_THREADS}, found {threads!r}"
+            )
         settings = Settings(
             label=label,
             threads=default_threads() if threads is None else threads,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.bundle.fingerprint import canonical_json
 from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.inputs.kinds import input_kind
@@ -23,12 +24,14 @@ from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec
 
-__all__ = ["FULL", "Reference", "open_reference", "pack_reference", "row_keys"]
+__all__ = ["FULL", "Reference", "described", "open_reference", "pack_reference", "row_keys"]
 
 #: Version of the layout.
 SCHEMA = 1
 #: Rows whose logits are kept whole.
 FULL = 64
+
+_MEANING = ("kind", "labels", "metric", "column", "input", "decode")
 
 #: What arrays of another shape, type or name than a reference's lead to.
 _DAMAGE = (ValueError, TypeError, LookupError, IntegrityError)
@@ -47,12 +50,15 @@ class Reference:
         hashes: hash of each row's input columns, ``[row]``, 64 bit.
         decoded: task -> PyTorch's decisions, in the order of ``ids``.
         logits: task -> logits of the first rows, ``[row, C]`` or ragged ``[word, C]``.
+        made_with: ``tasks`` and ``inputs`` as they were, see :func:`described`; empty in references
+            of before it was kept.
     """
 
     ids: tuple[str, ...]
     hashes: npt.NDArray[np.uint64]
     decoded: Mapping[str, Decoded]
     logits: Mapping[str, Logits]
+    made_with: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def full(self) -> int:
@@ -93,6 +99,7 @@ def pack_reference(
     decoded: Mapping[str, Decoded],
     logits64: Mapping[str, Logits],
     specs: Specs,
+    inputs: Mapping[str, InputSpec],
 ) -> bytes:
     """The bytes of a ``reference/<split>.npz``; the same arguments give the same bytes.
 
@@ -102,6 +109,7 @@ def pack_reference(
         decoded: task -> decisions for all rows, in the order of ``ids``.
         logits64: task -> logits of the first rows (at most :data:`FULL` are kept).
         specs: task -> its spec.
+        inputs: input -> its spec.
 
     Raises:
         ValueError: decisions, ids and hashes of different number, or a task without a spec.
@@ -111,6 +119,7 @@ def pack_reference(
     arrays: Arrays = {
         "schema": np.array(SCHEMA, np.int64),
         "ids": np.frombuffer(json.dumps(list(ids)).encode(), np.uint8),
+        "made_with": np.frombuffer(canonical_json(described(specs, inputs)), np.uint8),
         "hashes": np.array([value % (1 << 64) for value in map(int, hashes)], np.uint64),
     }
     for task, part in decoded.items():
@@ -119,6 +128,23 @@ def pack_reference(
     for task, logits in logits64.items():
         arrays.update(_packed_logits(task, logits))
     return npz_bytes(arrays)
+
+
+def described(specs: Specs, inputs: Mapping[str, InputSpec]) -> dict[str, Any]:
+    """What decisions mean: which label an index is, of which column, of which raw values.
+
+    Indices and scores alone would agree with a manifest whose labels stand in another order.
+    """
+    tasks = {
+        str(name): {key: getattr(spec, key) for key in _MEANING} for name, spec in specs.items()
+    }
+    return {
+        "tasks": tasks,
+        "inputs": {
+            name: {key: getattr(spec, key) for key in ("kind", "columns", "options")}
+            for name, spec in inputs.items()
+        },
+    }
 
 
 def _require_same_rows(
@@ -173,7 +199,8 @@ def _opened(arrays: Arrays, specs: Mapping[str, TaskSpec]) -> Reference:
     hashes = arrays["hashes"].astype(np.uint64)
     if len(ids) != len(hashes):
         raise ValueError(f"{len(ids)} ids for {len(hashes)} hashes")
-    return Reference(tuple(str(name) for name in ids), hashes, decoded, logits)
+    made_with = json.loads(arrays["made_with"].tobytes()) if "made_with" in arrays else {}
+    return Reference(tuple(str(name) for name in ids), hashes, decoded, logits, made_with)
 
 
 def _below(arrays: Arrays, prefix: str) -> Arrays:

@@ -17,10 +17,12 @@ from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
+from kd2edge.runtime.golden import assert_golden
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.spec import TaskSpec
+from kd2edge.validate.agreement import agreement
 from kd2edge.validate.edges import edge_checks
-from kd2edge.validate.gate import artefact_verdict, failed_checks, outcome
+from kd2edge.validate.gate import artefact_verdict, failed_checks, number_failures, outcome
 from kd2edge.validate.graph import graph_checks
 from kd2edge.validate.measure import Measured, measured, sample_of, usual_values
 from kd2edge.validate.numbers import number_results
@@ -193,22 +195,29 @@ class _Work:
 
     def run(self, stack: ExitStack) -> tuple[dict[str, ArtefactResult], dict[str, int]]:
         """(artefact -> result, reference -> rows held against it)."""
-        graphs = {name: graph_checks(self._bundle, self._artefact(name)) for name in self._names}
+        agreed = agreement(self._reference, self._bundle.manifest)
+        graphs = {
+            name: (*graph_checks(self._bundle, self._artefact(name)), *agreed)
+            for name in self._names
+        }
         self._on_event(Progress("graph", len(graphs), len(graphs)))
         models, refused = self._loaded(stack, graphs)
         self.ran = bool(models)
         tasks: dict[str, Measured] = {}
         references: dict[str, int] = {}
+        doubt = ""
         if self._split is not None and models:
             helper = self._helper(stack, models)
             budgets = self._task_budgets(models)
             tasks, references = measured(
                 models, helper, self._split, self._reference, budgets, self._on_event
             )
+            if references.get(FALLBACK) and helper is not None:
+                doubt = self._doubt(helper)
         found: dict[str, ArtefactResult] = {}
         for done, name in enumerate(self._names, start=1):
             found[name] = refused.get(name) or self._result(
-                name, models[name], graphs[name], tasks.get(name, Measured())
+                name, models[name], graphs[name], tasks.get(name, Measured()), doubt
             )
             self._on_event(Progress("edges", done, len(self._names)))
         return found, references
@@ -258,11 +267,35 @@ class _Work:
             for name in models
         }
 
+    def _doubt(self, helper: Model) -> str:
+        """Why what was held against the stand-in shows nothing; "" when it does show something."""
+        artefact = self._artefact(FALLBACK)
+        faults = failed_checks((*graph_checks(self._bundle, artefact), *self._golden(helper)))
+        faults += number_failures(artefact.precision, self._numbers(artefact, helper))
+        return f"its reference {FALLBACK} fails itself: {'; '.join(faults)}" if faults else ""
+
+    def _golden(self, model: Model) -> tuple[Check, ...]:
+        """The self-test that a service asks for at load: what it would refuse cannot pass here."""
+        bundle = self._bundle
+        if not bundle.manifest.golden:
+            return ()
+        try:
+            assert_golden(bundle, self._artefact(model.artefact), model.logits)
+        except (IntegrityError, BackendError, InputError) as error:
+            return (Check("golden outputs", "failed", str(error)),)
+        return (Check("golden outputs", "ok"),)
+
     def _result(
-        self, name: str, model: Model, graph: tuple[Check, ...], measure: Measured
+        self,
+        name: str,
+        model: Model,
+        graph: tuple[Check, ...],
+        measure: Measured,
+        doubt: str,
     ) -> ArtefactResult:
         artefact, size = self._artefact(name), self._size(name)
         try:
+            graph = (*graph, *self._golden(model))
             numbers = self._numbers(artefact, model)
             edges = edge_checks(model, self._encoders, self._usual)
         except (BackendError, InputError) as error:
@@ -270,6 +303,8 @@ class _Work:
         if measure.failure:
             return ArtefactResult("fail", measure.failure, size, graph, numbers, {}, edges)
         verdict, reason = artefact_verdict(artefact.precision, graph, numbers, measure.tasks, edges)
+        if doubt and verdict == "pass":
+            verdict, reason = "undecided", doubt
         return ArtefactResult(verdict, reason, size, graph, numbers, measure.tasks, edges)
 
     def _numbers(self, artefact: Artefact, model: Model) -> Mapping[str, tuple[NumberResult, ...]]:

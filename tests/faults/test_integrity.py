@@ -61,8 +61,12 @@ def test_a_corrupt_net(text_product: Product, run: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["student.safetensors", "student.json", "report.json", "samples/calibration.npz"]
-)
+    "file",
+    [
+        "student.safetensors", "student.json", "report.json", "samples/calibration.npz",
+        "samples/golden.npz", "samples/reference-test.npz",
+    ],
+)  # fmt: skip
 def test_a_corrupt_run_is_not_exported(run: Path, tmp_path: Path, file: str) -> None:
     flip_byte(run / file, 0.0 if file.endswith(".json") else 0.6)
     result = kd2edge("export", run, "--onnx", "--precision", "int8", "--out", tmp_path / "out")

@@ -183,6 +183,7 @@ def test_bad_input_gets_a_clear_error(image: Model, inputs: Any, options: Any, w
         ({"tasks": [["digit"]]}, "expected tasks among"),
         ({"top_k": "2"}, r"top_k must be a whole number, found a str \('2'\)"),
         ({"top_k": 2.5}, "top_k must be a whole number"),
+        ({"top_k": True}, "top_k must be a whole number, found a bool"),
         ({"batch_size": "8"}, "batch_size must be a whole number"),
         ({"batch_size": 2.5}, "batch_size must be a whole number"),
     ],

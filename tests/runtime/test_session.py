@@ -128,8 +128,9 @@ def test_threads_get_their_own_answers():
 
 
 def test_threads_and_backend_names_are_checked_at_once():
-    with pytest.raises(UsageError, match="at least 1"):
-        Session.from_bytes(b"", threads=0)
+    for threads in (0, True, 10**9, 10**30):
+        with pytest.raises(UsageError, match="from 1 to 4096"):
+            Session.from_bytes(b"", threads=threads)
     with pytest.raises(BackendError, match="onnxruntime, openvino, tensorrt"):
         Session.from_bytes(b"", backend="caffe")
 

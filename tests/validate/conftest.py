@@ -17,6 +17,7 @@ from kd2edge.bundle.manifest import Artefact
 from kd2edge.bundle.store import file_entry, open_bundle, write_bundle
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import TaskName
 from kd2edge.validate import pack_reference, row_keys
 
 ROWS = 200
@@ -48,11 +49,20 @@ def rewritten(folder: Path, extra: Mapping[str, bytes], **changes: Any) -> Path:
     artefacts = changes.get("artefacts", manifest.artefacts)
     own = {entry.path for one in artefacts.values() for entry in one.files}
     kept = {path: bundle.read(path) for path in bundle.files}
-    files = tuple(entry for entry in (*manifest.files, *added) if entry.path not in own)
+    old = (entry for entry in manifest.files if entry.path not in extra)
+    files = tuple(entry for entry in (*old, *added) if entry.path not in own)
     listed = {entry.path for entry in files} | own
     contents = {path: data for path, data in {**kept, **extra}.items() if path in listed}
     write_bundle(folder, dataclasses.replace(manifest, files=files, **changes), contents)
     return folder
+
+
+def misread(folder: Path, task: str, **changes: Any) -> Path:
+    """The bundle whose manifest says other things of a task than were true in training."""
+    tasks = dict(open_bundle(folder).manifest.tasks)
+    name = TaskName(task)
+    tasks[name] = dataclasses.replace(tasks[name], **changes)
+    return rewritten(folder, {}, tasks=tasks)
 
 
 def with_artefact(folder: Path, identity: str, graph: bytes, **changes: Any) -> Path:
@@ -132,7 +142,7 @@ def with_reference(folder: Path, rows: Rows, *, split: str = "test") -> Path:
             logits[task] = gather_words(outputs[task], starts)
         else:
             logits[task] = outputs[task]
-    content = pack_reference(ids, hashes, decoded, logits, manifest.tasks)
+    content = pack_reference(ids, hashes, decoded, logits, manifest.tasks, manifest.inputs)
     path = f"reference/{split}.npz"
     return rewritten(folder, {path: content}, references={split: path})
 
@@ -154,6 +164,7 @@ def tools() -> SimpleNamespace:
     return SimpleNamespace(
         ListRows=ListRows,
         image_rows=image_rows,
+        misread=misread,
         rewritten=rewritten,
         scaled=scaled,
         text_rows=text_rows,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.inputs.spec import InputSpec
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec
 from kd2edge.validate import open_reference, pack_reference
@@ -16,6 +17,7 @@ SPECS = {
     "larger": TaskSpec(TaskName("larger"), "binary", ("no", "yes"), "accuracy"),
     "ner": TaskSpec(TaskName("ner"), "token_classification", ("O", "X"), "accuracy", input="text"),
 }
+INPUTS = {"text": InputSpec("text", "text", ("text",), {"max_length": 16})}
 ROWS = 70
 IDS = [f"row ü {index}" for index in range(ROWS)]
 HASHES = [2**64 - 1 - index for index in range(ROWS)]
@@ -45,7 +47,7 @@ def flat(values):
 @pytest.fixture
 def content() -> bytes:
     logits = outputs()
-    return pack_reference(IDS, HASHES, decoded(logits), logits, SPECS)
+    return pack_reference(IDS, HASHES, decoded(logits), logits, SPECS, INPUTS)
 
 
 def test_what_was_packed_comes_back(content):
@@ -73,7 +75,7 @@ def test_whole_logits_are_kept_of_64_rows(content):
 def test_the_same_outputs_give_the_same_bytes(content):
     logits = outputs()
     again = {task: logits[task] for task in reversed(logits)}
-    assert pack_reference(IDS, HASHES, decoded(again), again, SPECS) == content
+    assert pack_reference(IDS, HASHES, decoded(again), again, SPECS, INPUTS) == content
 
 
 def test_the_bytes_hold_no_time_and_no_pickle(content):
@@ -86,16 +88,18 @@ def test_the_bytes_hold_no_time_and_no_pickle(content):
 def test_signed_hashes_are_the_same_64_bits():
     logits = outputs()
     signed = [value - 2**64 for value in HASHES]
-    found = open_reference(pack_reference(IDS, signed, decoded(logits), logits, SPECS), SPECS)
+    found = open_reference(
+        pack_reference(IDS, signed, decoded(logits), logits, SPECS, INPUTS), SPECS
+    )
     assert found.hashes.tolist() == HASHES
 
 
 def test_unequal_numbers_of_rows_are_refused():
     logits = outputs()
     with pytest.raises(ValueError, match="70 and 69"):
-        pack_reference(IDS, HASHES[1:], decoded(logits), logits, SPECS)
+        pack_reference(IDS, HASHES[1:], decoded(logits), logits, SPECS, INPUTS)
     with pytest.raises(ValueError, match="69 rows, found 70"):
-        pack_reference(IDS[1:], HASHES[1:], decoded(logits), logits, SPECS)
+        pack_reference(IDS[1:], HASHES[1:], decoded(logits), logits, SPECS, INPUTS)
 
 
 @pytest.mark.parametrize("spoil", ["empty", "no archive", "cut", "other archive", "lacks a task"])
@@ -108,7 +112,7 @@ def test_what_is_no_reference_is_refused(content, spoil):
         "no archive": b"PK" * 50,
         "cut": content[: len(content) // 2],
         "other archive": other.getvalue(),
-        "lacks a task": pack_reference(IDS, HASHES, decoded(logits), logits, SPECS),
+        "lacks a task": pack_reference(IDS, HASHES, decoded(logits), logits, SPECS, INPUTS),
     }[spoil]
     with pytest.raises(IntegrityError):
         open_reference(spoiled, SPECS)

@@ -8,6 +8,7 @@ import pytest
 
 import bundles
 from kd2edge.bundle.evidence import read_evidence
+from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.bundle.store import file_entry, open_bundle
 from kd2edge.errors import BackendError, DataError, IntegrityError, StorageError, UsageError
 from kd2edge.validate import validate_bundle
@@ -88,6 +89,61 @@ def test_an_int8_artefact_that_got_worse_fails_and_the_others_do_not(bundle, row
     assert bad.tasks["larger"].verdict == "pass"
     assert bad.numbers["digit"][0].cosine < 0
     assert "digit: accuracy drops" in bad.reason
+
+
+@pytest.mark.parametrize(
+    ("task", "changes"),
+    [
+        ("larger", {"labels": ("yes", "no")}),
+        ("digit", {"labels": ("1", "0", "2")}),
+        ("digit", {"decode": {"temperature": 5.0}}),
+        ("larger", {"decode": {"threshold": 0.501}}),
+        ("digit", {"metric": "macro_f1"}),
+    ],
+)
+def test_a_manifest_that_reads_the_outputs_in_another_way_fails(bundle, rows, tools, task, changes):
+    found = run(tools.misread(bundle, task, **changes), rows, max_drop=WIDE)
+    assert set(verdicts(found).values()) == {"fail"}
+    reason = found.artefacts["onnx-int8-qdq"].reason
+    assert f"task {task}: {next(iter(changes))} is" in reason
+    assert "was" in reason
+
+
+def test_a_manifest_without_a_task_that_was_trained_fails(bundle, rows, tools):
+    tasks = dict(open_bundle(bundle).manifest.tasks)
+    del tasks["larger"]
+    found = run(tools.rewritten(bundle, {}, tasks=tasks), rows, max_drop={"digit": 0.05})
+    assert found.outcome == "fail"
+    assert "task larger: PyTorch's stored outputs have it" in found.artefacts["onnx-fp32"].reason
+
+
+def test_golden_outputs_that_do_not_come_out_fail(bundle, rows, tools):
+    arrays = npz_arrays(open_bundle(bundle).read("golden/golden.npz"))
+    arrays["out.digit"] = -arrays["out.digit"]
+    tools.rewritten(bundle, {"golden/golden.npz": npz_bytes(arrays)})
+    found = run(bundle, rows, max_drop=WIDE)
+    assert set(verdicts(found).values()) == {"fail"}
+    assert "misses its golden output" in found.artefacts["onnx-fp32"].reason
+
+
+def test_a_head_at_another_scale_fails_in_every_precision(bundle, rows, tools):
+    graph = tools.scaled(bundles.image_graph(), "digit_weight", 3.0)
+    tools.with_artefact(bundle, "onnx-int8-loud", graph)
+    found = run(bundle, rows, max_drop=WIDE, artefacts=["onnx-int8-loud"])
+    assert verdicts(found) == {"onnx-int8-loud": "fail"}
+
+
+def test_a_stand_in_that_fails_itself_lets_nothing_pass(tmp_path, rows, tools):
+    folder = bundles.image_bundle(tmp_path / "image")
+    broken = tools.scaled(bundles.image_graph(), "digit_weight", -1.0)
+    for name in ("onnx-fp32", "onnx-int8-qdq"):
+        tools.with_artefact(folder, name, broken)
+    found = run(folder, rows, max_drop=WIDE, artefacts=["onnx-int8-qdq"])
+    assert found.outcome == "fail"  # by its own golden outputs
+    tools.with_artefact(folder, "onnx-int8-good", bundles.image_graph())
+    found = run(folder, rows, max_drop={"digit": 1.0, "larger": 1.0}, artefacts=["onnx-int8-good"])
+    assert verdicts(found) == {"onnx-int8-good": "undecided"}
+    assert "its reference onnx-fp32 fails itself" in found.artefacts["onnx-int8-good"].reason
 
 
 def test_an_fp32_artefact_that_is_a_little_off_fails_by_its_numbers(bundle, rows, tools):
