@@ -63,7 +63,7 @@ class Hint(nn.Module):
         self.projector: nn.Module = nn.Identity()
 
     def prepare(self, feature: Tensor, batch: Batch) -> None:
-        """Make the projector for the student's width, which ``feature`` shows.
+        """Make the projector for the student's width, which ``feature`` shows; prepare the loss.
 
         Raises:
             UsageError: features of different kinds, or widths that the projector cannot join.
@@ -74,6 +74,7 @@ class Hint(nn.Module):
             self._cache.feature_shape(self._source), self._cache.is_per_word(self._source)
         )
         self.projector = projector_between(self._spec, ours, theirs)
+        self.loss.prepare(self._cache.rows, theirs.shape[0])
 
     def forward(self, feature: Tensor, batch: Batch) -> Tensor | None:
         """The loss of a batch; None when no item counts.  ``batch`` is on the CPU."""

@@ -77,6 +77,17 @@ class Loss(nn.Module, ABC):
 
     needs: frozenset[Need]
 
+    def prepare(self, rows: int, width: int) -> None:
+        """Make what takes its size from the data, say a memory bank; only hints' losses are asked.
+
+        Called once, before a checkpoint is restored: buffers that are registered here are saved and
+        come back.
+
+        Args:
+            rows: of the training split; :attr:`Given.rows` lie below.
+            width: of the teacher's feature.
+        """
+
     @abstractmethod
     def forward(self, given: Given) -> Tensor:
         """The loss, one number: the mean over the items that count."""

@@ -32,6 +32,8 @@ from kd2edge.distill import (
     predict_split,
     train,
 )
+from kd2edge.distill.hints import HINT_LOSSES
+from kd2edge.distill.loss import Given, Loss, Need
 from kd2edge.distill.plan import plan_of
 from kd2edge.distill.random_state import own_randomness, random_state
 from kd2edge.errors import DataError, IntegrityError, Interrupted, Kd2edgeError, UsageError
@@ -160,6 +162,31 @@ def test_text_nets_resume_to_the_same_bits_too(tokens: Lesson, tmp_path: Path) -
     hint = HintSpec("t", "encoder.layer.1", "encoder.layer.0")
     settings = replace(FULL, distill=replace(FULL.distill, hints=(hint,)))
     assert_resumes(tokens, TOKENS.net(), TOKENS.net(), settings, tmp_path, after=6)
+
+
+class MemoryBank(Loss):
+    """Pulls each row towards what the student said of it in earlier epochs."""
+
+    needs = frozenset({Need.STUDENT_FEATURES, Need.TEACHER_FEATURES, Need.ROWS})
+    bank: Tensor
+
+    def prepare(self, rows: int, width: int) -> None:
+        self.register_buffer("bank", torch.zeros(rows, width))
+
+    def forward(self, given: Given) -> Tensor:
+        student, rows = given.need(Need.STUDENT_FEATURES), given.need(Need.ROWS)
+        distance = (student - self.bank[rows]).square().mean()
+        self.bank = self.bank.index_add(0, rows, student.detach(), alpha=0.1)
+        return distance
+
+
+def test_a_loss_with_a_memory_of_every_row_resumes_to_the_same_bits(
+    images: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(HINT_LOSSES, "bank", MemoryBank)
+    hint = HintSpec("t", "stages.1", "stages.0", Method("bank"))
+    settings = replace(FULL, distill=replace(FULL.distill, hints=(hint,)))
+    assert_resumes(images, IMAGES.net(), IMAGES.net(), settings, tmp_path, after=10)
 
 
 def test_ctrl_c_saves_at_the_end_of_the_step(images: Lesson, tmp_path: Path) -> None:
