@@ -1,7 +1,7 @@
 """What would fail only once the teachers are trained, tried before: hours of work against seconds.
 
-Every net of a recipe is made once, and what joins them, hints and the student's start, is tried on
-these fresh nets: only shapes and names matter there.
+Every net of a recipe is made and run once, and what joins them, hints and the student's start, is
+tried on these fresh nets: only shapes and names matter there.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class _Rehearsal:
         with self._noted(f"teachers.{index}"):
             inputs = teacher_inputs(self.loaded.recipe, teacher.name)
             net = self._teacher_net(teacher, inputs)
-        if net is None:
+        if net is None or not self._runs(net, f"teachers.{index}.model"):
             return
         for at, hint in self._hints(teacher.name):
             with self._noted(f"distill.features.{at}.from"):
@@ -105,7 +105,7 @@ class _Rehearsal:
         with self._noted("student.model"):
             require_own_tokenizer(recipe.student.model, self.inputs)
             net = fresh_net(recipe.student.model, self.inputs, self.tasks, recipe.seed)
-        if net is None:
+        if net is None or not self._runs(net, "student.model"):
             return
         self.sizes["student"] = _size(net)
         for at, hint in self._hints():
@@ -126,6 +126,13 @@ class _Rehearsal:
         net = fresh_net(teacher.model, inputs, own, recipe.seed)
         self.sizes[teacher.name] = _size(net)
         return net
+
+    def _runs(self, net: Net, place: str) -> bool:
+        """Whether the net gives anything; sizes that do not fit are often only seen then."""
+        found = len(self.problems)
+        with self._noted(place):
+            _run(net)
+        return len(self.problems) == found
 
     def _is_joined(self, teacher: str) -> bool:
         init = self.loaded.recipe.student.init
@@ -158,6 +165,16 @@ class _Rehearsal:
             yield
         except UsageError as error:
             self.problems.append(self.loaded.problem(place, str(error)))
+
+
+def _run(net: Net) -> None:
+    try:
+        with torch.no_grad():
+            net.eval()(_ones(net))
+    except (RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"its layers do not fit one another ({error}): look at the sizes under `config`"
+        ) from error
 
 
 def _feature(net: Net, path: str) -> Tensor:

@@ -19,6 +19,8 @@ from products import swap_pieces, write_text_project
 
 _HINT = "distill.features.0"
 _INIT = "student.init"
+#: Two heads cannot share 7 numbers; the net says so when it runs, not when it is made.
+_ODD = "{model_type: electra, hidden_size: 7, num_attention_heads: 2, num_hidden_layers: 1}"
 
 
 def problems_of(recipe: Path, *overrides: str) -> list[Problem]:
@@ -39,6 +41,9 @@ def problems_of(recipe: Path, *overrides: str) -> list[Problem]:
     [
         ("teachers.0.model.config.hiden_size=8", "teachers.0", "did you mean 'hidden_size'"),
         ("student.model.config.hiden_size=8", "student.model", "did you mean 'hidden_size'"),
+        ("student.model.config.hidden_size=7", "student.model", "layers do not fit one another"),
+        (f"teachers.0.model={{family: transformers, config: {_ODD}}}", "teachers.0.model",
+         "look at the sizes under `config`"),
         ("inputs.text.max_length=17", "student.model", "17 is more than the 16 positions"),
         (f"{_HINT}.from=encoder.layer.7", f"{_HINT}.from", "no module 'encoder.layer.7'"),
         (f"{_HINT}.to=encoder.layr.0", _HINT, "no module 'encoder.layr.0'"),
