@@ -46,6 +46,10 @@ class Image(InputKind):
             return value
         raise ValueError(f"{_EXPECTED}, found {described(value)}")
 
+    def examine(self, spec: InputSpec, value: Any) -> None:
+        """Of a picture file the header is read, of an array the shape; pixels stay untouched."""
+        ImageEncoder(spec).examine(value)
+
 
 @final
 class ImageEncoder(Encoder):
@@ -89,6 +93,21 @@ class ImageEncoder(Encoder):
             "noise": noise,
         }
 
+    def examine(self, value: Any) -> None:
+        """Refuse a value that :meth:`encode` would, damage behind a file's header aside.
+
+        Raises:
+            ValueError: the same as there, without the row.
+        """
+        if isinstance(value, (bytes, str, Path)):
+            from kd2edge.inputs.picture import size_of
+
+            self._require_size(*size_of(value))
+            return
+        pixels = self._pixels(value)
+        if pixels.shape != self._shape:
+            self._require_size(*_channels_last(pixels, self._shape[0]).shape[:2])
+
     def _row(self, row: int, value: Any) -> Pixels:
         """Pixels ``[channel, height, width]`` of one value."""
         try:
@@ -115,16 +134,19 @@ class ImageEncoder(Encoder):
             return pixels
         image = _channels_last(pixels, channels)
         if image.shape[:2] != (height, width):
-            if not self._resize:
-                found = " x ".join(map(str, image.shape[:2]))
-                raise ValueError(
-                    f"expected {height} x {width} pixels (height x width), found {found};"
-                    " resize the image, or state `resize: true` for the input before training"
-                )
+            self._require_size(*image.shape[:2])
             from kd2edge.inputs.picture import resized
 
             image = resized(image, height, width)
         return np.moveaxis(image, -1, 0)
+
+    def _require_size(self, height: int, width: int) -> None:
+        if (height, width) != self._shape[1:] and not self._resize:
+            raise ValueError(
+                f"expected {self._shape[1]} x {self._shape[2]} pixels (height x width), found"
+                f" {height} x {width}; resize the image, or state `resize: true` for the input"
+                " before training"
+            )
 
 
 def _channels_last(pixels: Pixels, channels: int) -> Pixels:

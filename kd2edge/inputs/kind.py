@@ -63,3 +63,13 @@ class InputKind(ABC):
         Raises:
             ValueError: a missing column, NaN or a wrong type.  Callers add file and line.
         """
+
+    def examine(self, spec: InputSpec, value: Any) -> None:
+        """Refuse what :meth:`value` gave and no encoder takes, as far as it shows at little cost.
+
+        Most kinds have nothing to add: what they took can be encoded.
+
+        Raises:
+            ValueError: as in encoding.  Callers add file and line.
+        """
+        del spec, value

@@ -36,6 +36,7 @@ from kd2edge.rows.rows import Rows
 
 __all__ = [
     "ModelInputs",
+    "input_spec",
     "require_own_tokenizer",
     "source_folder",
     "student_inputs",
@@ -84,6 +85,27 @@ class ModelInputs:
         return {path: fingerprint_bytes(content) for path, content in self.files.items()}
 
 
+def input_spec(
+    name: str, one: AnyInput, tokenizer: str | None = None, *, prefixed: bool = False
+) -> InputSpec:
+    """Constants of the preprocessing; what only training needs (augmentation) stays out.
+
+    Args:
+        name: of the input.
+        one: what the recipe says of it.
+        tokenizer: path of its tokenizer, where the spec is of a model.
+        prefixed: whether its arrays bear its name, as another input's would be called the same.
+    """
+    if isinstance(one, WordsPart):
+        options: dict[str, Any] = {"max_length": one.max_length, "casing": one.casing}
+    else:
+        options = one.model_dump(mode="json", include={"size", "channels", "mean", "std", "resize"})
+    if prefixed:
+        options["prefix"] = f"{name}_"
+    files = {"tokenizer": tokenizer} if tokenizer else {}
+    return InputSpec(name, one.kind, tuple(one.columns), options, files)
+
+
 def teacher_inputs(recipe: Recipe, teacher: str) -> ModelInputs:
     """The inputs of a teacher: its own ones or the recipe's, with the tokenizer uncut.
 
@@ -112,7 +134,7 @@ def student_inputs(recipe: Recipe, rows: Rows) -> ModelInputs:
     kept: npt.NDArray[np.int64] | None = None
     for name, one in recipe.inputs.items():
         if isinstance(one, WordsPart) and one.tokenizer.vocab == "cut":
-            texts = _texts(rows, _spec(name, one, None))
+            texts = _texts(rows, input_spec(name, one))
             tokenizers[name], kept = cut_vocabulary(tokenizers[name], texts)
     return _opened(recipe.inputs, tokenizers, kept, whole)
 
@@ -200,7 +222,7 @@ def _opened(
     repeated = _repeated(inputs.values())
     for name, one in inputs.items():
         path = f"tokenizer/{name}.json" if name in tokenizers else None
-        spec = _spec(name, one, path, prefixed=one.kind in repeated)
+        spec = input_spec(name, one, path, prefixed=one.kind in repeated)
         contents = {"tokenizer": tokenizers[name]} if name in tokenizers else {}
         specs[name] = spec
         encoders[name] = input_kind(spec.kind).open(spec, contents)
@@ -216,15 +238,3 @@ def _repeated(inputs: Iterable[AnyInput]) -> set[str]:
     families = ["words" if kind in {"text", "tokens"} else kind for kind in kinds]
     both = zip(kinds, families, strict=True)
     return {kind for kind, family in both if families.count(family) > 1}
-
-
-def _spec(name: str, one: AnyInput, tokenizer: str | None, *, prefixed: bool = False) -> InputSpec:
-    """Constants of the preprocessing; what only training needs (augmentation) stays out."""
-    if isinstance(one, WordsPart):
-        options: dict[str, Any] = {"max_length": one.max_length, "casing": one.casing}
-    else:
-        options = one.model_dump(mode="json", include={"size", "channels", "mean", "std", "resize"})
-    if prefixed:
-        options["prefix"] = f"{name}_"
-    files = {"tokenizer": tokenizer} if tokenizer else {}
-    return InputSpec(name, one.kind, tuple(one.columns), options, files)

@@ -9,6 +9,7 @@ from kd2edge.errors import DataError, Problem, RecipeError
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.kinds import misfit
+from kd2edge.pipeline.model_inputs import input_spec
 from kd2edge.pipeline.sources import SPLITS, RowsPlan, SourcePlan, open_labelled, open_split
 from kd2edge.recipe import LoadedRecipe
 from kd2edge.recipe.schema import (
@@ -36,7 +37,7 @@ class Prepared:
     Args:
         plan: where the rows come from.
         rows: split -> its joined rows.
-        inputs: input -> kind and columns; the preprocessing is each model's own.
+        inputs: input -> spec as in the recipe; tokenizers are each model's own.
         tasks: task -> spec, labels known.
         checks: what a walk over each split found: label counts and problems.
     """
@@ -67,9 +68,7 @@ def prepared(loaded: LoadedRecipe) -> Prepared:
     plan = rows_plan(recipe)
     rows = {split: open_split(plan, split) for split in SPLITS}
     tasks = _tasks(loaded, plan)
-    inputs = {
-        name: InputSpec(name, one.kind, tuple(one.columns)) for name, one in recipe.inputs.items()
-    }
+    inputs = {name: input_spec(name, one) for name, one in recipe.inputs.items()}
     checks = {
         split: check_rows(split, rows[split], list(inputs.values()), list(tasks.values()))
         for split in SPLITS

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError, Problem
+from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.reading import Target, read_input, read_target
@@ -56,8 +57,9 @@ def check_rows(
 ) -> SplitCheck:
     """Read every row's inputs and targets.
 
-    Finds lines that cannot be parsed, missing columns, unknown labels, NaN, wrong types, a number
-    of labels that is not the number of words, a task without any label, and an empty split.
+    Finds lines that cannot be parsed, missing columns, unknown labels, NaN, wrong types, images
+    of another size, a number of labels that is not the number of words, a task without any label,
+    and an empty split.
 
     Args:
         split: its name, for messages.
@@ -138,7 +140,9 @@ class _Walk:
         values: dict[str, Any] = {}
         for spec in self._inputs:
             try:
-                values[spec.name] = read_input(row, spec, self._rows.root_of(position))
+                value = read_input(row, spec, self._rows.root_of(position))
+                values[spec.name] = value
+                input_kind(spec.kind).examine(spec, value)
             except ValueError as error:
                 self._note(position, f"input {spec.name}", str(error))
         counted = self._rows.tasks_of(position)

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from kd2edge.errors import InputError
 from kd2edge.inputs import InputSpec, input_kind
-from kd2edge.inputs.picture import pixels_of, resized
+from kd2edge.inputs.picture import pixels_of, resized, size_of
 
 
 def picture_file(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -56,6 +57,19 @@ def test_a_picture_is_turned_as_its_exif_data_says(image: np.ndarray) -> None:
     assert np.array_equal(pixels_of(content, 3), np.rot90(image, -1))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_header_tells_the_size_that_the_pixels_will_have(
+    kind: str, orientation: int, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = picture_file(Image.fromarray(image), kind, exif=exif)
+    wanted = pixels_of(content, 3).shape[:2]
+    monkeypatch.setattr(ImageFile.ImageFile, "load", None)  # nothing is decoded
+    assert size_of(content) == wanted
+
+
 def test_sixteen_bits_are_refused() -> None:
     deep = Image.fromarray(np.full((4, 6), 40_000, np.uint16))
     with pytest.raises(ValueError, match="expected 8 bits a channel"):
@@ -99,3 +113,33 @@ def test_the_encoder_reads_pictures(image: np.ndarray) -> None:
     assert np.array_equal(found[0], found[1])
     with pytest.raises(InputError, match="row 1: expected 4 x 6 pixels"):
         encoder.encode([content, picture_file(Image.new("RGB", (4, 6)))])
+
+
+@pytest.mark.parametrize("resize", [False, True])
+@pytest.mark.parametrize(
+    "value",
+    [
+        Image.new("RGB", (6, 4)),
+        Image.new("RGB", (4, 6)),
+        Image.new("I;16", (6, 4)),
+        b"no picture",
+        "missing.png",
+        np.zeros((4, 6, 3), np.uint8),
+        np.zeros((3, 4, 6), np.uint8),
+        np.zeros((8, 6, 3), np.uint8),
+        np.zeros((4, 6), np.uint8),
+        np.zeros((4, 6, 3), np.float32),
+        [[1, 2], [3]],
+    ],
+)
+def test_examining_says_what_encoding_would(value: object, resize: bool) -> None:  # noqa: FBT001
+    options = {"size": [4, 6], "channels": 3, "resize": resize}
+    spec = InputSpec("photo", "image", ("photo",), options)
+    given = picture_file(value) if isinstance(value, Image.Image) else value
+    try:
+        input_kind("image").open(spec, {}).encode([given])
+    except InputError as error:
+        with pytest.raises(ValueError, match=f"^{re.escape(error.reason)}$"):
+            input_kind("image").examine(spec, given)
+    else:
+        input_kind("image").examine(spec, given)

@@ -127,6 +127,16 @@ def test_half_a_surrogate_pair_is_a_problem_of_its_row(from_file, join_lists):
     assert [problem.line for problem in found.problems] == [1]
 
 
+def test_images_that_cannot_be_encoded_are_problems_of_their_rows(join_lists):
+    pictures = ([[0] * 4] * 4, [[0] * 5] * 4, [[0] * 4] * 4, [[0.5] * 4] * 4)
+    rows = join_lists([{"image": picture} for picture in pictures])
+    spec = InputSpec("image", "image", ("image",), {"size": [4, 4], "channels": 1})
+    found = check_rows("train", rows, [spec], []).problems
+    assert [problem.line for problem in found] == [2, 4]
+    assert "found 4 x 5; resize the image" in found[0].message
+    assert "found float64" in found[1].message
+
+
 def test_an_empty_split_and_a_task_without_labels_are_problems(from_file, join_lists):
     (empty,) = check_rows("validation", join_lists([]), [TEXT], [MOOD]).problems
     assert empty.message == "split validation has no rows"
