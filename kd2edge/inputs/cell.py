@@ -22,8 +22,13 @@ def cell(row: Mapping[str, Any], column: str) -> Any:
         raise ValueError(f"no column {column!r}, the row has {', '.join(map(repr, row))}{hint}")
     value = row[column]
     if value is None:
-        raise ValueError(f"column {column!r} is empty")
+        raise ValueError(empty(column))
     return value
+
+
+def empty(column: str) -> str:
+    """What to say of a column with nothing in it."""
+    return f"column {column!r} is empty: fill it, or leave the row out"
 
 
 def listed(value: Any) -> list[Any] | None:

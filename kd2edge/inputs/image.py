@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError, UsageError
-from kd2edge.inputs.cell import cell, described, listed
+from kd2edge.inputs.cell import cell, described, empty, listed
 from kd2edge.inputs.kind import Encoder, InputKind
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
 
@@ -38,10 +38,7 @@ class Image(InputKind):
         """An array, the bytes of a PNG or JPEG file, or the path of one."""
         value = cell(row, spec.columns[0])
         if isinstance(value, str):
-            path = Path(root, value)
-            if not path.is_file():
-                raise ValueError(f"no such image: {path}")
-            return path
+            return _file(spec.columns[0], value, root)
         if isinstance(value, bytes) or listed(value) is not None:
             return value
         raise ValueError(f"{_EXPECTED}, found {described(value)}")
@@ -147,6 +144,19 @@ class ImageEncoder(Encoder):
                 f" {height} x {width}; resize the image, or state `resize: true` for the input"
                 " before training"
             )
+
+
+def _file(column: str, name: str, root: str) -> Path:
+    """Path of a picture file that is there."""
+    if not name:
+        raise ValueError(empty(column))
+    path = Path(root, name)
+    if not path.is_file():
+        start = (
+            "" if Path(name).is_absolute() else "; relative paths start at the data file's folder"
+        )
+        raise ValueError(f"no such image: {path}{start}")
+    return path
 
 
 def _channels_last(pixels: Pixels, channels: int) -> Pixels:

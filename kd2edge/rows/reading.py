@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError
+from kd2edge.inputs.cell import described, listed
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.labels import label_text
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
 #: A class index, or one a word.
@@ -35,7 +37,7 @@ def labels_of(rows: JoinedRows, tasks: Sequence[TaskSpec]) -> dict[TaskName, tup
         row = _row_or_nothing(rows, position)
         for task in tasks:
             if task.name in rows.tasks_of(position):
-                seen[task.name].update(dict.fromkeys(_parts(row.get(task.column))))
+                seen[task.name].update(dict.fromkeys(_parts(task, row.get(task.column))))
     return {task.name: _inventory(rows, task, list(seen[task.name])) for task in tasks}
 
 
@@ -76,10 +78,31 @@ def _row_or_nothing(rows: JoinedRows, position: int) -> Row:
         return {}
 
 
-def _parts(value: Any) -> Iterable[Hashable]:
-    """The labels in a raw value: itself, or its items."""
-    values = value if isinstance(value, list | tuple | np.ndarray) else [value]
+def _parts(task: TaskSpec, value: Any) -> Iterable[Hashable]:
+    """The labels in a raw value: itself, or its items; none where the task's kind has others."""
+    if _odd_shape(task, value):
+        return []
+    items = listed(value)
+    values = [value] if items is None else items
     return [part for part in values if part is not None and isinstance(part, Hashable)]
+
+
+def _odd_shape(task: TaskSpec, value: Any) -> str:
+    """What is wrong with a column of such values; "" where nothing is."""
+    kind = task_kind(task.kind)
+    is_list = listed(value) is not None
+    if value is None or is_list == kind.per_word or kind.object_width:
+        return ""
+    if is_list:
+        return (
+            f"column {task.column!r} holds lists; a task of one label a word has kind "
+            "token_classification"
+        )
+    found = "text" if isinstance(value, str) else described(value)
+    return (
+        f"column {task.column!r} holds {found}, expected a list of labels, one a word (jsonl, "
+        "parquet or conll)"
+    )
 
 
 def _inventory(rows: JoinedRows, task: TaskSpec, values: list[Hashable]) -> tuple[str, ...]:
@@ -99,12 +122,28 @@ def _inventory(rows: JoinedRows, task: TaskSpec, values: list[Hashable]) -> tupl
 
 
 def _why_no_label(rows: JoinedRows, task: TaskSpec) -> str:
-    counted = (at for at in range(len(rows)) if task.name in rows.tasks_of(at))
-    position = next(counted, None)
-    if position is None:
+    counted = [at for at in range(len(rows)) if task.name in rows.tasks_of(at)]
+    if not counted:
         return "no source lists it in its `tasks`"
+    first = counted[0]
     try:
-        _require_column(rows[position], task.column)
+        _require_column(rows[first], task.column)
     except ValueError as error:
-        return f"{rows.place(position)}: {error}"
-    return f"column {task.column!r} holds no label in any row"
+        return f"{rows.place(first)}: {error}"
+    reasons = (_why_none(rows, at, task) for at in counted)
+    return next(filter(None, reasons), f"column {task.column!r} holds no label in any row")
+
+
+def _why_none(rows: JoinedRows, position: int, task: TaskSpec) -> str:
+    """Why the value of a row is no label; "" where there is no value."""
+    value = _row_or_nothing(rows, position).get(task.column)
+    odd = _odd_shape(task, value)
+    if odd:
+        return odd
+    items = listed(value)
+    for part in [value] if items is None else items:
+        try:
+            label_text("" if part is None else part)
+        except ValueError as error:
+            return f"{rows.place(position)}: column {task.column!r}: {error}"
+    return ""

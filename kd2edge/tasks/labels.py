@@ -13,8 +13,10 @@ import numpy as np
 def label_text(value: Any) -> str:
     """The name of a raw label: text as it is, 1 as "1", True as "true".
 
+    5.0 is "5": a column of whole numbers with gaps is one of floats in many a data frame.
+
     Raises:
-        ValueError: a value that is no label (a float, NaN, a list ...).
+        ValueError: a value that is no label (a fraction, NaN, a list ...).
     """
     if isinstance(value, str):
         return str(value)
@@ -22,6 +24,8 @@ def label_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, np.integer)):
         return f"{value:d}"
+    if _is_float(value) and value.is_integer():
+        return f"{int(value):d}"
     raise ValueError(f"expected a label as text or a whole number, found {_found(value)}")
 
 
@@ -69,7 +73,15 @@ def _nearest(text: str, labels: tuple[str, ...]) -> str:
     return f"; the {len(labels)} labels are {shown}"
 
 
+def _is_float(value: Any) -> bool:
+    return isinstance(value, (float, np.floating))
+
+
 def _found(value: Any) -> str:
-    if isinstance(value, (float, np.floating)):
-        return "NaN" if value != value else f"the fraction {value}"
+    if _is_float(value):
+        return (
+            "NaN (a missing label is written as null)"
+            if value != value
+            else f"the fraction {value}"
+        )
     return f"a {type(value).__name__} ({value!r:.40})"

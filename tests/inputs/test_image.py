@@ -181,3 +181,18 @@ def test_arrays_and_bytes_are_values_as_they_are() -> None:
 def test_value_refuses_other_things(value: Any) -> None:
     with pytest.raises(ValueError, match=r"empty|found|no such image"):
         value_of(value)
+
+
+def test_a_missing_file_is_named_with_where_paths_start() -> None:
+    with pytest.raises(ValueError, match=r"^no such image: /data/a.png; relative paths start at"):
+        value_of("a.png", "/data")
+    with pytest.raises(ValueError, match=r"^no such image: /no/a.png$"):
+        value_of("/no/a.png", "/data")
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_no_picture_is_an_empty_cell_not_the_folder_of_the_data(
+    value: str | None, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="column 'photo' is empty: fill it, or leave the row out"):
+        value_of(value, str(tmp_path))

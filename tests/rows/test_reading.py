@@ -52,5 +52,22 @@ def test_a_task_that_the_data_lacks_is_named(join_lists):
         labels_of(join_lists([{"mod": "a"}], "mood"), [task()])
     with pytest.raises(DataError, match="column 'mood' holds no label in any row"):
         labels_of(join_lists([{"mood": None}], "mood"), [task()])
+    with pytest.raises(DataError, match=r"rows.jsonl:2: column 'mood': .*found the fraction 1.5"):
+        labels_of(join_lists([{"mood": None}, {"mood": 1.5}], "mood"), [task()])
     with pytest.raises(DataError, match="no source lists it"):
         labels_of(join_lists([{"mood": "a"}]), [task()])
+
+
+def test_a_column_that_does_not_suit_the_kind_is_named_with_what_does(join_lists):
+    with pytest.raises(DataError, match="'mood' holds text, expected a list of labels, one a word"):
+        labels_of(
+            join_lists([{"mood": "O O"}, {"mood": "O B-x"}], "mood"),
+            [task(kind="token_classification")],
+        )
+    with pytest.raises(DataError, match="'mood' holds lists; .*kind token_classification"):
+        labels_of(join_lists([{"mood": None}, {"mood": ["O", "B-x"]}], "mood"), [task()])
+
+
+def test_whole_numbers_with_gaps_are_labels_as_a_data_frame_writes_them(join_lists):
+    rows = join_lists([{"mood": 5.0}, {"mood": None}, {"mood": 10.0}], "mood")
+    assert labels_of(rows, [task()]) == {"mood": ("5", "10")}

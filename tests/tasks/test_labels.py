@@ -15,6 +15,7 @@ from kd2edge.tasks.labels import inventory, label_index, label_text
     [
         ("yes", "yes"), ("", ""), (" a ", " a "), (np.str_("yes"), "yes"),
         (1, "1"), (-3, "-3"), (np.int64(7), "7"), (np.uint8(7), "7"),
+        (5.0, "5"), (-0.0, "0"), (np.float32(-3), "-3"), (1e16, "10000000000000000"),
         (True, "true"), (False, "false"), (np.True_, "true"),
     ],
 )  # fmt: skip
@@ -28,7 +29,9 @@ def test_label_text(value: Any, text: str) -> None:
     [
         (float("nan"), "NaN"),
         (np.float32("nan"), "NaN"),
-        (1.0, "the fraction 1.0"),
+        (1.5, "the fraction 1.5"),
+        (np.float32(0.5), "the fraction 0.5"),
+        (float("inf"), "the fraction inf"),
         (["a"], "a list"),
         ({"a": 1}, "a dict"),
         (b"a", "a bytes"),
@@ -65,6 +68,13 @@ def test_inventory_puts_whole_numbers_by_size_and_others_by_name() -> None:
     assert inventory(["10", "9", 2, "-1"]) == ("-1", "2", "9", "10")
     assert inventory(["b", "10", "9", "a"]) == ("10", "9", "a", "b")
     assert inventory([True, False]) == ("false", "true")
+
+
+@given(st.lists(st.integers(-(2**53), 2**53)))
+def test_whole_numbers_mean_the_same_as_floats(values: list[int]) -> None:
+    labels = inventory(values)
+    assert inventory(map(float, values)) == labels
+    assert all(label_index(labels, value) == label_index(labels, float(value)) for value in values)
 
 
 def test_inventory_skips_what_is_missing_or_no_label() -> None:
