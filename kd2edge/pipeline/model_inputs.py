@@ -23,6 +23,7 @@ from kd2edge.recipe.schema import (
     ImageInput,
     Recipe,
     TextInput,
+    TokenClassification,
     TokenizerInPackage,
     TokenizerOfTeacher,
     TokensInput,
@@ -42,6 +43,7 @@ __all__ = [
     "student_inputs",
     "teacher_inputs",
     "views_of",
+    "word_cutters",
 ]
 
 AnyInput = TextInput | TokensInput | ImageInput
@@ -137,6 +139,22 @@ def student_inputs(recipe: Recipe, rows: Rows) -> ModelInputs:
             texts = _texts(rows, input_spec(name, one))
             tokenizers[name], kept = cut_vocabulary(tokenizers[name], texts)
     return _opened(recipe.inputs, tokenizers, kept, whole)
+
+
+def word_cutters(recipe: Recipe) -> dict[str, Encoder]:
+    """The encoders of raw texts whose words a task labels: only a tokenizer can count those.
+
+    Raises:
+        UsageError: a tokenizer that is not where the recipe says.
+    """
+    named = {one.input for one in recipe.tasks.values() if isinstance(one, TokenClassification)}
+    texts = {
+        name: one
+        for name, one in recipe.inputs.items()
+        if name in named and isinstance(one, TextInput)
+    }
+    tokenizers = {name: _tokenizer(recipe, one) for name, one in texts.items()}
+    return dict(_opened(texts, tokenizers, None, {}).encoders)
 
 
 def require_own_tokenizer(model: TransformersModel | CnnModel, inputs: ModelInputs) -> None:

@@ -9,7 +9,7 @@ from kd2edge.errors import DataError, Problem, RecipeError
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.kinds import misfit
-from kd2edge.pipeline.model_inputs import input_spec
+from kd2edge.pipeline.model_inputs import input_spec, word_cutters
 from kd2edge.pipeline.sources import SPLITS, RowsPlan, SourcePlan, open_labelled, open_split
 from kd2edge.recipe import LoadedRecipe
 from kd2edge.recipe.schema import (
@@ -63,16 +63,16 @@ def prepared(loaded: LoadedRecipe) -> Prepared:
         RecipeError: a task without labels, or with a metric that does not fit them, at its place in
             the recipe.
         DataError: a source that cannot be opened.
+        UsageError: a tokenizer that cannot be read, where a task labels the words of raw texts.
     """
     recipe = loaded.recipe
     plan = rows_plan(recipe)
     rows = {split: open_split(plan, split) for split in SPLITS}
     tasks = _tasks(loaded, plan)
     inputs = {name: input_spec(name, one) for name, one in recipe.inputs.items()}
-    checks = {
-        split: check_rows(split, rows[split], list(inputs.values()), list(tasks.values()))
-        for split in SPLITS
-    }
+    both = list(inputs.values()), list(tasks.values())
+    cutters = word_cutters(recipe)
+    checks = {split: check_rows(split, rows[split], *both, cutters=cutters) for split in SPLITS}
     return Prepared(plan, rows, inputs, tasks, checks)
 
 
@@ -95,16 +95,20 @@ def require_sound(loaded: LoadedRecipe, data: Prepared) -> None:
 
 
 def _unmeasurable(loaded: LoadedRecipe, data: Prepared) -> Iterator[Problem]:
-    """Leading metrics that the validation rows have no value for: no epoch could be chosen."""
+    """Leading metrics that a split's rows have no value for.
+
+    By those of validation no epoch could be chosen, by those of test no gate be passed.
+    """
     for name, spec in data.tasks.items():
-        counts = data.checks["validation"].labels[name]
-        there = [label for label, count in counts.items() if count]
-        if spec.metric == Auc.name and len(there) == 1:
-            message = (
-                f"auc needs rows of both labels, the validation split has only {there[0]!r}: add "
-                "rows of the other, or let another metric decide"
-            )
-            yield loaded.problem(f"tasks.{name}.metric", message)
+        for split in ("validation", "test"):
+            counts = data.checks[split].labels[name]
+            there = [label for label, count in counts.items() if count]
+            if spec.metric == Auc.name and len(there) == 1:
+                message = (
+                    f"auc needs rows of both labels, the {split} split has only {there[0]!r}: add "
+                    "rows of the other, or let another metric decide"
+                )
+                yield loaded.problem(f"tasks.{name}.metric", message)
 
 
 def _placed(loaded: LoadedRecipe, problem: Problem) -> Problem:

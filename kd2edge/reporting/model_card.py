@@ -15,6 +15,7 @@ from kd2edge.reporting.reading import (
     estimate,
     forms,
     leading_split,
+    rows_text,
     task_block,
 )
 from kd2edge.tasks.spec import TaskSpec
@@ -160,9 +161,8 @@ def _results(report: Json | None) -> list[str]:
         for task, spec in report["tasks"].items()
     ]
     table = _table(["task", "metric", *(FORMS[form] for form in present)], rows)
-    count = int(report["splits"][split].get("rows", 0))
     lead = (
-        f"PyTorch, {count:,} rows of the {split} split; brackets are bootstrap intervals. "
+        f"PyTorch, {_line(rows_text(report, split))}; brackets are bootstrap intervals. "
         "The artefacts' own numbers are evidence in `reports/`, not part of this card."
     )
     return ["## Results", lead, table]

@@ -68,6 +68,24 @@ def estimate(report: Json, split: str, task: str, form: str, metric: str = "") -
     return task_block(report, split, task, form).get("metrics", _NOTHING).get(metric, _NOTHING)
 
 
+def measured_rows(report: Json, split: str, task: str) -> int:
+    """The rows that a task's metric rests on: fewer than the split's where some have no label."""
+    rows = report["splits"][split].get("rows", 0)
+    return int(estimate(report, split, task, "student").get("rows", rows))
+
+
+def rows_text(report: Json, split: str) -> str:
+    """Say "4,000 rows of the test split", and on how many a task rests that lacks labels."""
+    rows = int(report["splits"][split].get("rows", 0))
+    fewer = [
+        f"{task}: {measured:,}"
+        for task in report["tasks"]
+        if (measured := measured_rows(report, split, task)) < rows
+    ]
+    part = f" (of these are labelled {', '.join(fewer)})" if fewer else ""
+    return f"{rows:,} rows of the {split} split{part}"
+
+
 def gain(report: Json, split: str, task: str) -> Json:
     """Student less baseline with its interval; empty when there was no baseline."""
     return report["splits"].get(split, _NOTHING).get("gain", _NOTHING).get(task, _NOTHING)

@@ -16,6 +16,7 @@ from kd2edge.reporting.reading import (
     forms,
     gate_text,
     leading_split,
+    measured_rows,
 )
 
 __all__ = ["Group", "Table", "headline", "headline_table"]
@@ -122,7 +123,7 @@ def headline(report: Json, validation: Json | None = None, bench: Json | None = 
 
 def _group(report: Json, split: str, task: str, lines: Sequence[ArtefactLine]) -> Group:
     metric = str(report["tasks"][task]["metric"])
-    rows = report["splits"][split].get("rows", 0)
+    rows = measured_rows(report, split, task)
     title = f"{task}: {metric.replace('_', ' ')} on {rows:,} {split} rows"
     models = [_model_row(report, split, task, form) for form in forms(report)]
     return Group(title, (*models, *(_artefact_row(line, task, metric) for line in lines)))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError, Problem
+from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.reading import Target, read_input, read_target
-from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec, class_indices
 
@@ -53,6 +54,7 @@ def check_rows(
     inputs: Sequence[InputSpec],
     tasks: Sequence[TaskSpec],
     *,
+    cutters: Mapping[str, Encoder] = MappingProxyType({}),
     limit: int = 20,
 ) -> SplitCheck:
     """Read every row's inputs and targets.
@@ -66,9 +68,10 @@ def check_rows(
         rows: the joined rows.
         inputs: the inputs of the models.
         tasks: the tasks, their labels known.
+        cutters: input -> the encoder that cuts its raw text, where tasks label the words of it.
         limit: how many problems to list.
     """
-    walk = _Walk(rows, inputs, tasks)
+    walk = _Walk(rows, inputs, tasks, cutters)
     for position in range(len(rows)):
         walk.visit(position)
     problems = [*walk.problems(), *_lacking(split, rows, walk, tasks)]
@@ -109,7 +112,10 @@ def _lacking(
     for task in tasks:
         if walk.unlabelled[task.name] == len(rows):
             yield Problem(
-                f"split {split}: no row has a label; name the task in the `tasks` of a source",
+                f"column {task.column!r} is empty in every row of split {split}: remove the task, "
+                "or name another column or file"
+                if walk.counted[task.name]
+                else f"split {split}: no row has a label; name the task in the `tasks` of a source",
                 field=f"task {task.name}",
             )
 
@@ -119,13 +125,20 @@ class _Walk:
     """Counts and problems of the rows visited so far."""
 
     def __init__(
-        self, rows: JoinedRows, inputs: Sequence[InputSpec], tasks: Sequence[TaskSpec]
+        self,
+        rows: JoinedRows,
+        inputs: Sequence[InputSpec],
+        tasks: Sequence[TaskSpec],
+        cutters: Mapping[str, Encoder],
     ) -> None:
+        self._cutters = cutters
         self._rows = rows
         self._inputs = inputs
         self._tasks = tasks
         self.counts = {task.name: np.zeros(len(task.labels), dtype=np.int64) for task in tasks}
         self.unlabelled = dict.fromkeys((task.name for task in tasks), 0)
+        # Rows whose source lists the task, with a label or without.
+        self.counted = dict.fromkeys((task.name for task in tasks), 0)
         self.labelled = {task.name: np.zeros(len(rows), dtype=np.bool_) for task in tasks}
         # (field, message) -> the first place, and how many rows have it.
         self._found: dict[tuple[str, str], tuple[Problem, int]] = {}
@@ -147,8 +160,10 @@ class _Walk:
                 self._note(position, f"input {spec.name}", str(error))
         counted = self._rows.tasks_of(position)
         for task in self._tasks:
+            self.counted[task.name] += task.name in counted
             try:
-                target = _target(row, task, values, counts=task.name in counted)
+                target = read_target(row, task, counts=task.name in counted)
+                self._require_a_label_a_word(task, target, values.get(task.input))
                 self._count(position, task, target)
             except ValueError as error:
                 self._note(position, f"task {task.name}", str(error))
@@ -169,6 +184,22 @@ class _Walk:
         self.unlabelled[task.name] += not has
         self.labelled[task.name][position] = has
 
+    def _require_a_label_a_word(self, task: TaskSpec, target: Target, words: Any) -> None:
+        labels = np.atleast_1d(target)
+        if not task_kind(task.kind).per_word or not np.any(labels != MISSING):
+            return
+        cutter, advice = self._cutters.get(task.input), ""
+        if isinstance(words, str) and cutter is not None:
+            words = (cutter.encode([words]).words or [[]])[0]
+            advice = (
+                "; the tokenizer cuts text by its own rules: give the words that were labelled, as "
+                "an input of kind tokens with their column under `columns`"
+            )
+        if isinstance(words, list | tuple) and len(labels) != len(words):
+            raise ValueError(
+                f"expected a label a word: {len(words)} words, {len(labels)} labels{advice}"
+            )
+
     def _note(self, position: int, field: str, message: str) -> None:
         known = self._found.get((field, message))
         if known is None:
@@ -177,15 +208,3 @@ class _Walk:
             self._found[field, message] = (problem, 0)
         else:
             self._found[field, message] = (known[0], known[1] + 1)
-
-
-def _target(row: Row, task: TaskSpec, values: Mapping[str, Any], *, counts: bool) -> Target:
-    """The target of a row, of one label a word where the row's words can be counted."""
-    target = read_target(row, task, counts=counts)
-    words = values.get(task.input)
-    if not task_kind(task.kind).per_word or not isinstance(words, list | tuple):
-        return target
-    labels = np.atleast_1d(target)
-    if np.any(labels != MISSING) and len(labels) != len(words):
-        raise ValueError(f"expected a label a word: {len(words)} words, {len(labels)} labels")
-    return target

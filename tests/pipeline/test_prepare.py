@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,15 +37,34 @@ def test_a_metric_that_the_labels_have_no_value_for_is_refused(
     assert "entity_f1 needs labels O, B-x, I-x" in problem.message
 
 
-def test_auc_cannot_decide_where_validation_has_one_label(tmp_path: Path) -> None:
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_auc_cannot_decide_where_a_split_has_one_label(tmp_path: Path, split: str) -> None:
     recipe = write_text_project(tmp_path)
     auc = "tasks.urgent.metric=auc"
-    _keep(tmp_path / "validation.jsonl", lambda label: label != "no")
+    _keep(tmp_path / f"{split}.jsonl", lambda label: label != "no")
     (problem,) = problems_of(recipe, auc)
     assert problem.field == "tasks.urgent.metric"
-    assert "only 'yes'" in problem.message
+    assert f"the {split} split has only 'yes'" in problem.message
     loaded = load_recipe(recipe)  # reported only: the report says why it has no value
     require_sound(loaded, prepared(loaded))
+
+
+def test_the_words_of_a_raw_text_are_counted_as_its_tokenizer_cuts_them(tmp_path: Path) -> None:
+    recipe = write_token_project(tmp_path)
+    raw = "inputs.tokens.kind=text"
+    for split in ("train", "validation", "test"):
+        _change(tmp_path / f"{split}.jsonl", lambda row: {"tokens": " ".join(row["tokens"])})
+    loaded = load_recipe(recipe, overrides=[raw])
+    require_sound(loaded, prepared(loaded))
+    _change(tmp_path / "test.jsonl", lambda row: {"tokens": row["tokens"] + " ."})
+    found = problems_of(recipe, raw)
+    assert {problem.field for problem in found} == {"task ner", "task pos"}
+    assert all("as an input of kind tokens" in problem.message for problem in found)
+
+
+def _change(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    write_jsonl(path, [row | change(row) for row in rows])
 
 
 def _keep(path: Path, wanted: Callable[[str | None], bool]) -> None:

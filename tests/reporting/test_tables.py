@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kd2edge.reporting import Group, Table, headline, headline_table
+from kd2edge.reporting.reading import rows_text
 
 
 def test_the_headline_has_every_model_of_every_task(report, validation, bench):
@@ -58,3 +59,15 @@ def test_json_holds_every_row_with_its_group(report):
     assert found["columns"] == ["group", "model", "metric", "size", "p50", "speed-up", "gate"]
     assert len(found["rows"]) == 9
     assert found["rows"][0][:2] == ["left: accuracy on 4,000 test rows", "teacher"]
+
+
+def test_a_task_that_is_labelled_in_part_names_its_own_rows(report):
+    task = next(iter(report["tasks"]))
+    for block in report["splits"]["test"]["tasks"][task].values():
+        block["metrics"]["accuracy"]["rows"] = 1234
+    titles = [group.title for group in headline(report).groups]
+    assert titles[0] == "left: accuracy on 1,234 test rows"
+    assert all(title.endswith("on 4,000 test rows") for title in titles[1:])
+    assert rows_text(report, "test") == (
+        "4,000 rows of the test split (of these are labelled left: 1,234)"
+    )

@@ -143,7 +143,11 @@ def test_an_empty_split_and_a_task_without_labels_are_problems(from_file, join_l
     rows = from_file({"text": "a", "mood": "good"}, tasks=("other",))
     (unlabelled,) = check_rows("test", rows, [TEXT], [MOOD]).problems
     assert unlabelled.field == "task mood"
-    assert "no row has a label" in unlabelled.message
+    assert "name the task in the `tasks` of a source" in unlabelled.message
+    rows = from_file({"text": "a", "mood": None})
+    (unlabelled,) = check_rows("test", rows, [TEXT], [MOOD]).problems
+    assert unlabelled.field == "task mood"
+    assert "column 'mood' is empty in every row of split test: remove" in unlabelled.message
 
 
 def test_problems_of_several_splits_come_at_once(from_file, join_lists):

@@ -16,6 +16,7 @@ from kd2edge.reporting.reading import (
     gain,
     kept,
     leading_split,
+    rows_text,
 )
 
 __all__ = ["estimate_cell", "section"]
@@ -26,10 +27,9 @@ Json = Mapping[str, Any]
 def section(report: Json, artefacts: Sequence[ArtefactLine]) -> Section:
     """The headline table, one interval plot a task, and the other splits folded away."""
     split = leading_split(report)
-    rows = int(report["splits"][split].get("rows", 0))
     blocks: list[Block] = [
         _headline(report, split, artefacts),
-        Note(_legend_of_table(report, split, rows)),
+        Note(_legend_of_table(report, split)),
         _plots(report, split, artefacts),
     ]
     blocks += [
@@ -40,12 +40,12 @@ def section(report: Json, artefacts: Sequence[ArtefactLine]) -> Section:
     return Section("result", "Result", blocks)
 
 
-def _legend_of_table(report: Json, split: str, rows: int) -> str:
+def _legend_of_table(report: Json, split: str) -> str:
     first = next(iter(report["tasks"]))
     confidence = estimate(report, split, first, "student").get("confidence", 0.95)
     return (
-        f"Measured on the {rows:,} rows of the {split} split. Brackets hold {confidence:.0%} "
-        "intervals (bootstrap over rows). Kept is the student's share of the teacher's metric; "
+        f"Measured on the {rows_text(report, split)}. Brackets hold {confidence:.0%} intervals "
+        "(bootstrap over rows). Kept is the student's share of the teacher's metric; "
         "gain is the student less the same student trained without a teacher, on the same rows; "
         "its two bounds are one-sided."
     )
