@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, cast
@@ -62,4 +63,4 @@ def described(value: Any) -> str:
         return f"an array of {array.dtype} {list(array.shape)}"
     if value != value:
         return "NaN"
-    return f"a {type(value).__name__} ({value!r:.40})"
+    return f"a {type(value).__name__} ({reprlib.repr(value)})"

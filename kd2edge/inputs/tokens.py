@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
@@ -79,8 +80,8 @@ class TokensEncoder(Encoder):
 def _words(value: Any) -> list[str]:
     if isinstance(value, str):
         raise ValueError(
-            f"expected a list of words, found the string {value!r:.40}; cut it into words first,"
-            " as in text.split(), the way the training data was cut"
+            f"expected a list of words, found the string {reprlib.repr(value)}; cut it into words"
+            " first, as in text.split(), the way the training data was cut"
         )
     words = listed(value)
     if words is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -19,6 +20,11 @@ from kd2edge.rows.reading import Target, read_input, read_target
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec, class_indices
 
+#: How many messages are listed that differ in their values alone.
+_SHOWN_ALIKE = 3
+#: Values in a message: what is quoted, paths, numbers.
+_VALUE = re.compile(r"""'[^']*'|"[^"]*"|\S*[/\\]\S*|[-+]?\d[\d.,]*""")
+
 
 @dataclass(frozen=True, slots=True)
 class SplitCheck:
@@ -28,7 +34,7 @@ class SplitCheck:
         split: its name.
         rows: how many it has.
         problems: the first ones, each with its file and line; one that returns in other rows stands
-            once and says in how many.
+            once and says in how many; of those that differ in their values alone stand three.
         hidden: further problems that are not listed.
         labels: task -> label -> items (rows, or words) that have it, for every label of the task.
         unlabelled: task -> rows without a label of it.
@@ -121,6 +127,25 @@ def _lacking(
 
 
 @final
+@dataclass(slots=True)
+class _Found:
+    """A problem at its first row, and the further rows that it stands for."""
+
+    problem: Problem
+    same: int = 0
+    like_it: int = 0
+
+    def told(self) -> Problem:
+        """The problem, with its further rows in the message."""
+        more = self.same + self.like_it
+        if not more:
+            return self.problem
+        rows = "row" if more == 1 else "rows"
+        note = f" (and in {more} more {rows}{' like it' if self.like_it else ''})"
+        return replace(self.problem, message=self.problem.message + note)
+
+
+@final
 class _Walk:
     """Counts and problems of the rows visited so far."""
 
@@ -140,8 +165,10 @@ class _Walk:
         # Rows whose source lists the task, with a label or without.
         self.counted = dict.fromkeys((task.name for task in tasks), 0)
         self.labelled = {task.name: np.zeros(len(rows), dtype=np.bool_) for task in tasks}
-        # (field, message) -> the first place, and how many rows have it.
-        self._found: dict[tuple[str, str], tuple[Problem, int]] = {}
+        # (field, message) -> the first place, and how many more rows have it.
+        self._found: dict[tuple[str, str], _Found] = {}
+        # (field, message without its values) -> those of its messages that are shown.
+        self._alike: dict[tuple[str, str], list[_Found]] = {}
 
     def visit(self, position: int) -> None:
         """Read one row."""
@@ -170,12 +197,7 @@ class _Walk:
 
     def problems(self) -> list[Problem]:
         """All problems found, in the order of the rows."""
-        return [
-            replace(problem, message=f"{problem.message} (and in {more} more rows)")
-            if more
-            else problem
-            for problem, more in self._found.values()
-        ]
+        return [found.told() for found in self._found.values()]
 
     def _count(self, position: int, task: TaskSpec, target: Target) -> None:
         indices = class_indices(np.atleast_1d(target))
@@ -202,9 +224,14 @@ class _Walk:
 
     def _note(self, position: int, field: str, message: str) -> None:
         known = self._found.get((field, message))
-        if known is None:
-            file, _, line = self._rows.place(position).rpartition(":")
-            problem = Problem(message, file=file, line=int(line), field=field)
-            self._found[field, message] = (problem, 0)
-        else:
-            self._found[field, message] = (known[0], known[1] + 1)
+        if known is not None:
+            known.same += 1
+            return
+        alike = self._alike.setdefault((field, _VALUE.sub("*", message)), [])
+        if len(alike) == _SHOWN_ALIKE:
+            alike[-1].like_it += 1
+            return
+        file, _, line = self._rows.place(position).rpartition(":")
+        found = _Found(Problem(message, file=file, line=int(line), field=field))
+        self._found[field, message] = found
+        alike.append(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
@@ -84,4 +85,4 @@ def _found(value: Any) -> str:
             if value != value
             else f"the fraction {value}"
         )
-    return f"a {type(value).__name__} ({value!r:.40})"
+    return f"a {type(value).__name__} ({reprlib.repr(value)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast, final
 
@@ -120,7 +121,8 @@ def _listed(value: Any) -> Sequence[Any]:
     if isinstance(value, (list, tuple)):
         return cast("list[Any]", value)
     raise ValueError(
-        f"expected a list of labels, one a word, found a {type(value).__name__} ({value!r:.40})"
+        f"expected a list of labels, one a word, found a {type(value).__name__} "
+        f"({reprlib.repr(value)})"
     )
 
 

@@ -37,7 +37,7 @@ def test_a_split_without_a_label_of_a_task(project: Project) -> None:
     for line in range(1, len(project.lines("test")) + 1):
         project.change("test", line, urgent=None)
     said = project.refused()
-    assert "tasks.urgent: split test: no row has a label" in said
+    assert "tasks.urgent: column 'urgent' is empty in every row of split test" in said
     assert str(project.recipe) in said
 
 

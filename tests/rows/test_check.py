@@ -87,6 +87,17 @@ def test_all_problems_are_listed_and_repeated_ones_counted(from_file):
         require_sound([few])
 
 
+def test_problems_that_differ_in_their_values_alone_are_listed_three_times(from_file):
+    odd = [{"text": "a", "mood": value / 4} for value in (1, 2, 3, 5, 6, 3, 1)]
+    found = check_rows("train", from_file(*odd, {"text": "a", "mood": [1]}), [TEXT], [MOOD])
+    messages = [problem.message for problem in found.problems]
+    assert [problem.line for problem in found.problems] == [1, 2, 3, 8]
+    assert messages[0].endswith("the fraction 0.25 (and in 1 more row)")
+    assert messages[1].endswith("the fraction 0.5")
+    assert messages[2].endswith("the fraction 0.75 (and in 3 more rows like it)")
+    assert found.hidden == 0
+
+
 def test_words_and_labels_must_match(from_file):
     rows = from_file(
         {"tokens": ["a", "b"], "tags": ["O", "B-x"]},

@@ -45,6 +45,11 @@ def test_what_is_no_label(value: Any, found: str) -> None:
         label_text(value)
 
 
+def test_a_long_value_is_cut_between_its_brackets() -> None:
+    with pytest.raises(ValueError, match=r"found a list \(\['O', 'B-artist', .*, \.\.\.\]\)$"):
+        label_text(["O", "B-artist"] * 20)
+
+
 def test_label_index_is_the_place_in_the_labels() -> None:
     labels = ("no", "1", "true")
     assert [label_index(labels, value) for value in ("no", 1, True)] == [0, 1, 2]
