@@ -35,6 +35,7 @@ def command(name: str | None, origin: str, show: bool, as_json: bool) -> None:
         return
     if not name:
         raise UsageError("expected a NAME for the new recipe (or --list to see the gallery)")
+    name = name.removesuffix(".yaml")  # who wrote the file's name means the recipe's
     path = Path(f"{name}.yaml")
     text = started(origin, name)
     if path.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from kd2edge.cli.output import emit
-from kd2edge.errors import DataError, InputError, StorageError
+from kd2edge.errors import DataError, InputError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from kd2edge.inputs.spec import InputSpec
 
 _CHUNK = 256  # rows read at a time: bounds memory, keeps batches full
+#: Files of rows that a recipe's sources may be, and that are no JSON lines.
+_OTHER_KINDS = (".csv", ".csv.gz", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def command(
     """Run BUNDLE on FILE (JSON lines, one object a row with the input's columns) or stdin."""
     from kd2edge.runtime import load
 
+    _require_json_lines(file, text)
     with load(
         bundle,
         artefact=artefact,
@@ -70,6 +73,7 @@ def command(
         evidence=evidence,
     ) as model:
         click.echo(f"{model.artefact}: {model.why}", err=True)
+        _require_tasks(model.tasks, tasks)  # before a row is read: its own faults would hide theirs
         rows = _texts(model.inputs, text) if text else _rows(file)
         root = str(file.parent) if file is not None else "."
         answers: list[dict[str, Any]] = []
@@ -90,6 +94,25 @@ def command(
                 click.echo(json.dumps(answer, ensure_ascii=False, allow_nan=False))
         if as_json:
             emit({"artefact": model.artefact, "rows": answers})
+
+
+def _require_json_lines(file: Path | None, texts: tuple[str, ...]) -> None:
+    if file is None:
+        return
+    if texts:
+        raise UsageError(f"expected FILE or --text, found both: {file}")
+    found = next((one for one in _OTHER_KINDS if file.name.lower().endswith(one)), None)
+    if found is not None:
+        raise UsageError(
+            f"{file}: expected JSON lines, one object a row, found a {found} file: write its rows "
+            "so, with the input's columns as keys"
+        )
+
+
+def _require_tasks(known: Collection[str], asked: tuple[str, ...]) -> None:
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise InputError(f"expected tasks among {', '.join(map(repr, known))}, found {unknown}")
 
 
 def _chunks(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
@@ -134,6 +157,8 @@ def _rows(file: Path | None) -> Iterator[_Row]:
             yield from _parsed(lines, name)
     except UnicodeDecodeError as error:
         raise DataError(f"{name}: not UTF-8 text: {error}") from error
+    except FileNotFoundError as error:
+        raise DataError(f"{name}: no such file") from error
     except OSError as error:
         raise StorageError(f"{name}: cannot be read: {error.strerror}") from error
 

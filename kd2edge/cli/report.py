@@ -10,7 +10,7 @@ from kd2edge.cli.output import emit, json_option, say
 
 
 @click.command("report")
-@click.argument("path", metavar="RUN|BUNDLE", type=click.Path(path_type=Path), required=False)
+@click.argument("path", metavar="[RUN|BUNDLE]", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Where to write it.")
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 @json_option

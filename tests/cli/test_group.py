@@ -176,9 +176,12 @@ def test_new_writes_a_recipe_that_check_accepts(
     assert result.code == 0, result.err
     assert "train 72, validation 32, test 32" in result.out
     assert kd2edge("new", "mine").code == 2  # it is there already
+    assert kd2edge("new", "mine.yaml").code == 2  # nor is this another one
+    assert kd2edge("new", "third.yaml").code == 0
+    assert 'name: "third"' in (tmp_path / "third.yaml").read_text(encoding="utf-8")
     assert kd2edge("new", "other", "--from", "nothing").code == 2
     assert kd2edge("new", "../other").code == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.yaml", "third.yaml"]
 
 
 def test_the_gallery_is_listed() -> None:

@@ -53,7 +53,10 @@ def test_no_rows(text_product: Product, tmp_path: Path, lines: tuple[str, ...]) 
 
 
 def test_a_file_that_is_not_there_or_no_text(text_product: Product, tmp_path: Path) -> None:
-    assert_clean_failure(kd2edge("predict", text_product.bundle, tmp_path / "none.jsonl"), 4)
+    missing = kd2edge("predict", text_product.bundle, tmp_path / "none.jsonl")
+    assert_clean_failure(missing, 2)
+    assert "no such file" in missing.err
+    assert_clean_failure(kd2edge("predict", text_product.bundle, tmp_path), 4)
     (tmp_path / "image.jsonl").write_bytes(b"\x89PNG\xff\xfe\x00")
     result = kd2edge("predict", text_product.bundle, tmp_path / "image.jsonl")
     assert_clean_failure(result, 2)
@@ -90,6 +93,32 @@ def test_a_row_that_the_model_refuses_is_named_by_its_line(bad: int, tmp_path: P
     assert result.code == 2
     assert f"{tmp_path / 'rows.jsonl'}:{bad + 2}: input image: expected 8 x 8 pixels" in result.err
     assert ", row " not in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("rows.jsonl", "--text", "hello"), "expected FILE or --text, found both"),
+        (("rows.csv",), "expected JSON lines"),
+        (("rows.CSV.GZ",), "expected JSON lines"),
+        (("rows.parquet",), "expected JSON lines"),
+    ],
+)
+def test_what_is_no_file_of_json_lines_is_refused_before_a_model_is_loaded(
+    arguments: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    result = kd2edge("predict", tmp_path / "no-bundle", *arguments)
+    assert_clean_failure(result, 2)
+    assert words in result.err
+
+
+def test_an_unknown_task_is_refused_before_a_row_is_read(tmp_path: Path) -> None:
+    bundle = bundles.image_bundle(tmp_path / "tiny")
+    (tmp_path / "rows.jsonl").write_text("no row\n", encoding="utf-8")
+    result = kd2edge("predict", bundle, tmp_path / "rows.jsonl", "--task", "nope")
+    assert result.code == 2
+    assert "expected tasks among" in result.err
+    assert "'nope'" in result.err
 
 
 def test_words_that_are_no_list(token_product: Product, tmp_path: Path) -> None:
