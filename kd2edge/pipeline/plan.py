@@ -23,6 +23,8 @@ __all__ = ["Plan", "plan_of"]
 #: Rows that the share of cut-off rows is measured on.
 _SAMPLE = 2000
 _FP16 = 2
+#: Labels without a training row that the text names.
+_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,10 @@ def _task_lines(task: str, one: Mapping[str, Any]) -> Iterator[str]:
         f"task       {task}: {one['kind']}, {one['labels']} labels, "
         f"{one['labelled']:,} labelled in train, metric {one['metric']}"
     )
-    if one["unseen"]:
-        yield f"           labels without a training row: {', '.join(one['unseen'][:5])}"
+    unseen = one["unseen"]
+    if unseen:
+        more = f" and {len(unseen) - _LISTED} more" if len(unseen) > _LISTED else ""
+        yield f"           labels without a training row: {', '.join(unseen[:_LISTED])}{more}"
 
 
 def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.reading import Target, read_input, read_target
+from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec, class_indices
 
@@ -184,7 +185,8 @@ class _Walk:
                 values[spec.name] = value
                 input_kind(spec.kind).examine(spec, value)
             except ValueError as error:
-                self._note(position, f"input {spec.name}", str(error))
+                advice = self._renaming(position, row, spec)
+                self._note(position, f"input {spec.name}", f"{error}{advice}")
         counted = self._rows.tasks_of(position)
         for task in self._tasks:
             self.counted[task.name] += task.name in counted
@@ -205,6 +207,18 @@ class _Walk:
         self.counts[task.name] += np.bincount(indices[indices >= 0], minlength=len(task.labels))
         self.unlabelled[task.name] += not has
         self.labelled[task.name][position] = has
+
+    def _renaming(self, position: int, row: Row, spec: InputSpec) -> str:
+        """What to do where unlabelled rows, often of another origin, lack an input's column."""
+        source = self._rows.source_of(position)
+        lacking = next((column for column in spec.columns if column not in row), None)
+        if source.tasks or lacking is None:
+            return ""
+        own = next((column for column in row if column != "id"), "...")
+        return (
+            f"; name the column that stands for it in the unlabelled source {source.name!r}, as in "
+            f"columns: {{{lacking}: {own}}}"
+        )
 
     def _require_a_label_a_word(self, task: TaskSpec, target: Target, words: Any) -> None:
         labels = np.atleast_1d(target)

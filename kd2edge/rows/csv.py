@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from kd2edge.bundle.fingerprint import fingerprint
 from kd2edge.errors import DataError
 from kd2edge.rows.content import Content, lines_of, open_content
 from kd2edge.rows.rows import Row, Rows
+
+#: What separates columns in many files that are called CSV.
+_DELIMITERS = (";", "\t", "|", ",")
 
 
 @final
@@ -82,10 +86,22 @@ def _index(content: Content, delimiter: str) -> tuple[tuple[str, ...], array[int
         if len(fields) != len(header):
             raise DataError(
                 f"{content.path}:{content.line(start)}: expected {len(header)} values as in the "
-                f"header, found {len(fields)}"
+                f"header, found {len(fields)}{_hint(header, delimiter)}"
             )
         starts.append(start)
     return tuple(header), starts
+
+
+def _hint(header: list[str], delimiter: str) -> str:
+    """What to do about a header that is one column only as another character separates them."""
+    others = [mark for mark in _DELIMITERS if mark != delimiter and mark in header[0]]
+    if len(header) > 1 or not others:
+        return ""
+    mark = json.dumps(others[0])  # as YAML writes it too
+    return (
+        f"; the header is one column and holds {mark}: state it for the source, as in options: "
+        f"{{delimiter: {mark}}}"
+    )
 
 
 def _records(content: Content, delimiter: str) -> Iterator[tuple[int, list[str]]]:

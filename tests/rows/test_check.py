@@ -128,6 +128,23 @@ def test_a_label_counts_only_for_the_tasks_that_its_source_lists(list_rows):
     assert found.unlabelled["mood"] == 2
 
 
+def test_unlabelled_rows_of_other_columns_are_told_how_to_rename_them(list_rows):
+    own = {"id": 1, "review": "a"}
+    rows = joined(
+        [
+            Source("mine", list_rows([{"text": "a", "mood": "bad"}], "mine"), ("mood",)),
+            Source("more", list_rows([own], "more")),
+        ]
+    )
+    (problem,) = check_rows("train", rows, [TEXT], [MOOD]).problems
+    assert "in the unlabelled source 'more', as in columns: {text: review}" in problem.message
+    renamed = joined([Source("more", list_rows([own], "more"), columns={"text": "review"})])
+    assert not check_rows("train", renamed, [TEXT], []).problems
+    labelled = joined([Source("more", list_rows([own], "more"), ("mood",))])
+    (problem,) = check_rows("train", labelled, [TEXT], []).problems
+    assert "unlabelled" not in problem.message
+
+
 def test_half_a_surrogate_pair_is_a_problem_of_its_row(from_file, join_lists):
     half = "caf\ud83d"
     found = check_rows("train", from_file({"text": "a"}, {"text": half}), [TEXT], [])

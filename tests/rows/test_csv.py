@@ -53,6 +53,17 @@ def test_another_delimiter(write):
         CsvRows(path, delimiter=";;")
 
 
+@pytest.mark.parametrize(("mark", "written"), [(";", ";"), ("\t", "\\t"), ("|", "|")])
+def test_a_header_that_another_character_separates_says_how_to_state_it(mark, written, write):
+    path = write("r.csv", f"text{mark}mood\nWell, yes, that{mark}good\n")
+    with pytest.raises(DataError, match="expected 1 values as in the header, found 3") as caught:
+        CsvRows(path)
+    assert f'options: {{delimiter: "{written}"}}' in str(caught.value)
+    assert len(CsvRows(path, delimiter=mark)) == 1
+    with pytest.raises(DataError, match="found 2$"):
+        CsvRows(write("r.csv", "text\na,b\n"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
