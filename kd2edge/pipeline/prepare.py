@@ -70,10 +70,20 @@ def prepared(loaded: LoadedRecipe) -> Prepared:
     rows = {split: open_split(plan, split) for split in SPLITS}
     tasks = _tasks(loaded, plan)
     inputs = {name: input_spec(name, one) for name, one in recipe.inputs.items()}
-    both = list(inputs.values()), list(tasks.values())
+    both = [*inputs.values(), *_of_teachers(recipe)], list(tasks.values())
     cutters = word_cutters(recipe)
     checks = {split: check_rows(split, rows[split], *both, cutters=cutters) for split in SPLITS}
     return Prepared(plan, rows, inputs, tasks, checks)
+
+
+def _of_teachers(recipe: Recipe) -> Iterator[InputSpec]:
+    """Images that a teacher sees otherwise than the student: they may not fit it alone."""
+    known = [input_spec("", one).options for one in recipe.inputs.values()]
+    for teacher in recipe.teachers:
+        for name, one in (teacher.inputs or {}).items():
+            spec = input_spec(f"{name} of {teacher.name}", one)
+            if isinstance(one, ImageInput) and spec.options not in known:
+                yield spec
 
 
 def require_sound(loaded: LoadedRecipe, data: Prepared) -> None:

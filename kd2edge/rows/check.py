@@ -179,14 +179,17 @@ class _Walk:
             self._note(position, "", str(error).removeprefix(f"{self._rows.place(position)}: "))
             return
         values: dict[str, Any] = {}
+        said: set[str] = set()  # two inputs of one column have the same fault
         for spec in self._inputs:
             try:
                 value = read_input(row, spec, self._rows.root_of(position))
                 values[spec.name] = value
                 input_kind(spec.kind).examine(spec, value)
             except ValueError as error:
-                advice = self._renaming(position, row, spec)
-                self._note(position, f"input {spec.name}", f"{error}{advice}")
+                message = f"{error}{self._renaming(position, row, spec)}"
+                if message not in said:
+                    self._note(position, f"input {spec.name}", message)
+                said.add(message)
         counted = self._rows.tasks_of(position)
         for task in self._tasks:
             self.counted[task.name] += task.name in counted

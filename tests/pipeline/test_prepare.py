@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from kd2edge.errors import Problem, RecipeError
+from kd2edge.pipeline.gallery import started
 from kd2edge.pipeline.prepare import prepared, require_sound
 from kd2edge.recipe import load_recipe
-from products import write_jsonl, write_text_project, write_token_project
+from products import QUICKSTART, write_jsonl, write_text_project, write_token_project
 
 
 def problems_of(recipe: Path, *overrides: str) -> list[Problem]:
@@ -60,6 +61,20 @@ def test_the_words_of_a_raw_text_are_counted_as_its_tokenizer_cuts_them(tmp_path
     found = problems_of(recipe, raw)
     assert {problem.field for problem in found} == {"task ner", "task pos"}
     assert all("as an input of kind tokens" in problem.message for problem in found)
+
+
+def test_images_must_fit_a_teacher_too_that_sees_them_otherwise(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(started("quickstart", "mine"), encoding="utf-8")
+    other = "{image: {kind: image, size: [56, 96], resize: %s}}"
+    few = QUICKSTART[:2]
+    resized = [*few, f"teachers.0.inputs={other % 'true'}"]
+    loaded = load_recipe(recipe, overrides=resized)
+    require_sound(loaded, prepared(loaded))
+    found = problems_of(recipe, *few, f"teachers.0.inputs={other % 'false'}")
+    assert {problem.field for problem in found} == {"input image of resnet"}
+    assert len(found) == 3  # a split
+    assert "expected 56 x 96 pixels" in found[0].message
 
 
 def _change(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -163,6 +164,12 @@ def test_images_that_cannot_be_encoded_are_problems_of_their_rows(join_lists):
     assert [problem.line for problem in found] == [2, 4]
     assert "found 4 x 5; resize the image" in found[0].message
     assert "found float64" in found[1].message
+
+
+def test_a_fault_that_two_inputs_of_a_column_have_is_told_once(join_lists):
+    rows = join_lists([{"text": 5}])
+    (problem,) = check_rows("train", rows, [TEXT, replace(TEXT, name="other")], []).problems
+    assert problem.field == "input text"
 
 
 def test_an_empty_split_and_a_task_without_labels_are_problems(from_file, join_lists):
