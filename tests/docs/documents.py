@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
+
+from kd2edge.rows.kinds import open_rows
 
 ROOT = Path(__file__).parent.parent.parent
 _FENCE = re.compile(
@@ -37,6 +41,22 @@ def documents() -> list[Path]:
 def blocks(*languages: str) -> list[Block]:
     """The blocks of some languages, of every document."""
     return [block for path in documents() for block in _blocks(path) if block.language in languages]
+
+
+def commands(block: Block) -> list[list[str]]:
+    """The commands of a block: its lines, or those behind a prompt where output is shown too."""
+    lines = block.text.splitlines()
+    if block.language == "console":
+        lines = [line[2:] for line in lines if line.startswith("$ ")]
+    found = [shlex.split(line, comments=True) for line in lines]
+    return [words for words in found if words]
+
+
+def write_pictures(path: Path) -> None:
+    """The ``rows.jsonl`` that documents speak of: two canvases of the quick start, unlabelled."""
+    rows = open_rows("builtin", {"builder": "multimnist", "split": "test"})
+    lines = [json.dumps({"image": rows[at]["image"].tolist()}) for at in range(2)]
+    path.write_text("\n".join(lines), encoding="utf-8")
 
 
 def _blocks(path: Path) -> list[Block]:

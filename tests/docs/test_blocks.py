@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ import click
 import pytest
 from pydantic import TypeAdapter
 
-from docs.documents import ROOT, Block, blocks, documents
+from docs.documents import ROOT, Block, blocks, commands, documents
 from kd2edge.cli.group import kd2edge
 from kd2edge.pipeline.gallery import gallery
 from kd2edge.recipe import Recipe, load_recipe
@@ -123,15 +122,6 @@ def test_nothing_was_left_to_fill_in(path: Path) -> None:
     assert not re.search(
         r"TODO|FIXME|TBD|XXX|lorem|/work/|/home/", path.read_text(encoding="utf-8")
     )
-
-
-def commands(block: Block) -> list[list[str]]:
-    """The commands of a block: its lines, or those behind a prompt where output is shown too."""
-    lines = block.text.splitlines()
-    if block.language == "console":
-        lines = [line[2:] for line in lines if line.startswith("$ ")]
-    found = [shlex.split(line, comments=True) for line in lines]
-    return [words for words in found if words]
 
 
 def parsed(words: list[str]) -> click.Context:

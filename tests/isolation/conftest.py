@@ -41,6 +41,15 @@ def server(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment
     return environment
 
 
+@pytest.fixture(scope="session")
+def trainer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """The wheel beside everything that the running environment has, torch and engines included."""
+    environment = fresh(tmp_path_factory.mktemp("trainer"))
+    environment.install("--no-deps", str(wheel))
+    environment.borrow()
+    return environment
+
+
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     """A bundle of a text model, with an engine that is still to be built on a device."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,17 @@ class Environment:
         if any(sign in done.stderr for sign in _UNREACHABLE) and "CI" not in os.environ:
             pytest.skip("no package index can be reached from here")
         pytest.fail(f"pip install {' '.join(requirements)}: {done.stderr}")
+
+    def borrow(self) -> None:
+        """Let it import what the running environment has: torch need not be installed again.
+
+        What is installed here comes first; an editable install over there is not seen, because the
+        ``.pth`` files of a folder that stands in a ``.pth`` file are not read.
+        """
+        code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        own = Path(self.python(code).strip())
+        there = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+        own.joinpath("borrowed.pth").write_text("\n".join(there) + "\n", encoding="utf-8")
 
     def _bin(self, name: str) -> Path:
         return self.folder / "bin" / name
