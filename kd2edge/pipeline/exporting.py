@@ -27,7 +27,13 @@ from kd2edge.inputs.spec import ArraySpec
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.folders import MODELS, RunFolder
 from kd2edge.pipeline.provenance import read_report, run_fingerprint
-from kd2edge.pipeline.samples import CALIBRATION, GOLDEN, calibration_of, read_arrays
+from kd2edge.pipeline.samples import (
+    CALIBRATION,
+    GOLDEN,
+    calibration_of,
+    calibration_sample,
+    read_arrays,
+)
 from kd2edge.quantize import QUANTIZERS
 from kd2edge.recipe import Recipe, by_task, load_recipe
 from kd2edge.reporting import model_card
@@ -183,6 +189,7 @@ def _source(job: _Job) -> tuple[Source, Mapping[str, str]]:
         ranges=_ranges(recipe, inputs),
         calibration=calibration_of(run.samples / CALIBRATION, inputs),
         quantizers=QUANTIZERS,
+        sample=calibration_sample(run.samples / CALIBRATION, recipe.seed),
     )
     return source, exported.module_paths
 

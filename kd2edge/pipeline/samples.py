@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kd2edge.bundle import npz_arrays, npz_bytes, write_atomic
+from kd2edge.bundle import fingerprint_bytes, npz_arrays, npz_bytes, write_atomic
 from kd2edge.data.split import EncodedSplit
 from kd2edge.errors import IntegrityError, StorageError
 from kd2edge.inputs.spec import ArraySpec
@@ -20,6 +20,7 @@ __all__ = [
     "CALIBRATION",
     "GOLDEN",
     "calibration_of",
+    "calibration_sample",
     "read_arrays",
     "write_calibration",
     "write_golden",
@@ -63,14 +64,7 @@ def read_arrays(path: Path) -> Arrays:
         StorageError: it cannot be read.
         IntegrityError: it is damaged.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        return npz_arrays(content)
-    except IntegrityError as error:
-        raise IntegrityError(f"{path}: {error}: run `kd2edge distill --resume` again") from error
+    return _arrays(path, _content(path))
 
 
 def calibration_of(
@@ -89,6 +83,34 @@ def calibration_of(
             }
 
     return batches
+
+
+def calibration_sample(path: Path, seed: int) -> Callable[[], Mapping[str, Any]]:
+    """What an artefact says of the rows that it was calibrated on: how many, from where, which.
+
+    The fingerprint is of the run's ``calibration.npz``, whose bytes follow from its arrays.
+    """
+
+    def stated() -> Mapping[str, Any]:
+        content = _content(path)
+        rows = len(_arrays(path, content)["lengths"])
+        return {"split": "train", "rows": rows, "seed": seed, "sha256": fingerprint_bytes(content)}
+
+    return stated
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _arrays(path: Path, content: bytes) -> Arrays:
+    try:
+        return npz_arrays(content)
+    except IntegrityError as error:
+        raise IntegrityError(f"{path}: {error}: run `kd2edge distill --resume` again") from error
 
 
 def _trimmed(spec: ArraySpec, array: npt.NDArray[Any], longest: int) -> npt.NDArray[Any]:

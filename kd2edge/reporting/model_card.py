@@ -56,6 +56,7 @@ def model_card(manifest: Manifest, report: Json | None = None) -> str:
         _usage(manifest),
         "## Artefacts",
         _artefact_table(manifest),
+        *_calibrations(manifest),
         "## Limits",
         "\n".join(f"- {line}" for line in _limits(manifest, report)),
         "## Licences",
@@ -208,6 +209,24 @@ def _artefact_table(manifest: Manifest) -> str:
 
 def _status(artefact: Artefact) -> str:
     return f"{artefact.status}: {_line(artefact.reason)}" if artefact.reason else artefact.status
+
+
+def _calibrations(manifest: Manifest) -> list[str]:
+    """On which rows the ranges of int8 artefacts were measured; one line a sample."""
+    users: dict[str, list[str]] = {}
+    for artefact in manifest.artefacts.values():
+        if "calibration" in artefact.settings:
+            line = _sample_of(artefact.settings["calibration"])
+            users.setdefault(line, []).append(f"`{artefact.id}`")
+    lines = [f"- {', '.join(names)}: calibrated on {line}" for line, names in users.items()]
+    return ["\n".join(lines)] if lines else []
+
+
+def _sample_of(calibration: Json) -> str:
+    return (
+        f"{calibration['rows']:,} rows of the {_line(calibration['split'])} split, drawn by seed "
+        f"{calibration['seed']} (SHA-256 of the arrays' file: `{calibration['sha256']}`)."
+    )
 
 
 def _limits(manifest: Manifest, report: Json | None) -> Iterator[str]:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from commands import kd2edge, succeed
-from kd2edge.bundle import open_bundle
+from kd2edge.bundle import fingerprint_file, open_bundle
 from kd2edge.nets import load_net
 from kd2edge.pipeline.sources import open_split, read_rows_plan
 from kd2edge.runtime import load
@@ -77,6 +77,22 @@ def test_the_manifest_lists_an_artefact_for_every_target(product: Product) -> No
     assert "failed" not in status.values()
     assert bundle.manifest.preferred[0] == "onnx-fp32"
     assert bundle.manifest.tasks.keys() == load_net(product.run / "student").heads.keys()
+
+
+def test_calibrated_artefacts_state_their_sample(text_product: Product) -> None:
+    bundle = open_bundle(text_product.bundle)
+    stated = {
+        name: one.settings["calibration"]
+        for name, one in bundle.manifest.artefacts.items()
+        if "calibration" in one.settings
+    }
+    assert set(stated) == {"onnx-int8-qdq", "openvino-int8", "tensorrt-int8"}
+    path = text_product.run / "samples" / "calibration.npz"
+    sample = {"split": "train", "rows": 16, "seed": 3, "sha256": fingerprint_file(path)}
+    assert all(one == sample for one in stated.values())
+    card = (text_product.bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "calibrated on 16 rows of the train split, drawn by seed 3" in card
+    assert sample["sha256"] in card
 
 
 def test_the_manifest_holds_no_path_of_this_machine(product: Product) -> None:

@@ -28,6 +28,19 @@ def test_the_card_says_what_a_person_needs(manifest):
         assert part in card
 
 
+def test_artefacts_of_one_sample_share_a_line(manifest):
+    sample = {"split": "train", "rows": 1024, "seed": 7, "sha256": "ab" * 32}
+    artefacts = {
+        name: dataclasses.replace(one, settings={"calibration": sample})
+        for name, one in manifest.artefacts.items()
+    }
+    card = model_card(dataclasses.replace(manifest, artefacts=artefacts))
+    (line,) = [line for line in card.splitlines() if "calibrated on" in line]
+    assert all(f"`{name}`" in line for name in artefacts)
+    assert "1,024 rows of the train split, drawn by seed 7" in line
+    assert "calibrated on" not in model_card(manifest)
+
+
 def test_a_model_hub_reads_the_front_matter(manifest, report):
     from huggingface_hub import ModelCard
 

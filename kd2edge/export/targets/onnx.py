@@ -43,7 +43,8 @@ def _qdq(source: Source) -> _Form:
     small = passed(source.graph, "int8_embedding_rows")
     graph = source.quantizers["static"](small, source.calibration(), **settings, **chosen)
     named = {"exclude": list(source.exclude), "method": source.method, "embedding": "int8 rows"}
-    return passed(graph, "strip_metadata"), settings | named, ("onnxruntime",)
+    stated = {**settings, **named, **source.calibrated()}
+    return passed(graph, "strip_metadata"), stated, ("onnxruntime",)
 
 
 def _dynamic(source: Source) -> _Form:

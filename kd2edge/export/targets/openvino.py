@@ -43,7 +43,7 @@ class OpenVinoTarget(Target):
                 transformer=settings["transformer"],
                 exclude=_operations(model, source.exclude),
             )
-            settings["exclude"] = list(source.exclude)
+            settings |= {"exclude": list(source.exclude), **source.calibrated()}
         tools = ("openvino", *(["nncf"] if variant.precision == "int8" else []))
         stem = f"{self.name}/{variant.id}"
         xml, weights = _ir(openvino, model)

@@ -43,6 +43,7 @@ class Source:
         outputs: its outputs, in order.
         ranges: dynamic dimension -> (smallest, largest) size that artefacts take.
         calibration: training rows for int8; called only when a variant needs them.
+        sample: what the artefact says of those rows (JSON values); called when they are used.
         quantizers: the methods.
         exclude: names of the graph's nodes that int8 keeps in float.
         method: how ONNX ranges are made from the calibration rows (``minmax``, ``percentile``).
@@ -56,6 +57,12 @@ class Source:
     quantizers: Quantizers = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     method: str = "minmax"
+    sample: Callable[[], Mapping[str, Any]] = dict
+
+    def calibrated(self) -> dict[str, Any]:
+        """The settings of an artefact that was calibrated: on which rows."""
+        sample = dict(self.sample())
+        return {"calibration": sample} if sample else {}
 
 
 @dataclass(frozen=True, slots=True)

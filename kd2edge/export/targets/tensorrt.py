@@ -36,7 +36,7 @@ class TensorRTTarget(Target):
         trt = toolkit("target tensorrt")
         tools = {trt.__name__: str(trt.__version__)}
         tools |= versions("onnxruntime") if quantized else {}
-        settings = {"quantization": _int8_settings(source)} if quantized else {}
+        settings = _int8_settings(source) if quantized else {}
         stem = f"{self.name}/{variant.id}"
         try:
             Network(graph, build)
@@ -70,7 +70,7 @@ def _int8(source: Source) -> bytes:
 
 
 def _int8_settings(source: Source) -> dict[str, object]:
-    return {
+    quantization = {
         "symmetric": True,
         "per_channel": True,
         "reduce_range": False,
@@ -78,6 +78,7 @@ def _int8_settings(source: Source) -> dict[str, object]:
         "exclude": list(source.exclude),
         "method": source.method,
     }
+    return {"quantization": quantization, **source.calibrated()}
 
 
 _GRAPHS: Mapping[str, Callable[[Source], bytes]] = {"fp32": _fp32, "fp16": _fp16, "int8": _int8}

@@ -12,6 +12,9 @@ import pytest
 from kd2edge.export.targets import TARGETS, Made, Source
 from kd2edge.quantize import QUANTIZERS
 
+#: What a caller says of the calibration rows; targets hand it on as it is.
+SAMPLE = {"split": "train", "rows": 12, "seed": 0, "sha256": "0" * 64}
+
 
 @pytest.fixture(scope="session")
 def source(case) -> Callable[[str], Source]:
@@ -21,7 +24,9 @@ def source(case) -> Callable[[str], Source]:
         batches = [one.arrays(4, length, seed) for seed, length in enumerate((6, 17, 32))]
         ranges = {"batch": (1, 16), "length": (1, 32)}
         graph, calibration = one.onnx.model, lambda: batches
-        return Source(graph, one.inputs, one.outputs, ranges, calibration, QUANTIZERS)
+        return Source(
+            graph, one.inputs, one.outputs, ranges, calibration, QUANTIZERS, sample=lambda: SAMPLE
+        )
 
     return make
 

@@ -56,6 +56,14 @@ def test_settings_say_how_it_was_quantized(made):
     assert set(made("bert", "onnx-int8-qdq").tools) == {"onnx", "onnxruntime"}
 
 
+def test_only_what_was_calibrated_says_on_which_rows(made, source):
+    sample = dict(source("bert").sample())
+    assert sample
+    assert made("bert", "onnx-int8-qdq").settings["calibration"] == sample
+    for identity in ("onnx-fp32", "onnx-int8-dynamic"):
+        assert "calibration" not in made("bert", identity).settings
+
+
 def test_excluded_node_stays_float(source, case):
     one = case("bert")
     names = [name for name, path in one.onnx.module_paths.items() if path.endswith("query")]

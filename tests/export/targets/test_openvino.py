@@ -114,6 +114,11 @@ def test_transformers_are_recognised(made):
     assert made("cnn", "openvino-int8").settings["transformer"] is False
 
 
+def test_only_int8_says_on_which_rows_it_was_calibrated(made, source):
+    assert made("cnn", "openvino-int8").settings["calibration"] == dict(source("cnn").sample())
+    assert "calibration" not in made("cnn", "openvino-fp32").settings
+
+
 def test_missing_packages_name_the_install_line(monkeypatch):
     OPENVINO.needs(["fp32", "int8"])
     monkeypatch.setitem(sys.modules, "openvino", None)

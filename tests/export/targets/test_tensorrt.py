@@ -51,6 +51,14 @@ def test_settings_state_what_the_engine_takes(precision, made, case):
     )
 
 
+def test_only_int8_says_on_which_rows_it_was_calibrated(made, source):
+    settings = {
+        precision: made("bert", f"tensorrt-{precision}").settings for precision in PRECISIONS
+    }
+    assert settings["int8"]["calibration"] == dict(source("bert").sample())
+    assert settings["fp32"] == settings["fp16"] == {}
+
+
 def test_int8_graph_is_what_tensorrt_takes(made):
     _, data, _ = parts(made, "electra", "int8")
     graph = ModelProto.FromString(data).graph
