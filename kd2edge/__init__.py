@@ -21,11 +21,11 @@ from kd2edge.errors import (
     StorageError,
     UsageError,
 )
+from kd2edge.version import __version__
 
 if TYPE_CHECKING:
     from kd2edge.runtime import load
 
-__version__ = "0.1.0"
 __all__ = [
     "BackendError",
     "DataError",

@@ -81,7 +81,7 @@ class LazyGroup(click.Group):
 
 def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from kd2edge import __version__
+        from kd2edge.version import __version__
 
         click.echo(f"kd2edge {__version__}")
         ctx.exit()

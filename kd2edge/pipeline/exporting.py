@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kd2edge import __version__
 from kd2edge.bundle import (
     Artefact,
     Bundle,
@@ -37,6 +36,7 @@ from kd2edge.pipeline.samples import (
 from kd2edge.quantize import QUANTIZERS
 from kd2edge.recipe import Recipe, by_task, load_recipe
 from kd2edge.reporting import model_card
+from kd2edge.version import __version__
 
 __all__ = ["Exported", "export_run"]
 

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import kd2edge
 from kd2edge.errors import UsageError
 from kd2edge.recipe.names import FOLDER_NAME, TAKEN_NAME
 
@@ -56,7 +55,7 @@ def started(origin: str, name: str) -> str:
 
 
 def _root() -> Path:
-    package = Path(kd2edge.__file__).parent
+    package = Path(__file__).parent.parent
     # A wheel carries the gallery inside the package; a checkout has it at the top.
     inside = package / "recipe" / "gallery"
     return inside if inside.is_dir() else package.parent / "recipes"

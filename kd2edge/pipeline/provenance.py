@@ -8,19 +8,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import kd2edge
 from kd2edge.bundle import fingerprint, fingerprint_bytes
 from kd2edge.errors import IntegrityError, StorageError
 from kd2edge.pipeline.folders import RUNS, RunFolder
 
 __all__ = ["code_fingerprint", "read_report", "run_fingerprint", "run_of"]
 
+#: The package's own folder.
+_PACKAGE = Path(__file__).parent.parent
 _KEYS = ("recipe", "data", "teacher")
 
 
-def code_fingerprint() -> str:
-    """SHA-256 over the Python files of the package: which code trained."""
-    root = Path(kd2edge.__file__).parent
+def code_fingerprint(root: Path = _PACKAGE) -> str:
+    """SHA-256 over the Python files of the package, or of another folder: which code trained."""
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")

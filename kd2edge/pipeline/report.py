@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge import __version__
 from kd2edge.bundle import fingerprint, machine, write_atomic
 from kd2edge.data import EncodedSplit
 from kd2edge.distill import predict_split
@@ -31,6 +30,7 @@ from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec, Truth
 from kd2edge.teacher import TeacherCache
 from kd2edge.validate.reference import FULL, pack_reference, row_keys
+from kd2edge.version import __version__
 
 __all__ = ["ModelResult", "write_report"]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import kd2edge as kd2edge_package
 from commands import kd2edge, succeed
 from kd2edge.bundle import open_bundle
 from kd2edge.errors import IntegrityError, StorageError
@@ -51,8 +52,21 @@ def test_a_damaged_report_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_the_code_has_one_fingerprint() -> None:
-    assert code_fingerprint() == code_fingerprint()
+    assert code_fingerprint() == code_fingerprint(Path(kd2edge_package.__file__).parent)
     assert len(code_fingerprint()) == 64
+
+
+def test_other_code_has_another_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    source = tmp_path / "inner" / "one.py"
+    source.write_text("a = 1\n", encoding="utf-8")
+    before = code_fingerprint(tmp_path)
+    (tmp_path / "notes.txt").write_text("no code", encoding="utf-8")
+    assert code_fingerprint(tmp_path) == before
+    source.write_text("a = 2\n", encoding="utf-8")
+    changed = code_fingerprint(tmp_path)
+    source.rename(tmp_path / "one.py")
+    assert len({before, changed, code_fingerprint(tmp_path)}) == 3
 
 
 def test_reports_of_runs_and_bundles_are_one_file(text_product: Product, tmp_path: Path) -> None:
