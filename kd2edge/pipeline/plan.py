@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kd2edge.data import steps_an_epoch
+from kd2edge.data.layout import aligned
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs, views_of
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
@@ -16,7 +17,7 @@ from kd2edge.recipe import LoadedRecipe, Recipe
 from kd2edge.rows.check import SplitCheck
 from kd2edge.rows.leak import leaks
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import TaskSpec
+from kd2edge.tasks.spec import TaskName, TaskSpec
 
 __all__ = ["Plan", "plan_of"]
 
@@ -25,6 +26,8 @@ _SAMPLE = 2000
 _FP16 = 2
 #: Labels without a training row that the text names.
 _LISTED = 5
+#: Bytes a row of a cache that say where the row stands.
+_PLACE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Plan:
         rows: split -> rows.
         tasks: task -> kind, labels, labelled rows or words of training, labels that training lacks.
         models: teacher, student, baseline -> size and steps.
-        cache_bytes: estimate of the teachers' cached logits.
+        cache_bytes: estimate of the teachers' cached logits, of all splits.
+        uncounted: teachers' layers whose features are cached too, and not in ``cache_bytes``.
         truncated: input -> share of training rows that ``max_length`` cuts.
         leaks: "train/test" -> rows that stand in both splits.
     """
@@ -61,6 +65,7 @@ class Plan:
     tasks: Mapping[str, Mapping[str, Any]]
     models: Mapping[str, ModelPlan]
     cache_bytes: int
+    uncounted: tuple[str, ...]
     truncated: Mapping[str, float]
     leaks: Mapping[str, int]
 
@@ -71,7 +76,9 @@ class Plan:
     def text(self) -> str:
         """For a terminal."""
         rows = ", ".join(f"{split} {count:,}" for split, count in self.rows.items())
-        cache = f"about {self.cache_bytes / 1e6:,.1f} MB of teachers' outputs"
+        cache = f"about {self.cache_bytes / 1e6:,.1f} MB of teachers' logits"
+        if self.uncounted:
+            cache += f"; not counted: features of {', '.join(self.uncounted)}"
         lines = [self.name, f"rows       {rows}"]
         lines += [line for task, one in self.tasks.items() for line in _task_lines(task, one)]
         lines += [f"model      {name}: {model.text()}" for name, model in self.models.items()]
@@ -102,7 +109,8 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         rows={split: len(rows) for split, rows in data.rows.items()},
         tasks={str(name): _task(data, spec) for name, spec in data.tasks.items()},
         models=_models(recipe, data, rehearsed(loaded, list(data.tasks.values()), inputs)),
-        cache_bytes=_cache_bytes(recipe, data),
+        cache_bytes=sum(_cache_bytes(recipe, data, split) for split in SPLITS),
+        uncounted=_uncounted(recipe),
         truncated=_truncated(data, inputs),
         leaks=_leaks(data),
     )
@@ -165,20 +173,29 @@ def _model(size: NetSize, steps: int) -> ModelPlan:
     return ModelPlan(size.parameters, size.embedding_parameters, steps)
 
 
-def _cache_bytes(recipe: Recipe, data: Prepared) -> int:
-    """Dense fp16 logits of every training row (word), in every view."""
-    check = data.checks["train"]
-    total = 0
-    for name, spec in data.tasks.items():
-        if recipe.teacher_of(str(name)) is None:
-            continue
-        kind = task_kind(spec.kind)
-        items = check.rows
-        if kind.per_word:
-            labelled_rows = max(check.rows - check.unlabelled[name], 1)
-            items = check.rows * sum(check.labels[name].values()) // labelled_rows
-        total += items * kind.channels(spec) * _FP16
-    return total * views_of(recipe).count
+def _cache_bytes(recipe: Recipe, data: Prepared, split: str) -> int:
+    """fp16 logits of every row (word) of a split; training rows have them in every view."""
+    check = data.checks[split]
+    taught = [name for name in data.tasks if recipe.teacher_of(str(name)) is not None]
+    a_row = sum(aligned(round(_numbers(data, check, name) * _FP16)) for name in taught)
+    views = views_of(recipe).count if split == "train" else 1
+    return check.rows * views * (a_row + _PLACE * len(recipe.teachers))
+
+
+def _numbers(data: Prepared, check: SplitCheck, name: TaskName) -> float:
+    """Logits of a row; where a word has a label, of a row with as many words as the labelled."""
+    spec = data.tasks[name]
+    kind = task_kind(spec.kind)
+    if not kind.per_word:
+        return kind.channels(spec)
+    labelled_rows = max(check.rows - check.unlabelled[name], 1)
+    return kind.channels(spec) * sum(check.labels[name].values()) / labelled_rows
+
+
+def _uncounted(recipe: Recipe) -> tuple[str, ...]:
+    """Layers whose features are cached; how large they are is not known before a net answers."""
+    hints = recipe.distill.features
+    return tuple(sorted({f"{hint.teacher} {hint.teacher_layer}" for hint in hints}))
 
 
 def _truncated(data: Prepared, inputs: ModelInputs) -> dict[str, float]:
