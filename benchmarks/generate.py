@@ -27,10 +27,11 @@ HEAD = """\
 # Results
 
 What the project promises in numbers, and what was measured.  This page is written by
-`python benchmarks/generate.py` from the raw results in `benchmarks/results/`; every ratio comes
-from one run in which both sides took turns.  `python benchmarks/run_all.py` (or `make bench`)
-measures again; the accuracy of the recipes comes from `python benchmarks/accuracy.py` (`make
-recipes`, hours).
+`python benchmarks/generate.py` from the raw results in `benchmarks/results/`.  Every ratio of two
+times comes from one run in which both sides took turns; the runs whose memory or accuracy is
+compared came one after the other.  `python benchmarks/run_all.py` (or `make bench`) measures
+again; the accuracy of the recipes comes from `python benchmarks/accuracy.py` (`make recipes`,
+hours).
 """
 
 

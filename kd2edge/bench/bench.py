@@ -26,10 +26,10 @@ __all__ = ["bench_bundle"]
 def bench_bundle(
     path: str | os.PathLike[str],
     *,
-    batches: Sequence[int] = (1, 8, 32),
+    batches: Sequence[int] = (1, 32),
     threads: Sequence[int] | None = None,
     artefacts: Iterable[str] | None = None,
-    seconds: float = 1.0,
+    seconds: float = 2.0,
     out: Path | None = None,
     on_event: OnProgress = ignore,
 ) -> Bench:

@@ -12,7 +12,10 @@ from kd2edge.cli.output import emit, json_option, numbers, say
 @click.command("bench")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--batch", default="1,32", show_default=True, help="Batch sizes, e.g. 1,8,32.")
-@click.option("--threads", default=None, help="Thread counts, e.g. 1,2 (default: all cores).")
+@click.option(
+    "--threads", default=None,
+    help="Thread counts, e.g. 1,2 (default: the physical cores this process may use).",
+)  # fmt: skip
 @click.option("--artefact", "artefacts", multiple=True, help="Only this artefact (repeatable).")
 @click.option(
     "--seconds", type=click.FloatRange(min=0.1), default=2.0, show_default=True,

@@ -31,8 +31,8 @@ def svd_embeddings(
     The directions come from the words that are kept; positions, types and casing are laid out
     along the same ones and nothing is rescaled: a sequence starts as a *sum* of these tables, so
     one linear map of all keeps their proportions, and the LayerNorm that follows takes out the
-    common scale.  (Tried on CLINC150, 5 epochs, one seed, validation accuracy of the intent: fresh
-    tables 0.879; words alone, scaled to the student's own spread, 0.882; this 0.891.)
+    common scale.  Mapping the words alone, scaled to the student's own spread, would lose those
+    proportions.
 
     With equal widths the tables are copied as they are.  Where the student projects its embeddings
     up to the teacher's own width (ELECTRA), that projection starts as the way back; for any other

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 import bundles
 from kd2edge.bench import Bench, Progress, bench_bundle
 from kd2edge.bundle import open_bundle, read_evidence
+from kd2edge.cli.bench import command
+from kd2edge.cli.output import numbers
 from kd2edge.errors import BackendError, StorageError, UsageError
 from kd2edge.runtime import load
 
@@ -32,6 +35,14 @@ def events() -> list[Progress]:
 @pytest.fixture(scope="module")
 def result(folder: Path, events: list[Progress]) -> Bench:
     return bench_bundle(folder, **FAST, on_event=events.append)
+
+
+def test_the_verb_has_the_function_s_defaults():
+    shown = {option.name: option.default for option in command.params}
+    own = {name: one.default for name, one in inspect.signature(bench_bundle).parameters.items()}
+    assert numbers(str(shown["batch"]), "--batch") == own["batches"]
+    assert shown["seconds"] == own["seconds"]
+    assert shown["threads"] is own["threads"] is None
 
 
 def test_measures_every_artefact_that_can_run(result: Bench):

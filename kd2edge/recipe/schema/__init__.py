@@ -1,4 +1,4 @@
-"""The recipe's schema: frozen, unknown keys refused.  Every default of the product stands here."""
+"""The recipe's schema: frozen, unknown keys refused.  A recipe's defaults stand here."""
 
 from __future__ import annotations
 
