@@ -1,8 +1,7 @@
-"""Entity F1: micro F1 over whole spans of BIO labels, as seqeval's default mode counts them."""
+"""Entity F1: micro F1 over whole spans of BIO(ES) labels, as seqeval's default mode counts them."""
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple, final
 
 import numpy as np
@@ -12,9 +11,9 @@ from kd2edge.errors import UsageError
 from kd2edge.metrics.items import Ints, items_of
 from kd2edge.metrics.metric import Floats, Metric
 from kd2edge.metrics.ratio import ratio
+from kd2edge.tasks.spans import OUTSIDE, Tag, read_tag
 from kd2edge.tasks.spec import MISSING, Decoded, TaskSpec, Truth
 
-_PATTERN = re.compile(r"O|([BIES])(?:-(.*))?", re.DOTALL)
 _PREFIXES = "OBIES"
 _O, _B, _I, _E, _S = range(len(_PREFIXES))
 
@@ -61,23 +60,21 @@ class EntityF1(Metric):
         return ratio(right, right + sums[..., 1] + sums[..., 2])
 
 
-def are_bioes(labels: tuple[str, ...]) -> bool:
-    """Whether every label is ``O``, ``B-x``, ``I-x``, ``E-x`` or ``S-x`` (or has no type)."""
-    return all(_PATTERN.fullmatch(label) for label in labels)
-
-
 def _tags(spec: TaskSpec) -> npt.NDArray[np.int64]:
     """Prefix and type of each label, and of "O" behind the last: ``[2, C + 1]``."""
-    if not are_bioes(spec.labels):
-        odd = next(label for label in spec.labels if not _PATTERN.fullmatch(label))
+    tags = [*(_tag(spec, label) for label in spec.labels), OUTSIDE]
+    kinds = {kind: at for at, kind in enumerate(dict.fromkeys(tag.kind for tag in tags))}
+    prefixes = [_PREFIXES.index(tag.prefix) for tag in tags]
+    return np.array([prefixes, [kinds[tag.kind] for tag in tags]], dtype=np.int64)
+
+
+def _tag(spec: TaskSpec, label: str) -> Tag:
+    tag = read_tag(label)
+    if tag is None:
         raise UsageError(
-            f"task {spec.name!r}: entity_f1 needs labels O, B-x, I-x, found {odd!r}; use accuracy"
+            f"task {spec.name!r}: entity_f1 needs labels O, B-x, I-x, found {label!r}; use accuracy"
         )
-    matches = [_PATTERN.fullmatch(label) for label in (*spec.labels, "O")]
-    types = [match[2] or "" if match and match[1] else None for match in matches]
-    numbers = {kind: index for index, kind in enumerate(dict.fromkeys(types))}
-    prefixes = [_PREFIXES.index(label[0]) for label in (*spec.labels, "O")]
-    return np.array([prefixes, [numbers[kind] for kind in types]], dtype=np.int64)
+    return tag
 
 
 def _spans(labels: Ints, row: Ints, tags: npt.NDArray[np.int64]) -> _Spans:

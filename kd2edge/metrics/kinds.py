@@ -9,9 +9,10 @@ from kd2edge.errors import UsageError
 from kd2edge.metrics.accuracy import Accuracy
 from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.binary_f1 import BinaryF1
-from kd2edge.metrics.entity_f1 import EntityF1, are_bioes
+from kd2edge.metrics.entity_f1 import EntityF1
 from kd2edge.metrics.macro_f1 import MacroF1
 from kd2edge.metrics.metric import Metric, RankMetric
+from kd2edge.tasks.spans import are_tags
 from kd2edge.tasks.spec import TaskSpec
 
 METRICS: Mapping[str, Metric | RankMetric] = {
@@ -44,6 +45,6 @@ def misfit(spec: TaskSpec, name: str) -> str:
     if spec.kind not in kinds:
         suited = ", ".join(known for known, made in METRICS.items() if spec.kind in made.kinds)
         return f"metric {name} is not defined for {spec.kind}; there are: {suited}"
-    if name == EntityF1.name and not are_bioes(spec.labels):
+    if name == EntityF1.name and not are_tags(spec.labels):
         return f"metric {name} needs labels O, B-x, I-x; use accuracy or macro_f1"
     return ""

@@ -60,8 +60,10 @@ def _version(module: str) -> str:
 def _cuda() -> Ability:
     if importlib.util.find_spec("torch") is None:
         return Ability("train on CUDA", False, "missing torch", _install("train"))
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # a half-installed one, or a library that is not there
+        return Ability("train on CUDA", False, f"torch is installed, but does not import: {error}")
     if torch.cuda.is_available():
         return Ability("train on CUDA", True, torch.cuda.get_device_name(0))
     return Ability("train on CUDA", False, "no CUDA device: training runs on the CPU")

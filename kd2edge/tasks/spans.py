@@ -1,20 +1,39 @@
-"""Entities from BIO labels, by the rules of seqeval's default mode."""
+"""Entities from BIO and BIOES labels, by the rules of seqeval's default mode."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Start, end and text of a word.
 Word = tuple[int, int, str]
+_TAG = re.compile(r"O|([BIES])(?:-(.*))?", re.DOTALL)
 
 
-@lru_cache(maxsize=64)
-def is_bio(labels: tuple[str, ...]) -> bool:
-    """Whether the labels are ``O``, ``B-x`` and ``I-x``, with at least one ``B-x``."""
-    begins = any(label.startswith("B-") for label in labels)
-    return begins and all(label == "O" or label[:2] in ("B-", "I-") for label in labels)
+class Tag(NamedTuple):
+    """A label that was read: ``O``, or a prefix and the type of an entity ("" when it has none)."""
+
+    prefix: str
+    kind: str | None
+
+
+OUTSIDE = Tag("O", None)
+
+
+@lru_cache(maxsize=1024)
+def read_tag(label: str) -> Tag | None:
+    """``O``, ``B-x``, ``I-x``, ``E-x`` or ``S-x`` (or without a type); None for any other label."""
+    match = _TAG.fullmatch(label)
+    if match is None:
+        return None
+    return Tag(match[1], match[2] or "") if match[1] else OUTSIDE
+
+
+def are_tags(labels: Iterable[str]) -> bool:
+    """Whether every label is a tag: the words are then answered, and counted, as entities."""
+    return all(read_tag(label) is not None for label in labels)
 
 
 def spans_of(
@@ -22,20 +41,27 @@ def spans_of(
 ) -> list[dict[str, Any]]:
     """Entities of one row: ``{start, end, label, score, text}``, label without its prefix.
 
-    ``I-x`` goes on with an entity of the same type and begins one otherwise.  An entity's score is
-    the mean over its words.  Words without a label (None) are in none.
+    ``I-x`` and ``E-x`` go on with an entity of the same type and begin one otherwise.  An entity's
+    score is the mean over its words.  Words without a label (None) are in none.
     """
     spans: list[dict[str, Any]] = []
-    first = 0
-    open_type = None
+    first, before = 0, OUTSIDE
     for at, label in enumerate([*labels, None]):
-        prefix, _, kind = (label or "O").partition("-")
-        if open_type is not None and (prefix != "I" or kind != open_type):
-            spans.append(_span(open_type, scores[first:at], words[first:at]))
-            open_type = None
-        if prefix != "O" and open_type is None:
-            first, open_type = at, kind
+        tag = (read_tag(label) if label is not None else None) or OUTSIDE
+        begins = _begins(before, tag)
+        if before.kind is not None and (begins or tag.kind is None):
+            spans.append(_span(before.kind, scores[first:at], words[first:at]))
+        if begins:
+            first = at
+        before = tag
     return spans
+
+
+def _begins(before: Tag, tag: Tag) -> bool:
+    """Whether an entity begins at ``tag``."""
+    if tag.kind is None:
+        return False
+    return tag.prefix in "BS" or before.prefix in "OES" or before.kind != tag.kind
 
 
 def _span(kind: str, scores: Sequence[float], words: Sequence[Word]) -> dict[str, Any]:

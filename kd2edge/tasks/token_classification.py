@@ -1,4 +1,4 @@
-"""One class out of several for every word of an input; entities when the labels are BIO."""
+"""One class out of several for every word of an input; entities when the labels are BIO(ES)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kd2edge.tasks import packing, settings
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import inventory, label_index
 from kd2edge.tasks.probabilities import decided_scores, softmax_decisions, word_decisions
-from kd2edge.tasks.spans import Word, is_bio, spans_of
+from kd2edge.tasks.spans import Word, are_tags, spans_of
 from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskSpec, Truth
 
 #: Positions of words, and the offset of each row's first one: ``inputs``' ``WordStarts`` (neither
@@ -78,7 +78,7 @@ class TokenClassification(TaskKind):
         top_k: int | None = None,
         words: Sequence[Sequence[Word]] | None = None,
     ) -> list[Any]:
-        """``[{start, end, label, score, text}]`` a row: entities for BIO labels, else every word.
+        """``[{start, end, label, score, text}]`` a row: entities for BIO and BIOES, else each word.
 
         A word that was cut off is in no entity; where every word is answered, its label is None.
         """
@@ -90,7 +90,7 @@ class TokenClassification(TaskKind):
         indices: list[int] = decisions.labels.tolist()
         labels = [names[index] for index in indices]
         scores = decided_scores(decisions)
-        answer = spans_of if is_bio(spec.labels) else _each_word
+        answer = spans_of if are_tags(spec.labels) else _each_word
         assert isinstance(decoded.labels, Ragged)
         ends = decoded.labels.offsets.tolist()
         return [

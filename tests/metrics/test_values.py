@@ -17,6 +17,7 @@ from sklearn.metrics import (
 
 from kd2edge.errors import DataError, UsageError
 from kd2edge.metrics import METRICS, Metric, RankMetric, confusion, metric, misfit, per_class
+from kd2edge.tasks import task_kind
 from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskName, TaskSpec, Truth
 
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "E-PER", "S-LOC", "B", "I")
@@ -87,18 +88,43 @@ def two_labellings(draw):
     return [[draw(st.lists(label, min_size=n, max_size=n)) for n in lengths] for _ in range(2)]
 
 
-@given(two_labellings())
-def test_entity_f1_equals_seqeval(pair):
+def ragged_of(pair):
+    """Two labellings of the same rows, with the rows' offsets."""
     offsets = np.cumsum([0, *map(len, pair[0])]).astype(np.int64)
-    true, said = (
+    return offsets, [
         Ragged(np.array([tag for row in rows for tag in row], dtype=np.int64), offsets)
         for rows in pair
-    )
+    ]
+
+
+@given(two_labellings())
+def test_entity_f1_equals_seqeval(pair):
+    offsets, (true, said) = ragged_of(pair)
     names = [[[TAGS[tag] for tag in row] for row in rows] for rows in pair]
     task = TaskSpec(TaskName("ner"), "token_classification", TAGS, "entity_f1")
     empty = Ragged(np.zeros((len(said.values), len(TAGS)), dtype=np.float32), offsets)
     found = full("entity_f1", task, Truth(true), Decoded(said, empty))
     assert found == pytest.approx(seqeval_f1(*names, zero_division=0), abs=1e-12)
+
+
+@given(two_labellings())
+def test_entity_f1_counts_the_entities_that_are_answered(pair):
+    """One reader of labels: a user sees the entities that the metric judged."""
+    offsets, (true, said) = ragged_of(pair)
+    task = TaskSpec(TaskName("ner"), "token_classification", TAGS, "entity_f1")
+    scores = np.zeros((len(said.values), len(TAGS)), dtype=np.float32)
+    words = [[(at, at + 1, "w") for at in range(len(row))] for row in pair[0]]
+
+    def answered(labels):
+        answers = task_kind(task.kind).answers(
+            task, Decoded(labels, Ragged(scores, offsets)), words=words
+        )
+        return [{(one["start"], one["end"], one["label"]) for one in row} for row in answers]
+
+    decoded = Decoded(said, Ragged(scores, offsets))
+    found = METRICS["entity_f1"].rows(task, Truth(true), decoded)
+    sets = list(zip(answered(true), answered(said), strict=True))
+    assert found.tolist() == [[len(t & s), len(s - t), len(t - s)] for t, s in sets]
 
 
 def test_entity_f1_counts_a_cut_off_word_as_outside(spec, ragged, decided):

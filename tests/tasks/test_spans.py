@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kd2edge.tasks.spans import is_bio, spans_of
+from kd2edge.tasks.spans import OUTSIDE, Tag, are_tags, read_tag, spans_of
 
-TAGS = ("O", "B-x", "I-x", "B-y", "I-y")
+TAGS = ("O", "B-x", "I-x", "E-x", "S-x", "B-y", "I-y", "B", "I", "E", "S")
 
 
 def words(count: int) -> list[tuple[int, int, str]]:
@@ -14,18 +14,28 @@ def words(count: int) -> list[tuple[int, int, str]]:
 
 
 @pytest.mark.parametrize(
-    ("labels", "bio"),
+    ("labels", "tags"),
     [
         (("O", "B-PER", "I-PER"), True),
-        (("B-PER", "I-PER"), True),
-        (("O",), False),
-        (("O", "I-PER"), False),
+        (("B-PER", "I-PER", "E-PER", "S-PER"), True),
+        (("O", "I-PER"), True),
+        (("O", "B", "I"), True),
         (("NOUN", "VERB"), False),
         (("O", "B-PER", "VERB"), False),
+        (("O", "b-PER"), False),
+        (("O-PER", "B-PER"), False),
+        (("O", "B_PER"), False),
     ],
 )
-def test_is_bio(labels: tuple[str, ...], bio: bool) -> None:
-    assert is_bio(labels) == bio
+def test_which_labels_are_tags(labels: tuple[str, ...], tags: bool) -> None:
+    assert are_tags(labels) == tags
+
+
+def test_a_tag_is_its_prefix_and_its_type() -> None:
+    assert read_tag("E-fac-old") == Tag("E", "fac-old")
+    assert read_tag("B") == read_tag("B-") == Tag("B", "")
+    assert read_tag("O") == OUTSIDE
+    assert read_tag("Only") is None
 
 
 @given(st.lists(st.sampled_from(TAGS), max_size=12))
@@ -33,7 +43,7 @@ def test_spans_are_those_of_seqeval(labels: list[str]) -> None:
     sequence_labeling = pytest.importorskip("seqeval.metrics.sequence_labeling")
     found = spans_of(labels, [1.0] * len(labels), words(len(labels)))
     wanted = [
-        (kind, 2 * first, 2 * last + 1)
+        ("" if kind == "_" else kind, 2 * first, 2 * last + 1)  # "_": seqeval's name for no type
         for kind, first, last in sequence_labeling.get_entities(labels)
     ]
     assert [(span["label"], span["start"], span["end"]) for span in found] == wanted
