@@ -42,8 +42,6 @@ RECIPES = (
 #: Share of the teacher's metric that a student must reach.
 LEAST = {"quickstart": 0.97}
 _LEAST = 0.95
-#: What is kept of a task's verdict.
-_KEPT = ("metric", "verdict", "max_drop", "rows_needed", "changed")
 _GATE = (0, 3)  # exit codes: passed; failed or undecided
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 EXTRAS: Mapping[str, str] = {
     "PIL": "image",
     "jinja2": "validate",
-    "matplotlib": "train",
     "mlxtend": "train",
     "nncf": "train",
     "onnx": "validate",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kd2edge.rows.check import SplitCheck, check_rows, require_sound
+from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.hashes import row_hash, row_hashes, row_id
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import ROW_KINDS, open_rows
@@ -23,7 +23,6 @@ __all__ = [
     "labels_of",
     "leaks",
     "open_rows",
-    "require_sound",
     "row_hash",
     "row_hashes",
     "row_id",

@@ -96,20 +96,6 @@ def check_rows(
     )
 
 
-def require_sound(checks: Sequence[SplitCheck]) -> None:
-    """Refuse splits with problems, all at once.
-
-    Raises:
-        DataError: names every problem with its file and line.
-    """
-    lines = [str(problem) for check in checks for problem in check.problems]
-    hidden = sum(check.hidden for check in checks)
-    if hidden:
-        lines.append(f"... and {hidden} more problems")
-    if lines:
-        raise DataError("\n".join(lines))
-
-
 def _lacking(
     split: str, rows: JoinedRows, walk: _Walk, tasks: Sequence[TaskSpec]
 ) -> Iterator[Problem]:

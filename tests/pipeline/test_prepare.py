@@ -38,6 +38,20 @@ def test_a_metric_that_the_labels_have_no_value_for_is_refused(
     assert "entity_f1 needs labels O, B-x, I-x" in problem.message
 
 
+def test_problems_of_all_splits_come_at_once_and_the_rest_are_counted(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    (tmp_path / "test.jsonl").write_text("", encoding="utf-8")
+    with (tmp_path / "train.jsonl").open("a", encoding="utf-8") as file:
+        labels = {"intent": "greet", "urgent": None}
+        wrong = ({**labels, **{f"c{at}": 0 for at in range(count)}} for count in range(25))
+        file.writelines(json.dumps(row) + "\n" for row in wrong)  # no text, ever more columns
+    *found, empty, last = problems_of(recipe)
+    assert len(found) == 20
+    assert all(problem.file.endswith("train.jsonl") and problem.line for problem in found)
+    assert empty.message == "split test has no rows"
+    assert last.message == "... and 5 more problems"
+
+
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_auc_cannot_decide_where_a_split_has_one_label(tmp_path: Path, split: str) -> None:
     recipe = write_text_project(tmp_path)

@@ -10,7 +10,6 @@ import pytest
 
 from kd2edge.errors import UsageError
 from kd2edge.export.targets import TARGETS
-from kd2edge.pipeline.distilling import RunOptions
 from kd2edge.pipeline.events import Log, StageEvent
 from kd2edge.pipeline.exporting import _assert_makes_one
 from kd2edge.pipeline.finite import finite
@@ -129,7 +128,3 @@ def test_a_tokenizer_that_is_gone_is_named(loaded: LoadedRecipe) -> None:
     (loaded.folder / "tokenizer.json").unlink()
     with pytest.raises(UsageError, match=r"tokenizer .*tokenizer\.json: cannot be read"):
         teacher_inputs(loaded.recipe, "bert")
-
-
-def test_options_of_a_run_have_safe_defaults() -> None:
-    assert RunOptions() == RunOptions(run_dir=None, resume=False, recache=False, cache_dir=None)

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from kd2edge.errors import DataError
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.rows import Source, check, check_rows, joined, reading, require_sound
+from kd2edge.rows import Source, check, check_rows, joined, reading
 from kd2edge.rows.jsonl import JsonlRows
 from kd2edge.tasks.spec import MISSING, NOTHING, TaskName, TaskSpec
 
@@ -40,7 +40,6 @@ def test_a_sound_split_gives_its_label_counts(from_file):
     assert found.rows == 3
     assert found.labels == {"mood": {"bad": 0, "good": 2}}
     assert found.unlabelled == {"mood": 1}
-    require_sound([found])
 
 
 @pytest.mark.parametrize(
@@ -64,8 +63,7 @@ def test_what_is_wrong_is_named_with_file_and_line(row, field, message, from_fil
     (problem,) = found.problems
     assert problem.file.endswith("rows.jsonl")
     assert (problem.line, problem.field) == (3, field)
-    with pytest.raises(DataError, match=rf"rows\.jsonl:3: .*(?:{message})"):
-        require_sound([found])
+    assert re.search(rf"rows\.jsonl:3: .*(?:{message})", str(problem))
 
 
 def test_all_problems_are_listed_and_repeated_ones_counted(from_file):
@@ -84,8 +82,6 @@ def test_all_problems_are_listed_and_repeated_ones_counted(from_file):
     assert found.hidden == 0
     few = check_rows("train", rows, [TEXT], [MOOD], limit=1)
     assert (len(few.problems), few.hidden) == (1, 3)
-    with pytest.raises(DataError, match="and 3 more problems"):
-        require_sound([few])
 
 
 def test_problems_that_differ_in_their_values_alone_are_listed_three_times(from_file):
@@ -183,15 +179,6 @@ def test_an_empty_split_and_a_task_without_labels_are_problems(from_file, join_l
     (unlabelled,) = check_rows("test", rows, [TEXT], [MOOD]).problems
     assert unlabelled.field == "task mood"
     assert "column 'mood' is empty in every row of split test: remove" in unlabelled.message
-
-
-def test_problems_of_several_splits_come_at_once(from_file, join_lists):
-    checks = [
-        check_rows("train", from_file({"text": "a", "mood": "x"}), [TEXT], [MOOD]),
-        check_rows("test", join_lists([]), [TEXT], [MOOD]),
-    ]
-    with pytest.raises(DataError, match=r"rows\.jsonl:1: task mood: (.|\n)*split test has no rows"):
-        require_sound(checks)
 
 
 def test_lists_of_objects_are_counted_by_the_label_of_each(from_file, monkeypatch):
