@@ -61,6 +61,10 @@ class JoinedRows(Rows):
         source, local = self._find(position)
         return source.rows.root_of(local)
 
+    def source_of(self, position: int) -> Source:
+        """The source of a row."""
+        return self._find(position)[0]
+
     def tasks_of(self, position: int) -> tuple[str, ...]:
         """The tasks whose labels count in a row."""
         return self._find(position)[0].tasks

@@ -16,6 +16,7 @@ def test_a_global_position_counts_through_the_sources_with_unlabelled_ones_last(
         ]
     )
     assert [row["a"] for row in rows] == [2, 3, 4, 0, 1] == [rows[k]["a"] for k in range(5)]
+    assert [rows.source_of(k).name for k in range(5)] == ["first", *["second"] * 2, *["more"] * 2]
     assert [rows.tasks_of(k) for k in (0, 1, 3)] == [("x",), ("x", "y"), ()]
     places = [rows.place(k) for k in range(5)]
     assert places == ["first:1", "second:1", "second:2", "more:1", "more:2"]
