@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle import fingerprint, machine, write_atomic
+from kd2edge.bundle import fingerprint, fingerprint_file, machine, write_atomic
 from kd2edge.data import EncodedSplit
 from kd2edge.distill import predict_split
 from kd2edge.errors import DataError
@@ -228,7 +228,9 @@ def _write_reference(
     full = {str(task): _first(values) for task, values in logits.items()}
     assert student.net is not None
     inputs = {spec.name: spec for spec in student.net.inputs}
-    content = pack_reference(ids, hashes, decoded, full, tasks, inputs)
+    paths = {path for spec in inputs.values() for path in spec.files.values()}
+    files = {path: fingerprint_file(work.run.path / path) for path in paths}
+    content = pack_reference(ids, hashes, decoded, full, tasks, inputs, files)
     write_atomic(work.run.samples / f"reference-{split}.npz", content)
 
 

@@ -114,6 +114,9 @@ def _inventory(rows: JoinedRows, task: TaskSpec, values: list[Hashable]) -> tupl
     if not labels:
         raise DataError(f"task {task.name}: {_why_no_label(rows, task)}")
     if len(labels) == 1:
+        odd = _first_odd(rows, task)
+        if odd:
+            raise DataError(f"task {task.name}: {odd}")
         raise DataError(
             f"task {task.name}: expected at least two labels, column {task.column!r} holds only "
             f"{labels[0]!r}: name the column that was meant, or all labels under `labels`"
@@ -130,8 +133,13 @@ def _why_no_label(rows: JoinedRows, task: TaskSpec) -> str:
         _require_column(rows[first], task.column)
     except ValueError as error:
         return f"{rows.place(first)}: {error}"
-    reasons = (_why_none(rows, at, task) for at in counted)
-    return next(filter(None, reasons), f"column {task.column!r} holds no label in any row")
+    return _first_odd(rows, task) or f"column {task.column!r} holds no label in any row"
+
+
+def _first_odd(rows: JoinedRows, task: TaskSpec) -> str:
+    """Why the first value that is no label is none; "" where there is no such value."""
+    counted = (at for at in range(len(rows)) if task.name in rows.tasks_of(at))
+    return next(filter(None, (_why_none(rows, at, task) for at in counted)), "")
 
 
 def _why_none(rows: JoinedRows, position: int, task: TaskSpec) -> str:

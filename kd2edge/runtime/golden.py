@@ -51,22 +51,32 @@ def assert_golden(
     if not bundle.manifest.golden:
         raise IntegrityError("self_test needs golden outputs, and this bundle has none")
     inputs, expected = golden_arrays(bundle.read(bundle.manifest.golden))
-    tolerance = TOLERANCES.get(artefact.precision, TOLERANCES["int8"])
+    most = tolerance(artefact.precision)
     found = run(inputs)
     for task, wanted in expected.items():
         error = _difference(wanted, found.get(task))
-        if not error <= tolerance:  # also refuses NaN
+        if not error <= most:  # also refuses NaN
             raise IntegrityError(
                 f"{artefact.id}: head {task!r} misses its golden output by {error:.3g} of its size,"
-                f" expected at most {tolerance:g} for {artefact.precision}; the runtime or the CPU"
+                f" expected at most {most:g} for {artefact.precision}; the runtime or the CPU"
                 " computes something else: load another artefact and run kd2edge validate"
             )
 
 
 def _difference(wanted: npt.NDArray[Any], found: npt.NDArray[Any] | None) -> float:
-    """RMS of the difference over RMS of ``wanted``; infinite when shapes differ."""
+    """:func:`relative_rms`; infinite when shapes differ."""
     if found is None or found.shape != wanted.shape:
         return float("inf")
+    return relative_rms(wanted, found)
+
+
+def relative_rms(wanted: npt.NDArray[Any], found: npt.NDArray[Any]) -> float:
+    """RMS of the difference over RMS of ``wanted``, both of one shape."""
     size = float(np.sqrt(np.mean(np.square(wanted, dtype=np.float64))))
     error = float(np.sqrt(np.mean(np.square(found.astype(np.float64) - wanted))))
     return error / max(size, 1e-3)  # all but zero outputs: an absolute bound
+
+
+def tolerance(precision: str) -> float:
+    """The share of :data:`TOLERANCES` for a precision; unknown ones are taken for the coarsest."""
+    return TOLERANCES.get(precision, TOLERANCES["int8"])

@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.errors import InputError, IntegrityError
+from kd2edge.errors import BackendError, InputError, IntegrityError
 from kd2edge.inputs.spec import ArraySpec, Encoded
 from kd2edge.runtime.quick import QUICK
 from kd2edge.tasks.kind import TaskKind
@@ -53,12 +53,17 @@ class Head:
     def answers(
         self, logits: Logits, encoded: Mapping[str, Encoded] | None, top_k: int | None
     ) -> list[Any]:
-        """What ``predict`` gives, one item a row."""
+        """What ``predict`` gives, one item a row.
+
+        Raises:
+            BackendError: NaN among the logits: no answer follows from it.
+        """
         if self._quick is not None and top_k is None:
             found = self._quick(logits)
             if found is not None:
                 return found
         words = self._encoded(encoded).words if self.kind.per_word else None
+        self._require_numbers(logits, encoded)
         decoded = self.decode(logits, encoded)
         return self.kind.answers(self.spec, decoded, top_k=top_k, words=words)
 
@@ -67,6 +72,18 @@ class Head:
         starts = self._encoded(encoded).word_starts
         assert starts is not None
         return gather_words(logits, starts)
+
+    def _require_numbers(self, logits: Logits, encoded: Mapping[str, Encoded] | None) -> None:
+        missing = np.isnan(logits)
+        if self.kind.per_word and missing.any():  # only at words: of padding nothing is asked
+            starts = self._encoded(encoded).word_starts
+            assert starts is not None
+            missing = np.isnan(self.words(logits, encoded).values[starts.values >= 0])
+        if missing.any():
+            raise BackendError(
+                f"task {self.spec.name!r}: the graph gives NaN for these inputs, which answers"
+                " nothing; run kd2edge validate"
+            )
 
     def _encoded(self, encoded: Mapping[str, Encoded] | None) -> Encoded:
         if encoded is None or encoded[self.spec.input].word_starts is None:

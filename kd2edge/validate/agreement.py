@@ -13,6 +13,10 @@ from kd2edge.validate.validation import Check
 __all__ = ["agreement"]
 
 _NAME = "manifest"
+_SILENT = (
+    "the reference does not say what it was made with: run `kd2edge distill --resume` and export"
+    " the run again"
+)
 _SHOWN = 120  # letters of a value in a message
 
 
@@ -22,9 +26,12 @@ def agreement(reference: Reference | None, manifest: Manifest) -> tuple[Check, .
     Artefact and reference are judged by the same manifest: with labels in another order both would
     be as wrong, and no drop would show.
     """
-    if reference is None or not reference.made_with:
+    if reference is None:  # it may stay out of a transfer
         return ()
-    found = described(manifest.tasks, manifest.inputs)
+    if not reference.made_with:
+        return (Check(_NAME, "not_run", _SILENT),)
+    hashes = {entry.path: entry.sha256 for entry in manifest.files}
+    found = described(manifest.tasks, manifest.inputs, hashes)
     faults = [
         fault
         for part in ("tasks", "inputs")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.inputs.spec import ArraySpec, WordStarts
+from kd2edge.runtime.golden import relative_rms
 from kd2edge.tasks.spec import Ragged, TaskSpec
 from kd2edge.validate.validation import NumberResult
 
@@ -154,13 +155,13 @@ def compare_logits(
 ) -> NumberResult:
     """Compare logits ``[item, C]``; words that both leave out (NaN: cut off) are passed over."""
     if wanted.shape != found.shape:
-        return NumberResult(way, rows, float("inf"), 0.0, float("inf"), 0.0)
+        return NumberResult(way, rows, float("inf"), 0.0, float("inf"), 0.0, float("inf"))
     kept = ~np.isnan(wanted).all(axis=-1)
     wanted, found = wanted[kept], found[kept]
     if not len(wanted):
         return NumberResult(way, rows, 0.0, 1.0, 0.0, 1.0)
     if not np.isfinite(found).all():
-        return NumberResult(way, rows, float("inf"), 0.0, float("inf"), 0.0)
+        return NumberResult(way, rows, float("inf"), 0.0, float("inf"), 0.0, float("inf"))
     return NumberResult(
         way=way,
         rows=rows,
@@ -168,6 +169,7 @@ def compare_logits(
         cosine=float(_cosine(wanted, found).min()),
         kl=float(_divergence(spec, wanted, found).mean()),
         top1=float(np.mean(_decided(wanted) == _decided(found))),
+        rms=relative_rms(wanted, found),
     )
 
 

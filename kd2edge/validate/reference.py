@@ -34,7 +34,7 @@ FULL = 64
 _MEANING = ("kind", "labels", "metric", "column", "input", "decode")
 
 #: What arrays of another shape, type or name than a reference's lead to.
-_DAMAGE = (ValueError, TypeError, LookupError, IntegrityError)
+_DAMAGE = (ValueError, TypeError, LookupError, AttributeError, IntegrityError)
 
 Arrays = dict[str, npt.NDArray[Any]]
 Logits = npt.NDArray[np.floating[Any]] | Ragged
@@ -100,6 +100,7 @@ def pack_reference(
     logits64: Mapping[str, Logits],
     specs: Specs,
     inputs: Mapping[str, InputSpec],
+    hashes_of_files: Mapping[str, str],
 ) -> bytes:
     """The bytes of a ``reference/<split>.npz``; the same arguments give the same bytes.
 
@@ -110,6 +111,7 @@ def pack_reference(
         logits64: task -> logits of the first rows (at most :data:`FULL` are kept).
         specs: task -> its spec.
         inputs: input -> its spec.
+        hashes_of_files: path in ``InputSpec.files`` -> SHA-256 of its bytes.
 
     Raises:
         ValueError: decisions, ids and hashes of different number, or a task without a spec.
@@ -119,7 +121,9 @@ def pack_reference(
     arrays: Arrays = {
         "schema": np.array(SCHEMA, np.int64),
         "ids": np.frombuffer(json.dumps(list(ids)).encode(), np.uint8),
-        "made_with": np.frombuffer(canonical_json(described(specs, inputs)), np.uint8),
+        "made_with": np.frombuffer(
+            canonical_json(described(specs, inputs, hashes_of_files)), np.uint8
+        ),
         "hashes": np.array([value % (1 << 64) for value in map(int, hashes)], np.uint64),
     }
     for task, part in decoded.items():
@@ -130,18 +134,22 @@ def pack_reference(
     return npz_bytes(arrays)
 
 
-def described(specs: Specs, inputs: Mapping[str, InputSpec]) -> dict[str, Any]:
+def described(
+    specs: Specs, inputs: Mapping[str, InputSpec], hashes: Mapping[str, str]
+) -> dict[str, Any]:
     """What decisions mean: which label an index is, of which column, of which raw values.
 
     Indices and scores alone would agree with a manifest whose labels stand in another order.
     """
-    tasks = {
-        str(name): {key: getattr(spec, key) for key in _MEANING} for name, spec in specs.items()
-    }
     return {
-        "tasks": tasks,
+        "tasks": {
+            str(name): {key: getattr(spec, key) for key in _MEANING} for name, spec in specs.items()
+        },
         "inputs": {
-            name: {key: getattr(spec, key) for key in ("kind", "columns", "options")}
+            name: {
+                **{key: getattr(spec, key) for key in ("kind", "columns", "options")},
+                "files": {role: hashes.get(path, "") for role, path in spec.files.items()},
+            }
             for name, spec in inputs.items()
         },
     }
@@ -199,8 +207,16 @@ def _opened(arrays: Arrays, specs: Mapping[str, TaskSpec]) -> Reference:
     hashes = arrays["hashes"].astype(np.uint64)
     if len(ids) != len(hashes):
         raise ValueError(f"{len(ids)} ids for {len(hashes)} hashes")
-    made_with = json.loads(arrays["made_with"].tobytes()) if "made_with" in arrays else {}
+    made_with = _meaning(arrays["made_with"]) if "made_with" in arrays else {}
     return Reference(tuple(str(name) for name in ids), hashes, decoded, logits, made_with)
+
+
+def _meaning(stored: npt.NDArray[Any]) -> dict[str, Any]:
+    found = json.loads(stored.tobytes())
+    for part in ("tasks", "inputs"):
+        if not all(isinstance(one, dict) for one in (found[part], *found[part].values())):
+            raise ValueError(f"made_with: {part} are no objects by name")
+    return found
 
 
 def _below(arrays: Arrays, prefix: str) -> Arrays:

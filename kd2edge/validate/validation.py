@@ -49,6 +49,7 @@ class NumberResult:
         cosine: smallest cosine of a row's (word's) logits.
         kl: mean KL divergence of the probabilities, in nats.
         top1: share of equal decisions.
+        rms: RMS of the error as a share of the RMS of PyTorch's logits.
     """
 
     way: str
@@ -57,6 +58,7 @@ class NumberResult:
     cosine: float
     kl: float
     top1: float
+    rms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ def test_a_task_that_the_data_lacks_is_named(join_lists):
         labels_of(join_lists([{"mood": None}], "mood"), [task()])
     with pytest.raises(DataError, match=r"rows.jsonl:2: column 'mood': .*found the fraction 1.5"):
         labels_of(join_lists([{"mood": None}, {"mood": 1.5}], "mood"), [task()])
+    with pytest.raises(DataError, match=r"rows.jsonl:2: column 'mood': .*found the fraction 1.5"):
+        labels_of(join_lists([{"mood": "a"}, {"mood": 1.5}], "mood"), [task()])
     with pytest.raises(DataError, match="no source lists it"):
         labels_of(join_lists([{"mood": "a"}]), [task()])
 

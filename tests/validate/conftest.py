@@ -90,6 +90,28 @@ def scaled(graph: bytes, tensor: str, factor: float, noise: float = 0.0) -> byte
     return model.SerializeToString(deterministic=True)
 
 
+def wrong_alone(graph: bytes) -> bytes:
+    """The graph with another ``digit`` whenever a row comes alone."""
+    model = onnx.load_from_string(graph)
+    for node in model.graph.node:
+        node.output[:] = ["raw" if name == "digit" else name for name in node.output]
+    make = onnx.helper.make_node
+    model.graph.node.extend(
+        [
+            make("Shape", ["pixel_values"], ["rows"], start=0, end=1),
+            make("Equal", ["rows", "one"], ["alone"]),
+            make("Cast", ["alone"], ["factor"], to=onnx.TensorProto.FLOAT),
+            make("Mul", ["factor", "wrong"], ["added"]),
+            make("Add", ["raw", "added"], ["digit"]),
+        ]
+    )
+    tensors = {"one": np.array([1], np.int64), "wrong": np.array([30.0, 0.0, 0.0], np.float32)}
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(value, name) for name, value in tensors.items()
+    )
+    return model.SerializeToString(deterministic=True)
+
+
 def image_rows(count: int = ROWS, *, right: float = 0.9) -> ListRows:
     """Images whose labels are the graph's own decisions, a tenth of them replaced."""
     pixels = bundles.images(count, seed=7)
@@ -142,7 +164,8 @@ def with_reference(folder: Path, rows: Rows, *, split: str = "test") -> Path:
             logits[task] = gather_words(outputs[task], starts)
         else:
             logits[task] = outputs[task]
-    content = pack_reference(ids, hashes, decoded, logits, manifest.tasks, manifest.inputs)
+    files = {entry.path: entry.sha256 for entry in manifest.files}
+    content = pack_reference(ids, hashes, decoded, logits, manifest.tasks, manifest.inputs, files)
     path = f"reference/{split}.npz"
     return rewritten(folder, {path: content}, references={split: path})
 
@@ -169,5 +192,6 @@ def tools() -> SimpleNamespace:
         scaled=scaled,
         text_rows=text_rows,
         with_artefact=with_artefact,
+        wrong_alone=wrong_alone,
         with_reference=with_reference,
     )

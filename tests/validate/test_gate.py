@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kd2edge.metrics.estimate import Estimate
-from kd2edge.validate.gate import artefact_verdict, outcome, verdict, worst
+from kd2edge.validate.gate import artefact_verdict, number_failures, outcome, verdict, worst
 from kd2edge.validate.validation import ArtefactResult, Check, NumberResult, TaskResult
 
 
@@ -46,6 +46,23 @@ def test_the_gravest_verdict_wins():
     assert worst(["undecided", "fail", "pass"]) == "fail"
     assert worst(["not_run"]) == "not_run"
     assert worst([]) == "not_run"
+
+
+def way(name: str, rms: float, top1: float) -> NumberResult:
+    return NumberResult(name, 64, 1.0, 1.0, 0.0, top1, rms)
+
+
+def test_a_coarse_head_must_hold_in_every_way_to_batch_and_pad():
+    def faults(*ways: NumberResult) -> list[str]:
+        return number_failures("int8", {"t": ways})
+
+    assert faults(way("batch 1", 0.1, 0.95), way("batch 7", 0.2, 0.9)) == []
+    (broken,) = faults(way("batch 1", 0.9, 0.9), way("batch 7", 0.1, 0.95))
+    assert "0.9 of their size (batch 1)" in broken
+    (apart,) = faults(way("batch 1", 0.3, 0.4), way("batch 7", 0.1, 0.95))
+    assert "40% of the decisions are PyTorch's in batch 1, 95% in batch 7" in apart
+    assert faults(way("batch 1", float("nan"), 0.9))
+    assert number_failures("fp16", {"t": [way("batch 1", 0.1, 1.0)]})
 
 
 def test_an_artefact_passes_only_when_every_task_passes():

@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.tasks.kinds import task_kind
@@ -47,7 +48,7 @@ def flat(values):
 @pytest.fixture
 def content() -> bytes:
     logits = outputs()
-    return pack_reference(IDS, HASHES, decoded(logits), logits, SPECS, INPUTS)
+    return pack_reference(IDS, HASHES, decoded(logits), logits, SPECS, INPUTS, {})
 
 
 def test_what_was_packed_comes_back(content):
@@ -75,7 +76,7 @@ def test_whole_logits_are_kept_of_64_rows(content):
 def test_the_same_outputs_give_the_same_bytes(content):
     logits = outputs()
     again = {task: logits[task] for task in reversed(logits)}
-    assert pack_reference(IDS, HASHES, decoded(again), again, SPECS, INPUTS) == content
+    assert pack_reference(IDS, HASHES, decoded(again), again, SPECS, INPUTS, {}) == content
 
 
 def test_the_bytes_hold_no_time_and_no_pickle(content):
@@ -89,7 +90,7 @@ def test_signed_hashes_are_the_same_64_bits():
     logits = outputs()
     signed = [value - 2**64 for value in HASHES]
     found = open_reference(
-        pack_reference(IDS, signed, decoded(logits), logits, SPECS, INPUTS), SPECS
+        pack_reference(IDS, signed, decoded(logits), logits, SPECS, INPUTS, {}), SPECS
     )
     assert found.hashes.tolist() == HASHES
 
@@ -97,9 +98,9 @@ def test_signed_hashes_are_the_same_64_bits():
 def test_unequal_numbers_of_rows_are_refused():
     logits = outputs()
     with pytest.raises(ValueError, match="70 and 69"):
-        pack_reference(IDS, HASHES[1:], decoded(logits), logits, SPECS, INPUTS)
+        pack_reference(IDS, HASHES[1:], decoded(logits), logits, SPECS, INPUTS, {})
     with pytest.raises(ValueError, match="69 rows, found 70"):
-        pack_reference(IDS[1:], HASHES[1:], decoded(logits), logits, SPECS, INPUTS)
+        pack_reference(IDS[1:], HASHES[1:], decoded(logits), logits, SPECS, INPUTS, {})
 
 
 @pytest.mark.parametrize("spoil", ["empty", "no archive", "cut", "other archive", "lacks a task"])
@@ -112,7 +113,7 @@ def test_what_is_no_reference_is_refused(content, spoil):
         "no archive": b"PK" * 50,
         "cut": content[: len(content) // 2],
         "other archive": other.getvalue(),
-        "lacks a task": pack_reference(IDS, HASHES, decoded(logits), logits, SPECS, INPUTS),
+        "lacks a task": pack_reference(IDS, HASHES, decoded(logits), logits, SPECS, INPUTS, {}),
     }[spoil]
     with pytest.raises(IntegrityError):
         open_reference(spoiled, SPECS)
@@ -131,6 +132,14 @@ def test_changed_bytes_never_raise_anything_else(content):
         except (IntegrityError, SchemaTooNewError):
             refused += 1
     assert refused > 30
+
+
+@pytest.mark.parametrize("said", ['{"tasks": {}}', "[1]", '{"tasks": {"t": 1}, "inputs": {}}', "{"])
+def test_a_meaning_of_another_form_is_refused(content, said):
+    arrays = npz_arrays(content)
+    arrays["made_with"] = np.frombuffer(said.encode(), np.uint8)
+    with pytest.raises(IntegrityError):
+        open_reference(npz_bytes(arrays), SPECS)
 
 
 def test_a_newer_reference_is_refused(content):

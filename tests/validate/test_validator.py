@@ -133,6 +133,34 @@ def test_a_head_at_another_scale_fails_in_every_precision(bundle, rows, tools):
     assert verdicts(found) == {"onnx-int8-loud": "fail"}
 
 
+def test_an_int8_artefact_that_is_wrong_on_single_rows_fails(bundle, rows, tools):
+    tools.with_artefact(bundle, "onnx-int8-alone", tools.wrong_alone(bundles.image_graph()))
+    found = run(bundle, rows, max_drop=WIDE, artefacts=["onnx-int8-alone"])
+    assert verdicts(found) == {"onnx-int8-alone": "fail"}
+    assert found.artefacts["onnx-int8-alone"].tasks["digit"].verdict == "pass"
+    assert "(batch 1)" in found.artefacts["onnx-int8-alone"].reason
+
+
+def test_a_reference_that_does_not_say_what_it_was_made_with_leaves_a_doubt(bundle, rows, tools):
+    arrays = npz_arrays(open_bundle(bundle).read("reference/test.npz"))
+    del arrays["made_with"]
+    tools.rewritten(bundle, {"reference/test.npz": npz_bytes(arrays)})
+    found = run(bundle, rows, max_drop=WIDE)
+    assert verdicts(found) == {"onnx-fp32": "undecided", "onnx-int8-qdq": "pass"}
+    assert "does not say what it was made with" in found.artefacts["onnx-fp32"].reason
+
+
+def test_another_tokenizer_than_in_training_fails(tmp_path, tools):
+    rows = tools.text_rows()
+    folder = tools.with_reference(bundles.text_bundle(tmp_path / "text"), rows)
+    path = open_bundle(folder).manifest.inputs["text"].files["tokenizer"]
+    changed = open_bundle(folder).read(path) + b"\n"  # as good, and not the one
+    tools.rewritten(folder, {path: changed})
+    found = run(folder, rows, max_drop={"intent": 1.0, "ner": 1.0})
+    assert found.outcome == "fail"
+    assert "input text: files is" in found.artefacts["onnx-fp32"].reason
+
+
 def test_a_stand_in_that_fails_itself_lets_nothing_pass(tmp_path, rows, tools):
     folder = bundles.image_bundle(tmp_path / "image")
     broken = tools.scaled(bundles.image_graph(), "digit_weight", -1.0)
