@@ -209,7 +209,7 @@ def overhead(results: Tables) -> str:
         " (tokenization) is not part of it.  Medians count; the quickest rounds stand beside them."
         "  How long a student was trained makes no difference here (that of UNER: one epoch).  The"
         " forward pass leaves nothing else in the caches, so an answer costs what memory costs: on"
-        " a busy shared host the same code took +77 us at 16 rows of the small CNN, +447 us at 64.",
+        " a busy host commit 71a9c733ee49 took +77 us at 16 rows of the small CNN, +447 us at 64.",
         table(header, rows) + notes,
         [found],
     )

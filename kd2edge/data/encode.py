@@ -19,7 +19,7 @@ from kd2edge.data.split import EncodedSplit, is_ragged
 from kd2edge.data.writer import ArrayWriter, to_fill
 from kd2edge.errors import DataError, InputError
 from kd2edge.inputs.kind import Encoder
-from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.kinds import file_columns, input_kind
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
 from kd2edge.rows.hashes import files_fingerprint
 from kd2edge.rows.rows import Row
@@ -87,17 +87,20 @@ def encode_split(
         raise DataError("the split has no rows; check the path and filters of its sources")
     hashes = _hashes_of(inputs, file_hashes or {})
     views = views or Views()
-    key = _key(rows, inputs, tasks, hashes, views)
+    read = files_fingerprint(rows, file_columns(spec for spec, _ in inputs.values()))
+    whole = fingerprint([rows.fingerprint, read])
+    key = _key(whole, inputs, tasks, hashes, views)
     folder = folder_of(directory, key)
     with to_fill(folder) as needed:
         if needed:
-            _write(_Job(rows, inputs, tasks), folder, key, views, on_event)
+            _write(_Job(rows, whole, inputs, tasks), folder, key, views, on_event)
     return EncodedSplit(folder)
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     rows: SplitRows
+    fingerprint: str  # of the rows and the files that they name
     inputs: Mapping[str, tuple[InputSpec, Encoder]]
     tasks: Sequence[TaskSpec]
 
@@ -121,21 +124,18 @@ def _hashes_of(
 
 
 def _key(
-    rows: SplitRows,
+    rows: str,
     inputs: Mapping[str, tuple[InputSpec, Encoder]],
     tasks: Sequence[TaskSpec],
     hashes: Mapping[str, str],
     views: Views,
 ) -> str:
     known = ("name", "kind", "labels", "column", "input")
-    specs = [spec for spec, _ in inputs.values() if input_kind(spec.kind).files]
-    reading = sorted({column for spec in specs for column in spec.columns})
     return fingerprint(
         {
-            "rows": rows.fingerprint,
+            "rows": rows,
             "inputs": {name: spec for name, (spec, _) in inputs.items()},
             "files": dict(hashes),
-            "read": files_fingerprint(rows, reading),
             "tasks": [{field: getattr(task, field) for field in known} for task in tasks],
             "views": views,
             "libraries": {name: _version(name) for name in ("tokenizers", "pillow")},
@@ -167,7 +167,7 @@ def _write(job: _Job, folder: Path, key: str, views: Views, on_event: OnProgress
 
 def _meta(job: _Job, pads: Mapping[str, int], views: Views) -> dict[str, Any]:
     return {
-        "rows_fingerprint": job.rows.fingerprint,
+        "rows_fingerprint": job.fingerprint,
         "arrays": {
             name: [asdict(spec) for spec in encoder.arrays]
             for name, (_, encoder) in job.inputs.items()

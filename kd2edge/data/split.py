@@ -25,7 +25,7 @@ class EncodedSplit:
 
     Attributes:
         fingerprint: of rows, preprocessing, tasks and views: what batches are a function of.
-        rows_fingerprint: of the rows alone: two encodings of the same rows share it.
+        rows_fingerprint: of the rows and the files that they name: two encodings of them share it.
         lengths: ``[row]`` length of each row, summed over inputs, for length buckets.
         arrays: input name -> the graph arrays that it gives.
         views: what the views of a row are.

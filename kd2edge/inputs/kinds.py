@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from types import MappingProxyType
 
 from kd2edge.errors import UsageError
 from kd2edge.inputs.image import Image
 from kd2edge.inputs.kind import InputKind
+from kd2edge.inputs.spec import InputSpec
 from kd2edge.inputs.text import Text
 from kd2edge.inputs.tokens import Tokens
 
@@ -29,3 +31,9 @@ def input_kind(name: str) -> InputKind:
         known = ", ".join(INPUT_KINDS)
         raise UsageError(f"expected an input kind among {known}, found {name!r}{hint}")
     return kind
+
+
+def file_columns(inputs: Iterable[InputSpec]) -> list[str]:
+    """The columns, sorted, whose values may be paths of files: the bytes there tell rows apart."""
+    reading = [spec for spec in inputs if input_kind(spec.kind).files]
+    return sorted({column for spec in reading for column in spec.columns})

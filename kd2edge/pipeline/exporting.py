@@ -29,6 +29,7 @@ from kd2edge.pipeline.provenance import read_report, run_fingerprint
 from kd2edge.pipeline.samples import (
     CALIBRATION,
     GOLDEN,
+    arrays_of,
     calibration_of,
     calibration_sample,
     read_arrays,
@@ -226,7 +227,7 @@ def _files(recipe: Recipe, run: RunFolder, net: Net) -> dict[str, bytes]:
 def _sample(path: Path) -> bytes:
     """A samples file that can be read to its end: a bundle must not carry a damaged one on."""
     content = _read(path)
-    read_arrays(path)
+    arrays_of(path, content)
     return content
 
 

@@ -25,7 +25,6 @@ from kd2edge.pipeline.provenance import code_fingerprint
 from kd2edge.pipeline.trained import NetRecord
 from kd2edge.pipeline.work import Splits, Work
 from kd2edge.reporting import html_report
-from kd2edge.rows.hashes import files_fingerprint
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec, Truth
 from kd2edge.teacher import TeacherCache
@@ -67,14 +66,14 @@ def write_report(work: Work, splits: Splits, results: Mapping[str, ModelResult])
         said = _predictions(work, split, splits[split], results)
         parts[split] = _split_report(work.data, splits[split], said)
         _write_reference(work, split, said["student"], results["student"])
-    report = finite(_report(work, results, parts))
+    report = finite(_report(work, splits, results, parts))
     text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
     write_atomic(work.run.html, html_report(report).encode())
     write_atomic(work.run.report, f"{text}\n".encode())
 
 
 def _report(
-    work: Work, results: Mapping[str, ModelResult], parts: Mapping[str, Any]
+    work: Work, splits: Splits, results: Mapping[str, ModelResult], parts: Mapping[str, Any]
 ) -> dict[str, Any]:
     return {
         "schema": 1,
@@ -85,7 +84,7 @@ def _report(
         "models": _models(results),
         "splits": parts,
         "curves": _curves(results),
-        "fingerprints": _fingerprints(work, results),
+        "fingerprints": _fingerprints(work, splits, results),
         "machine": asdict(machine()),
         "cache": _cache(results),
     }
@@ -241,16 +240,11 @@ def _first(logits: Logits) -> Logits:
     return Ragged(logits.values[: offsets[-1]], offsets)
 
 
-def _fingerprints(work: Work, results: Mapping[str, ModelResult]) -> dict[str, str]:
+def _fingerprints(work: Work, splits: Splits, results: Mapping[str, ModelResult]) -> dict[str, str]:
     teachers = {name: one.record.weights for name, one in _teachers(results).items()}
     return {
         "recipe": work.loaded.fingerprint,
-        "data": fingerprint(
-            {
-                split: [rows.fingerprint, files_fingerprint(rows, work.data.plan.pictures)]
-                for split, rows in work.data.rows.items()
-            }
-        ),
+        "data": fingerprint({name: split.rows_fingerprint for name, split in splits.items()}),
         "teacher": fingerprint(teachers),
         "code": code_fingerprint(),
     }

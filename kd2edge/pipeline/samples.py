@@ -19,6 +19,7 @@ from kd2edge.nets import Net
 __all__ = [
     "CALIBRATION",
     "GOLDEN",
+    "arrays_of",
     "calibration_of",
     "calibration_sample",
     "read_arrays",
@@ -64,7 +65,7 @@ def read_arrays(path: Path) -> Arrays:
         StorageError: it cannot be read.
         IntegrityError: it is damaged.
     """
-    return _arrays(path, _content(path))
+    return arrays_of(path, _content(path))
 
 
 def calibration_of(
@@ -93,7 +94,7 @@ def calibration_sample(path: Path, seed: int) -> Callable[[], Mapping[str, Any]]
 
     def stated() -> Mapping[str, Any]:
         content = _content(path)
-        rows = len(_arrays(path, content)["lengths"])
+        rows = len(arrays_of(path, content)["lengths"])
         return {"split": "train", "rows": rows, "seed": seed, "sha256": fingerprint_bytes(content)}
 
     return stated
@@ -106,7 +107,12 @@ def _content(path: Path) -> bytes:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _arrays(path: Path, content: bytes) -> Arrays:
+def arrays_of(path: Path, content: bytes) -> Arrays:
+    """The arrays in the bytes of a samples file.
+
+    Raises:
+        IntegrityError: it is damaged.
+    """
     try:
         return npz_arrays(content)
     except IntegrityError as error:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from kd2edge.bundle.fingerprint import canonical_json
 from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.errors import IntegrityError, SchemaTooNewError
-from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.kinds import file_columns
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows.hashes import row_hash, row_id, with_files
 from kd2edge.rows.rows import Row, Rows
@@ -75,8 +75,7 @@ def key_of(rows: Rows, inputs: Mapping[str, InputSpec]) -> Callable[[Row, int], 
     The hash is over the columns of the inputs, files by their bytes; labels are no part of it.
     """
     columns = sorted({column for spec in inputs.values() for column in spec.columns})
-    reading = [spec for spec in inputs.values() if input_kind(spec.kind).files]
-    files = sorted({column for spec in reading for column in spec.columns})
+    files = file_columns(inputs.values())
 
     def key(row: Row, position: int) -> tuple[str, int]:
         if files:
