@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from kd2edge.metrics.estimate import Estimate
 from kd2edge.runtime.golden import tolerance
 from kd2edge.validate.validation import ArtefactResult, Check, NumberResult, TaskResult
+from kd2edge.verdict import FP32_TOLERANCE, worst
+from kd2edge.verdict import verdict as by_bounds
 
 __all__ = [
     "FP32_TOLERANCE",
@@ -21,29 +23,16 @@ __all__ = [
     "worst",
 ]
 
-#: Largest absolute error of a logit of an fp32 artefact.
-FP32_TOLERANCE = 1e-4
-
 #: By how much the share of equal decisions may differ between two ways to batch the same rows.
 WAYS_APART = 0.25
 
 #: Why level 2 is empty.
 NO_NUMBERS = "numbers: the bundle has no PyTorch logits, neither stored ones nor golden rows"
 
-#: From harmless to grave; the gravest of several decides.
-_ORDER = ("not_run", "pass", "undecided", "fail")
-
 
 def verdict(drop: Estimate, max_drop: float) -> str:
     """``pass``: the upper bound is within the budget; ``fail``: the lower one is above it."""
-    if drop.high <= max_drop:
-        return "pass"
-    return "fail" if drop.low > max_drop else "undecided"
-
-
-def worst(verdicts: Iterable[str]) -> str:
-    """The gravest of some verdicts; ``not_run`` when there is none."""
-    return max(verdicts, key=_ORDER.index, default="not_run")
+    return by_bounds(drop.low, drop.high, max_drop)
 
 
 def failed_checks(checks: Sequence[Check]) -> list[str]:

@@ -1,0 +1,199 @@
+"""The words of a verdict and its rule, and whether what a validation stored bears its verdict out.
+
+A leaf: the gate judges by it, and whoever reads evidence judges again by the same rule, so that a
+word in a file is never believed beside numbers that say something else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["FP32_TOLERANCE", "ORDER", "Judged", "judged", "verdict", "worst"]
+
+#: Largest absolute error of a logit of an fp32 artefact.
+FP32_TOLERANCE = 1e-4
+
+#: The words, from harmless to grave; the gravest of several decides.
+ORDER = ("not_run", "pass", "undecided", "fail")
+
+# Budgets and confidences travel as decimal text: 0.95 is 0.95 however it was worked out.
+_SAME = 1e-12
+
+
+def verdict(low: float, high: float, max_drop: float) -> str:
+    """``pass``: the upper bound is within the budget; ``fail``: the lower one is above it.
+
+    NaN is never within and never above: ``undecided``.
+    """
+    if high <= max_drop and low <= high:
+        return "pass"
+    return "fail" if low > max_drop and low <= high else "undecided"
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """The gravest of some verdicts; ``not_run`` when there is none."""
+    return max(verdicts, key=ORDER.index, default="not_run")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a stored validation shows of an artefact.
+
+    Args:
+        verdict: by the manifest's own budget and confidence; ``not_run`` where it shows neither
+            way (it did not run, or it was a trial by other measures).
+        reason: why that is no pass; "" for a pass.
+        contradiction: what in it contradicts itself; "" when nothing does.
+    """
+
+    verdict: str
+    reason: str = ""
+    contradiction: str = ""
+
+
+def judged(
+    payload: Mapping[str, Any],
+    artefact: str,
+    *,
+    max_drop: Mapping[str, float],
+    confidence: float,
+    stand_in: str = "",
+) -> Judged:
+    """Judge an artefact again by what a validation stored of it.
+
+    A pass has to follow from the stored bounds, by the manifest's measures or stricter ones.  A
+    failure by stricter measures, or a pass by looser ones, was a trial and shows nothing, unless
+    the bounds themselves decide.
+
+    Args:
+        payload: of the evidence, as ``Validation.to_json`` writes it.
+        artefact: its id.
+        max_drop: the manifest's budget of every task.
+        confidence: the manifest's, of each one-sided bound.
+        stand_in: verdict by earlier evidence of the artefact that stood in for PyTorch where rows
+            had no stored output; what this validation itself says of it comes first.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: it is not built like such a payload.
+    """
+    found = _by_measures(payload, artefact, max_drop, confidence)
+    if found.verdict != "pass":
+        return found
+    references: Mapping[str, int] = payload["references"]
+    for name, rows in references.items():
+        if not rows or name in {"pytorch", artefact}:  # itself it is judged on PyTorch's rows alone
+            continue
+        own = "not_run"
+        if name in payload["artefacts"]:
+            own = _by_measures(payload, name, max_drop, confidence).verdict
+        if (stand_in if own == "not_run" else own) != "pass":
+            reason = f"{rows:,} rows were held against {name}, which did not pass against PyTorch"
+            return Judged("undecided", reason)
+    return found
+
+
+def _by_measures(
+    payload: Mapping[str, Any], artefact: str, max_drop: Mapping[str, float], confidence: float
+) -> Judged:
+    """The verdict by the manifest's budget and confidence, whatever the rows were held against."""
+    found = payload["artefacts"][artefact]
+    word, stated = _word(found), str(found.get("reason", ""))
+    own = _contradiction(payload, artefact, word)
+    if own:
+        return Judged("not_run", own, own)
+    if word == "not_run":
+        return Judged(word, stated)
+    tasks: Mapping[str, Any] = found.get("tasks", {})
+    odd = [name for name, part in tasks.items() if part["verdict"] == "fail"]
+    if word == "fail" and (_failed_checks(found) or not odd):
+        return Judged(word, stated)
+    parts = [_task(name, tasks.get(name), most) for name, most in max_drop.items()]
+    again, sure = worst(one.verdict for one in parts), _confidence(payload, tasks)
+    reason = "; ".join(one.reason for one in parts if one.verdict == again and one.reason)
+    if again == "undecided" or (again == "fail" and sure >= confidence - _SAME):
+        return Judged(again, reason)
+    if sure < confidence - _SAME:
+        return Judged("not_run", f"judged at confidence {sure:g}, the manifest asks {confidence:g}")
+    if word == "pass":
+        return Judged(word)
+    if not any(one["verdict"] == word for one in tasks.values()):
+        return Judged(word, stated)  # not for its bounds, and these are not all that counts
+    return Judged("not_run", "a trial by stricter budgets than the manifest's")
+
+
+def _word(found: Mapping[str, Any]) -> str:
+    word = found["verdict"]
+    if word not in ORDER:
+        raise ValueError(f"no verdict: {word!r:.40}")
+    return word
+
+
+def _failed_checks(found: Mapping[str, Any]) -> list[str]:
+    checks = [*found.get("graph", ()), *found.get("edges", ())]
+    return [str(check["name"]) for check in checks if check["status"] == "failed"]
+
+
+def _contradiction(payload: Mapping[str, Any], artefact: str, word: str) -> str:
+    """Why a pass (the artefact's, or a task's) does not follow from what stands beside it."""
+    found = payload["artefacts"][artefact]
+    tasks: Mapping[str, Any] = found.get("tasks", {})
+    for name, part in tasks.items():
+        if _word(part) == "pass":
+            one = _task(name, part, _number(part["max_drop"]))
+            if one.verdict != "pass":
+                return f"{name} is said to pass, but {one.reason}"
+        elif word == "pass":
+            return f"a pass in which {name} did not pass"
+    if word != "pass":
+        return ""
+    failed = _failed_checks(found)
+    if failed:
+        return f"a pass in which a check failed: {', '.join(failed)}"
+    rows = payload["rows"]
+    if not tasks or not isinstance(rows, int) or rows < 1:
+        return "a pass without rows or tasks that were measured"
+    is_exact = artefact.split("-")[1:2] == ["fp32"]
+    numbers: Mapping[str, Any] = found.get("numbers", {})
+    odd = [task for task, ways in numbers.items() if not all(_is_near(w, is_exact) for w in ways)]
+    if odd:
+        return f"a pass with outputs that are not PyTorch's: {', '.join(odd)}"
+    turned = [name for name, part in tasks.items() if part["changed"] > part["ties"]]
+    return f"a pass with other decisions: {', '.join(turned)}" if is_exact and turned else ""
+
+
+def _is_near(way: Mapping[str, Any], is_exact: bool) -> bool:
+    """Whether a way to batch and pad gave finite outputs, for fp32: PyTorch's own."""
+    most, rms = _number(way["max_abs"]), _number(way["rms"])
+    return math.isfinite(rms) and most <= (FP32_TOLERANCE if is_exact else math.inf)
+
+
+def _task(name: str, part: Mapping[str, Any] | None, max_drop: float) -> Judged:
+    """What the leading metric's bounds say under a budget."""
+    if part is None or part["verdict"] == "not_run":
+        return Judged("undecided", f"{name} was not measured")
+    drop = part["metrics"][part["metric"]]["drop"]
+    low, high = (_number(drop[bound]) for bound in ("low", "high"))
+    found = verdict(low, high, max_drop)
+    reason = (
+        f"{name} may drop by {100 * high:.2f} points (at least {100 * low:.2f}), allowed are"
+        f" {100 * max_drop:.2f}"
+    )
+    return Judged(found, "" if found == "pass" else reason)
+
+
+def _number(value: object) -> float:
+    if value is None:  # what JSON has for NaN and infinity
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"no number: {value!r:.40}")
+    return float(value)
+
+
+def _confidence(payload: Mapping[str, Any], tasks: Mapping[str, Any]) -> float:
+    """The lowest confidence that any bound of it was worked out with."""
+    drops = [part["metrics"][part["metric"]]["drop"] for part in tasks.values() if part["metrics"]]
+    stated = [_number(one["confidence"]) for one in (payload, *drops)]
+    return min((one if 0.5 < one < 1 else 0.0) for one in stated)

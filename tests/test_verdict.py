@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kd2edge.verdict import ORDER, Judged, judged, verdict, worst
+
+BUDGET = {"intent": 0.01}
+
+
+def stored(
+    word: str = "pass",
+    *,
+    high: Any = 0.005,
+    low: Any = -0.01,
+    max_drop: float = 0.01,
+    confidence: float = 0.95,
+    artefact: str = "onnx-int8",
+    task: str | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """The payload of a validation of one artefact and one task."""
+    drop = {"value": 0.0, "low": low, "high": high, "confidence": confidence, "rows": 500}
+    part = {
+        "metric": "accuracy",
+        "verdict": task or word,
+        "max_drop": max_drop,
+        "metrics": {"accuracy": {"drop": drop}},
+        "changed": 0,
+        "ties": 0,
+    }
+    way = {"way": "batch 1", "max_abs": 1e-5, "rms": 1e-6}
+    found = {
+        "verdict": word,
+        "reason": "",
+        "graph": [{"name": "opset", "status": "ok", "detail": ""}],
+        "edges": [],
+        "numbers": {"intent": [way]},
+        "tasks": {"intent": part},
+    }
+    payload = {
+        "rows": 500,
+        "references": {"pytorch": 500, "onnx-fp32": 0},
+        "confidence": confidence,
+        "artefacts": {artefact: found | changes.pop("found", {})},
+    }
+    return payload | changes
+
+
+def again(payload: dict[str, Any], artefact: str = "onnx-int8", **given_: Any) -> Judged:
+    return judged(payload, artefact, **({"max_drop": BUDGET, "confidence": 0.95} | given_))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [
+        (-0.01, 0.005, "pass"),
+        (-0.01, 0.00501, "undecided"),
+        (0.005, 0.02, "undecided"),
+        (0.00501, 0.02, "fail"),
+        (math.nan, 0.0, "undecided"),
+        (0.0, math.nan, "undecided"),
+        (0.02, 0.0, "undecided"),  # no interval
+    ],
+)
+def test_the_bounds_decide(low: float, high: float, wanted: str):
+    assert verdict(low, high, 0.005) == wanted
+
+
+def test_the_gravest_wins():
+    assert [worst(ORDER[: end + 1]) for end in range(len(ORDER))] == list(ORDER)
+    assert worst([]) == "not_run"
+
+
+def test_a_stored_pass_that_follows_is_a_pass():
+    assert again(stored()) == Judged("pass")
+    assert again(stored(max_drop=0.006)) == Judged("pass")  # a stricter trial counts
+    assert again(stored(confidence=0.99)) == Judged("pass")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        stored(high=0.3),
+        stored(high=None),  # NaN or infinity, in JSON
+        stored(low=None),
+        stored(low=0.009, high=0.002),
+        stored(task="fail"),
+        stored(task="undecided", high=0.2),
+        stored("undecided", task="pass", high=0.2),  # a task's word, too
+        stored(found={"tasks": {}}),
+        stored(rows=0),
+        stored(found={"edges": [{"name": "batch of one", "status": "failed"}]}),
+        stored(found={"numbers": {"intent": [{"max_abs": None, "rms": None}]}}),
+    ],
+)
+def test_a_word_that_the_numbers_beside_it_do_not_bear_out_is_a_contradiction(payload):
+    found = again(payload)
+    assert found.verdict == "not_run"
+    assert found.contradiction
+
+
+def test_an_fp32_artefact_has_to_be_pytorch_s():
+    far = {"numbers": {"intent": [{"max_abs": 0.1, "rms": 0.01}]}}
+    assert again(stored(artefact="onnx-fp32", found=far), "onnx-fp32").contradiction
+    assert again(stored(found=far)) == Judged("pass")
+    turned = stored(artefact="onnx-fp32")
+    turned["artefacts"]["onnx-fp32"]["tasks"]["intent"]["changed"] = 2
+    assert "other decisions" in again(turned, "onnx-fp32").contradiction
+
+
+@pytest.mark.parametrize(
+    ("payload", "wanted"),
+    [
+        (stored(max_drop=0.5, high=0.3), "undecided"),
+        (stored(max_drop=0.5, high=0.3, low=0.2), "fail"),
+        (stored(confidence=0.6), "not_run"),
+        (stored(confidence=0.6, max_drop=0.5, high=0.3, low=0.2), "not_run"),
+        (stored("fail", max_drop=0.0, low=0.001), "not_run"),  # stricter: by ours it would pass
+        (stored("undecided", max_drop=0.001), "not_run"),
+        (stored("fail", low=0.02, high=0.3), "fail"),
+        (stored("fail", task="pass"), "fail"),  # for another reason than its bounds
+        (stored("undecided", task="pass"), "undecided"),
+    ],
+)
+def test_a_trial_by_other_measures_shows_what_its_bounds_show(payload, wanted):
+    found = again(payload)
+    assert found.verdict == wanted
+    assert not found.contradiction
+
+
+def test_the_confidence_of_a_bound_itself_counts():
+    payload = stored()
+    task = payload["artefacts"]["onnx-int8"]["tasks"]["intent"]
+    task["metrics"]["accuracy"]["drop"]["confidence"] = 0.5
+    assert again(payload).verdict == "not_run"
+
+
+def test_a_task_that_was_not_measured_is_no_pass():
+    found = again(stored(), max_drop={"intent": 0.01, "domain": 0.01})
+    assert found == Judged("undecided", "domain was not measured")
+
+
+def test_a_stand_in_needs_its_own_pass():
+    payload = stored(references={"pytorch": 400, "onnx-fp32": 100})
+    assert again(payload).verdict == "undecided"
+    assert "onnx-fp32, which did not pass" in again(payload).reason
+    assert again(payload, stand_in="pass") == Judged("pass")
+    for word in ("fail", "undecided"):
+        own = stored(word, task="pass", artefact="onnx-fp32")["artefacts"]
+        beside = payload | {"artefacts": payload["artefacts"] | own}
+        assert again(beside, stand_in="pass").verdict == "undecided"
+    good = stored(artefact="onnx-fp32")["artefacts"]
+    assert again(payload | {"artefacts": payload["artefacts"] | good}) == Judged("pass")
+
+
+@given(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 0.3), st.floats(0, 0.3))
+def test_whatever_stands_in_it_a_bound_above_the_budget_is_no_pass(low, width, own, budget):
+    payload = stored(low=low, high=low + width, max_drop=own)
+    found = again(payload, max_drop={"intent": budget})
+    assert (found.verdict == "pass") == (low + width <= min(own, budget))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"artefacts": []},
+        {"artefacts": {"onnx-int8": "pass"}},
+        {"artefacts": {"onnx-int8": {"verdict": "PASS"}}},
+        {"artefacts": {"onnx-int8": {"verdict": True}}},
+        stored(high="0"),
+        stored(high=True),
+    ],
+)
+def test_what_is_no_such_payload_is_said_by_an_exception(payload):
+    with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
+        again(payload)
