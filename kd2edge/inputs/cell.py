@@ -39,6 +39,19 @@ def listed(value: Any) -> list[Any] | None:
     return list(cast("list[Any]", value)) if isinstance(value, (list, tuple)) else None
 
 
+def file_of(value: Any) -> Any:
+    """The bytes of a file that stands in a cell as data sets ship it, ``{bytes, path}``.
+
+    Its path where it has no bytes; anything else as it is.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    held = cast("Mapping[str, Any]", value)
+    if not held.keys() <= {"bytes", "path"} or "bytes" not in held:
+        return held
+    return held.get("path") if held["bytes"] is None else held["bytes"]
+
+
 def require_whole(text: str) -> None:
     """Refuse text that no tokenizer takes, as JSON's escapes can write it.
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError, UsageError
-from kd2edge.inputs.cell import cell, described, empty, listed
+from kd2edge.inputs.cell import cell, described, empty, file_of, listed
 from kd2edge.inputs.kind import Encoder, InputKind
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
 
@@ -35,8 +35,10 @@ class Image(InputKind):
         return ImageEncoder(spec)
 
     def value(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> Any:
-        """An array, the bytes of a PNG or JPEG file, or the path of one."""
-        value = cell(row, spec.columns[0])
+        """An array, the bytes of a PNG or JPEG file, or the path of one; ``{bytes, path}`` too."""
+        value = file_of(cell(row, spec.columns[0]))
+        if value is None:
+            raise ValueError(empty(spec.columns[0]))
         if isinstance(value, str):
             return _file(spec.columns[0], value, root)
         if isinstance(value, bytes) or listed(value) is not None:
@@ -96,6 +98,7 @@ class ImageEncoder(Encoder):
         Raises:
             ValueError: the same as there, without the row.
         """
+        value = file_of(value)
         if isinstance(value, (bytes, str, Path)):
             from kd2edge.inputs.picture import size_of
 
@@ -113,6 +116,7 @@ class ImageEncoder(Encoder):
             raise InputError(str(error), name=self._input, row=row) from error
 
     def _pixels(self, value: Any) -> Pixels:
+        value = file_of(value)
         if isinstance(value, (bytes, str, Path)):
             from kd2edge.inputs.picture import pixels_of
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from kd2edge.bundle.fingerprint import canonical_json
 from kd2edge.errors import DataError
+from kd2edge.inputs.cell import file_of
 from kd2edge.rows.rows import Row, Rows
 
 Hashes = npt.NDArray[np.uint64]
@@ -61,8 +62,9 @@ def with_files(row: Row, columns: Sequence[str], root: str) -> Row:
 
     Two folders may each have a ``0001.png``, and a file may change under its name.
     """
-    paths = {name: row[name] for name in columns if isinstance(row.get(name), str)}
-    return {**row, **{name: _content(Path(root, path)) for name, path in paths.items()}}
+    files = {name: file_of(row[name]) for name in columns if name in row}
+    paths = {name: path for name, path in files.items() if isinstance(path, str)}
+    return {**row, **files, **{name: _content(Path(root, path)) for name, path in paths.items()}}
 
 
 class PlacedRows(Protocol):

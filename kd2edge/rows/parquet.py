@@ -9,6 +9,7 @@ import numpy as np
 
 from kd2edge.bundle.fingerprint import fingerprint, fingerprint_file
 from kd2edge.errors import BackendError, DataError
+from kd2edge.inputs.cell import file_of
 from kd2edge.rows.content import require_file
 from kd2edge.rows.rows import Row, Rows
 
@@ -18,7 +19,8 @@ class ParquetRows(Rows):
     """Rows of a ``.parquet`` file.
 
     The last row group that was asked for is kept in memory as Arrow columns: write files with row
-    groups of some thousand rows when they are read in random order.
+    groups of some thousand rows when they are read in random order.  A file in a cell, which data
+    sets ship as ``{bytes, path}``, is its bytes.
 
     Args:
         path: the file.
@@ -55,7 +57,7 @@ class ParquetRows(Rows):
         group = int(np.searchsorted(self._edges, position, side="right")) - 1
         table = self._group(group)
         index = position - int(self._edges[group])
-        return {name: table.column(name)[index].as_py() for name in table.column_names}
+        return {name: file_of(table.column(name)[index].as_py()) for name in table.column_names}
 
     def place(self, position: int) -> str:
         return f"{self._path}:{position + 1}"

@@ -196,3 +196,15 @@ def test_no_picture_is_an_empty_cell_not_the_folder_of_the_data(
 ) -> None:
     with pytest.raises(ValueError, match="column 'photo' is empty: fill it, or leave the row out"):
         value_of(value, str(tmp_path))
+
+
+def test_a_file_as_data_sets_ship_it_is_its_bytes_or_else_its_path(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    assert value_of({"bytes": b"of a file", "path": "a.png"}, str(tmp_path)) == b"of a file"
+    assert value_of({"bytes": None, "path": "a.png"}, str(tmp_path)) == tmp_path / "a.png"
+    with pytest.raises(ValueError, match="is empty"):
+        value_of({"bytes": None, "path": None})
+    with pytest.raises(ValueError, match="expected a uint8 array, the bytes"):
+        value_of({"bytes": b"", "path": "", "more": 1})
+    with pytest.raises(InputError, match="no such image"):
+        opened().encode([{"bytes": None, "path": "missing.png"}])

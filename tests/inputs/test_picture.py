@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import io
 import re
+import struct
+import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +73,54 @@ def test_the_header_tells_the_size_that_the_pixels_will_have(
     assert size_of(content) == wanted
 
 
-def test_sixteen_bits_are_refused() -> None:
-    deep = Image.fromarray(np.full((4, 6), 40_000, np.uint16))
-    with pytest.raises(ValueError, match="expected 8 bits a channel"):
-        pixels_of(picture_file(deep), 1)
+def chunk(name: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png_file(pixels: np.ndarray, colour: int, *, before: bytes = b"", behind: bytes = b"") -> bytes:
+    """A PNG of pixels ``[height, width, channel]``, with chunks before and behind them."""
+    height, width = pixels.shape[:2]
+    bits = 8 * pixels.dtype.itemsize
+    raw = pixels.astype(pixels.dtype.newbyteorder(">"))
+    lines = b"".join(b"\0" + line.tobytes() for line in raw)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(lines))
+    return b"\x89PNG\r\n\x1a\n" + head + before + body + behind + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("colour", "width"), [(0, 1), (4, 2), (2, 3), (6, 4)])
+def test_sixteen_bits_are_refused_whatever_the_colours(
+    colour: int, width: int, channels: int
+) -> None:
+    deep = np.arange(4 * 6 * width, dtype=np.uint16).reshape(4, 6, width) * 300
+    for read in (size_of, lambda file: pixels_of(file, channels)):
+        with pytest.raises(ValueError, match="expected 8 bits a channel.*16 bits.*only you know"):
+            read(png_file(deep, colour))
+    assert size_of(png_file(deep.astype(np.uint8), colour)) == (4, 6)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_data_behind_the_pixels_counts_neither_for_the_size_nor_for_the_pixels(
+    orientation: int, image: np.ndarray
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    said = chunk(b"eXIf", exif.tobytes()[6:])
+    behind = png_file(image, 2, behind=said)
+    assert size_of(behind) == (4, 6)
+    assert np.array_equal(pixels_of(behind, 3), image)
+    before = png_file(image, 2, before=said)
+    assert size_of(before) == pixels_of(before, 3).shape[:2] == ((6, 4), (4, 6))[orientation < 5]
+
+
+def test_damaged_exif_data_turns_nothing_and_stops_nothing(image: np.ndarray) -> None:
+    for said in (b"", b"II", b"MM\0*\0\0\0\x08\xff\xff", b"no exif at all"):
+        content = png_file(image, 2, before=chunk(b"eXIf", said))
+        with warnings.catch_warnings(action="ignore"):
+            assert size_of(content) == (4, 6)
+            assert np.array_equal(pixels_of(content, 3), image)
 
 
 def test_a_damaged_picture_is_refused(image: np.ndarray) -> None:

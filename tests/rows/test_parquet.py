@@ -43,3 +43,13 @@ def test_a_damaged_file_is_refused(path):
 def test_an_empty_file_has_no_rows(tmp_path):
     pq.write_table(pa.table({"a": pa.array([], pa.string())}), tmp_path / "none.parquet")
     assert list(open_rows("parquet", "none.parquet", root=tmp_path)) == []
+
+
+def test_a_file_in_a_cell_is_its_bytes_or_else_its_path(tmp_path):
+    cells = [{"bytes": b"one", "path": "1.png"}, {"bytes": None, "path": "2.png"}, None]
+    other = {"path": "3.png", "size": 3}
+    table = pa.Table.from_pylist([{"image": cell, "about": other} for cell in cells])
+    pq.write_table(table, tmp_path / "pictures.parquet")
+    rows = open_rows("parquet", tmp_path / "pictures.parquet")
+    assert [row["image"] for row in rows] == [b"one", "2.png", None]
+    assert rows[0]["about"] == other
