@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kd2edge.cli.output import emit, json_option, say
+
+if TYPE_CHECKING:
+    from kd2edge.pipeline.exporting import Exported
 
 _INCOMPLETE = 6
 
@@ -20,7 +24,11 @@ _INCOMPLETE = 6
     "--precision", default=None, help="fp32,int8; for --trt also fp16 (default: the recipe's)."
 )
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Default: models/NAME.")
-@click.option("--allow-missing", is_flag=True, help="Exit 0 though a target of the recipe failed.")
+@click.option(
+    "--allow-missing",
+    is_flag=True,
+    help="Exit 0 though what a target of the recipe needs is not installed.",
+)
 @json_option
 def command(
     run: Path | None,
@@ -68,4 +76,11 @@ def command(
             if one.reason:
                 say(f"{'':<20} {one.reason}", as_json=as_json)
         say(f"bundle: {bundle.path}  identity {bundle.identity[:12]}", as_json=as_json)
+    return _code(exported, allow_missing)
+
+
+def _code(exported: Exported, allow_missing: bool) -> int:
+    """0 when all was made, or when ``allow_missing`` and nothing but packages is missing."""
+    if exported.broken:
+        return min(exported.broken.values())  # 1, the unexpected, before what has a better name
     return _INCOMPLETE if exported.failed and not allow_missing else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from kd2edge.bundle import (
     folder_lock,
     write_bundle,
 )
-from kd2edge.errors import BackendError, StorageError, UsageError
+from kd2edge.errors import BackendError, Kd2edgeError, StorageError, UsageError
 from kd2edge.export.samples import dummy_arrays
 from kd2edge.export.student import onnx_from_student
 from kd2edge.export.targets.kinds import target
@@ -53,14 +54,24 @@ _ORDER = (
 )
 #: Seconds to wait for another export that is writing its bundle into the same folder.
 _WAIT = 60.0
+_PATH = re.compile(r"(?<![\w.])(?:/|[A-Za-z]:\\)[^\s'\",;:)]+")
+#: Letters of a foreign error that a manifest keeps.
+_SHOWN = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export wrote: the bundle, and why artefacts of it failed (id -> reason)."""
+    """What an export wrote.
+
+    Args:
+        bundle: the bundle.
+        failed: id -> why the artefact could not be made.
+        broken: id -> exit code, for those of ``failed`` that no missing package explains.
+    """
 
     bundle: Bundle
     failed: Mapping[str, str]
+    broken: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +101,8 @@ def export_run(
     """Write the bundle of a finished run.
 
     A target that was asked for by name must be installed: that is checked before any work.  One
-    that only the recipe names is written as ``failed`` with its reason.
+    that only the recipe names is written as ``failed`` with its reason; so is every artefact that
+    cannot be made, whatever the cause: the others are none the worse for it.
 
     Args:
         run: a finished run.
@@ -113,7 +125,8 @@ def export_run(
     job = _opened(recipe, run, precisions=wanted)
     on_stage("student to ONNX")
     source, module_paths = _source(job)
-    made = {variant: _made(source, variant, on_stage) for variant in variants}
+    broken: dict[str, int] = {}
+    made = {variant: _made(source, variant, on_stage, broken) for variant in variants}
     files = {**job.files, "onnx/module-paths.json": canonical_json(module_paths)}
     manifest = _manifest(job, source, made, files)
     card = model_card(manifest, job.report).encode()
@@ -123,7 +136,7 @@ def export_run(
         files.update(one.files)
     bundle = _written(out or MODELS / recipe.name, manifest, files)
     failed = {variant.id: one.reason for variant, one in made.items() if one.status == "failed"}
-    return Exported(bundle, failed)
+    return Exported(bundle, failed, broken)
 
 
 def _variants(targets: Sequence[str], precisions: Sequence[str]) -> list[Variant]:
@@ -205,7 +218,13 @@ def _ranges(recipe: Recipe, inputs: Sequence[ArraySpec]) -> dict[str, tuple[int,
     return ranges
 
 
-def _made(source: Source, variant: Variant, on_stage: Callable[[str], None]) -> Made:
+def _made(
+    source: Source,
+    variant: Variant,
+    on_stage: Callable[[str], None],
+    broken: dict[str, int],
+) -> Made:
+    """The artefact, or why there is none; ``broken`` learns of what is no missing package."""
     on_stage(variant.id)
     maker = target(variant.target)
     try:
@@ -213,6 +232,21 @@ def _made(source: Source, variant: Variant, on_stage: Callable[[str], None]) -> 
         return maker.make(source, variant)
     except BackendError as error:
         return Made({}, "", "failed", str(error))
+    except StorageError:  # the disk is full for the others, too
+        raise
+    except Kd2edgeError as error:
+        broken[variant.id] = error.exit_code
+        return Made({}, "", "failed", str(error))
+    except Exception as error:  # noqa: BLE001  (quantizers and converters raise what they like)
+        broken[variant.id] = Kd2edgeError.exit_code
+        return Made({}, "", "failed", _foreign(error))
+
+
+def _foreign(error: Exception) -> str:
+    """A tool's own error in a line, without the folders of this machine: a manifest keeps it."""
+    said = _PATH.sub("...", " ".join(str(error).split()))
+    text = said if len(said) <= _SHOWN else f"{said[:_SHOWN]}..."
+    return f"the tool that makes it failed: {type(error).__name__}: {text}".rstrip(": ")
 
 
 def _files(recipe: Recipe, run: RunFolder, net: Net) -> dict[str, bytes]:

@@ -38,10 +38,15 @@ _BATCH = 8
 
 
 def write_calibration(folder: Path, split: EncodedSplit, rows: int, seed: int) -> None:
-    """Keep ``rows`` training rows, chosen by ``seed``, in the order of their length."""
+    """Keep ``rows`` training rows, chosen by ``seed``, in the order of their length.
+
+    A row without a piece (an empty text, where the tokenizer adds no control tokens) has nothing
+    that a range could be measured on: another is taken in its place, as far as there are any.
+    """
     random = np.random.Generator(np.random.PCG64([seed, 0xCA11]))
-    count = min(rows, len(split))
-    chosen = np.sort(random.choice(len(split), count, replace=False)).astype(np.int64)
+    filled = np.flatnonzero(split.lengths)
+    count = min(rows, len(filled))
+    chosen = filled[np.sort(random.choice(len(filled), count, replace=False))] if count else filled
     chosen = chosen[np.argsort(split.lengths[chosen], kind="stable")]
     arrays: Arrays = {"lengths": split.lengths[chosen].astype(np.int64)}
     arrays |= {name: value.numpy() for name, value in split.batch(chosen).inputs.items()}
@@ -71,10 +76,10 @@ def read_arrays(path: Path) -> Arrays:
 def calibration_of(
     path: Path, specs: Sequence[ArraySpec]
 ) -> Callable[[], Iterable[Mapping[str, npt.NDArray[Any]]]]:
-    """The calibration rows as batches, each trimmed to its own longest row."""
+    """The calibration rows as batches, each trimmed to its own longest row; none is empty."""
 
     def batches() -> Iterable[Mapping[str, npt.NDArray[Any]]]:
-        arrays = read_arrays(path)
+        arrays = _filled(read_arrays(path))
         lengths = arrays.pop("lengths")
         for begin in range(0, len(lengths), _BATCH):
             longest = int(lengths[begin : begin + _BATCH].max())
@@ -94,7 +99,7 @@ def calibration_sample(path: Path, seed: int) -> Callable[[], Mapping[str, Any]]
 
     def stated() -> Mapping[str, Any]:
         content = _content(path)
-        rows = len(arrays_of(path, content)["lengths"])
+        rows = len(_filled(arrays_of(path, content))["lengths"])
         return {"split": "train", "rows": rows, "seed": seed, "sha256": fingerprint_bytes(content)}
 
     return stated
@@ -117,6 +122,12 @@ def arrays_of(path: Path, content: bytes) -> Arrays:
         return npz_arrays(content)
     except IntegrityError as error:
         raise IntegrityError(f"{path}: {error}: run `kd2edge distill --resume` again") from error
+
+
+def _filled(arrays: Arrays) -> Arrays:
+    """The rows with at least one piece: runs of before kept others too."""
+    kept = arrays["lengths"] > 0
+    return {name: array[kept] for name, array in arrays.items()}
 
 
 def _trimmed(spec: ArraySpec, array: npt.NDArray[Any], longest: int) -> npt.NDArray[Any]:

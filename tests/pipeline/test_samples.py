@@ -1,0 +1,68 @@
+"""Calibration rows: none is without a piece."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kd2edge.bundle import npz_bytes
+from kd2edge.inputs.spec import ArraySpec
+from kd2edge.pipeline.samples import (
+    CALIBRATION,
+    calibration_of,
+    calibration_sample,
+    write_calibration,
+)
+
+SPEC = ArraySpec("input_ids", "int64", ("batch", "length"))
+
+
+def split_of(lengths: Sequence[int]) -> Any:
+    """A split whose row i has ``lengths[i]`` pieces with the id i + 1."""
+    longest = max(1, *lengths)
+
+    def batch(rows: np.ndarray) -> Any:
+        ids = np.zeros((len(rows), longest), np.int64)
+        for at, row in enumerate(rows):
+            ids[at, : lengths[row]] = row + 1
+        return SimpleNamespace(inputs={"input_ids": torch.from_numpy(ids)})
+
+    class Split(SimpleNamespace):
+        def __len__(self) -> int:
+            return len(lengths)
+
+    return Split(lengths=np.array(lengths), batch=batch)
+
+
+def batches(folder: Path) -> list[np.ndarray]:
+    return [one["input_ids"] for one in calibration_of(folder / CALIBRATION, [SPEC])()]
+
+
+@pytest.mark.parametrize("rows", [4, 12, 100])
+def test_rows_without_a_piece_stay_out_and_others_take_their_place(tmp_path: Path, rows: int):
+    lengths = [0, 3, 0, 0, 1, 2, 0, 5, 4, 0, 0, 0, 2, 0, 1, 0, 0, 0, 0, 0, 3, 1, 6, 0, 2]
+    filled = sum(length > 0 for length in lengths)
+    write_calibration(tmp_path, split_of(lengths), rows, seed=3)
+    found = batches(tmp_path)
+    assert all(array.size and (array[:, 0] > 0).all() for array in found)
+    assert sum(map(len, found)) == min(rows, filled)
+    assert calibration_sample(tmp_path / CALIBRATION, 3)()["rows"] == min(rows, filled)
+
+
+def test_without_any_piece_there_is_nothing_to_calibrate_on(tmp_path: Path):
+    write_calibration(tmp_path, split_of([0, 0, 0]), 8, seed=3)
+    assert batches(tmp_path) == []
+
+
+def test_runs_that_kept_such_rows_can_be_exported_too(tmp_path: Path):
+    ids = np.array([[0, 0], [0, 0], [5, 0], [6, 7]])
+    content = npz_bytes({"lengths": np.array([0, 0, 1, 2]), "input_ids": ids})
+    (tmp_path / CALIBRATION).write_bytes(content)
+    assert [array.tolist() for array in batches(tmp_path)] == [[[5, 0], [6, 7]]]
+    assert calibration_sample(tmp_path / CALIBRATION, 3)()["rows"] == 2
