@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         NetDescription,
         describe_net,
         load_net,
+        net_files,
         save_net,
     )
     from kd2edge.nets.net import Net, build_net, flops
@@ -24,6 +25,7 @@ __all__ = [
     "describe_net",
     "flops",
     "load_net",
+    "net_files",
     "resolve_source",
     "save_net",
     "source_fingerprints",
@@ -39,6 +41,7 @@ _HOMES = {
     "describe_net": "files",
     "flops": "net",
     "load_net": "files",
+    "net_files": "files",
     "resolve_source": "source",
     "save_net": "files",
     "source_fingerprints": "source",

@@ -26,6 +26,12 @@ _KEYS = {"schema", "model", "inputs", "tasks", "vocabulary", "weights"}
 #: Keys that came later: files without them stay readable.
 _LATER_KEYS = {"tokenizers"}
 
+#: What to do about a damaged net, whoever made it.
+_WAY_OUT = (
+    "put another copy of the net (.safetensors and .json) there, or, where it is a run's own,"
+    " delete its .record.json and run `kd2edge distill` again with --resume, which trains it anew"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class NetDescription:
@@ -80,6 +86,11 @@ def save_net(net: Net, stem: Path, *, tokenizers: Mapping[str, str] | None = Non
     write_atomic(_beside(stem, ".json"), text.encode())
 
 
+def net_files(stem: Path) -> tuple[Path, Path]:
+    """The files of a saved net: its weights, and the JSON that describes it."""
+    return _beside(stem, ".safetensors"), _beside(stem, ".json")
+
+
 def describe_net(stem: Path) -> NetDescription:
     """Read what a saved net is, without its weights.
 
@@ -100,7 +111,7 @@ def describe_net(stem: Path) -> NetDescription:
             dict(content.get("tokenizers", {})),
         )
     except (TypeError, KeyError, ValueError) as error:
-        raise IntegrityError(f"{path}: does not describe a net: {error}") from error
+        raise IntegrityError(f"{path}: does not describe a net ({error}); {_WAY_OUT}") from error
 
 
 def load_net(stem: Path) -> Net:
@@ -118,7 +129,7 @@ def load_net(stem: Path) -> Net:
     if fingerprint_bytes(weights) != described.weights:
         raise IntegrityError(
             f"{path}: its SHA-256 is not the {described.weights[:12]}... that {name} states;"
-            " it was changed or cut off, take another copy or train again"
+            f" it was changed or cut off; {_WAY_OUT}"
         )
     try:
         net = build_net(
@@ -129,7 +140,9 @@ def load_net(stem: Path) -> Net:
         )
         net.load_state_dict(safetensors.torch.load(weights))
     except (SafetensorError, RuntimeError, TypeError, KeyError) as error:
-        raise IntegrityError(f"{path}: these weights are not those of {name}: {error}") from error
+        raise IntegrityError(
+            f"{path}: these weights are not those of {name} ({error}); {_WAY_OUT}"
+        ) from error
     return net.eval()
 
 
@@ -148,9 +161,11 @@ def _described(text: bytes, path: Path) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise IntegrityError(f"{path}: not readable as JSON ({error})") from error
+        raise IntegrityError(f"{path}: not readable as JSON ({error}); {_WAY_OUT}") from error
     if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
-        raise IntegrityError(f"{path}: expected an object with a whole number as schema")
+        raise IntegrityError(
+            f"{path}: expected an object with a whole number as schema; {_WAY_OUT}"
+        )
     if content["schema"] > SCHEMA:
         raise SchemaTooNewError(
             f"{path}: has schema {content['schema']}, this kd2edge reads up to {SCHEMA};"
@@ -159,7 +174,9 @@ def _described(text: bytes, path: Path) -> dict[str, Any]:
     weights = content.get("weights")
     known = set(content) - _LATER_KEYS == _KEYS
     if not known or not isinstance(weights, Mapping) or "sha256" not in weights:
-        raise IntegrityError(f"{path}: expected the keys {sorted(_KEYS)}, found {sorted(content)}")
+        raise IntegrityError(
+            f"{path}: expected the keys {sorted(_KEYS)}, found {sorted(content)}; {_WAY_OUT}"
+        )
     return content
 
 

@@ -16,7 +16,15 @@ from kd2edge.data.split import EncodedSplit
 from kd2edge.distill import Knowledge, TrainSettings, train, training_key
 from kd2edge.distill.checkpoint import has_checkpoint, not_resumable
 from kd2edge.errors import IntegrityError, UsageError
-from kd2edge.nets import Net, describe_net, flops, load_net, save_net, source_fingerprints
+from kd2edge.nets import (
+    Net,
+    describe_net,
+    flops,
+    load_net,
+    net_files,
+    save_net,
+    source_fingerprints,
+)
 from kd2edge.pipeline.events import Listener, StageEvent
 from kd2edge.pipeline.model_inputs import source_folder
 from kd2edge.recipe.schema import CnnModel, TransformersModel
@@ -35,6 +43,7 @@ class NetRecord:
         weights: SHA-256 of its safetensors.
         flops: of one row of median length.
         curve: a point an epoch, as ``report.json`` keeps it.
+        files: name -> SHA-256 of every file of the net; empty in records of before it was kept.
     """
 
     key: str
@@ -48,6 +57,7 @@ class NetRecord:
     best_epoch: int = 0
     last_epoch: int = 0
     curve: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +178,7 @@ def loaded_record(stem: Path, kept: Path, split: EncodedSplit) -> NetRecord:
     """
     key = fingerprint([describe_net(stem).weights, split.fingerprint])
     known = _record(kept)
-    if known is not None and known.key == key and _is_whole(stem, known):
+    if known is not None and known.key == key and not _changed(stem, known):
         return known
     record = NetRecord(**_measured(load_net(stem), stem, split), key=key)
     _write(kept, record)
@@ -176,20 +186,18 @@ def loaded_record(stem: Path, kept: Path, split: EncodedSplit) -> NetRecord:
 
 
 def _measured(net: Net, stem: Path, split: EncodedSplit) -> dict[str, Any]:
-    weights = _weights(stem)
+    files = {path.name: fingerprint_file(path) for path in net_files(stem)}
+    weights = net_files(stem)[0]
     middle = np.argsort(split.lengths, kind="stable")[len(split) // 2]
     batch = split.batch(np.array([middle], dtype=np.int64))
     return {
-        "weights": fingerprint_file(weights),
+        "weights": files[weights.name],
+        "files": files,
         "parameters": net.parameter_count(),
         "embedding_parameters": net.embedding_parameter_count(),
         "flops": flops(net, batch.inputs),
         "bytes": weights.stat().st_size,
     }
-
-
-def _weights(stem: Path) -> Path:
-    return stem.with_name(f"{stem.name}.safetensors")
 
 
 def record_path(stem: Path) -> Path:
@@ -220,12 +228,22 @@ def _forget(stem: Path) -> None:
 
 def _is_whole(stem: Path, record: NetRecord) -> bool:
     """Whether the trained net is there; one that was changed since is never used in silence."""
-    path = _weights(stem)
-    if not path.is_file():
+    if not all(path.is_file() for path in net_files(stem)):
         return False
-    if fingerprint_file(path) != record.weights:
+    for path in _changed(stem, record):
         raise IntegrityError(
-            f"{path}: its SHA-256 is not the {record.weights[:12]}... of the net that was trained; "
-            f"it was changed: put it back, or delete {record_path(stem).name} to train it again"
+            f"{path}: it is not the file of the net that was trained, it was changed or cut off:"
+            f" put it back, or delete {record_path(stem)} and run `kd2edge distill` again with"
+            " --resume, which trains this net anew"
         )
     return True
+
+
+def _changed(stem: Path, record: NetRecord) -> list[Path]:
+    """The files of a net that are not those of its record, missing ones included."""
+    stated = record.files or {net_files(stem)[0].name: record.weights}
+    return [
+        path
+        for name, digest in stated.items()
+        if not (path := stem.with_name(name)).is_file() or fingerprint_file(path) != digest
+    ]

@@ -32,6 +32,9 @@ _FOREIGN = frozenset(
     }
 )  # fmt: skip
 
+#: What to do about a damaged folder of weights: it is not ours to repair.
+_WAY_OUT = "fetch it again, or name another folder as the model's source"
+
 
 def known_keys(kind: type[PreTrainedConfig]) -> frozenset[str]:
     """The keys of an architecture, their other spellings (``hidden_size`` for ``dim``) included."""
@@ -90,9 +93,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise IntegrityError(f"{path}: not readable as JSON ({error})") from error
+        raise IntegrityError(f"{path}: not readable as JSON ({error}); {_WAY_OUT}") from error
     if not isinstance(content, dict):
-        raise IntegrityError(f"{path}: expected a JSON object, found {type(content).__name__}")
+        raise IntegrityError(
+            f"{path}: expected a JSON object, found {type(content).__name__}; {_WAY_OUT}"
+        )
     return content
 
 
@@ -123,7 +128,9 @@ def model_from(
                 **options,
             )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise IntegrityError(f"{source_dir}: its weights cannot be loaded ({error})") from error
+        raise IntegrityError(
+            f"{source_dir}: its weights cannot be loaded ({error}); {_WAY_OUT}"
+        ) from error
     wrong = sorted(found["missing_keys"]) + sorted(str(key) for key in found["mismatched_keys"])
     if wrong:
         raise IntegrityError(
