@@ -116,6 +116,16 @@ class Session:
         return self._backend.providers
 
     @property
+    def options(self) -> Mapping[str, Any]:
+        """Engine, providers and settings that a verdict depends on, threads aside; JSON values."""
+        return self._backend.options
+
+    @property
+    def uses_threads(self) -> bool:
+        """Whether :attr:`threads` say anything about how the graph runs."""
+        return self._backend.uses_threads
+
+    @property
     def size(self) -> int:
         """Bytes of the graph and its companions."""
         return self._size

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 #: Version of the payload in ``reports/validation-<machine>.json``.
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ class ArtefactResult:
         reason: what stood against a pass, or why it did not run; "" when it passed.
         bytes: size of its files.
         graph: level 1.  numbers: level 2 by task.  tasks: level 3.  edges: level 5.
+        options: engine, provider or device and settings that its sessions ran with, threads aside.
     """
 
     verdict: str
@@ -134,6 +135,7 @@ class ArtefactResult:
     numbers: Mapping[str, tuple[NumberResult, ...]] = field(default_factory=dict)
     tasks: Mapping[str, TaskResult] = field(default_factory=dict)
     edges: tuple[Check, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ class Validation:
             ``not_run`` when nothing could run, or nothing but passes stands against an artefact
             that was asked for by its id and could not.
         artefacts: id -> what was found.
+        threads: numbers of threads that every artefact was judged with.
+        batches: rows a forward pass in which every row of the split was judged.
         evidence: where it was written; "" before.
     """
 
@@ -162,6 +166,8 @@ class Validation:
     confidence: float
     outcome: str
     artefacts: Mapping[str, ArtefactResult]
+    threads: tuple[int, ...] = ()
+    batches: tuple[int, ...] = ()
     evidence: str = ""
 
     @property

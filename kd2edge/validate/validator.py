@@ -19,12 +19,13 @@ from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
 from kd2edge.runtime.golden import assert_golden
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
+from kd2edge.runtime.threads import default_threads
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.validate.agreement import agreement
 from kd2edge.validate.edges import edge_checks
 from kd2edge.validate.gate import artefact_verdict, failed_checks, number_failures, outcome
 from kd2edge.validate.graph import graph_checks
-from kd2edge.validate.measure import Measured, measured, sample_of, usual_values
+from kd2edge.validate.measure import BATCH, Measured, measured, sample_of, usual_values
 from kd2edge.validate.numbers import number_results
 from kd2edge.validate.reference import Reference, open_reference
 from kd2edge.validate.split import Split
@@ -96,6 +97,8 @@ def validate_bundle(
         confidence=sure,
         outcome=outcome(found, are_named=artefacts is not None),
         artefacts=found,
+        threads=(default_threads() if threads is None else threads,),
+        batches=() if rows is None else (BATCH,),
     )
     file = append_evidence(home, "validation", bundle.identity, result.to_json())
     result = replace(result, evidence=str(file))
@@ -286,6 +289,17 @@ class _Work:
         return (Check("golden outputs", "ok"),)
 
     def _result(
+        self,
+        name: str,
+        model: Model,
+        graph: tuple[Check, ...],
+        measure: Measured,
+        doubt: str,
+    ) -> ArtefactResult:
+        found = self._levels(name, model, graph, measure, doubt)
+        return replace(found, options=model.session.options)
+
+    def _levels(
         self,
         name: str,
         model: Model,

@@ -67,7 +67,7 @@ def test_json_holds_no_infinity_and_no_path():
     text = json.dumps(found, allow_nan=False)
     assert "somebody" not in text
     assert found["artefacts"]["onnx-int8-portable"]["numbers"]["left"][0]["max_abs"] is None
-    assert found["schema"] == 1
+    assert found["schema"] == 2
 
 
 def test_evidence_gives_the_same_table():

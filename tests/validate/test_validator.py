@@ -329,6 +329,15 @@ def test_evidence_names_the_bundle_and_holds_what_was_returned(bundle, rows):
     assert open_bundle(bundle).verify() == []
 
 
+def test_evidence_says_with_what_it_was_judged(bundle, rows):
+    found = run(bundle, rows, max_drop=WIDE).to_json()
+    assert (found["schema"], found["threads"]) == (2, [1])
+    assert found["batches"]
+    options = found["artefacts"]["onnx-fp32"]["options"]
+    assert options["engine"].startswith("onnxruntime ")
+    assert options["providers"] == ["CPUExecutionProvider"]
+
+
 def test_the_runtime_loads_what_passed(bundle, rows):
     from kd2edge.runtime import load
 

@@ -46,6 +46,10 @@ class Backend(ABC):
     input_errors: tuple[type[Exception], ...] = ()
     #: The providers or devices that really run the graph; filled by `open`.
     providers: tuple[str, ...] = ()
+    #: What a verdict about the graph depends on: engine and version, settings; filled by `open`.
+    options: Mapping[str, Any] = {}
+    #: False where a forward pass does not run on CPU threads of ours.
+    uses_threads: bool = True
 
     @abstractmethod
     def open(self, graph: bytes, companions: Mapping[str, bytes], settings: Settings) -> GraphSpec:

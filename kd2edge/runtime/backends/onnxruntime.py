@@ -44,6 +44,12 @@ class OnnxRuntime(Backend):
         session = _session(engine, graph, providers, settings)
         self.providers = tuple(session.get_providers())
         _assert_no_fallback(providers, self.providers, settings)
+        self.options = {
+            "engine": f"onnxruntime {engine.__version__}",
+            "execution_mode": "sequential",
+            "inter_op_threads": 1,
+            "providers": list(self.providers),
+        }
         self.errors = _errors()
         self.input_errors = self.errors[:1]
         spec = GraphSpec(

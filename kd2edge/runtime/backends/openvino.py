@@ -19,6 +19,7 @@ _INSTALL = 'pip install "kd2edge[openvino]"'
 #: OpenVINO's type names that are not made of NumPy's by rule.
 _DTYPES = {"boolean": "bool", "bf16": "bfloat16"}
 _KINDS = {"f": "float", "i": "int", "u": "uint"}
+_THREADS = "INFERENCE_NUM_THREADS"
 
 
 @final
@@ -38,12 +39,18 @@ class OpenVino(Backend):
         device = _device(core, settings)
         model = _model(core, graph, companions, settings.label)
         try:
-            self._compiled = core.compile_model(model, device, _properties(device, settings))
+            properties = _properties(device, settings)
+            self._compiled = core.compile_model(model, device, properties)
         except RuntimeError as error:
             raise BackendError(
                 f"{settings.label}: OpenVINO cannot compile it for {device}: {_short(error)}"
             ) from error
         self.providers = tuple(self._compiled.get_property("EXECUTION_DEVICES"))
+        self.options = {
+            "engine": f"openvino {_version()}",
+            "devices": list(self.providers),
+            **{name.lower(): one for name, one in properties.items() if name != _THREADS},
+        }
         spec = GraphSpec(_arrays(self._compiled.inputs), _arrays(self._compiled.outputs))
         positions = {array.name: at for at, array in enumerate(spec.outputs)}
         self._ports = [
@@ -79,6 +86,12 @@ def _core(label: str) -> Any:
             f"{label} needs OpenVINO, which cannot be imported ({error}); run: {_INSTALL}"
         ) from error
     return openvino.Core()
+
+
+def _version() -> str:
+    import openvino
+
+    return str(openvino.__version__).split("-", maxsplit=1)[0]
 
 
 def _device(core: Any, settings: Settings) -> str:
@@ -120,7 +133,7 @@ def _properties(device: str, settings: Settings) -> dict[str, Any]:
         # it differs from what was validated by 1e-2.
         properties["INFERENCE_PRECISION_HINT"] = "f32"
     if device == "CPU":
-        properties["INFERENCE_NUM_THREADS"] = settings.threads
+        properties[_THREADS] = settings.threads
     return properties
 
 

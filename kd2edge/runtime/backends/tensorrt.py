@@ -48,6 +48,7 @@ class TensorRT(Backend):
 
     install = INSTALL
     errors = (BackendError, RuntimeError, ValueError, TypeError)
+    uses_threads = False
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -70,6 +71,7 @@ class TensorRT(Backend):
             raise BackendError(f"{settings.label}: no execution context; is the GPU's memory full?")
         self._stream = cuda.stream()
         self.providers = (f"{trt.__name__} {trt.__version__}",)
+        self.options = {"engine": self.providers[0]}
         spec = _spec(trt, self._engine)
         self._buffers = {array.name: DeviceBuffer(cuda) for array in spec.inputs + spec.outputs}
         wanted = settings.outputs or tuple(array.name for array in spec.outputs)
