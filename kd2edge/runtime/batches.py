@@ -19,10 +19,15 @@ ArrayDict = dict[str, npt.NDArray[Any]]
 
 
 class Batch(NamedTuple):
-    """Some rows, ready for the graph; ``encoded`` is None when the caller handed arrays."""
+    """Some rows, ready for the graph; ``encoded`` is None when the caller handed arrays.
+
+    ``rows`` says which of the caller's rows they are, and nothing may count on their order; it is
+    empty for arrays that run as they were handed.
+    """
 
     arrays: Mapping[str, npt.NDArray[Any]]
     encoded: Mapping[str, Encoded] | None
+    rows: Sequence[int]
 
 
 @final
@@ -35,7 +40,8 @@ class Batches:
         names = {array.name: array for array in spec.inputs}.keys()
         self._arrays = names if names != encoders.keys() else None
         self._first = next(iter(spec.inputs)).name
-        self._most = spec.limits("batch")[1]
+        #: Rows of the largest batch that the artefact takes; None: any number.
+        self.most = spec.limits("batch")[1]
 
     def of(self, inputs: Mapping[str, Any], batch_size: int | None) -> Iterable[Batch]:
         """The rows of ``inputs`` in batches, none larger than the artefact takes.
@@ -62,7 +68,7 @@ class Batches:
 
     def too_many(self, arrays: Mapping[str, Any], size: int | None = None) -> bool:
         """Whether arrays have more rows than ``size``, or than the artefact takes (None)."""
-        most = size or self._most
+        most = size or self.most
         try:
             return most is not None and len(arrays[self._first]) > most
         except TypeError:  # no array at all: the session's check finds the words
@@ -96,27 +102,34 @@ class Batches:
 
     def _size(self, asked: int | None) -> int | None:
         if asked is None:
-            return self._most
+            return self.most
         size = whole("batch_size", asked)
-        return size if self._most is None else min(size, self._most)
+        return size if self.most is None else min(size, self.most)
 
     def _split(self, arrays: Mapping[str, Any], size: int | None) -> Iterable[Batch]:
         if size is None or not self.too_many(arrays, size):
-            return (Batch(arrays, None),)
+            return (
+                Batch(arrays, None, ()),
+            )  # the session's check comes first: who knows what these are
         # The session checks each batch: what is beyond the first array's rows it would never see.
         rows = _common_count(arrays)
         return [
-            Batch({name: array[start : start + size] for name, array in arrays.items()}, None)
+            Batch(
+                {name: array[start : start + size] for name, array in arrays.items()},
+                None,
+                range(start, min(start + size, rows)),
+            )
             for start in range(0, rows, size)
         ]
 
     def _encoded(self, inputs: Mapping[str, Any], rows: int, size: int) -> Iterator[Batch]:
         for start in range(0, rows, size):
+            stop = min(start + size, rows)
             encoded = {
-                name: _encode(encoder, inputs[name], start, min(start + size, rows), rows)
+                name: _encode(encoder, inputs[name], start, stop, rows)
                 for name, encoder in self._encoders.items()
             }
-            yield Batch(merged(encoded), encoded)
+            yield Batch(merged(encoded), encoded, range(start, stop))
 
     def _shape(self) -> str:
         return "{" + ", ".join(f"{name!r}: [...]" for name in self._encoders) + "}"

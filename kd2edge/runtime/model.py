@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -14,10 +15,11 @@ import numpy.typing as npt
 from kd2edge.bundle.machine import machine
 from kd2edge.bundle.store import Bundle, open_bundle
 from kd2edge.errors import InputError, IntegrityError, UsageError
+from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.runtime.backends.table import BACKENDS, TARGETS
-from kd2edge.runtime.batches import Batches, merged, whole
+from kd2edge.runtime.batches import Batch, Batches, merged, whole
 from kd2edge.runtime.choice import Choice, choose
 from kd2edge.runtime.engines import engine_bytes
 from kd2edge.runtime.golden import assert_golden
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Outputs = dict[str, npt.NDArray[Any]]
+#: Sees a batch and what the graph gave for it.
+Watch = Callable[[Batch, Outputs], None]
 
 
 def load(
@@ -98,6 +102,7 @@ class Model:
         self.inputs: Mapping[str, InputSpec] = dict(manifest.inputs)
         self.session = session
         self._run = session.run
+        self._watch: Watch | None = None
         self._padding = Padding(session.spec)
         self._batches = Batches(
             session.spec, {n: _encoder(bundle, s) for n, s in self.inputs.items()}
@@ -140,11 +145,35 @@ class Model:
         if top_k is not None:
             top_k = whole("top_k", top_k)
         answers: dict[str, list[Any]] = {name: [] for name in heads}
-        for arrays, encoded in self._batches.of(inputs, batch_size):
-            outputs = self._outputs(arrays)
+        watch = self._watch
+        for batch in self._batches.of(inputs, batch_size):
+            outputs = self._outputs(batch.arrays)
+            if watch is not None:
+                watch(batch, outputs)
+            encoded = batch.encoded
             for name, head in heads.items():
                 answers[name] += head.answers(outputs[name], encoded, top_k)
         return answers
+
+    def watched(self, watch: Watch, encoders: Mapping[str, Encoder] | None = None) -> Model:
+        """This model on the same session, whose ``predict`` shows what its answers come from.
+
+        So what was answered can be held against the graph's outputs of the very same forward pass.
+
+        Args:
+            watch: called with every batch and its outputs, before they become answers.
+            encoders: encode in place of the model's own, as several models may share the work.
+        """
+        other = copy(self)
+        other._watch = watch  # noqa: SLF001  (of its own class)
+        if encoders is not None:
+            other._batches = Batches(self.session.spec, encoders)  # noqa: SLF001
+        return other
+
+    @property
+    def batch(self) -> int | None:
+        """Rows of a forward pass of ``predict`` when nobody says; None: all that it is handed."""
+        return self._batches.most
 
     def logits(self, inputs: Mapping[str, Any]) -> Outputs:
         """Raw outputs of every head.

@@ -201,6 +201,33 @@ def test_integers_of_numpy_are_whole_numbers(image: Model):
     assert found == image.predict(pixels, top_k=2, batch_size=2)
 
 
+def test_a_watched_model_answers_alike_and_shows_every_row_with_its_outputs(text: Model):
+    texts = ["book a flight", "play", "to paris now", "music", "unknown"]
+    seen: dict[int, Any] = {}
+
+    def watch(batch: Any, outputs: Any) -> None:
+        assert len(outputs["intent"]) == len(batch.rows) == len(batch.arrays["input_ids"])
+        seen.update(zip(batch.rows, outputs["intent"], strict=True))
+
+    expected = text.predict({"text": texts}, batch_size=2)
+    assert text.watched(watch).predict({"text": texts}, batch_size=2) == expected
+    assert sorted(seen) == list(range(5))
+    whole = text.logits({"text": texts})["intent"]
+    np.testing.assert_allclose(np.stack([seen[row] for row in range(5)]), whole, rtol=1e-5)
+    seen.clear()
+    text.predict({"text": texts})
+    assert not seen
+
+
+def test_the_batch_of_predict_is_the_largest_that_the_artefact_takes(image: Model):
+    sizes: list[int] = []
+    pixels = np.zeros((150, 1, 8, 8), np.uint8)
+    watched = image.watched(lambda batch, outputs: sizes.append(len(batch.rows)))
+    watched.predict({"image": pixels})
+    assert image.batch == 64
+    assert sizes == [64, 64, 22]
+
+
 def test_threads_get_their_own_answers(text: Model):
     rows = [[one] * 3 for one in TEXTS]
     wanted = [text.predict({"text": row}) for row in rows]
