@@ -33,6 +33,7 @@ from kd2edge.pipeline.work import Work
 from kd2edge.recipe import LoadedRecipe, load_recipe
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec
+from kd2edge.validate import row_keys
 
 RECIPES = (
     "recipes/quickstart.yaml",
@@ -134,7 +135,7 @@ def tasks(name: str, runs: Sequence[RunFolder], folder: Path) -> dict[str, Any]:
     spoken = [decided(run, folder / name / "cache") for run in runs]
     reports = [read_report(run.report)["splits"]["test"]["tasks"] for run in runs]
     found: dict[str, Any] = {}
-    for task, (spec, truth) in spoken[0][0].items():
+    for task, (spec, truth, inputs) in spoken[0][0].items():
         students = [models["student"][task] for _, models in spoken]
         baselines = [models["baseline"][task] for _, models in spoken]
         values = {
@@ -142,7 +143,7 @@ def tasks(name: str, runs: Sequence[RunFolder], folder: Path) -> dict[str, Any]:
             "baseline": [measure(spec, truth, one, spec.metric) for one in baselines],
         }
         teacher = reports[0][task]["teacher"]["metrics"][spec.metric]
-        gain = paired_gain_over_seeds(spec, truth, students, baselines, spec.metric)
+        gain = paired_gain_over_seeds(spec, truth, students, baselines, spec.metric, inputs=inputs)
         share = float(np.mean(values["student"])) / teacher["value"]
         found[task] = {
             "metric": spec.metric,
@@ -164,13 +165,14 @@ def tasks(name: str, runs: Sequence[RunFolder], folder: Path) -> dict[str, Any]:
 
 def decided(
     run: RunFolder, cache: Path
-) -> tuple[dict[str, tuple[TaskSpec, Any]], dict[str, dict[str, Decoded]]]:
-    """Specs with the test rows' labels by task; model -> task -> its decisions on them."""
+) -> tuple[dict[str, tuple[TaskSpec, Any, Any]], dict[str, dict[str, Decoded]]]:
+    """Specs with the test rows' labels and hashes by task; model -> task -> its decisions."""
     loaded = load_recipe(run.recipe)
     data = prepared(loaded)
     work = Work(loaded, run, data, cache, resume=True, on_event=lambda event: None)
     split = work.encoded(student_inputs(loaded.recipe, data.rows["train"]))["test"]
-    known = {str(task): (spec, split.truth(task)) for task, spec in data.tasks.items()}
+    inputs = np.array(row_keys(data.rows["test"], data.inputs)[1], np.uint64)
+    known = {str(task): (spec, split.truth(task), inputs) for task, spec in data.tasks.items()}
     stems = {"student": run.student, "baseline": run.baseline}
     return known, {name: decisions(stem, split, work.tasks) for name, stem in stems.items()}
 

@@ -87,6 +87,11 @@ def has_label(truth: Truth) -> npt.NDArray[np.bool_]:
     return np.bincount(row, has, minlength=labels.rows) > 0
 
 
+def distinct(inputs: npt.NDArray[np.integer[Any]]) -> int:
+    """How many different inputs there are, by what tells them apart ``[row]``."""
+    return len(np.unique(inputs))
+
+
 def taken(truth: Truth, decoded: Decoded, rows: Ints) -> tuple[Truth, Decoded]:
     """Truth and decisions of the chosen rows, in the order of ``rows``."""
     scores = decoded.scores

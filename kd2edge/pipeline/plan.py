@@ -9,12 +9,14 @@ from typing import Any
 from kd2edge.data import steps_an_epoch
 from kd2edge.data.layout import aligned
 from kd2edge.inputs.kinds import input_kind
+from kd2edge.metrics.items import distinct
 from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs, views_of
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
 from kd2edge.pipeline.rehearsal import NetSize, rehearsed
 from kd2edge.pipeline.sources import SPLITS
 from kd2edge.recipe import LoadedRecipe, Recipe
 from kd2edge.rows.check import SplitCheck
+from kd2edge.rows.hashes import row_hashes
 from kd2edge.rows.leak import leaks
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import TaskName, TaskSpec
@@ -52,6 +54,7 @@ class Plan:
 
     Args:
         rows: split -> rows.
+        distinct: split -> different inputs among them: what bounds rest on.
         tasks: task -> kind, labels, labelled rows or words of training, labels that training lacks.
         models: teacher, student, baseline -> size and steps.
         cache_bytes: estimate of the teachers' cached logits, of all splits.
@@ -62,6 +65,7 @@ class Plan:
 
     name: str
     rows: Mapping[str, int]
+    distinct: Mapping[str, int]
     tasks: Mapping[str, Mapping[str, Any]]
     models: Mapping[str, ModelPlan]
     cache_bytes: int
@@ -75,11 +79,10 @@ class Plan:
 
     def text(self) -> str:
         """For a terminal."""
-        rows = ", ".join(f"{split} {count:,}" for split, count in self.rows.items())
         cache = f"about {self.cache_bytes / 1e6:,.1f} MB of teachers' logits"
         if self.uncounted:
             cache += f"; not counted: features of {', '.join(self.uncounted)}"
-        lines = [self.name, f"rows       {rows}"]
+        lines = [self.name, *self._row_lines()]
         lines += [line for task, one in self.tasks.items() for line in _task_lines(task, one)]
         lines += [f"model      {name}: {model.text()}" for name, model in self.models.items()]
         lines += [f"cache      {cache}"]
@@ -91,6 +94,14 @@ class Plan:
             f"leak       {count:,} rows stand in {pair}" for pair, count in self.leaks.items()
         ]
         return "\n".join(lines)
+
+    def _row_lines(self) -> Iterator[str]:
+        if self.distinct == self.rows:
+            rows = ", ".join(f"{split} {count:,}" for split, count in self.rows.items())
+            yield f"rows       {rows}"
+            return
+        for split, count in self.rows.items():
+            yield f"rows       {split}: {count:,} rows, {self.distinct[split]:,} distinct"
 
 
 def plan_of(loaded: LoadedRecipe) -> Plan:
@@ -107,6 +118,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
     return Plan(
         name=recipe.name,
         rows={split: len(rows) for split, rows in data.rows.items()},
+        distinct=_distinct(data),
         tasks={str(name): _task(data, spec) for name, spec in data.tasks.items()},
         models=_models(recipe, data, rehearsed(loaded, list(data.tasks.values()), inputs)),
         cache_bytes=sum(_cache_bytes(recipe, data, split) for split in SPLITS),
@@ -212,6 +224,14 @@ def _truncated(data: Prepared, inputs: ModelInputs) -> dict[str, float]:
         ]
         shares[name] = sum(cut) / len(cut)
     return shares
+
+
+def _distinct(data: Prepared) -> dict[str, int]:
+    columns, pictures = data.plan.columns, data.plan.pictures
+    return {
+        split: distinct(row_hashes(rows, columns, pictures=pictures))
+        for split, rows in data.rows.items()
+    }
 
 
 def _leaks(data: Prepared) -> dict[str, int]:

@@ -163,13 +163,15 @@ def _plans(
         place = {**source.options, "builder": source.builder, "split": part}
         yield SourcePlan(source.name, source.kind, place, {}, dict(source.columns), tasks)
         return
-    files = source.splits()[split]
-    for index, file in enumerate(files):
+    # A file that is named twice counts once: its rows again would be no further evidence.
+    named = [recipe.data.path(file) for file in source.splits()[split]]
+    places = [path.resolve() for path in named]
+    files = [path for at, path in enumerate(named) if places[at] not in places[:at]]
+    for index, path in enumerate(files):
         name = source.name if len(files) == 1 else f"{source.name}-{index}"
-        path = str(recipe.data.path(file))
         options = source.row_options()
         columns, words = dict(source.columns), dict(source.words)
-        yield SourcePlan(name, source.kind, path, options, columns, tasks, words)
+        yield SourcePlan(name, source.kind, str(path), options, columns, tasks, words)
 
 
 def _tasks(loaded: LoadedRecipe, plan: RowsPlan) -> dict[TaskName, TaskSpec]:

@@ -17,6 +17,7 @@ from kd2edge.errors import DataError
 from kd2edge.metrics import drop, evaluate
 from kd2edge.metrics.calibration import reliability
 from kd2edge.metrics.groups import class_groups, group_scores
+from kd2edge.metrics.items import distinct
 from kd2edge.metrics.per_class import ClassScore, confusion, per_class
 from kd2edge.nets import Net
 from kd2edge.pipeline.finite import finite
@@ -37,6 +38,9 @@ __all__ = ["ModelResult", "write_report"]
 _CONFUSED = 200
 _OWN = ("baseline", "student")
 
+#: Ids of a split's rows, and hashes of their inputs.
+Keys: TypeAlias = tuple[list[str], list[int]]
+Inputs: TypeAlias = "npt.NDArray[np.uint64]"
 Logits: TypeAlias = "npt.NDArray[Any] | Ragged"
 #: Model (``teacher``, ``baseline``, ``student``) -> task -> logits of every row of a split.
 Said: TypeAlias = "dict[str, dict[TaskName, Logits]]"
@@ -64,8 +68,9 @@ def write_report(work: Work, splits: Splits, results: Mapping[str, ModelResult])
     parts: dict[str, Any] = {}
     for split in ("validation", "test"):
         said = _predictions(work, split, splits[split], results)
-        parts[split] = _split_report(work.data, splits[split], said)
-        _write_reference(work, split, said["student"], results["student"])
+        keys = row_keys(work.data.rows[split], work.data.inputs)
+        parts[split] = _split_report(work.data, splits[split], said, _hashes(keys))
+        _write_reference(work, split, keys, said["student"], results["student"])
     report = finite(_report(work, splits, results, parts))
     text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
     write_atomic(work.run.html, html_report(report).encode())
@@ -153,7 +158,13 @@ def _float32(logits: Logits) -> Logits:
     return logits.astype(np.float32)
 
 
-def _split_report(data: Prepared, split: EncodedSplit, said: Said) -> dict[str, Any]:
+def _hashes(keys: Keys) -> Inputs:
+    return np.array(keys[1], dtype=np.uint64)
+
+
+def _split_report(
+    data: Prepared, split: EncodedSplit, said: Said, inputs: Inputs
+) -> dict[str, Any]:
     tasks: dict[str, Any] = {}
     gains: dict[str, Any] = {}
     for name, spec in data.tasks.items():
@@ -165,20 +176,21 @@ def _split_report(data: Prepared, split: EncodedSplit, said: Said) -> dict[str, 
         }
         support = list(data.train_support[name].values())
         tasks[name] = {
-            model: _model_report(spec, truth, one, support) for model, one in decoded.items()
+            model: _model_report(spec, truth, one, support, inputs)
+            for model, one in decoded.items()
         }
         if {"baseline", "student"} <= decoded.keys():
-            gains[name] = _gain(spec, truth, decoded["student"], decoded["baseline"])
-    return {"rows": len(split), "tasks": tasks, "gain": gains}
+            gains[name] = _gain(spec, truth, decoded["student"], decoded["baseline"], inputs)
+    return {"rows": len(split), "distinct": distinct(inputs), "tasks": tasks, "gain": gains}
 
 
 def _model_report(
-    spec: TaskSpec, truth: Truth, decoded: Decoded, support: Sequence[int]
+    spec: TaskSpec, truth: Truth, decoded: Decoded, support: Sequence[int], inputs: Inputs
 ) -> dict[str, Any]:
     groups = class_groups(support)
     scores = per_class(spec, truth, decoded)
     found: dict[str, Any] = {
-        "metrics": {name: _estimate(spec, truth, decoded, name) for name in spec.metrics},
+        "metrics": {name: _estimate(spec, truth, decoded, name, inputs) for name in spec.metrics},
         "per_class": [
             _class(score, count, group)
             for score, count, group in zip(scores, support, groups, strict=True)
@@ -191,20 +203,22 @@ def _model_report(
     return found
 
 
-def _estimate(spec: TaskSpec, truth: Truth, decoded: Decoded, metric: str) -> dict[str, Any]:
+def _estimate(
+    spec: TaskSpec, truth: Truth, decoded: Decoded, metric: str, inputs: Inputs
+) -> dict[str, Any]:
     try:
-        return asdict(evaluate(spec, truth, decoded, metric))
+        return asdict(evaluate(spec, truth, decoded, metric, inputs=inputs))
     except DataError as error:
         # E.g. AUC where all rows have one label.  It must not cost a finished training its report.
         return {"value": None, "low": None, "high": None, "reason": str(error)}
 
 
 def _gain(
-    spec: TaskSpec, truth: Truth, student: Decoded, baseline: Decoded
+    spec: TaskSpec, truth: Truth, student: Decoded, baseline: Decoded, inputs: Inputs
 ) -> dict[str, float | None]:
     """What the teacher gave: the student's leading metric less the baseline's, rows paired."""
     try:
-        lost = drop(spec, truth, student, baseline, spec.metric)
+        lost = drop(spec, truth, student, baseline, spec.metric, inputs=inputs)
     except DataError:
         return {"value": None, "low": None, "high": None}
     return {"value": lost.value, "low": lost.low, "high": lost.high}
@@ -215,7 +229,11 @@ def _class(score: ClassScore, train_support: int, group: str) -> dict[str, Any]:
 
 
 def _write_reference(
-    work: Work, split: str, logits: Mapping[TaskName, Logits], student: ModelResult
+    work: Work,
+    split: str,
+    keys: Keys,
+    logits: Mapping[TaskName, Logits],
+    student: ModelResult,
 ) -> None:
     """Keep what PyTorch decided on every row of a split: what artefacts are held against."""
     tasks = work.data.tasks
@@ -223,13 +241,12 @@ def _write_reference(
         str(task): task_kind(tasks[task].kind).decode(tasks[task], values)
         for task, values in logits.items()
     }
-    ids, hashes = row_keys(work.data.rows[split], work.data.inputs)
     full = {str(task): _first(values) for task, values in logits.items()}
     assert student.net is not None
     inputs = {spec.name: spec for spec in student.net.inputs}
     paths = {path for spec in inputs.values() for path in spec.files.values()}
     files = {path: fingerprint_file(work.run.path / path) for path in paths}
-    content = pack_reference(ids, hashes, decoded, full, tasks, inputs, files)
+    content = pack_reference(*keys, decoded, full, tasks, inputs, files)
     write_atomic(work.run.samples / f"reference-{split}.npz", content)
 
 

@@ -13,7 +13,7 @@ from kd2edge.pipeline.provenance import read_report, run_fingerprint, run_of
 from kd2edge.reporting import Table, compare_reports, html_report, report_from_validation
 
 #: What verdicts of one validation have in common.
-_BASIS = ("split", "rows", "fingerprint", "confidence", "reference")
+_BASIS = ("split", "rows", "distinct", "fingerprint", "confidence", "reference")
 
 __all__ = ["comparison", "findings", "newest", "write_html"]
 
@@ -108,9 +108,9 @@ def _verdicts(validations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 bases[name] = validation
     first = next(iter(bases.values()), validations[0])
     earlier = {
-        name: {key: basis[key] for key in _BASIS}
+        name: {key: basis.get(key) for key in _BASIS}
         for name, basis in bases.items()
-        if any(basis[key] != first[key] for key in _BASIS)
+        if any(basis.get(key) != first.get(key) for key in _BASIS)
     }
     return {**first, "artefacts": artefacts, "earlier": earlier}
 

@@ -37,6 +37,7 @@ def report_from_validation(manifest: Manifest, validation: Json) -> dict[str, An
         "splits": {
             validation["split"]: {
                 "rows": validation["rows"],
+                "distinct": validation.get("distinct", validation["rows"]),
                 "tasks": {name: {"student": block} for name, block in student.items()},
             }
         },

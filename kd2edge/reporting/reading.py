@@ -83,7 +83,14 @@ def rows_text(report: Json, split: str) -> str:
         if (measured := measured_rows(report, split, task)) < rows
     ]
     part = f" (of these are labelled {', '.join(fewer)})" if fewer else ""
-    return f"{rows:,} rows of the {split} split{part}"
+    return f"{rows_and_distinct(report['splits'][split])} of the {split} split{part}"
+
+
+def rows_and_distinct(found: Json) -> str:
+    """Say "2,074 rows, 1,968 distinct", or "4,000 rows" where no input stands twice."""
+    rows = int(found.get("rows", 0))
+    different = int(found.get("distinct") or rows)  # older reports do not say
+    return f"{rows:,} rows" if different == rows else f"{rows:,} rows, {different:,} distinct"
 
 
 def gain(report: Json, split: str, task: str) -> Json:

@@ -35,8 +35,11 @@ def validation_table(found: Json) -> str:
 
 
 def _title(found: Json) -> str:
+    rows = f"{found['rows']:,} rows"
+    if found.get("distinct", 0) not in (0, found["rows"]):
+        rows += f", {found['distinct']:,} distinct,"
     return (
-        f"{found['name']}: {found['rows']:,} rows of the {found['split']} split against "
+        f"{found['name']}: {rows} of the {found['split']} split against "
         f"{found['reference']}; one-sided bounds at {found['confidence']:.0%}"
     )
 

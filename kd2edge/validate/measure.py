@@ -161,6 +161,7 @@ def _judged(
             }
         )
     names = [(row, split.ids[row]) for row in map(int, rows)]
+    inputs = split.inputs_of_rows[rows]
     return Measured(
         {
             task: task_result(
@@ -169,6 +170,7 @@ def _judged(
                 decoded_rows(wanted[task], rows),
                 decoded_rows(found[task], rows),
                 names,
+                inputs,
                 budgets[task],
             )
             for task, spec in tasks.items()

@@ -41,6 +41,11 @@ class Split:
     hashes: Sequence[int]
     truths: Mapping[str, Truth]
 
+    @property
+    def inputs_of_rows(self) -> npt.NDArray[np.uint64]:
+        """What tells the rows' inputs apart ``[row]``: repeated ones are one piece of evidence."""
+        return np.array(self.hashes, np.uint64)
+
     @classmethod
     def of(
         cls, rows: Rows, inputs: Mapping[str, InputSpec], tasks: Mapping[str, TaskSpec]

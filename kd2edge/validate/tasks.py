@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,13 @@ TIE = 1e-3
 
 #: Position of a row in its split, and its id.
 RowName = tuple[int, str]
+#: The hash of each row's input.
+Inputs = npt.NDArray[np.uint64]
+
+
+class _How(TypedDict):
+    inputs: Inputs
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,7 @@ def task_result(
     reference: Decoded,
     candidate: Decoded,
     names: Sequence[RowName],
+    inputs: Inputs,
     budget: Budget,
 ) -> TaskResult:
     """Compare an artefact with the reference on the same rows, and judge.
@@ -61,6 +69,7 @@ def task_result(
         reference: decisions of the reference.
         candidate: decisions of the artefact.
         names: position and id of each row, for the differences that are named.
+        inputs: the hash of each row's input.
         budget: what is allowed.
 
     Raises:
@@ -73,7 +82,8 @@ def task_result(
     kind = task_kind(spec.kind)
     rounded = kind.unpack(spec, kind.pack(candidate))
     try:
-        found = dict(_metrics(spec, truth, reference, candidate, rounded, budget.confidence))
+        models = (reference, candidate, rounded)
+        found = dict(_metrics(spec, truth, models, inputs, budget.confidence))
     except ValueError as error:
         raise DataError(f"task {spec.name}: labels do not fit the rows: {error}") from error
     if spec.metric not in found:
@@ -88,19 +98,20 @@ def _not_measured(spec: TaskSpec, budget: Budget, reason: str) -> TaskResult:
 def _metrics(
     spec: TaskSpec,
     truth: Truth,
-    reference: Decoded,
-    candidate: Decoded,
-    rounded: Decoded,
+    models: tuple[Decoded, Decoded, Decoded],
+    inputs: Inputs,
     confidence: float,
 ) -> Iterator[tuple[str, MetricResult]]:
+    reference, candidate, rounded = models
+    how = _How(inputs=inputs, confidence=confidence)
     for name in dict.fromkeys((spec.metric, *spec.metrics)):
         try:
             yield (
                 name,
                 MetricResult(
-                    candidate=evaluate(spec, truth, candidate, name, confidence=confidence),
-                    reference=evaluate(spec, truth, reference, name, confidence=confidence),
-                    drop=drop(spec, truth, reference, rounded, name, confidence=confidence),
+                    candidate=evaluate(spec, truth, candidate, name, **how),
+                    reference=evaluate(spec, truth, reference, name, **how),
+                    drop=drop(spec, truth, reference, rounded, name, **how),
                 ),
             )
         except DataError:
@@ -145,11 +156,23 @@ def _judged(
 
 
 def _undecided(found: Estimate, max_drop: float, needed: int | None) -> str:
-    advice = f"about {needed:,} would decide" if needed else "no number of rows like these would"
+    few = f"{found.rows:,} rows"
+    if found.distinct < found.rows:
+        few += f" with {found.distinct:,} distinct inputs"
     return (
-        f"{found.rows:,} rows are too few (drop at most {_points(found.high)} points, "
-        f"budget {_points(max_drop)}); {advice}"
+        f"{few} are too few (drop at most {_points(found.high)} points, budget "
+        f"{_points(max_drop)}); {_advice(found, max_drop, needed)}"
     )
+
+
+def _advice(found: Estimate, max_drop: float, needed: int | None) -> str:
+    if needed is None:
+        return (
+            f"more would not decide: the measured drop of {_points(found.value)} points is too "
+            "near the budget; change the budget, or make the artefact another way"
+        )
+    which = " distinct ones" if found.distinct < found.rows else ""
+    return f"about {needed:,}{which} would decide"
 
 
 def _points(value: float) -> str:

@@ -98,7 +98,8 @@ class TaskResult:
         verdict: ``pass``, ``fail``, ``undecided`` or ``not_run``.
         reason: what stood against a pass; "" when it passed.
         max_drop: the budget, in [0, 1].
-        rows_needed: about how many rows would decide; None when decided, or when none would.
+        rows_needed: about how many different rows would decide; None when decided, or when no
+            number that anybody has would.
         metrics: every metric of the task.
         changed: rows (words) that are decided otherwise than by the reference.
         ties: how many of them are ties.
@@ -145,6 +146,7 @@ class Validation:
     Args:
         manifest: SHA-256 of the bundle's manifest.
         rows: rows of the split that were run.
+        distinct: different inputs among them: what bounds rest on.
         fingerprint: of these rows.
         references: how many rows were held against which reference (``pytorch``, ``onnx-fp32``).
         confidence: of each one-sided bound.
@@ -169,6 +171,7 @@ class Validation:
     threads: tuple[int, ...] = ()
     batches: tuple[int, ...] = ()
     evidence: str = ""
+    distinct: int = 0
 
     @property
     def reference(self) -> str:

@@ -99,6 +99,7 @@ def validate_bundle(
         artefacts=found,
         threads=(default_threads() if threads is None else threads,),
         batches=() if rows is None else (BATCH,),
+        distinct=0 if part is None else len(set(part.hashes)),
     )
     file = append_evidence(home, "validation", bundle.identity, result.to_json())
     result = replace(result, evidence=str(file))

@@ -223,3 +223,107 @@ def test_memory_does_not_follow_rows_times_classes(random, spec, decided):
 
     # A dense table of 60,000 rows x 300 sums would take 144 MB more than that of 6,000 rows.
     assert peak(60_000) - peak(6_000) < 144e6 / 8
+
+
+def repeated(decoded: Decoded, order) -> Decoded:
+    return Decoded(decoded.labels[order], decoded.scores[order])
+
+
+def yes_or_no(random, rows: int):
+    """Truth and two models of a binary task."""
+    true = random.integers(0, 2, rows)
+    scores = [np.clip(true + s * random.normal(size=rows), 0, 1) for s in (0.5, 0.8)]
+    return true, [Decoded((s > 0.5).astype(np.int64), s.astype(np.float32)) for s in scores]
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "binary_f1", "auc"])
+def test_inputs_that_all_differ_change_no_bit(name, random, spec):
+    true, models = yes_or_no(random, 150)
+    keys = random.permutation(150).astype(np.uint64) << np.uint64(40)
+    for measured in (drop, evaluate):
+        said = models if measured is drop else models[:1]
+        plain = measured(spec(2, "binary"), Truth(true), *said, name)
+        assert measured(spec(2, "binary"), Truth(true), *said, name, inputs=keys) == plain
+        assert plain.distinct == plain.rows == 150
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "binary_f1", "auc"])
+@pytest.mark.parametrize("times", [2, 34])
+def test_rows_repeated_alike_prove_no_more_than_once(name, times, random, spec):
+    true, models = yes_or_no(random, 80)
+    order = random.permutation(np.tile(np.arange(80), times))
+    often = [repeated(one, order) for one in models]
+    once = drop(spec(2, "binary"), Truth(true), *models, name, resamples=8000)
+    more = drop(spec(2, "binary"), Truth(true[order]), *often, name, inputs=order, resamples=8000)
+    assert more.value == pytest.approx(once.value)
+    assert [more.low, more.high] == pytest.approx([once.low, once.high], abs=0.012)
+    assert (more.rows, more.distinct) == (80 * times, 80)
+    blind = drop(spec(2, "binary"), Truth(true[order]), *often, name, resamples=2000)
+    assert more.high - more.low > 1.2 * (blind.high - blind.low)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "binary_f1", "auc"])
+def test_no_change_in_three_inputs_is_three_rows_of_evidence(name, spec):
+    true = np.tile([0, 1, 1], 34)
+    scores = np.tile([0.2, 0.9, 0.3], 34).astype(np.float32)
+    same = Decoded((scores > 0.5).astype(np.int64), scores)
+    keys = np.tile([7, 8, 9], 34)
+    found = drop(spec(2, "binary"), Truth(true), same, same, name, inputs=keys)
+    assert (found.value, found.distinct) == (0, 3)
+    assert found.high == pytest.approx(1 - 0.05 ** (1 / 3))
+    assert rows_needed(found, 0.01) == pytest.approx(np.log(0.05) / np.log(0.99), abs=3)
+
+
+def test_a_word_level_sentence_that_stands_often_counts_once(random, spec, decided, ragged):
+    flags = [0, 1] * 10
+    task = spec(2, "token_classification")
+    once = evaluate(
+        task,
+        Truth(ragged([[0] * 3] * 20)),
+        decided(ragged([[f] * 3 for f in flags]), 2),
+        "accuracy",
+    )
+    often = evaluate(
+        task,
+        Truth(ragged([[0] * 3] * 200)),
+        decided(ragged([[f] * 3 for f in flags * 10]), 2),
+        "accuracy",
+        inputs=np.arange(200) % 20,
+    )
+    assert (often.low, often.high) == pytest.approx((once.low, once.high), abs=0.02)
+    assert (often.rows, often.distinct) == (200, 20)
+
+
+def test_one_input_with_many_labels_stays_in_one_stratum(random, spec, decided):
+    # The same text labelled 0 and 1, and two classes besides: nothing vanishes, nothing is NaN.
+    true = np.array([0, 1, 0, 1, 2, 2, 0, 1] * 6)
+    said = random.integers(0, 3, len(true))
+    keys = np.where(np.arange(len(true)) % 8 < 4, 0, np.arange(len(true)))
+    found = evaluate(spec(3), Truth(true), decided(said, 3), "macro_f1", inputs=keys)
+    assert 0 < found.low < found.value < found.high < 1
+    assert found.distinct == 25
+
+
+def test_bounds_hold_where_rows_are_drawn_by_popular_inputs(random, spec, decided):
+    # 60 inputs, some asked four times as often: the share of wrong ones is 20 % of what is asked.
+    tries, held, naive = 300, 0, 0
+    for seed in range(tries):
+        wrong = (random.random(60) < 0.2).astype(np.int64)
+        keys = np.repeat(np.arange(60), np.where(np.arange(60) % 3 == 0, 4, 1))
+        truth, said = Truth(np.zeros(len(keys), dtype=np.int64)), decided(wrong[keys], 2)
+        how = {"resamples": 300, "seed": seed}
+        found = evaluate(spec(2), truth, said, "accuracy", inputs=keys, **how)
+        held += found.low <= 0.8 <= found.high
+        blind = evaluate(spec(2), truth, said, "accuracy", **how)
+        naive += blind.low <= 0.8 <= blind.high
+    assert held >= 0.93 * tries > naive
+
+
+def test_a_million_rows_are_no_advice(spec):
+    near = type(evaluate(spec(2), *_one_right(spec), "accuracy"))
+    assert rows_needed(near(0.00499, -0.02, 0.03, 0.95, 2000, 0.01), 0.005) is None
+    assert rows_needed(near(0.0, -0.02, 0.03, 0.95, 30, 0.005), 0.0049) is not None
+
+
+def _one_right(spec):
+    return Truth(np.zeros(2, np.int64)), Decoded(np.zeros(2, np.int64), np.eye(2, dtype=np.float32))

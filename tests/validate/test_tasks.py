@@ -13,6 +13,7 @@ YES = TaskSpec(TaskName("yes"), "binary", ("no", "yes"), "accuracy", ("auc",))
 WORDS = TaskSpec(TaskName("ner"), "token_classification", ("O", "B-x"), "accuracy")
 ROWS = 600
 IDS = [(index, f"r{index}") for index in range(ROWS)]
+INPUTS = np.arange(ROWS, dtype=np.uint64)
 LOOSE = Budget(0.01, 0.95, False)
 STRICT = Budget(0.01, 0.95, True)
 
@@ -38,7 +39,7 @@ def flipped(logits: np.ndarray, count: int) -> np.ndarray:
 
 def test_the_same_decisions_pass_with_a_bound_of_about_three_rows(logits):
     same = decide(DIGIT, logits)
-    found = task_result(DIGIT, truth_of(same), same, same, IDS, STRICT)
+    found = task_result(DIGIT, truth_of(same), same, same, IDS, INPUTS, STRICT)
     assert found.verdict == "pass"
     assert found.metrics["accuracy"].drop.value == 0
     assert found.metrics["accuracy"].drop.high == pytest.approx(3 / ROWS, rel=0.02)
@@ -49,7 +50,7 @@ def test_the_same_decisions_pass_with_a_bound_of_about_three_rows(logits):
 def test_a_worse_artefact_fails_and_says_by_how_much(logits):
     reference = decide(DIGIT, logits)
     candidate = decide(DIGIT, flipped(logits, 60))
-    found = task_result(DIGIT, truth_of(reference), reference, candidate, IDS, LOOSE)
+    found = task_result(DIGIT, truth_of(reference), reference, candidate, IDS, INPUTS, LOOSE)
     assert found.verdict == "fail"
     assert "drops by 10.00 points" in found.reason
     assert found.changed == 60
@@ -59,7 +60,7 @@ def test_a_worse_artefact_fails_and_says_by_how_much(logits):
 def test_too_few_rows_say_how_many_it_would_take(logits):
     reference = decide(DIGIT, logits)
     candidate = decide(DIGIT, flipped(logits, 3))
-    found = task_result(DIGIT, truth_of(reference), reference, candidate, IDS, LOOSE)
+    found = task_result(DIGIT, truth_of(reference), reference, candidate, IDS, INPUTS, LOOSE)
     assert found.verdict == "undecided"
     assert found.rows_needed
     assert found.rows_needed > ROWS
@@ -69,7 +70,7 @@ def test_too_few_rows_say_how_many_it_would_take(logits):
 def test_a_better_artefact_has_a_negative_drop(logits):
     candidate = decide(DIGIT, logits)
     reference = decide(DIGIT, flipped(logits, 60))
-    found = task_result(DIGIT, truth_of(candidate), reference, candidate, IDS, LOOSE)
+    found = task_result(DIGIT, truth_of(candidate), reference, candidate, IDS, INPUTS, LOOSE)
     assert found.metrics["accuracy"].drop.value == pytest.approx(-0.1)
     assert found.verdict == "pass"
 
@@ -80,9 +81,8 @@ def test_fp32_may_differ_in_ties_alone():
     turned = logits.copy()
     turned[5, :2] = turned[5, 1::-1]
     reference, candidate = decide(DIGIT, logits), decide(DIGIT, turned)
-    found = task_result(
-        DIGIT, truth_of(reference), reference, candidate, IDS, Budget(0.05, 0.95, True)
-    )
+    budget = Budget(0.05, 0.95, True)
+    found = task_result(DIGIT, truth_of(reference), reference, candidate, IDS, INPUTS, budget)
     assert found.verdict == "pass"
     assert (found.changed, found.ties) == (1, 1)
     named = found.differences[0]
@@ -94,18 +94,19 @@ def test_fp32_may_differ_in_ties_alone():
 def test_fp32_fails_when_a_clear_decision_differs(logits):
     reference, candidate = decide(DIGIT, logits), decide(DIGIT, flipped(logits, 1))
     budget = Budget(0.5, 0.95, True)
-    found = task_result(DIGIT, truth_of(reference), reference, candidate, IDS, budget)
+    found = task_result(DIGIT, truth_of(reference), reference, candidate, IDS, INPUTS, budget)
     assert found.verdict == "fail"
     assert "no ties (margin above 0.001): 1" in found.reason
     loose = Budget(0.5, 0.95, False)
     assert (
-        task_result(DIGIT, truth_of(reference), reference, candidate, IDS, loose).verdict == "pass"
+        task_result(DIGIT, truth_of(reference), reference, candidate, IDS, INPUTS, loose).verdict
+        == "pass"
     )
 
 
 def test_differences_name_the_clearest_first(logits):
     reference, candidate = decide(DIGIT, logits), decide(DIGIT, flipped(logits, 30))
-    found = task_result(DIGIT, truth_of(reference), reference, candidate, IDS, LOOSE)
+    found = task_result(DIGIT, truth_of(reference), reference, candidate, IDS, INPUTS, LOOSE)
     margins = [part.margin for part in found.differences]
     assert margins == sorted(margins, reverse=True)
 
@@ -117,7 +118,7 @@ def test_scores_are_rounded_alike_before_they_are_compared():
     kind = task_kind("binary")
     stored = kind.unpack(YES, kind.pack(exact))
     labels = (np.random.default_rng(0).random(ROWS) < exact.scores).astype(np.int64)
-    found = task_result(YES, Truth(labels), stored, exact, IDS, LOOSE)
+    found = task_result(YES, Truth(labels), stored, exact, IDS, INPUTS, LOOSE)
     assert found.metrics["auc"].drop.value == 0
 
 
@@ -125,16 +126,16 @@ def test_a_metric_without_a_value_is_left_out_and_a_leading_one_is_not_run():
     logits = np.linspace(-2, 2, ROWS)[:, None]
     same = decide(YES, logits)
     every_yes = Truth(np.ones(ROWS, np.int64))
-    assert set(task_result(YES, every_yes, same, same, IDS, LOOSE).metrics) == {"accuracy"}
+    assert set(task_result(YES, every_yes, same, same, IDS, INPUTS, LOOSE).metrics) == {"accuracy"}
     auc = TaskSpec(TaskName("yes"), "binary", ("no", "yes"), "auc")
-    found = task_result(auc, every_yes, same, same, IDS, LOOSE)
+    found = task_result(auc, every_yes, same, same, IDS, INPUTS, LOOSE)
     assert found.verdict == "not_run"
     assert "auc has no value" in found.reason
 
 
 def test_a_task_without_labels_is_never_a_pass(logits):
     same = decide(DIGIT, logits)
-    found = task_result(DIGIT, Truth(np.full(ROWS, -100)), same, same, IDS, LOOSE)
+    found = task_result(DIGIT, Truth(np.full(ROWS, -100)), same, same, IDS, INPUTS, LOOSE)
     assert found.verdict == "not_run"
     assert "no row of this split has a label" in found.reason
 
@@ -151,7 +152,7 @@ def test_a_differing_word_is_named_by_row_and_word():
     turned[4] = turned[4, ::-1]  # the second word of the second row
     reference, candidate = (decide(WORDS, words(part, lengths)) for part in (logits, turned))
     truth = Truth(words(np.zeros(sum(lengths), np.int64), lengths))
-    found = task_result(WORDS, truth, reference, candidate, IDS[:400], LOOSE)
+    found = task_result(WORDS, truth, reference, candidate, IDS[:400], INPUTS[:400], LOOSE)
     assert [(part.row, part.word, part.candidate) for part in found.differences] == [(1, 1, "B-x")]
 
 
@@ -162,7 +163,7 @@ def test_a_word_that_one_of_them_cut_off_is_a_difference():
     cut[1] = np.nan
     reference, candidate = (decide(WORDS, words(part, lengths)) for part in (logits, cut))
     truth = Truth(words(np.zeros(400, np.int64), lengths))
-    found = task_result(WORDS, truth, reference, candidate, IDS[:200], LOOSE)
+    found = task_result(WORDS, truth, reference, candidate, IDS[:200], INPUTS[:200], LOOSE)
     assert [(part.reference, part.candidate) for part in found.differences] == [("O", "(cut off)")]
 
 
@@ -171,4 +172,29 @@ def test_other_words_than_the_reference_s_are_no_match():
     candidate = decide(WORDS, words(np.tile([2.0, -2.0], (4, 1)), [1, 3]))
     truth = Truth(words(np.zeros(4, np.int64), [2, 2]))
     with pytest.raises(DataError, match="words"):
-        task_result(WORDS, truth, reference, candidate, IDS[:2], LOOSE)
+        task_result(WORDS, truth, reference, candidate, IDS[:2], INPUTS[:2], LOOSE)
+
+
+def test_repeated_inputs_are_one_piece_of_evidence(logits):
+    few, times = 3, 34
+    same = decide(DIGIT, np.tile(logits[:few], (times, 1)))
+    names, inputs = IDS[: few * times], np.tile(INPUTS[:few], times)
+    found = task_result(DIGIT, truth_of(same), same, same, names, inputs, LOOSE)
+    bounds = found.metrics["accuracy"].drop
+    assert found.verdict == "undecided"
+    assert bounds.high == pytest.approx(1 - 0.05 ** (1 / 3))
+    assert (bounds.rows, bounds.distinct) == (102, 3)
+    assert "102 rows with 3 distinct inputs are too few" in found.reason
+    assert "about 300 distinct ones would decide" in found.reason
+
+
+@pytest.mark.parametrize("changed", [6, 5])
+def test_a_drop_at_the_budget_is_told_in_words(changed, logits):
+    reference = decide(DIGIT, logits)
+    candidate = decide(DIGIT, flipped(logits, changed))
+    budget = Budget(0.01 if changed == 6 else 5.001 / ROWS, 0.95, False)
+    truth = truth_of(reference)
+    found = task_result(DIGIT, truth, reference, candidate, IDS, INPUTS, budget)
+    assert (found.verdict, found.rows_needed) == ("undecided", None)
+    assert "more would not decide" in found.reason
+    assert "too near the budget" in found.reason

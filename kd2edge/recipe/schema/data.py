@@ -36,7 +36,7 @@ class FilePart(SourcePart):
     """A source that reads files."""
 
     train: Texts = ()
-    """File or files of the training split, relative to `data.root`."""
+    """File or files of the training split, relative to `data.root`; one named twice counts once."""
     validation: Texts = ()
     """File or files of the validation split, relative to `data.root`."""
     test: Texts = ()

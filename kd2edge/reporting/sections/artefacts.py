@@ -8,7 +8,7 @@ from typing import Any
 from kd2edge.reporting import formats
 from kd2edge.reporting.page import Block, Cell, Column, Figure, Figures, Grid, Note, Section
 from kd2edge.reporting.plots import Bar, drop_plot, trade_off_plot
-from kd2edge.reporting.reading import ArtefactLine, gate_text
+from kd2edge.reporting.reading import ArtefactLine, gate_text, rows_and_distinct
 
 __all__ = ["section"]
 
@@ -34,10 +34,10 @@ def section(
 
 
 def _how(validation: Json) -> str:
-    bound, rows = float(validation.get("confidence", 0.95)), int(validation.get("rows", 0))
+    bound, rows = float(validation.get("confidence", 0.95)), rows_and_distinct(validation)
     split, reference = validation.get("split", "test"), validation.get("reference", "PyTorch")
     return (
-        f"Gate on {rows:,} rows of the {split} split: pass when the {bound:.0%} upper bound of the "
+        f"Gate on {rows} of the {split} split: pass when the {bound:.0%} upper bound of the "
         f"drop against {reference} is within the budget, fail when the lower bound is above it, "
         "else undecided. "
         "Drops are in points (1 point = 0.01); what did not run is never a pass."
@@ -46,7 +46,7 @@ def _how(validation: Json) -> str:
 
 def _before(artefact: str, basis: Json) -> str:
     return (
-        f" {artefact} was judged before, on {int(basis['rows']):,} rows of the {basis['split']}"
+        f" {artefact} was judged before, on {rows_and_distinct(basis)} of the {basis['split']}"
         f" split at {float(basis['confidence']):.0%} against {basis['reference']}."
     )
 
