@@ -144,9 +144,11 @@ def _texts(inputs: Mapping[str, InputSpec], texts: tuple[str, ...]) -> Iterator[
             f"--text needs a model with one text input; this one takes {', '.join(inputs)}: "
             "give the rows as JSON lines"
         )
+    from kd2edge.inputs.blanks import cut_at_blanks
+
     column, split = specs[0].columns[0], specs[0].kind == "tokens"
     for number, value in enumerate(texts, start=1):
-        yield _Row({column: value.split() if split else value}, f"--text:{number}")
+        yield _Row({column: cut_at_blanks(value) if split else value}, f"--text:{number}")
 
 
 def _rows(file: Path | None) -> Iterator[_Row]:

@@ -72,7 +72,8 @@ def _tag(spec: TaskSpec, label: str) -> Tag:
     tag = read_tag(label)
     if tag is None:
         raise UsageError(
-            f"task {spec.name!r}: entity_f1 needs labels O, B-x, I-x, found {label!r}; use accuracy"
+            f"task {spec.name!r}: entity_f1 needs labels O, B-x, I-x (or E-x and S-x too: BIOES), "
+            f"found {label!r}; use accuracy"
         )
     return tag
 

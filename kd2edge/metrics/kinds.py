@@ -12,7 +12,7 @@ from kd2edge.metrics.binary_f1 import BinaryF1
 from kd2edge.metrics.entity_f1 import EntityF1
 from kd2edge.metrics.macro_f1 import MacroF1
 from kd2edge.metrics.metric import Metric, RankMetric
-from kd2edge.tasks.spans import are_tags
+from kd2edge.tasks.spans import are_tags, read_tag
 from kd2edge.tasks.spec import TaskSpec
 
 METRICS: Mapping[str, Metric | RankMetric] = {
@@ -46,5 +46,9 @@ def misfit(spec: TaskSpec, name: str) -> str:
         suited = ", ".join(known for known, made in METRICS.items() if spec.kind in made.kinds)
         return f"metric {name} is not defined for {spec.kind}; there are: {suited}"
     if name == EntityF1.name and not are_tags(spec.labels):
-        return f"metric {name} needs labels O, B-x, I-x; use accuracy or macro_f1"
+        odd = next(label for label in spec.labels if read_tag(label) is None)
+        return (
+            f"metric {name} needs labels O, B-x, I-x (or E-x and S-x too: BIOES), found {odd!r}; "
+            "use accuracy or macro_f1"
+        )
     return ""

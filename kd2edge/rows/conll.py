@@ -9,8 +9,11 @@ from typing import final
 
 from kd2edge.bundle.fingerprint import fingerprint
 from kd2edge.errors import DataError
-from kd2edge.rows.content import Content, lines_of, open_content
+from kd2edge.inputs.blanks import BLANKS, cut_at_blanks
+from kd2edge.rows.content import Content, decoded, lines_of, open_content
 from kd2edge.rows.rows import Row, Rows
+
+_BLANKS = BLANKS.encode()
 
 
 @final
@@ -23,7 +26,7 @@ class ConllRows(Rows):
         path: the file (``.gz`` is taken too).
         columns: names of the columns from the left ("_" skips one), or name -> index, where a
             negative index counts from the right.
-        separator: what stands between columns; None is any white space.
+        separator: what stands between columns; None is any number of ASCII blanks and tabs.
         comment: lines that begin with this are skipped; "" keeps all ("#" can be a word).
 
     Raises:
@@ -57,7 +60,7 @@ class ConllRows(Rows):
         words = [
             self._fields(line, position, number)
             for number, line in enumerate(block.split(b"\n"))
-            if line.strip() and not _is_comment(line, self._comment)
+            if line.strip(_BLANKS) and not _is_comment(line, self._comment)
         ]
         return {name: [fields[index] for fields in words] for name, index in self._columns.items()}
 
@@ -66,10 +69,9 @@ class ConllRows(Rows):
 
     def _fields(self, line: bytes, position: int, number: int) -> list[str]:
         """The columns of a line, which is the ``number``-th of its sentence."""
-        try:
-            fields = line.decode("utf-8").rstrip("\r").split(self._separator)
-        except UnicodeDecodeError as error:
-            raise DataError(f"{self._place(position, number)}: not UTF-8 text: {error}") from error
+        text = decoded(line, lambda: self._place(position, number)).rstrip("\r")
+        apart = self._separator
+        fields = cut_at_blanks(text) if apart is None else text.split(apart)
         needed = max(i + 1 if i >= 0 else -i for i in self._columns.values())
         if len(fields) < needed:
             raise DataError(
@@ -103,7 +105,7 @@ def _index(content: Content, comment: bytes) -> tuple[array[int], array[int]]:
     start = -1  # of the open sentence; -1 between sentences
     docstart = False
     for offset, line in lines_of(content):
-        blank = not line.strip()
+        blank = not line.strip(_BLANKS)
         if blank and start >= 0:
             _close(starts, stops, start, offset, docstart=docstart)
             start, docstart = -1, False

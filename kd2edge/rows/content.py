@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from itertools import accumulate
 from pathlib import Path
@@ -15,6 +15,15 @@ from kd2edge.bundle.fingerprint import fingerprint_file
 from kd2edge.errors import DataError, StorageError
 
 _BOM = b"\xef\xbb\xbf"
+#: Marks of wide encodings; that of UTF-32 begins with that of UTF-16.
+_WIDE_MARKS = (
+    (b"\xff\xfe\0\0", "UTF-32"),
+    (b"\0\0\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+#: Bytes that tell the encoding.
+_LOOKED_AT = 512
 
 #: Bytes handled at a time, so that opening a file takes the same memory whatever its size.
 CHUNK = 1 << 18
@@ -36,21 +45,22 @@ class Content(ABC):
     def read(self, start: int, stop: int) -> bytes:
         """Bytes ``start`` to ``stop`` (fewer at the end of the file)."""
 
-    def chunks(self) -> Iterator[bytes]:
-        """All bytes, a piece at a time."""
-        return (self.read(at, at + CHUNK) for at in range(0, self.size, CHUNK))
+    def chunks(self, first: int = 0) -> Iterator[bytes]:
+        """All bytes, a piece at a time, from the ``first`` piece on."""
+        return (self.read(at, at + CHUNK) for at in range(first * CHUNK, self.size, CHUNK))
 
     @property
     def skip(self) -> int:
         """Length of the byte-order mark that the text starts after.
 
         Raises:
-            DataError: the mark of UTF-16.
+            DataError: UTF-16 or UTF-32, with its mark or without.
         """
-        start = self.read(0, len(_BOM))
-        if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise DataError(f"{self.path}: this is UTF-16; save it as UTF-8")
-        return len(_BOM) if start == _BOM else 0
+        start = self.read(0, _LOOKED_AT)
+        other = wide_encoding(start)
+        if other:
+            raise DataError(f"{self.path}: this is {other}; save it as UTF-8")
+        return len(_BOM) if start.startswith(_BOM) else 0
 
     def line(self, offset: int) -> int:
         """Number of the line (from 1) that holds the byte at ``offset``.
@@ -65,12 +75,16 @@ class Content(ABC):
         return 1 + self._newlines[number] + rest.count(b"\n")
 
 
-def lines_of(content: Content) -> Iterator[tuple[int, bytes]]:
-    """Byte offset and bytes of every line, its newline included; after the byte-order mark."""
-    start = content.skip
+def lines_of(content: Content, start: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Byte offset and bytes of every line from ``start`` on, its newline included.
+
+    The first one begins after the byte-order mark.
+    """
+    start = start or content.skip
     held: list[bytes] = []  # pieces of the line that the last chunk left open
-    for number, chunk in enumerate(content.chunks()):
-        *whole, rest = (chunk[start:] if number == 0 else chunk).split(b"\n")
+    first, inside = divmod(start, CHUNK)
+    for number, chunk in enumerate(content.chunks(first)):
+        *whole, rest = (chunk[inside:] if number == 0 else chunk).split(b"\n")
         for end in whole:
             line = b"".join([*held, end, b"\n"])
             yield start, line
@@ -80,6 +94,49 @@ def lines_of(content: Content) -> Iterator[tuple[int, bytes]]:
     last = b"".join(held)
     if last:
         yield start, last
+
+
+def wide_encoding(start: bytes) -> str:
+    """``UTF-16`` or ``UTF-32`` where a file that starts so is text of two or four bytes a letter.
+
+    Without a mark it shows by the zero bytes, at the same places, of letters that ASCII has too.
+    """
+    for mark, name in _WIDE_MARKS:
+        if start.startswith(mark):
+            return name
+    zeros = [start[at::4].count(0) for at in range(4)]
+    quarter = len(start) // 4
+    if quarter and sum(count > quarter / 2 for count in zeros) == 3:
+        return "UTF-32"
+    even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    return "UTF-16" if max(even, odd) > quarter and min(even, odd) <= quarter // 4 else ""
+
+
+def decoded(line: bytes, place: Callable[[], str]) -> str:
+    """The text of a line.
+
+    Args:
+        line: its bytes.
+        place: says where it stands, when that is needed.
+
+    Raises:
+        DataError: it is not UTF-8.
+    """
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{place()}: {not_utf8(error)}") from error
+
+
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """What is wrong with bytes that are no UTF-8, and what they were likely meant as."""
+    byte = error.object[error.start : error.start + 1]
+    meant = byte.decode("cp1252", "ignore")
+    guess = f", {meant!r} in the Windows encoding cp1252" if meant.isprintable() and meant else ""
+    return (
+        f"not UTF-8 text: byte 0x{byte.hex()} at {error.start + 1} of the line{guess}; "
+        "save the file as UTF-8"
+    )
 
 
 def open_content(path: Path) -> Content:

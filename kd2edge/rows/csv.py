@@ -8,15 +8,30 @@ import json
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import final
 
 from kd2edge.bundle.fingerprint import fingerprint
 from kd2edge.errors import DataError
-from kd2edge.rows.content import Content, lines_of, open_content
+from kd2edge.rows.content import Content, decoded, lines_of, open_content
 from kd2edge.rows.rows import Row, Rows
 
 #: What separates columns in many files that are called CSV.
 _DELIMITERS = (";", "\t", "|", ",")
+#: Letters of a value; what the csv module takes on every system.
+_LONGEST = 2**31 - 1
+#: The limit of the csv module is one for the whole process, and a host program may have its own: it
+#: is lifted for one record, where it was met.
+_LIMIT = Lock()
+#: What the csv module says, and what it means.
+_REASONS = (
+    ("unexpected end of data", "a quote is left open"),
+    ("expected after", 'a quote inside a quoted value must be written twice ("")'),
+    (
+        "new-line character",
+        "a lone carriage return; save the file with the line ends \\n or \\r\\n",
+    ),
+)
 
 
 @final
@@ -54,8 +69,13 @@ class CsvRows(Rows):
         following = position + 1
         stop = self._content.size if following == len(self) else self._starts[following]
         text = self._content.read(self._starts[position], stop).decode("utf-8")
-        fields = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter))
-        return self._row(fields)
+        source = io.StringIO(text, newline="")
+        reader = csv.reader(source, delimiter=self._delimiter)
+        try:
+            return self._row(next(reader))
+        except csv.Error:  # it was read at opening: a value is too long
+            source.seek(0)
+            return self._row(_long_record(csv.reader(source, delimiter=self._delimiter)))
 
     def __iter__(self) -> Iterator[Row]:
         records = _records(self._content, self._delimiter)
@@ -106,28 +126,50 @@ def _hint(header: list[str], delimiter: str) -> str:
 
 def _records(content: Content, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Byte offset and fields of every record, blank ones left out."""
-    lines = _Lines(content)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    lines, reader = _reader(content, delimiter)
     while True:
         start = lines.offset
         try:
-            fields = next(reader)
+            try:
+                fields = next(reader)
+            except csv.Error as error:
+                if "field limit" not in str(error):
+                    raise
+                lines, reader = _reader(content, delimiter, start)
+                fields = _long_record(reader)
         except StopIteration:
             return
-        except (csv.Error, UnicodeDecodeError) as error:
-            place = f"{content.path}:{content.line(start)}"
-            raise DataError(f"{place}: not CSV: {error} (a quote left open?)") from error
+        except csv.Error as error:
+            said = str(error)
+            reason = next((reason for mark, reason in _REASONS if mark in said), said)
+            raise DataError(f"{content.path}:{content.line(start)}: not CSV: {reason}") from error
         if fields:
             yield start, fields
+
+
+def _reader(content: Content, delimiter: str, start: int = 0) -> tuple[_Lines, Iterator[list[str]]]:
+    lines = _Lines(content, start)
+    return lines, csv.reader(lines, delimiter=delimiter, strict=True)
+
+
+def _long_record(reader: Iterator[list[str]]) -> list[str]:
+    """The next record, its values of any length."""
+    with _LIMIT:  # or one thread would put back the limit under another's feet
+        before = csv.field_size_limit(_LONGEST)
+        try:
+            return next(reader)
+        finally:
+            csv.field_size_limit(before)
 
 
 @final
 class _Lines:
     """Lines for ``csv.reader``, and the byte offset of the next one."""
 
-    def __init__(self, content: Content) -> None:
-        self._lines = lines_of(content)
-        self.offset = content.skip
+    def __init__(self, content: Content, start: int) -> None:
+        self._content = content
+        self._lines = lines_of(content, start)
+        self.offset = start or content.skip
 
     def __iter__(self) -> _Lines:
         return self
@@ -135,4 +177,4 @@ class _Lines:
     def __next__(self) -> str:
         start, line = next(self._lines)
         self.offset = start + len(line)
-        return line.decode("utf-8")
+        return decoded(line, lambda: f"{self._content.path}:{self._content.line(start)}")

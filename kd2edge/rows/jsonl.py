@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kd2edge.bundle.fingerprint import fingerprint
 from kd2edge.errors import DataError
-from kd2edge.rows.content import CHUNK, Content, open_content
+from kd2edge.rows.content import CHUNK, Content, decoded, open_content
 from kd2edge.rows.rows import Row, Rows
 
 _WHITE = np.zeros(256, dtype=np.bool_)
@@ -64,10 +64,9 @@ class JsonlRows(Rows):
         return int(self._starts[position]), stop
 
     def _parsed(self, line: bytes, position: int) -> Row:
+        text = decoded(line, lambda: self.place(position))
         try:
-            row = json.loads(line.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            raise DataError(f"{self.place(position)}: not UTF-8 text: {error}") from error
+            row = json.loads(text)
         except (ValueError, RecursionError) as error:  # ValueError: also numbers of 4,300 digits
             raise DataError(f"{self.place(position)}: {_why_no_json(line, error)}") from error
         if not isinstance(row, dict):

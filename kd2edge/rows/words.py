@@ -7,6 +7,7 @@ from typing import Any, final
 
 from kd2edge.bundle.fingerprint import fingerprint
 from kd2edge.errors import DataError
+from kd2edge.inputs.blanks import cut_at_blanks
 from kd2edge.inputs.cell import described
 from kd2edge.rows.rows import Row, Rows
 
@@ -64,4 +65,4 @@ class CutRows(Rows):
         try:
             return [word for word, _ in self._cut(text)]
         except (TypeError, UnicodeError):  # half a surrogate pair: for the input to refuse
-            return text.split()
+            return cut_at_blanks(text)

@@ -76,7 +76,8 @@ def task_result(
         DataError: labels that do not fit the words of the rows.
     """
     if not labelled(truth):
-        return _not_measured(spec, budget, "no row of this split has a label for it")
+        reason = f"no row of this split has a label for it in a column {spec.column!r}"
+        return _not_measured(spec, budget, reason)
     differences = list(_differences(spec, reference, candidate, names))
     # The reference keeps fp16 scores: the candidate is rounded alike before the two are paired.
     kind = task_kind(spec.kind)

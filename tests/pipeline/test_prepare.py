@@ -35,7 +35,8 @@ def test_a_metric_that_the_labels_have_no_value_for_is_refused(
 ) -> None:
     (problem,) = problems_of(write_token_project(tmp_path), override)
     assert problem.field == field
-    assert "entity_f1 needs labels O, B-x, I-x" in problem.message
+    assert "entity_f1 needs labels O, B-x, I-x (or E-x and S-x too: BIOES)" in problem.message
+    assert "found 'MARK'; use accuracy" in problem.message
 
 
 def test_problems_of_all_splits_come_at_once_and_the_rest_are_counted(tmp_path: Path) -> None:

@@ -34,6 +34,23 @@ def test_crlf_tabs_comments_and_columns_from_the_right(write):
     ]
 
 
+@pytest.mark.parametrize("blank", [*"\x0b\x0c\x85\xa0\u2009\u2028\u202f\u3000"])
+def test_ascii_blanks_and_tabs_alone_stand_between_columns(blank, write):
+    text = f"10{blank}000 O\n{blank}\tO\nAnna \t B-PER\n"
+    rows = open_rows("conll", write("r.conll", text))
+    assert list(rows) == [
+        {"tokens": [f"10{blank}000", blank, "Anna"], "ner": ["O", "O", "B-PER"]},
+    ]
+    with pytest.raises(DataError, match="expected at least 2 columns, found 1"):
+        open_rows("conll", write("r.conll", f"a O\n{blank}\n"))[0]
+
+
+def test_text_that_is_not_utf8_is_named(write):
+    rows = open_rows("conll", write("r.conll", "a O\n\nb O\nZo\u00eb O\n".encode("latin-1")))
+    with pytest.raises(DataError, match=r"r\.conll:4: not UTF-8 text: byte 0xeb at 3 of the line"):
+        rows[1]
+
+
 def test_a_short_line_is_named(write):
     rows = open_rows("conll", write("r.conll", "a O\n\nb O\nc\n"))
     with pytest.raises(DataError, match=r"r\.conll:4: expected at least 2 columns, found 1"):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -78,9 +79,48 @@ def test_a_broken_file_is_refused_at_once(text, message, write):
         CsvRows(write("r.csv", text))
 
 
-def test_text_that_is_not_utf8_is_named(write):
-    with pytest.raises(DataError, match=r"r\.csv:3: not CSV"):
-        CsvRows(write("r.csv", "a\nx\nä\n".encode("latin-1")))
+def test_text_that_is_not_utf8_is_named_with_its_own_line(write):
+    message = r"r\.csv:4: not UTF-8 text: byte 0xe4 at 2 of the line, 'ä' in the Windows encoding"
+    with pytest.raises(DataError, match=message) as caught:
+        CsvRows(write("r.csv", 'a\nx\n"two\nlänes"\n'.encode("cp1252")))
+    assert "quote" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('a,b\n1,2\n"3,4\n5,6\n', "a quote is left open"),
+        ('a,b\n1,2\n"say "yes" now",4\n', "must be written twice"),
+        ("a,b\n1,2\n3\r4,5\n", "a lone carriage return"),
+    ],
+)
+def test_what_is_no_csv_is_given_its_own_reason(text, reason, write):
+    with pytest.raises(DataError, match=rf"r\.csv:3: not CSV: .*{reason}"):
+        CsvRows(write("r.csv", text))
+
+
+def test_a_value_may_have_any_length_and_the_limit_of_the_process_stays(write):
+    before = csv.field_size_limit(1000)
+    try:
+        long = "w " * 75_000
+        rows = CsvRows(write("r.csv", f"text,mood\n{long},pos\nshort,neg\n"))
+        assert [len(row["text"]) for row in rows] == [150_000, 5]
+        assert rows[0] == {"text": long, "mood": "pos"}
+        with pytest.raises(DataError, match=r"r\.csv:2: not CSV: a quote is left open"):
+            CsvRows(write("r.csv", f'text,mood\n"{long},pos\n'))
+        assert csv.field_size_limit() == 1000
+    finally:
+        csv.field_size_limit(before)
+
+
+def test_threads_that_read_long_values_do_not_hinder_each_other(write):
+    long = "w" * 140_000
+    rows = CsvRows(write("r.csv", "text\n" + f"{long}\n" * 20))
+    before = csv.field_size_limit()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda at: rows[at % 20]["text"] == long, range(200)))
+    assert all(found)
+    assert csv.field_size_limit() == before
 
 
 def test_options_are_part_of_the_fingerprint(write):

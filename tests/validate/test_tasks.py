@@ -137,7 +137,8 @@ def test_a_task_without_labels_is_never_a_pass(logits):
     same = decide(DIGIT, logits)
     found = task_result(DIGIT, Truth(np.full(ROWS, -100)), same, same, IDS, INPUTS, LOOSE)
     assert found.verdict == "not_run"
-    assert "no row of this split has a label" in found.reason
+    assert "no row of this split has a label for it in a column " in found.reason
+    assert repr(DIGIT.column) in found.reason
 
 
 def words(values, lengths) -> Ragged:

@@ -86,7 +86,7 @@ class ConllOptions(Part):
     columns: Annotated[tuple[Text, ...], Field(min_length=1)] = ("tokens", "ner")
     """Names of the columns from the left; `_` skips one."""
     separator: Text | None = None
-    """What stands between two columns; null: any white space."""
+    """What stands between two columns; null: any number of ASCII blanks and tabs."""
     comment: str = ""
     """Lines that begin with this are skipped; empty: none are."""
 

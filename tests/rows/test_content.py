@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from kd2edge.errors import DataError
+from kd2edge.rows import open_rows
+from kd2edge.rows.content import wide_encoding
+
+FILES = {
+    "csv": "text,label\nZoë sang,a\nand the crowd went home,b\n",
+    "jsonl": '{"text": "Zoë sang", "label": "a"}\n{"text": "and went home", "label": "b"}\n',
+    "conll": "Zoë B-PER\nsang O\n\nand O\nwent O\nhome O\n",
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16"),
+        ("utf-16-be", "UTF-16"),
+        ("utf-32", "UTF-32"),
+        ("utf-32-le", "UTF-32"),
+        ("utf-32-be", "UTF-32"),
+    ],
+)
+def test_wide_encodings_are_named_with_their_mark_and_without(kind, packed, encoding, name, write):
+    content = FILES[kind].encode(encoding)
+    path = write(f"r.{kind}.gz", gzip.compress(content)) if packed else write("r", content)
+    with pytest.raises(DataError, match=f"this is {name}; save it as UTF-8"):
+        open_rows(kind, path)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_utf8_is_not_taken_for_another(kind, write):
+    for mark in ("", "\ufeff"):
+        rows = list(open_rows(kind, write("r", mark + FILES[kind])))
+        assert len(rows) == 2
+        assert str(rows[0]) == str(list(open_rows(kind, write("r", FILES[kind])))[0])
+    assert not wide_encoding("漢字\0かな\0".encode() * 9)
