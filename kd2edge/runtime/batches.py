@@ -11,11 +11,16 @@ import numpy.typing as npt
 
 from kd2edge.errors import InputError
 from kd2edge.inputs.kind import Encoder
+from kd2edge.inputs.rows import has_length, taken
 from kd2edge.inputs.spec import Encoded
 from kd2edge.runtime.graph import GraphSpec
 from kd2edge.runtime.padding import with_length
 
 ArrayDict = dict[str, npt.NDArray[Any]]
+
+# Batches that are sorted by length together, and the rows that they may be: what bounds memory.
+_WINDOW = 64
+_WINDOW_ROWS = 4096
 
 
 class Batch(NamedTuple):
@@ -42,9 +47,13 @@ class Batches:
         self._first = next(iter(spec.inputs)).name
         #: Rows of the largest batch that the artefact takes; None: any number.
         self.most = spec.limits("batch")[1]
+        self._long = {name for name, encoder in encoders.items() if has_length(encoder)}
 
     def of(self, inputs: Mapping[str, Any], batch_size: int | None) -> Iterable[Batch]:
         """The rows of ``inputs`` in batches, none larger than the artefact takes.
+
+        Rows of different lengths are put together with their like, some batches' worth at a time:
+        less padding to compute.  Such batches say which rows they are of.
 
         Args:
             inputs: input name -> raw values (list, tuple or array), or every array of the graph.
@@ -57,7 +66,10 @@ class Batches:
         if self.are_arrays(inputs):
             return self._split(inputs, self._size(batch_size))
         rows = self.rows(inputs)
-        return self._encoded(inputs, rows, self._size(batch_size) or rows)
+        size = self._size(batch_size) or rows
+        if size < rows and size > 1 and self._long:
+            return self._by_length(inputs, rows, size)
+        return self._encoded(inputs, rows, size)
 
     def are_arrays(self, inputs: Mapping[str, Any]) -> bool:
         """Whether the caller handed the graph's own arrays instead of raw values."""
@@ -131,6 +143,29 @@ class Batches:
             }
             yield Batch(merged(encoded), encoded, range(start, stop))
 
+    def _by_length(self, inputs: Mapping[str, Any], rows: int, size: int) -> Iterator[Batch]:
+        window = size * max(1, min(_WINDOW, _WINDOW_ROWS // size))
+        for start in range(0, rows, window):
+            stop = min(start + window, rows)
+            whole = {
+                name: _encode(self._encoders[name], inputs[name], start, stop, rows)
+                for name in self._long
+            }
+            lengths = {name: self._encoders[name].length(one) for name, one in whole.items()}
+            # The longest first: what is left over for a smaller batch is short then.
+            order = np.argsort(-sum(lengths.values()), kind="stable")
+            for at in range(0, len(order), size):
+                part = order[at : at + size]
+                encoded = {
+                    name: taken(
+                        whole[name], self._encoders[name], part, int(lengths[name][part].max())
+                    )
+                    if name in whole
+                    else _encode_some(encoder, inputs[name], [start + int(row) for row in part])
+                    for name, encoder in self._encoders.items()
+                }
+                yield Batch(merged(encoded), encoded, (start + part).tolist())
+
     def _shape(self) -> str:
         return "{" + ", ".join(f"{name!r}: [...]" for name in self._encoders) + "}"
 
@@ -182,6 +217,19 @@ def _encode(encoder: Encoder, values: Sequence[Any], start: int, stop: int, rows
         if error.row is None:
             raise
         raise InputError(error.reason, name=error.name, row=start + error.row) from error
+
+
+def _encode_some(encoder: Encoder, values: Sequence[Any], rows: Sequence[int]) -> Encoded:
+    try:
+        return encoder.encode(_picked(values, rows))
+    except InputError as error:
+        if error.row is None:
+            raise
+        raise InputError(error.reason, name=error.name, row=rows[error.row]) from error
+
+
+def _picked(values: Any, rows: Sequence[int]) -> Any:
+    return values[list(rows)] if isinstance(values, np.ndarray) else [values[row] for row in rows]
 
 
 def _are_rows(values: object) -> TypeGuard[Sequence[Any]]:

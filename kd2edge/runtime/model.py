@@ -145,6 +145,7 @@ class Model:
         if top_k is not None:
             top_k = whole("top_k", top_k)
         answers: dict[str, list[Any]] = {name: [] for name in heads}
+        order: list[int] = []
         watch = self._watch
         for batch in self._batches.of(inputs, batch_size):
             outputs = self._outputs(batch.arrays)
@@ -153,7 +154,9 @@ class Model:
             encoded = batch.encoded
             for name, head in heads.items():
                 answers[name] += head.answers(outputs[name], encoded, top_k)
-        return answers
+            if not isinstance(batch.rows, range):
+                order += batch.rows
+        return {name: _in_order(found, order) for name, found in answers.items()}
 
     def watched(self, watch: Watch, encoders: Mapping[str, Encoder] | None = None) -> Model:
         """This model on the same session, whose ``predict`` shows what its answers come from.
@@ -243,6 +246,16 @@ class Model:
                 f"expected tasks among {', '.join(map(repr, heads))}, found {unknown or 'none'}"
             )
         return {name: heads[name] for name in names}
+
+
+def _in_order(answers: list[Any], rows: list[int]) -> list[Any]:
+    """Answers in the order of the caller's rows; ``rows`` is empty when they are in it."""
+    if not rows:
+        return answers
+    placed = answers.copy()
+    for row, answer in zip(rows, answers, strict=True):
+        placed[row] = answer
+    return placed
 
 
 def _known(bundle: Bundle, asked: str | None, threads: int | None, folder: Path) -> Known:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kd2edge.errors import InputError
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.spec import ArraySpec, Encoded
+from kd2edge.runtime import batches as module
 from kd2edge.runtime.batches import Batches, merged
 from kd2edge.runtime.graph import GraphSpec
 
@@ -30,7 +31,28 @@ class Lengths(Encoder):
         return Encoded({self._name: np.array([[1] * n + [0] * (longest - n) for n in values])})
 
     def length(self, encoded: Encoded) -> Any:
+        return encoded.arrays[self._name].sum(axis=1)
+
+    def truncated(self, value: Any) -> bool:
         raise NotImplementedError
+
+    def edge_values(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class Fixed(Encoder):
+    """Values are numbers, and stay what they are."""
+
+    arrays = (ArraySpec("pixels", "int64", ("batch",)),)
+
+    def encode(self, values: Any) -> Encoded:
+        for index, value in enumerate(values):
+            if value < 0:
+                raise InputError("negative", name="picture", row=index)
+        return Encoded({"pixels": np.asarray(values)})
+
+    def length(self, encoded: Encoded) -> Any:
+        return np.ones(len(encoded.arrays["pixels"]), np.int64)
 
     def truncated(self, value: Any) -> bool:
         raise NotImplementedError
@@ -47,9 +69,53 @@ def batches(**ranges: tuple[int, int]) -> Batches:
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=20), st.integers(1, 7), st.integers(1, 7))
 def test_every_row_comes_once_and_in_order(values: list[int], size: int, largest: int):
     made = list(batches(batch=(1, largest)).of({"text": values}, size))
-    assert [int(row.sum()) for one in made for row in one.arrays["ids"]] == values
+    lengths = [int(row.sum()) for one in made for row in one.arrays["ids"]]
+    order = [row for one in made for row in one.rows]
+    assert sorted(order) == list(range(len(values)))
+    assert lengths == [values[row] for row in order]
     assert all(len(one.arrays["ids"]) <= min(size, largest) for one in made)
     assert all(one.encoded is not None for one in made)
+    assert all(one.arrays["ids"].sum(1).max() == one.arrays["ids"].shape[1] for one in made)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=40), st.integers(1, 9))
+def test_rows_are_put_together_with_their_like(values: list[int], size: int):
+    def cells(parts: Any) -> int:
+        return sum(one.arrays["ids"].size for one in parts)
+
+    made = list(batches().of({"text": values}, size))
+    assert len(made) == -(-len(values) // size)
+    as_they_come = [
+        part for at in range(0, len(values), size)
+        for part in batches().of({"text": values[at : at + size]}, size)
+    ]  # fmt: skip
+    if len(values) % size == 0:  # a batch that is not full may stand anywhere
+        assert cells(made) <= cells(as_they_come)
+    if size == 1 or size >= len(values):
+        assert all(isinstance(one.rows, range) for one in made)
+
+
+def test_only_a_window_of_rows_is_encoded_ahead(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "_WINDOW", 2)
+    values = [3, 1, 2, 1, *[5] * 8, -1]  # the last one cannot be encoded
+    made = batches().of({"text": values}, 2)
+    first = iter(made)
+    assert [next(first).rows, next(first).rows] == [[0, 2], [1, 3]]
+    with pytest.raises(InputError) as caught:
+        list(first)
+    assert caught.value.row == 12
+
+
+def test_inputs_of_a_fixed_size_go_with_their_rows():
+    two = Batches(
+        GraphSpec((*Lengths.arrays, *Fixed.arrays), ()), {"text": Lengths(), "picture": Fixed()}
+    )
+    for pictures in ([10, 20, 30, 40], np.array([10, 20, 30, 40])):
+        made = list(two.of({"text": [4, 1, 3, 2], "picture": pictures}, 2))
+        assert [one.arrays["pixels"].tolist() for one in made] == [[10, 30], [40, 20]]
+    with pytest.raises(InputError) as caught:
+        list(two.of({"text": [4, 1, 3, 2], "picture": [10, 20, 30, -1]}, 2))
+    assert caught.value.row == 3
 
 
 @given(st.integers(1, 20), st.one_of(st.none(), st.integers(1, 7)), st.integers(1, 7))
