@@ -15,13 +15,16 @@
     ├── BackendError             6  a backend, provider or device that is not here
     └── Interrupted            130  Ctrl-C, after the state was saved
 
-A message says what was expected, what was found and what to do next.
+A message says what was expected, what was found and what to do next.  What it quotes may come from
+anywhere, so its text is made visible: see ``kd2edge.wording``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from kd2edge.wording import shown
 
 __all__ = [
     "BackendError",
@@ -41,9 +44,15 @@ __all__ = [
 
 
 class Kd2edgeError(Exception):
-    """Base of every error that kd2edge raises on purpose."""
+    """Base of every error that kd2edge raises on purpose.
+
+    Each argument is a message: one line, whatever it quotes from a file or another library.
+    """
 
     exit_code: int = 1
+
+    def __str__(self) -> str:
+        return "\n".join(shown(message) for message in self.args)
 
 
 class UsageError(Kd2edgeError):
@@ -77,7 +86,7 @@ class RecipeError(UsageError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(*map(str, self.problems))
 
 
 class DataError(UsageError):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import json
 import signal
-from contextlib import redirect_stderr, redirect_stdout
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kd2edge.cli.group import main
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +34,28 @@ class Result:
         return value
 
 
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """Leave the process's own handlers as they were: a command sets some for itself."""
+    handlers = {one: signal.getsignal(one) for one in SIGNALS}
+    hook = sys.unraisablehook
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = hook
+
+
 def kd2edge(*arguments: str | Path) -> Result:
     """Run a command; errors become exit codes, as they do on the command line."""
     out, err = io.StringIO(), io.StringIO()
-    handler = signal.getsignal(signal.SIGTERM)
     code: Any = 0
     try:
-        with redirect_stdout(out), redirect_stderr(err):
+        with redirect_stdout(out), redirect_stderr(err), signals_kept():
             main([str(argument) for argument in arguments])
     except SystemExit as leave:
         code = leave.code
-    finally:
-        signal.signal(signal.SIGTERM, handler)
     assert isinstance(code, int)
     return Result(code, out.getvalue(), err.getvalue())
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kd2edge.runtime.markdown import aligned
+from kd2edge.wording import shown
 
 __all__ = ["Bench", "Footprint", "Timing", "with_ratios"]
 
@@ -104,7 +105,7 @@ class Bench:
             _markdown(_TIMES, times),
             _MARK if timed else "",
             _markdown(_FOOTPRINTS, list(sizes)),
-            *("\n".join(textwrap.wrap(note, _WIDTH)) for note in notes),
+            *("\n".join(textwrap.wrap(shown(note), _WIDTH)) for note in notes),
         ]
         return "\n".join(part for part in parts if part) + "\n"
 

@@ -5,13 +5,13 @@ Every reader takes a value and where it stands, and raises IntegrityError for an
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast, final
 
 from kd2edge.errors import IntegrityError
+from kd2edge.json_text import json_value
 
 Item = TypeVar("Item")
 
@@ -19,28 +19,15 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def parsed(content: bytes, place: str, limit: int) -> Any:
-    """Any JSON text, without the traps: a limit, no duplicate keys, no NaN, no endless nesting.
+    """The value of a JSON text, read strictly: see ``json_text.json_value``.
 
     Raises:
         IntegrityError: it is not such a text.
     """
-    if len(content) > limit:
-        raise IntegrityError(f"{place}: {len(content):,} bytes; at most {limit:,} are read")
     try:
-        return json.loads(content.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        return json_value(content, limit=limit)
+    except ValueError as error:
         raise IntegrityError(f"{place}: no valid JSON: {error}") from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError(f"a key stands twice among {sorted(found)[:8]}")
-    return found
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
 
 
 @final

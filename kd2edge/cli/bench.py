@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kd2edge.cli.output import emit, json_option, numbers, say
+from kd2edge.cli.output import emit, json_option, numbers, say_lines
 
 
 @click.command("bench")
@@ -51,4 +51,4 @@ def command(
     if as_json:
         emit(result.to_json())
     else:
-        say(result.table(), as_json=as_json)
+        say_lines(result.table())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kd2edge.cli.output import emit, json_option, overrides_option
+from kd2edge.cli.output import emit, json_option, overrides_option, say_lines
 
 
 @click.command("check")
@@ -22,4 +22,4 @@ def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         emit(plan.to_json())
     else:
-        click.echo(plan.text())
+        say_lines(plan.text())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kd2edge.cli.output import emit, json_option
+from kd2edge.cli.output import emit, json_option, say_lines
 
 
 @click.command("compare")
@@ -21,4 +21,4 @@ def command(a: Path, b: Path, as_json: bool) -> None:
     if as_json:
         emit(found.to_json())
     else:
-        click.echo(found.text())
+        say_lines(found.text())

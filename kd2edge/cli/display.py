@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, final
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from kd2edge.cli.output import note
+from kd2edge.wording import shown
 
 
 @contextmanager
@@ -72,7 +74,7 @@ class _Display(ABC):
 @final
 class _Lines(_Display):
     def say(self, text: str) -> None:
-        click.echo(text, err=True)
+        note(text)
 
     def step(self, event: Any) -> None:
         pass  # a line an epoch is enough
@@ -85,16 +87,16 @@ class _Lines(_Display):
 class _Bars(_Display):
     def __init__(self, console: Console) -> None:
         self.progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=8),  # three tasks' losses must fit beside it in 80 columns
-            TextColumn("{task.percentage:>3.0f}% {task.fields[note]}"),
+            TextColumn("{task.percentage:>3.0f}% {task.fields[note]}", markup=False),
             console=console,
             transient=True,
         )
         self._bars: dict[str, TaskID] = {}
 
     def say(self, text: str) -> None:
-        self.progress.console.print(text, highlight=False, markup=False)
+        self.progress.console.print(shown(text), highlight=False, markup=False)
 
     def stage(self, event: Any) -> None:
         for bar in self._bars.values():
@@ -103,16 +105,17 @@ class _Bars(_Display):
         super().stage(event)
 
     def step(self, event: Any) -> None:
-        note = f"{_losses(event.losses, 2)}  {_time(event.seconds_left)} left"
-        self._draw("train", event.step, event.steps, note)
+        beside = f"{_losses(event.losses, 2)}  {_time(event.seconds_left)} left"
+        self._draw("train", event.step, event.steps, beside)
 
     def walk(self, event: Any) -> None:
         self._draw(event.what, event.done, event.total, "")
 
-    def _draw(self, what: str, done: int, total: int, note: str) -> None:
+    def _draw(self, what: str, done: int, total: int, beside: str) -> None:
+        text = shown(beside)
         if what not in self._bars:
-            self._bars[what] = self.progress.add_task(what, total=total, note=note)
-        self.progress.update(self._bars[what], completed=done, total=total, note=note)
+            self._bars[what] = self.progress.add_task(shown(what), total=total, note=text)
+        self.progress.update(self._bars[what], completed=done, total=total, note=text)
 
 
 def _losses(losses: Mapping[str, Mapping[str, float]], digits: int) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kd2edge.cli.output import emit, json_option, overrides_option, say
+from kd2edge.cli.output import emit, json_option, overrides_option, say, say_lines
 
 
 @click.command("distill")
@@ -49,7 +49,7 @@ def command(
     if as_json:
         emit({"run": str(run.path), "report": report})
     else:
-        say("\n" + headline_table(report), as_json=as_json)
-        say(f"\nrun:    {run.path}", as_json=as_json)
-        say(f"report: {run.html}", as_json=as_json)
-        say("next:   kd2edge export --onnx --openvino --trt", as_json=as_json)
+        say_lines("\n" + headline_table(report))
+        say(f"run:    {run.path}")
+        say(f"report: {run.html}")
+        say("next:   kd2edge export --onnx --openvino --trt")

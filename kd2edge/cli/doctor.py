@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from kd2edge.cli.output import emit, json_option
+from kd2edge.cli.output import emit, json_option, say
 
 
 @click.command("doctor")
@@ -26,9 +26,9 @@ def command(as_json: bool) -> None:
             }
         )
         return
-    click.echo(f"machine  {here.id}")
+    say(f"machine  {here.id}")
     for ability in abilities:
         mark = "yes" if ability.works else "no"
-        click.echo(f"{ability.name:<22} {mark:<4} {ability.detail}")
+        say(f"{ability.name:<22} {mark:<4} {ability.detail}")
         if ability.mend:
-            click.echo(f"{'':<22}      -> {ability.mend}")
+            say(f"{'':<22}      -> {ability.mend}")

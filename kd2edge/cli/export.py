@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kd2edge.cli.output import emit, json_option, say
+from kd2edge.cli.output import emit, json_option, note, say
 
 if TYPE_CHECKING:
     from kd2edge.pipeline.exporting import Exported
@@ -62,7 +62,7 @@ def command(
         targets=targets,
         precisions=precisions,
         out=out,
-        on_stage=lambda text: click.echo(f"export  {text}", err=True),
+        on_stage=lambda text: note(f"export  {text}"),
     )
     bundle = exported.bundle
     artefacts = bundle.manifest.artefacts.values()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from kd2edge.cli.output import emit, json_option
+from kd2edge.cli.output import emit, json_option, say
 
 
 @click.command("inspect")
@@ -22,18 +22,18 @@ def command(bundle: Path, as_json: bool) -> None:
     if as_json:
         emit({"identity": opened.identity, "manifest": json.loads(manifest_to_json(manifest))})
         return
-    click.echo(f"{manifest.name}  (kd2edge {manifest.version}, schema {manifest.schema})")
-    click.echo(f"identity   {opened.identity}")
+    say(f"{manifest.name}  (kd2edge {manifest.version}, schema {manifest.schema})")
+    say(f"identity   {opened.identity}")
     for name, spec in manifest.inputs.items():
-        click.echo(f"input      {name}: {spec.kind} from {', '.join(spec.columns)}")
+        say(f"input      {name}: {spec.kind} from {', '.join(spec.columns)}")
     for task, spec in manifest.tasks.items():
-        click.echo(f"task       {task}: {spec.kind}, {len(spec.labels)} labels, {spec.metric}")
+        say(f"task       {task}: {spec.kind}, {len(spec.labels)} labels, {spec.metric}")
     for artefact in manifest.artefacts.values():
         size = sum(entry.bytes for entry in artefact.files)
         reason = f"  ({artefact.reason})" if artefact.reason else ""
-        click.echo(f"artefact   {artefact.id:<22} {artefact.status:<13} {size:>12,} bytes{reason}")
-    click.echo(f"preferred  {', '.join(manifest.preferred)}")
+        say(f"artefact   {artefact.id:<22} {artefact.status:<13} {size:>12,} bytes{reason}")
+    say(f"preferred  {', '.join(manifest.preferred)}")
     for kind, names in manifest.licences.items():
-        click.echo(f"licence    {kind}: {', '.join(names) or 'not stated'}")
+        say(f"licence    {kind}: {', '.join(names) or 'not stated'}")
     for kind, value in manifest.provenance.items():
-        click.echo(f"from       {kind} {value}")
+        say(f"from       {kind} {value}")

@@ -1,14 +1,20 @@
-"""What verbs share: ``--json``, and where text for people goes."""
+"""What verbs share: ``--json``, and where text goes, whatever it quotes and whatever the locale."""
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
+from kd2edge.errors import StorageError
 from kd2edge.pipeline.finite import finite
+from kd2edge.wording import shown, shown_lines, visible_json
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -26,14 +32,82 @@ def overrides_option(command: Command) -> Command:
     )(command)  # fmt: skip
 
 
+def open_streams() -> None:
+    """Make the standard streams fit to be written to, before a verb begins.
+
+    Raises:
+        StorageError: standard output is closed, so that every answer would be lost.
+    """
+    _hold_descriptors()
+    if sys.stdout is None:
+        raise StorageError(
+            "standard output is closed, and what the command answers would be lost: leave it open,"
+            " or send it away with > /dev/null"
+        )
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal has no letter for is shown as an escape; JSON goes by `emit` instead.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _hold_descriptors() -> None:
+    """Put nothing in the place of a closed stream: the next file opened would get its number.
+
+    A library that writes to "standard error" would then write into that file.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+
+
 def emit(value: Mapping[str, Any]) -> None:
     """Print the one JSON object."""
-    click.echo(json.dumps(finite(value), ensure_ascii=False, allow_nan=False))
+    emit_line(finite(value))
 
 
-def say(text: str, *, as_json: bool) -> None:
-    """Print text for a person: on stdout, or on stderr when stdout belongs to JSON."""
-    click.echo(text, err=as_json)
+def emit_line(value: Any) -> None:
+    """Print a JSON value on a line of its own: UTF-8 whatever the locale, escaped where unseen."""
+    text = visible_json(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    _write_bytes(sys.stdout, f"{text}\n")
+
+
+def _write_bytes(stream: TextIO, text: str) -> None:
+    bytes_below = getattr(stream, "buffer", None)
+    if bytes_below is None:  # a caller put a text stream in its place
+        stream.write(text)
+        return
+    stream.flush()
+    bytes_below.write(text.encode())
+    bytes_below.flush()
+
+
+def say(text: str, *, as_json: bool = False) -> None:
+    """Print a line for a person: on stdout, or on stderr when stdout belongs to JSON."""
+    say_lines(shown(text), as_json=as_json)
+
+
+def say_lines(text: str, *, as_json: bool = False) -> None:
+    """Print lines for a person, as :func:`say`: a table, or what came through ``wording.shown``."""
+    click.echo(shown_lines(text), err=as_json)
+
+
+def note(text: str) -> None:
+    """Print a line for a person on stderr: what is done, and why."""
+    note_lines(shown(text))
+
+
+def note_lines(text: str) -> None:
+    """Print lines for a person on stderr."""
+    try:
+        say_lines(text, as_json=True)
+    except OSError as error:
+        if error.errno != errno.EIO:  # the terminal is gone: the work is still saved, or finished
+            raise
 
 
 def pairs(values: tuple[str, ...], option: str) -> dict[str, str]:

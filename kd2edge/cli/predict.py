@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from kd2edge.cli.output import emit
-from kd2edge.errors import DataError, InputError, StorageError, UsageError
+from kd2edge.cli.output import emit, emit_line, note
+from kd2edge.errors import DataError, InputError, UsageError
 
 if TYPE_CHECKING:
     from kd2edge.inputs.spec import InputSpec
+    from kd2edge.rows.lines import PlacedRow
 
 _CHUNK = 256  # rows read at a time: bounds memory, keeps batches full
 #: Files of rows that a recipe's sources may be, and that are no JSON lines.
 _OTHER_KINDS = (".csv", ".csv.gz", ".parquet")
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row to answer, and where it stands."""
-
-    values: dict[str, Any]
-    place: str
 
 
 @click.command("predict")
@@ -61,10 +53,13 @@ def command(
     evidence: Path | None,
     as_json: bool,
 ) -> None:
-    """Run BUNDLE on FILE (JSON lines, one object a row with the input's columns) or stdin."""
+    """Run BUNDLE on FILE (JSON lines, one object a row with the input's columns) or stdin.
+
+    They are UTF-8 whatever the locale, perhaps packed (.jsonl.gz); so are the answers.
+    """
     from kd2edge.runtime import load
 
-    _require_json_lines(file, text)
+    _require_rows(file, text)
     with load(
         bundle,
         artefact=artefact,
@@ -72,9 +67,9 @@ def command(
         providers=providers or None,
         evidence=evidence,
     ) as model:
-        click.echo(f"{model.artefact}: {model.why}", err=True)
+        note(f"{model.artefact}: {model.why}")
         _require_tasks(model.tasks, tasks)  # before a row is read: its own faults would hide theirs
-        rows = _texts(model.inputs, text) if text else _rows(file)
+        rows = _reader(file, text, model.inputs)
         root = str(file.parent) if file is not None else "."
         answers: list[dict[str, Any]] = []
         for chunk in _chunks(rows):
@@ -91,12 +86,17 @@ def command(
                 answers += by_row
                 continue
             for answer in by_row:
-                click.echo(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+                emit_line(answer)
         if as_json:
             emit({"artefact": model.artefact, "rows": answers})
 
 
-def _require_json_lines(file: Path | None, texts: tuple[str, ...]) -> None:
+def _require_rows(file: Path | None, texts: tuple[str, ...]) -> None:
+    if (file is None or str(file) == "-") and not texts and sys.stdin is None:
+        raise UsageError(
+            "expected rows on standard input, and it is closed: name a FILE of JSON lines, or give"
+            " a --text"
+        )
     if file is None:
         return
     if texts:
@@ -115,7 +115,7 @@ def _require_tasks(known: Collection[str], asked: tuple[str, ...]) -> None:
         raise InputError(f"expected tasks among {', '.join(map(repr, known))}, found {unknown}")
 
 
-def _chunks(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
+def _chunks(rows: Iterator[PlacedRow]) -> Iterator[list[PlacedRow]]:
     """The rows, some at a time; at least one row is expected."""
     chunk = list(islice(rows, _CHUNK))
     if not chunk:
@@ -126,7 +126,7 @@ def _chunks(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
 
 
 @contextmanager
-def _placed(chunk: list[_Row]) -> Iterator[None]:
+def _placed(chunk: list[PlacedRow]) -> Iterator[None]:
     """The model counts from the chunk's first row: say the row's own place instead."""
     try:
         yield
@@ -137,7 +137,22 @@ def _placed(chunk: list[_Row]) -> Iterator[None]:
         raise DataError(f"{place}: input {error.name}: {error.reason}") from error
 
 
-def _texts(inputs: Mapping[str, InputSpec], texts: tuple[str, ...]) -> Iterator[_Row]:
+def _reader(
+    file: Path | None, texts: tuple[str, ...], inputs: Mapping[str, InputSpec]
+) -> Iterator[PlacedRow]:
+    """The rows to answer, from where they are: chosen once, read as they are asked for."""
+    from kd2edge.rows.lines import json_lines
+
+    if texts:
+        return _texts(inputs, texts)
+    if file is not None and str(file) != "-":
+        return json_lines(file, str(file))
+    return json_lines(sys.stdin.buffer, "stdin")
+
+
+def _texts(inputs: Mapping[str, InputSpec], texts: tuple[str, ...]) -> Iterator[PlacedRow]:
+    from kd2edge.rows.lines import PlacedRow
+
     specs = [spec for spec in inputs.values() if spec.kind in {"text", "tokens"}]
     if len(specs) != 1 or len(inputs) != 1:
         raise InputError(
@@ -147,38 +162,21 @@ def _texts(inputs: Mapping[str, InputSpec], texts: tuple[str, ...]) -> Iterator[
     from kd2edge.inputs.blanks import cut_at_blanks
 
     column, split = specs[0].columns[0], specs[0].kind == "tokens"
-    for number, value in enumerate(texts, start=1):
-        yield _Row({column: cut_at_blanks(value) if split else value}, f"--text:{number}")
+    for number, argument in enumerate(texts, start=1):
+        value = _typed(argument)
+        yield PlacedRow({column: cut_at_blanks(value) if split else value}, f"--text:{number}")
 
 
-def _rows(file: Path | None) -> Iterator[_Row]:
-    stdin = file is None or str(file) == "-"
-    name = "stdin" if stdin else str(file)
+def _typed(argument: str) -> str:
+    """What was typed: a locale without its letters hands its bytes on, and these are UTF-8."""
     try:
-        with sys.stdin if stdin or file is None else file.open(encoding="utf-8-sig") as lines:
-            yield from _parsed(lines, name)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name}: not UTF-8 text: {error}") from error
-    except FileNotFoundError as error:
-        raise DataError(f"{name}: no such file") from error
-    except OSError as error:
-        raise StorageError(f"{name}: cannot be read: {error.strerror}") from error
+        argument.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(argument).decode(errors="surrogateescape")
+    return argument
 
 
-def _parsed(lines: TextIO, name: str) -> Iterator[_Row]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise DataError(f"{name}:{number}: not a JSON object: {error}") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{name}:{number}: expected a JSON object, found {line.strip()[:40]}")
-        yield _Row(row, f"{name}:{number}")
-
-
-def _value(spec: InputSpec, row: _Row, root: str) -> Any:
+def _value(spec: InputSpec, row: PlacedRow, root: str) -> Any:
     from kd2edge.inputs import input_kind
 
     try:

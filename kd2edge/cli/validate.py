@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kd2edge.cli.output import emit, json_option, pairs, say
+from kd2edge.cli.output import emit, json_option, pairs, say, say_lines
 
 _CODES = {"pass": 0, "fail": 3, "undecided": 3, "not_run": 6}
 
@@ -62,8 +62,8 @@ def command(
         )
     if as_json:
         emit(result.to_json())
-    say(result.table(), as_json=as_json)
-    say(f"\nevidence: {result.evidence}", as_json=as_json)
+    say_lines(result.table(), as_json=as_json)
+    say(f"evidence: {result.evidence}", as_json=as_json)
     return _CODES[result.outcome]
 
 

@@ -23,7 +23,7 @@ def command(bundle: Path, as_json: bool) -> None:
     opened = open_bundle(bundle)
     problems = opened.verify()
     if problems:
-        raise IntegrityError("\n".join(problems))
+        raise IntegrityError(*problems)
     if as_json:
         found = {"bundle": str(bundle), "identity": opened.identity, "verified": True}
         emit({**found, "left_out": list(opened.left_out)})

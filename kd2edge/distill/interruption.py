@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, final
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+if sys.platform != "win32":
+    _SIGNALS += (signal.SIGHUP,)
 
 
 @final
 class Interruption:
-    """Within the ``with`` block a first Ctrl-C (or SIGTERM) only raises a flag; a second one acts.
+    """Within the ``with`` block a first Ctrl-C only raises a flag; a second one acts.
 
-    Outside the main thread, where Python allows no handlers, only ``stop`` is asked.
+    So do a request to end (SIGTERM) and a terminal that is gone (SIGHUP), unless they are ignored,
+    as under ``nohup``.  Outside the main thread, where Python allows no handlers, only ``stop`` is
+    asked.
 
     Args:
         stop: asked at every step; True ends training like Ctrl-C.
@@ -28,7 +33,8 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            heard = [one for one in _SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._note) for number in heard}
         return self
 
     def __exit__(
@@ -46,7 +52,7 @@ class Interruption:
 
     @property
     def exit_code(self) -> int:
-        """130 for Ctrl-C, 143 for SIGTERM."""
+        """130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + (self.signal or signal.SIGINT)
 
     def _note(self, number: int, frame: FrameType | None) -> None:

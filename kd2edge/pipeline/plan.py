@@ -20,6 +20,7 @@ from kd2edge.rows.hashes import row_hashes
 from kd2edge.rows.leak import leaks
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.wording import shown
 
 __all__ = ["Plan", "plan_of"]
 
@@ -93,7 +94,7 @@ class Plan:
         lines += [
             f"leak       {count:,} rows stand in {pair}" for pair, count in self.leaks.items()
         ]
-        return "\n".join(lines)
+        return "\n".join(map(shown, lines))
 
     def _row_lines(self) -> Iterator[str]:
         if self.distinct == self.rows:

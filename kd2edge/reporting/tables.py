@@ -18,6 +18,7 @@ from kd2edge.reporting.reading import (
     leading_split,
     measured_rows,
 )
+from kd2edge.wording import shown
 
 __all__ = ["Group", "Table", "headline", "headline_table"]
 
@@ -64,14 +65,24 @@ class Table:
 
     def text(self, width: int = 80) -> str:
         """Plain text of at most ``width`` columns a line (the first column gives way)."""
-        widths = self._widths(width)
-        lines = [self._line(self.columns, widths)]
-        for group in self.groups:
+        seen = self._visible()
+        widths = seen._widths(width)
+        lines = [seen._line(seen.columns, widths)]
+        for group in seen.groups:
             lines.append(_cut(group.title, width))
-            lines += [self._line(row, widths) for row in group.rows]
-        for note in self.notes:
+            lines += [seen._line(row, widths) for row in group.rows]
+        for note in seen.notes:
             lines += _wrapped(note, width)
         return "\n".join(line.rstrip() for line in lines) + "\n"
+
+    def _visible(self) -> Table:
+        """The same table with texts that a terminal may be shown."""
+        groups = tuple(
+            Group(shown(group.title), tuple(tuple(map(shown, row)) for row in group.rows))
+            for group in self.groups
+        )
+        columns, notes = tuple(map(shown, self.columns)), tuple(map(shown, self.notes))
+        return Table(columns, groups, self.left, notes)
 
     def _widths(self, width: int) -> list[int]:
         every = [self.columns, *(row for group in self.groups for row in group.rows)]

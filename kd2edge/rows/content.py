@@ -14,7 +14,8 @@ from typing import final
 from kd2edge.bundle.fingerprint import fingerprint_file
 from kd2edge.errors import DataError, StorageError
 
-_BOM = b"\xef\xbb\xbf"
+#: The mark that some editors begin UTF-8 text with.
+BOM = b"\xef\xbb\xbf"
 #: Marks of wide encodings; that of UTF-32 begins with that of UTF-16.
 _WIDE_MARKS = (
     (b"\xff\xfe\0\0", "UTF-32"),
@@ -60,7 +61,7 @@ class Content(ABC):
         other = wide_encoding(start)
         if other:
             raise DataError(f"{self.path}: this is {other}; save it as UTF-8")
-        return len(_BOM) if start.startswith(_BOM) else 0
+        return len(BOM) if start.startswith(BOM) else 0
 
     def line(self, offset: int) -> int:
         """Number of the line (from 1) that holds the byte at ``offset``.

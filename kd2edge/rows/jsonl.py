@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import final
@@ -12,6 +11,8 @@ import numpy.typing as npt
 
 from kd2edge.bundle.fingerprint import fingerprint
 from kd2edge.errors import DataError
+from kd2edge.inputs.cell import described
+from kd2edge.json_text import json_value
 from kd2edge.rows.content import CHUNK, Content, decoded, open_content
 from kd2edge.rows.rows import Row, Rows
 
@@ -66,19 +67,37 @@ class JsonlRows(Rows):
     def _parsed(self, line: bytes, position: int) -> Row:
         text = decoded(line, lambda: self.place(position))
         try:
-            row = json.loads(text)
-        except (ValueError, RecursionError) as error:  # ValueError: also numbers of 4,300 digits
-            raise DataError(f"{self.place(position)}: {_why_no_json(line, error)}") from error
-        if not isinstance(row, dict):
-            kind = type(row).__name__
-            raise DataError(f"{self.place(position)}: expected a JSON object, found a {kind}")
-        return row
+            return _row(text)
+        except ValueError as error:  # its place takes counting lines: only asked for now
+            raise DataError(f"{self.place(position)}: {error}") from error
 
 
-def _why_no_json(line: bytes, error: Exception) -> str:
-    end = line.rstrip()[-30:].decode("utf-8", "replace")
-    if not end.endswith("}"):
-        return f"the line is cut off: it ends with {end!r}, expected '}}'"
+def row_of_line(line: bytes, place: str) -> Row:
+    """The row in a line of JSON.
+
+    Raises:
+        DataError: it is no JSON object, or no UTF-8.
+    """
+    text = decoded(line, lambda: place)
+    try:
+        return _row(text)
+    except ValueError as error:
+        raise DataError(f"{place}: {error}") from error
+
+
+def _row(text: str) -> Row:
+    try:
+        row = json_value(text, strict=False)  # NaN is for whoever reads the column to refuse
+    except ValueError as error:
+        raise ValueError(_why_no_json(text.strip(), error)) from error
+    if not isinstance(row, dict):
+        raise ValueError(f"expected a JSON object, found {described(row)}")
+    return row
+
+
+def _why_no_json(text: str, error: Exception) -> str:
+    if text.startswith("{") and not text.endswith("}"):
+        return f"the line is cut off: it ends with {text[-30:]!r}, expected '}}'"
     return f"not JSON: {error}"
 
 

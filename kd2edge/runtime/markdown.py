@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from kd2edge.wording import shown
+
 
 def aligned(
     heads: Sequence[str],
@@ -20,14 +22,14 @@ def aligned(
         right: the columns that stand to the right.
         gap: what stands on both sides of a cell.
     """
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in (heads, *rows)]
+    cells = [[shown(cell).replace("|", "\\|") for cell in row] for row in (heads, *rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(heads))]
     marks = ["-" * (w - 1) + ":" if at in right else "-" * w for at, w in enumerate(widths)]
-    lines = [
+    texts = [
         [
             cell.rjust(width) if at in right else cell.ljust(width)
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         for row in (cells[0], marks, *cells[1:])
     ]
-    return [f"|{gap}{f'{gap}|{gap}'.join(line)}{gap}|" for line in lines]
+    return [f"|{gap}{f'{gap}|{gap}'.join(text)}{gap}|" for text in texts]

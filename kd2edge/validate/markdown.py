@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kd2edge.runtime.markdown import aligned
+from kd2edge.wording import shown
 
 __all__ = ["validation_table"]
 
@@ -23,13 +24,13 @@ def validation_table(found: Json) -> str:
         found: ``Validation.to_json()``, or the payload of validation evidence.
     """
     artefacts: Json = found["artefacts"]
-    lines = [_title(found), ""]
+    lines = [shown(_title(found)), ""]
     rows = [row for name, result in artefacts.items() for row in _rows(name, result)]
     if rows:
-        lines += [*aligned(_HEADS, rows, _NUMBERS), "", _metrics(artefacts), ""]
+        lines += [*aligned(_HEADS, rows, _NUMBERS), "", shown(_metrics(artefacts)), ""]
     judged = [_verdict_row(name, result) for name, result in artefacts.items()]
     lines += aligned(_VERDICT_HEADS, judged, frozenset({2, 3, 4}))
-    notes = [note for name, result in artefacts.items() for note in _notes(name, result)]
+    notes = [shown(note) for name, result in artefacts.items() for note in _notes(name, result)]
     lines += ["", *notes] if notes else []
     return "\n".join(lines) + "\n"
 

@@ -15,7 +15,7 @@ import pytest
 
 from commands import kd2edge
 from kd2edge import errors
-from kd2edge.cli import doctor, group
+from kd2edge.cli import doctor, failure
 from kd2edge.cli.verbs import VERBS
 
 
@@ -109,7 +109,7 @@ def test_the_problems_of_a_recipe_are_listed_for_programs(monkeypatch: pytest.Mo
 def test_what_nobody_foresaw_is_said_in_a_line(
     error: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(group.TRACEBACK, raising=False)
+    monkeypatch.delenv(failure.TRACEBACK, raising=False)
     fail_with(monkeypatch, error)
     result = kd2edge("doctor")
     assert result.code == code
@@ -119,7 +119,7 @@ def test_what_nobody_foresaw_is_said_in_a_line(
 
 
 def test_a_traceback_is_shown_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(group.TRACEBACK, "1")
+    monkeypatch.setenv(failure.TRACEBACK, "1")
     fail_with(monkeypatch, RuntimeError("odd"))
     assert "Traceback" in kd2edge("doctor").err
 
