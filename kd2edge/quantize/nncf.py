@@ -6,12 +6,11 @@ import io
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from importlib import import_module
 from typing import Any
 
 from kd2edge.errors import BackendError
 from kd2edge.quantize.calibrate import Arrays, calibration_batches, rows_of
-from kd2edge.runtime.telemetry import no_telemetry
+from kd2edge.runtime.telemetry import quietly_imported
 
 #: Products with a smaller side stay float, as in the ONNX methods: the heads of tasks, mostly.
 _NARROWEST = 16
@@ -76,8 +75,7 @@ def _pays(product: Any) -> bool:
 
 def _nncf() -> Any:
     try:
-        with no_telemetry():
-            return import_module("nncf")
+        return quietly_imported("nncf")
     except ImportError as error:
         raise BackendError(
             f"int8 for OpenVINO needs NNCF, which cannot be imported ({error}); run: {INSTALL}"

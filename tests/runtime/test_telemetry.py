@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -33,6 +34,34 @@ def test_importing_openvino_leaves_its_telemetry_out_and_the_home_directory_alon
     )
     assert "openvino_telemetry" not in found.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_importing_onnx_runtime_leaves_the_home_directory_alone_and_the_environment_as_it_was(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("onnxruntime")
+    probe = """
+import os
+from kd2edge.runtime.backends.table import preload
+preload("onnx")
+print("ORT_DISABLE_TELEMETRY" in os.environ)
+"""
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", probe],
+        env={"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "False"
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_the_caller_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    with no_telemetry():
+        assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
 
 
 def test_threads_that_import_at_once_each_leave_things_as_they_were() -> None:

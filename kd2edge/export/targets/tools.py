@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
 from kd2edge.errors import BackendError
-from kd2edge.runtime.telemetry import no_telemetry
+from kd2edge.runtime.telemetry import quietly_imported
 
 
 def assert_installed(purpose: str, modules: tuple[str, ...], install: str) -> None:
@@ -29,8 +28,7 @@ def imported(purpose: str, module: str, install: str) -> Any:
         BackendError: it is missing or broken, with the line that installs it.
     """
     try:
-        with no_telemetry():
-            return import_module(module)
+        return quietly_imported(module)
     except (ImportError, OSError) as error:  # OSError: a shared library of the package is missing
         raise BackendError(
             f"{purpose} needs {module}, which cannot be imported ({error}); run: {install}"

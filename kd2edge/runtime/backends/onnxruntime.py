@@ -13,6 +13,7 @@ from kd2edge.inputs.spec import ArraySpec
 from kd2edge.runtime.backends.backend import Backend, Settings
 from kd2edge.runtime.external_data import assert_no_external_data
 from kd2edge.runtime.graph import ANY, Arrays, GraphSpec
+from kd2edge.runtime.telemetry import quietly_imported
 
 _CPU = "CPUExecutionProvider"
 _LOG_NOTHING = 4  # only what kills the process
@@ -76,7 +77,7 @@ def _closed(*_: object) -> Any:
 
 def _engine(label: str) -> Any:
     try:
-        return import_module("onnxruntime")
+        return quietly_imported("onnxruntime")
     except ImportError as error:
         raise BackendError(
             f"{label} needs ONNX Runtime, which cannot be imported ({error}); run: {_INSTALL}"

@@ -13,7 +13,7 @@ from kd2edge.inputs.spec import ArraySpec
 from kd2edge.runtime.backends.backend import Backend, Settings
 from kd2edge.runtime.external_data import assert_no_external_data
 from kd2edge.runtime.graph import ANY, Arrays, GraphSpec
-from kd2edge.runtime.telemetry import no_telemetry
+from kd2edge.runtime.telemetry import quietly_imported
 
 _INSTALL = 'pip install "kd2edge[openvino]"'
 #: OpenVINO's type names that are not made of NumPy's by rule.
@@ -79,8 +79,7 @@ class OpenVino(Backend):
 
 def _core(label: str) -> Any:
     try:
-        with no_telemetry():
-            import openvino
+        openvino = quietly_imported("openvino")
     except ImportError as error:
         raise BackendError(
             f"{label} needs OpenVINO, which cannot be imported ({error}); run: {_INSTALL}"

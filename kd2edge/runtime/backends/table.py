@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kd2edge.errors import BackendError
 from kd2edge.runtime.backends.backend import Backend
-from kd2edge.runtime.telemetry import no_telemetry
+from kd2edge.runtime.telemetry import quietly_imported
 
 
 class Entry(NamedTuple):
@@ -82,6 +82,5 @@ def preload(target: str) -> None:
         raise BackendError(reason)
     for engine in BACKENDS[TARGETS[target]].engines:
         if find_spec(engine) is not None:
-            with no_telemetry():
-                import_module(engine)
+            quietly_imported(engine)
             return

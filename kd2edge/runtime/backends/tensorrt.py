@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from importlib import import_module
 from threading import Lock
 from typing import Any, final
 
@@ -20,6 +19,7 @@ from kd2edge.inputs.spec import ArraySpec
 from kd2edge.runtime.backends.backend import Backend, Settings
 from kd2edge.runtime.backends.cuda import Cuda, DeviceBuffer
 from kd2edge.runtime.graph import ANY, Arrays, GraphSpec
+from kd2edge.runtime.telemetry import quietly_imported
 
 INSTALL = 'pip install "kd2edge[rtx]" (or tensorrt from NVIDIA\'s index)'
 #: TensorRT first: where both are installed the device is meant for it.
@@ -164,7 +164,7 @@ def toolkit(label: str) -> Any:
     reasons: list[str] = []
     for name in _MODULES:
         try:
-            return import_module(name)
+            return quietly_imported(name)
         except (ImportError, OSError) as error:  # OSError: its shared libraries are missing
             reasons.append(f"{name}: {error}")
     raise BackendError(
