@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check faults fix docs bench recipes clean
+.PHONY: help install demo test check faults fix docs bench recipes gpu clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,12 @@ docs: $(STAMP)  ## write the generated pages: recipe and command reference, resu
 
 bench: $(STAMP)  ## the side-by-side measurements behind docs/results.md
 	$(BIN)/python benchmarks/run_all.py
+
+# Takes the environment of `make install` where it is, else the machine's own Python as it stands: a GPU
+# machine may reach no package index.  WHEELS=DIR brings what it lacks.
+GPU_PYTHON ?= $(if $(wildcard $(STAMP)),$(BIN)/python,python3)
+gpu:  ## what only a CUDA machine can show, in at most 8 minutes; each row runs or says why not
+	$(GPU_PYTHON) benchmarks/gpu.py $(if $(WHEELS),--wheels $(WHEELS))
 
 recipes: $(STAMP)  ## run every recipe in full, three seeds (hours; resumable; needs KD2EDGE_DATA)
 	$(BIN)/python benchmarks/accuracy.py

@@ -279,6 +279,32 @@ def memory(results: Tables) -> str:
     )
 
 
+def gpu(results: Tables) -> str:
+    """What only a CUDA machine can show."""
+    found = results.get("gpu")
+    measured = content(found)
+    rows = [
+        (name, one["status"], gpu_said(one), f"{one['took']:.0f} s")
+        for name, one in measured.get("rows", {}).items()
+    ]
+    return written(
+        "On a CUDA machine",
+        "`make gpu`: the quick start distilled on the GPU, stopped and resumed to the bit, through"
+        " the gate, ONNX Runtime's CUDA provider and TensorRT.  A row that could not run says why.",
+        table(("row", "status", "found", "took"), rows),
+        [found],
+    )
+
+
+def gpu_said(row: Mapping[str, Any]) -> str:
+    """What a row found, without what stands in its JSON alone."""
+    kept = {key: value for key, value in row.items() if key not in _GPU_LONG}
+    return row.get("reason") or "; ".join(f"{key} {short(value)}" for key, value in kept.items())
+
+
+_GPU_LONG = {"status", "took", "weights", "doctor", "times", "built"}
+
+
 def variants(results: Tables) -> str:
     """Short runs of a recipe with other settings."""
     found = [results[name] for name in sorted(results) if name.startswith("variants-")]
@@ -323,7 +349,7 @@ def short(value: Any) -> str:
 
 
 SECTIONS: tuple[Callable[[Tables], str], ...] = (
-    students, gates, parity, steps, overhead, imports, memory, variants,
+    students, gates, parity, steps, overhead, imports, memory, gpu, variants,
 )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ RECIPES = (
     "recipes/token/uner_ewt.yaml",
 )
 LIMIT = 1.05
+_CPU = torch.device("cpu")
 
 
 @final
@@ -70,15 +71,17 @@ def main() -> None:
     arguments.add_argument("--rows", type=int, default=1024)
     arguments.add_argument("--rounds", type=int, default=60)
     arguments.add_argument("--threads", type=int, default=None)
+    arguments.add_argument("--device", default="cpu")
     given = arguments.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
     recipes = given.recipes or [ROOT / name for name in RECIPES]
-    found = [measured(path, given.rows, given.rounds) for path in recipes]
+    device = torch.device(given.device)
+    found = [measured(path, given.rows, given.rounds, device) for path in recipes]
     record("step", {"limit": LIMIT, "recipes": found}, given.out, ["torch", "transformers"])
 
 
-def measured(path: Path, rows: int, rounds: int) -> dict[str, Any]:
+def measured(path: Path, rows: int, rounds: int, device: torch.device = _CPU) -> dict[str, Any]:
     """Both steps of a recipe's student."""
     loaded = load_recipe(path)
     data = prepared(loaded)
@@ -87,8 +90,8 @@ def measured(path: Path, rows: int, rounds: int) -> dict[str, Any]:
         settings = student_settings(loaded.recipe, list(data.tasks), max_steps=None)
         alone = student_settings(loaded.recipe, list(data.tasks), max_steps=1)
         steps = {
-            "supervised": step(loaded, data, split, alone, None, hooks),
-            "distilled": step(loaded, data, split, settings, knowledge_of(cache), hooks),
+            "supervised": step(loaded, data, split, alone, None, hooks, device),
+            "distilled": step(loaded, data, split, settings, knowledge_of(cache), hooks, device),
         }
         times = interleaved(steps, rounds=rounds)
     found = ratio(times["distilled"], times["supervised"])
@@ -99,7 +102,8 @@ def measured(path: Path, rows: int, rounds: int) -> dict[str, Any]:
         "recipe": shown(path),
         "name": name,
         "batch": batch,
-        "precision": precision_of(settings.precision, torch.device("cpu")),
+        "device": device.type,
+        "precision": precision_of(settings.precision, device),
         "threads": torch.get_num_threads(),
         "times": {key: one.to_json() for key, one in times.items()},
         "ratio": found,
@@ -141,20 +145,21 @@ def step(
     settings: TrainSettings,
     knowledge: Knowledge | None,
     open_hooks: ExitStack,
+    device: torch.device,
 ) -> Callable[[], object]:
     """A function that takes the next step, over the same batches each time around."""
     recipe, tasks = loaded.recipe, list(data.tasks.values())
     inputs = student_inputs(recipe, data.rows["train"])
-    net: Net = fresh_net(recipe.student.model, inputs, tasks, recipe.seed).train()
+    net: Net = fresh_net(recipe.student.model, inputs, tasks, recipe.seed).train().to(device)
     objective = Objective(tasks, settings.distill, knowledge)
-    device = torch.device("cpu")
     features = open_hooks.enter_context(net.capture(objective.captures))
     batches = torch.arange(len(split)).split(settings.batch_size)
     whole = [batch.numpy() for batch in batches if len(batch) == settings.batch_size]
     if objective.captures:
         first = split.batch(whole[0])
-        net(first.inputs)
+        net(first.to(device).inputs)
         objective.prepare(features, first)
+    objective.to(device)
     stepper = Stepper(net, objective, settings, device, precision_of(settings.precision, device))
     at = 0
 
@@ -162,7 +167,10 @@ def step(
         nonlocal at
         at = (at + 1) % len(whole)
         batch = split.batch(whole[at])
-        return stepper.take(batch, features, lambda task: Moment(task, 0, 1, 0), settings.lr)
+        found = stepper.take(batch, features, lambda task: Moment(task, 0, 1, 0), settings.lr)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # a step is over when the GPU has done it
+        return found
 
     return take
 

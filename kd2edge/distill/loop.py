@@ -24,6 +24,7 @@ from kd2edge.distill.checkpoint import (
     save_checkpoint,
 )
 from kd2edge.distill.cursor import Cursor, cursor_from_json
+from kd2edge.distill.determinism import deterministic
 from kd2edge.distill.evaluate import metric_values, predict_split
 from kd2edge.distill.events import EpochEvent, OnEvent, ResumedEvent, SavedEvent, StepEvent
 from kd2edge.distill.identity import training_key
@@ -66,7 +67,7 @@ def train(
 
     On return the net holds the kept weights, in evaluation mode.  Random generators are left
     as they were.  Interrupted and resumed, training gives the same bits as in one go (on one
-    machine, with the same number of threads).
+    machine, with the same number of threads; on a GPU, too: see ``determinism``).
 
     Args:
         net: what is trained, in place.
@@ -100,6 +101,7 @@ def train(
     with (
         _threads(threads),
         own_randomness(settings.seed),
+        deterministic(device),
         Interruption(stop) as interruption,
     ):
         training = _Training(

@@ -1,0 +1,325 @@
+"""Everything that only a CUDA machine can show, in one run: ``make gpu``.
+
+The quick start is distilled on the GPU in fp32 and in bf16, stopped and resumed, and timed; its
+bundle goes through the gate, through ONNX Runtime's CUDA provider and through TensorRT.  A row that
+cannot run says ``not run`` and why; one that breaks says ``failed``, and the next one goes on.
+Later rows get what is left of ``--seconds``.
+
+It takes the Python that runs it as it is.  On a machine that reaches no package index, carry what
+is missing there as wheels and name their folder with ``--wheels``: they are unpacked for this run
+alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPE = ROOT / "recipes" / "quickstart.yaml"
+#: How far a task of the bf16 student may lie below the fp32 one's: seeds differ by as much.
+_BF16_LOSS = 0.01
+_LETTERS = 400  # of what a failed command said last
+
+Found = dict[str, Any]
+
+
+class NotRunError(Exception):
+    """A row that cannot run here, and why."""
+
+
+@dataclass(slots=True)
+class Lab:
+    """Where the rows work, with what, and until when."""
+
+    folder: Path
+    device: str
+    overrides: tuple[str, ...]
+    deadline: float
+    environment: Mapping[str, str]
+    found: dict[str, Found] = field(default_factory=dict)
+
+    def needs(self, *rows: str) -> None:
+        """Stop a row whose groundwork is not there."""
+        missing = [row for row in rows if self.found.get(row, {}).get("status") != "ok"]
+        if missing:
+            raise NotRunError(f"it stands on {', '.join(missing)}")
+
+    def left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def run(self, *words: str | Path, codes: tuple[int, ...] = (0,)) -> str:
+        """Stdout of a Python command, which must end with one of ``codes``.
+
+        Exit code 6 says that something is missing here: then the row did not run.
+        """
+        try:
+            done = subprocess.run(
+                [sys.executable, *map(str, words)], cwd=self.folder, env=dict(self.environment),
+                capture_output=True, text=True, check=False, timeout=max(1.0, self.left()),
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise NotRunError("no time was left for it") from None
+        if done.returncode == 6:
+            raise NotRunError(_last(done.stderr))
+        if done.returncode not in codes:
+            raise RuntimeError(f"exit code {done.returncode}: {_last(done.stderr)}")
+        return done.stdout
+
+    def verb(self, *words: str | Path, codes: tuple[int, ...] = (0,)) -> Any:
+        """The JSON of a verb."""
+        return json.loads(self.run("-m", "kd2edge", *words, "--json", codes=codes))
+
+    def settings(self, **more: str) -> list[str]:
+        """Arguments of every distillation here."""
+        values = (*self.overrides, f"train.device={self.device}")
+        values += tuple(f"train.{key}={value}" for key, value in more.items())
+        return [word for value in values for word in ("--set", value)]
+
+
+def machine(lab: Lab) -> Found:
+    """The GPU as torch sees it, and the versions."""
+    code = """
+import json, sys, torch
+found = {"python": sys.version.split()[0], "torch": torch.__version__, "cuda": torch.version.cuda,
+         "available": torch.cuda.is_available()}
+if found["available"]:
+    found |= {"gpu": torch.cuda.get_device_name(0), "bf16": torch.cuda.is_bf16_supported(False),
+              "memory": torch.cuda.get_device_properties(0).total_memory}
+print(json.dumps(found))
+"""
+    try:
+        seen = json.loads(lab.run("-c", code))
+    except RuntimeError as error:
+        raise NotRunError(f"torch does not import: {error}") from error
+    if lab.device == "cuda" and not seen["available"]:
+        raise NotRunError("torch finds no CUDA device")
+    abilities = lab.verb("doctor")
+    return {**seen, "doctor": abilities}
+
+
+def distill_fp32(lab: Lab) -> Found:
+    """The quick start, start to end."""
+    return _distilled(lab, "fp32")
+
+
+def distill_bf16(lab: Lab) -> Found:
+    """The same in bf16: nothing may be lost but the noise of a seed."""
+    lab.needs("distill-fp32")
+    made = _distilled(lab, "bf16")
+    before = lab.found["distill-fp32"]["student"]
+    losses = {task: round(before[task] - value, 5) for task, value in made["student"].items()}
+    worst = max(losses.values())
+    if worst > _BF16_LOSS:
+        raise RuntimeError(f"bf16 loses {worst} against fp32: {losses}")
+    return {**made, "loss_against_fp32": losses}
+
+
+def _distilled(lab: Lab, precision: str) -> Found:
+    lab.needs("machine")
+    run = lab.folder / precision
+    start = time.monotonic()
+    said = lab.verb("distill", RECIPE, "--run-dir", run, *lab.settings(precision=precision))
+    seconds = round(time.monotonic() - start, 1)
+    report = said["report"]
+    tasks = report["splits"]["test"]["tasks"]
+    values = {
+        model: {
+            task: part[model]["metrics"][report["tasks"][task]["metric"]]["value"]
+            for task, part in tasks.items()
+        }
+        for model in ("teacher", "student", "baseline")
+    }
+    return {"seconds": seconds, "weights": _weights(run), **values}
+
+
+def resumed(lab: Lab) -> Found:
+    """Stopped by SIGTERM while the student is trained, and gone on with: the same bits."""
+    lab.needs("distill-fp32")
+    run = lab.folder / "stopped"
+    settings = lab.settings(precision="fp32", checkpoint_every="5")
+    command = [sys.executable, "-m", "kd2edge", "distill", str(RECIPE), "--run-dir", str(run)]
+    process = subprocess.Popen(
+        [*command, *settings], cwd=lab.folder, env=dict(lab.environment),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    saved = run / "checkpoints" / "student" / "checkpoint.json"
+    while process.poll() is None and not saved.is_file():
+        if lab.left() < 1:
+            process.kill()
+            raise NotRunError("no time was left for it")
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    if process.returncode != 143:
+        raise RuntimeError(f"expected exit code 143 after SIGTERM, found {_last(said)}")
+    lab.verb("distill", RECIPE, "--run-dir", run, "--resume", *settings)
+    names = ("teachers/resnet", "student", "baseline")
+    same = {name: _sha(run, name) == _sha(lab.folder / "fp32", name) for name in names}
+    if not all(same.values()):
+        raise RuntimeError(f"resumed and in one go differ: {same}")
+    return {"same_bits": same}
+
+
+def step(lab: Lab) -> Found:
+    """A step with a cached teacher against the supervised one."""
+    lab.needs("machine")
+    out = lab.folder / "results"
+    script = ROOT / "benchmarks" / "step.py"
+    lab.run(script, RECIPE, "--device", lab.device, "--rounds", "60", "--out", out)
+    measured = json.loads((out / "step.json").read_text(encoding="utf-8"))["measured"]
+    (one,) = measured["recipes"]
+    return {key: one[key] for key in ("ratio", "batch", "precision", "times")}
+
+
+def gate(lab: Lab) -> Found:
+    """The student that the GPU trained, through the gate."""
+    lab.needs("distill-fp32")
+    lab.verb("export", lab.folder / "fp32", "--onnx", "--out", lab.folder / "bundle")
+    return _judged(lab, lab.folder / "bundle")
+
+
+def onnxruntime_cuda(lab: Lab) -> Found:
+    """ONNX Runtime's CUDA provider against its CPU one: the same decisions."""
+    lab.needs("gate")
+    code = """
+import json, sys
+import numpy as np
+from kd2edge.errors import BackendError
+from kd2edge.runtime import load
+canvases = np.random.default_rng(0).integers(0, 256, (256, 28, 48)).astype(np.uint8)
+inputs = {"image": list(canvases)}
+try:
+    with load(sys.argv[1], artefact="onnx-fp32", providers="cuda") as fast:
+        found = fast.logits(inputs)
+except BackendError as error:
+    sys.exit(print(error, file=sys.stderr) or 6)
+with load(sys.argv[1], artefact="onnx-fp32") as slow:
+    wanted = slow.logits(inputs)
+print(json.dumps({task: float(np.abs(wanted[task] - found[task]).max()) for task in wanted}))
+"""
+    apart = json.loads(lab.run("-c", code, lab.folder / "bundle"))
+    # TF32 is off by default in ONNX Runtime's graphs of fp32, sums are in another order.
+    if max(apart.values()) > 1e-2:
+        raise RuntimeError(f"logits on CUDA and CPU differ: {apart}")
+    return {"max_abs": apart}
+
+
+def tensorrt(lab: Lab) -> Found:
+    """Engines of every precision built here, loaded and judged."""
+    lab.needs("distill-fp32")
+    bundle = lab.folder / "trt"
+    lab.verb("export", lab.folder / "fp32", "--trt", "--out", bundle)
+    start = time.monotonic()
+    built = lab.verb("build", bundle)["built"]
+    seconds = round(time.monotonic() - start, 1)
+    return {"built": built, "build_seconds": seconds, **_judged(lab, bundle)}
+
+
+def _judged(lab: Lab, bundle: Path) -> Found:
+    said = lab.verb("validate", bundle, "--run", lab.folder / "fp32", codes=(0, 3))
+    verdicts = {name: part["verdict"] for name, part in said["artefacts"].items()}
+    if "fail" in verdicts.values():
+        reasons = {name: part["reason"] for name, part in said["artefacts"].items()}
+        raise RuntimeError(f"the gate says {verdicts}: {reasons}")
+    return {"outcome": said["outcome"], "verdicts": verdicts}
+
+
+#: Row -> what makes it, in the order in which they stand on each other and on the clock.
+ROWS: Mapping[str, Callable[[Lab], Found]] = {
+    "machine": machine,
+    "distill-fp32": distill_fp32,
+    "gate": gate,
+    "onnxruntime-cuda": onnxruntime_cuda,
+    "tensorrt": tensorrt,
+    "resume": resumed,
+    "step": step,
+    "distill-bf16": distill_bf16,
+}
+
+
+def main() -> None:
+    sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+    from recording import parser, record
+
+    arguments = parser(__doc__)
+    arguments.add_argument("--seconds", type=float, default=450, help="for all rows together")
+    arguments.add_argument("--device", default="cuda", help="cpu: a rehearsal of this script")
+    arguments.add_argument("--wheels", type=Path, default=None, help="folder of wheels to use")
+    arguments.add_argument("--set", action="append", default=[], dest="overrides", metavar="K=V")
+    given = arguments.parse_args()
+    deadline = time.monotonic() + given.seconds
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        path = [str(ROOT), *([str(unpacked(given.wheels, place / "site"))] if given.wheels else [])]
+        path += [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+        lab = Lab(place, given.device, tuple(given.overrides), deadline, environment)
+        for name, row in ROWS.items():
+            lab.found[name] = made(lab, row)
+            print(f"{name:18} {told(lab.found[name])}", flush=True)
+    rows = json.loads(json.dumps(lab.found).replace(folder, "."))
+    packages = ["torch", "transformers", "onnx", "onnxruntime", "onnxruntime-gpu"]
+    measured = {"device": given.device, "overrides": given.overrides, "rows": rows}
+    record("gpu", measured, given.out, [*packages, "tensorrt", "tensorrt-rtx-cu12"])
+    if any(row["status"] == "failed" for row in lab.found.values()):
+        sys.exit(1)
+
+
+def made(lab: Lab, row: Callable[[Lab], Found]) -> Found:
+    """What a row found; why it did not run; or what broke."""
+    start = time.monotonic()
+    try:
+        if lab.left() <= 0:
+            raise NotRunError("no time was left for it")
+        found = {"status": "ok", **row(lab)}
+    except NotRunError as reason:
+        found = {"status": "not run", "reason": str(reason)}
+    except Exception as error:  # noqa: BLE001  (the next row must get its turn)
+        found = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+    return {**found, "took": round(time.monotonic() - start, 1)}
+
+
+def told(found: Found) -> str:
+    """A row for the terminal."""
+    reason = found.get("reason", "")
+    return f"{found['status']} ({found['took']} s)" + (f": {reason}" if reason else "")
+
+
+def unpacked(wheels: Path, site: Path) -> Path:
+    """The modules of some wheels, in a folder for this run."""
+    for wheel in sorted(wheels.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(site)
+    return site
+
+
+def _weights(run: Path) -> dict[str, str]:
+    return {name: _sha(run, name) for name in ("teachers/resnet", "student", "baseline")}
+
+
+def _sha(run: Path, name: str) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        return sha256((run / f"{name}.safetensors").read_bytes()).hexdigest()
+    return ""
+
+
+def _last(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if not line.startswith("(KD2EDGE_")]
+    return lines[-1][-_LETTERS:] if lines else "(it said nothing)"
+
+
+if __name__ == "__main__":
+    main()
