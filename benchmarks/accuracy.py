@@ -64,6 +64,7 @@ def main() -> None:
             "overrides": given.overrides,
             "seeds": [loaded.recipe.seed + at for at in range(given.seeds)],
             "models": read_report(runs[0].report)["models"],
+            "baseline_start": "the student's",
             "code_unchanged_since": all(same_code(run) for run in runs),
             "tasks": tasks(loaded.recipe.name, runs, given.runs),
             "gate": gate(bundle),

@@ -137,7 +137,7 @@ def _learn(work: Work, learner: Learner, teachers: Sequence[Taught]) -> dict[str
     stems = {one.name: one.stem for one in teachers}
     student = student_record(work, learner, knowledge, stems)
     if work.recipe.baseline and teachers:
-        baseline = baseline_record(work, learner, student.steps)
+        baseline = baseline_record(work, learner, student.steps, stems)
         results["baseline"] = ModelResult(baseline, net=load_net(work.run.baseline))
     results["student"] = ModelResult(student, net=load_net(work.run.student))
     return results

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -31,37 +30,39 @@ def student_record(
         Interrupted: stopped; the state was saved.
     """
     settings = student_settings(work.recipe, [task.name for task in work.tasks], max_steps=None)
-    start = work.recipe.student.init
-    job = _training(work, learner, work.run.student, settings)
-    job = replace(
-        job,
-        key=net_key(
-            work.recipe.student.model, start, settings, learner.splits, job.tasks, knowledge
-        ),
-        build=partial(_started_student, work, learner, teachers),
-        knowledge=knowledge,
-    )
-    return trained(job, resume=work.resume, reuse=work.resume)
+    return _trained(work, learner, work.run.student, settings, teachers, knowledge)
 
 
-def baseline_record(work: Work, learner: Learner, steps: int) -> NetRecord:
-    """Train the same student from chance, on labels alone, with the student's number of steps.
+def baseline_record(
+    work: Work, learner: Learner, steps: int, teachers: Mapping[str, Path]
+) -> NetRecord:
+    """Train the same student from the same start, on labels alone, with the student's steps.
+
+    The start is the student's, what it has of a teacher included: the gain over the baseline is
+    what distillation gave, and nothing of it is the start's.
 
     Raises:
         Interrupted: stopped; the state was saved.
     """
     settings = student_settings(work.recipe, [task.name for task in work.tasks], max_steps=steps)
-    job = _training(work, learner, work.run.baseline, settings)
-    return trained(job, resume=work.resume, reuse=work.resume)
+    return _trained(work, learner, work.run.baseline, settings, teachers, None)
 
 
-def _training(work: Work, learner: Learner, stem: Path, settings: TrainSettings) -> Training:
-    model = work.recipe.student.model
-    return Training(
+def _trained(
+    work: Work,
+    learner: Learner,
+    stem: Path,
+    settings: TrainSettings,
+    teachers: Mapping[str, Path],
+    knowledge: Knowledge | None,
+) -> NetRecord:
+    model, start = work.recipe.student.model, work.recipe.student.init
+    job = Training(
         name=stem.name,
         stem=stem,
-        key=net_key(model, None, settings, learner.splits, work.tasks),
-        build=partial(fresh_net, model, learner.inputs, work.tasks, work.recipe.seed),
+        key=net_key(model, start, settings, learner.splits, work.tasks, knowledge),
+        build=partial(_started_student, work, learner, teachers),
+        knowledge=knowledge,
         tasks=work.tasks,
         train=learner.splits["train"],
         validation=learner.splits["validation"],
@@ -70,6 +71,7 @@ def _training(work: Work, learner: Learner, stem: Path, settings: TrainSettings)
         on_event=work.on_event,
         tokenizers=learner.inputs.tokenizers,
     )
+    return trained(job, resume=work.resume, reuse=work.resume)
 
 
 def _started_student(work: Work, learner: Learner, teachers: Mapping[str, Path]) -> Net:

@@ -94,7 +94,7 @@ def rows_and_distinct(found: Json) -> str:
 
 
 def gain(report: Json, split: str, task: str) -> Json:
-    """Student less baseline with its interval; empty when there was no baseline."""
+    """Student less baseline (of the same start), with bounds; empty without a baseline."""
     return report["splits"].get(split, _NOTHING).get("gain", _NOTHING).get(task, _NOTHING)
 
 

@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from commands import kd2edge, succeed
 from faulty import Project
+from kd2edge.distill import TrainResult, train
+from kd2edge.nets import Net
+from kd2edge.pipeline import trained
 from products import BERT, TEXT_RECIPE, write_text_project
 
 ONE_TEACHER = TEXT_RECIPE[TEXT_RECIPE.index("teachers:") : TEXT_RECIPE.index("student:")]
@@ -159,3 +163,22 @@ def test_a_cache_may_be_shared_by_runs(project: Project) -> None:
     assert "cache bert         0.0 MB  (done before)" in result.err
     assert kd2edge("distill", project.recipe, "--run-dir", run, "--recache", *more).code == 0
     assert (cache / "mine.txt").exists()  # only what is kd2edge's is forgotten
+
+
+def test_the_baseline_starts_where_the_student_starts(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: dict[str, dict[str, torch.Tensor]] = {}
+
+    def noted(net: Net, *arguments: Any, directory: Path, **more: Any) -> TrainResult:
+        begun[directory.name] = {name: one.clone() for name, one in net.state_dict().items()}
+        return train(net, *arguments, directory=directory, **more)
+
+    monkeypatch.setattr(trained, "train", noted)
+    distilled(project)
+    from_teacher = begun["student"]
+    assert all(torch.equal(one, begun["baseline"][name]) for name, one in from_teacher.items())
+    project.edit("init: {from: bert, embeddings: svd}", "init: null")
+    distilled(project)
+    moved = {n for n, one in begun["baseline"].items() if not torch.equal(one, from_teacher[n])}
+    assert any("word_embeddings" in name for name in moved), moved

@@ -40,7 +40,7 @@ class Recipe(Part):
     distill: Distill = Distill()
     """How teachers teach."""
     baseline: Flag = True
-    """Also train the same student without a teacher, to show what the teacher gave."""
+    """Also train the same student from the same start on labels alone: what did distilling give?"""
     train: Train = Train()
     """How the student is trained."""
     export: Export = Export()

@@ -46,8 +46,8 @@ def _legend_of_table(report: Json, split: str) -> str:
     return (
         f"Measured on the {rows_text(report, split)}. Brackets hold {confidence:.0%} intervals "
         "(bootstrap over rows). Kept is the student's share of the teacher's metric; "
-        "gain is the student less the same student trained without a teacher, on the same rows; "
-        "its two bounds are one-sided."
+        "gain is the student less the same student from the same start, trained on labels alone, "
+        "on the same rows; its two bounds are one-sided."
     )
 
 
