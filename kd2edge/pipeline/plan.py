@@ -10,6 +10,7 @@ from kd2edge.data import steps_an_epoch
 from kd2edge.data.layout import aligned
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.metrics.items import distinct
+from kd2edge.pipeline.label_notes import label_notes
 from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs, views_of
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
 from kd2edge.pipeline.rehearsal import NetSize, rehearsed
@@ -27,8 +28,6 @@ __all__ = ["Plan", "plan_of"]
 #: Rows that the share of cut-off rows is measured on.
 _SAMPLE = 2000
 _FP16 = 2
-#: Labels without a training row that the text names.
-_LISTED = 5
 #: Bytes a row of a cache that say where the row stands.
 _PLACE = 8
 
@@ -56,7 +55,8 @@ class Plan:
     Args:
         rows: split -> rows.
         distinct: split -> different inputs among them: what bounds rest on.
-        tasks: task -> kind, labels, labelled rows or words of training, labels that training lacks.
+        tasks: task -> kind, labels, labelled rows or words of training, labels that training lacks,
+            and notes on its labels.
         models: teacher, student, baseline -> size and steps.
         cache_bytes: estimate of the teachers' cached logits, of all splits.
         uncounted: teachers' layers whose features are cached too, and not in ``cache_bytes``.
@@ -134,10 +134,8 @@ def _task_lines(task: str, one: Mapping[str, Any]) -> Iterator[str]:
         f"task       {task}: {one['kind']}, {one['labels']} labels, "
         f"{one['labelled']:,} labelled in train, metric {one['metric']}"
     )
-    unseen = one["unseen"]
-    if unseen:
-        more = f" and {len(unseen) - _LISTED} more" if len(unseen) > _LISTED else ""
-        yield f"           labels without a training row: {', '.join(unseen[:_LISTED])}{more}"
+    for note in one["notes"]:
+        yield f"           {note}"
 
 
 def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
@@ -148,6 +146,7 @@ def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
         "labelled": sum(counts.values()),
         "unseen": [label for label, count in counts.items() if not count],
         "metric": spec.metric,
+        "notes": label_notes(data, spec),
     }
 
 

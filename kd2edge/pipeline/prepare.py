@@ -25,6 +25,7 @@ from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.reading import labels_of
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.labels import label_index
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
 __all__ = ["Prepared", "prepared", "require_sound", "rows_plan"]
@@ -237,8 +238,10 @@ def _positive_last(loaded: LoadedRecipe, spec: TaskSpec) -> TaskSpec:
     task = loaded.recipe.tasks[spec.name]
     if not isinstance(task, Binary) or task.positive is None:
         return spec
-    if task.positive not in spec.labels:
+    try:
+        positive = spec.labels[label_index(spec.labels, task.positive)]
+    except ValueError:
         message = f"{task.positive!r} does not occur; there are {', '.join(spec.labels)}"
-        raise RecipeError([loaded.problem(f"tasks.{spec.name}.positive", message)])
-    negative = tuple(label for label in spec.labels if label != task.positive)
-    return replace(spec, labels=(*negative, task.positive))
+        raise RecipeError([loaded.problem(f"tasks.{spec.name}.positive", message)]) from None
+    negative = tuple(label for label in spec.labels if label != positive)
+    return replace(spec, labels=(*negative, positive))

@@ -19,6 +19,7 @@ from kd2edge.recipe.schema import (
     TokenizerOfTeacher,
 )
 from kd2edge.recipe.schema.data import SourcePart
+from kd2edge.tasks.labels import label_text
 
 #: A fault: where, and what is wrong.
 Fault = tuple[Steps, str]
@@ -157,14 +158,16 @@ def _token_tasks_have_words(recipe: Recipe) -> Iterator[Fault]:
 
 def _binary_tasks_have_two_sides(recipe: Recipe) -> Iterator[Fault]:
     for name, task in recipe.tasks.items():
-        if isinstance(task, Binary) and task.labels and task.positive not in {None, *task.labels}:
+        if not isinstance(task, Binary) or not task.labels or task.positive is None:
+            continue
+        if label_text(task.positive) not in map(label_text, task.labels):
             steps = ("tasks", name, "positive")
             yield steps, f"expected one of {', '.join(task.labels)}, found {task.positive!r}"
 
 
 def _labels_are_unique(recipe: Recipe) -> Iterator[Fault]:
     for name, task in recipe.tasks.items():
-        for label, count in Counter(task.labels or ()).items():
+        for label, count in Counter(map(label_text, task.labels or ())).items():
             if count > 1:
                 yield ("tasks", name, "labels"), f"the label {label!r} stands twice"
 

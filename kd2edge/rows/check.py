@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError, Problem
+from kd2edge.inputs.cell import listed
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
@@ -19,6 +20,7 @@ from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.reading import Target, read_input, read_target
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.labels import is_missing
 from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec, class_indices
 
 #: How many messages are listed that differ in their values alone.
@@ -40,6 +42,8 @@ class SplitCheck:
         labels: task -> label -> items (rows, or words) that have it, for every label of the task.
         unlabelled: task -> rows without a label of it.
         labelled: task -> whether each row has a label of it ``[row]``.
+        first: task -> label -> the first row that has it, for the labels that occur.
+        blank: task -> rows with a label of blanks or NaN, which counts as missing, and the first.
     """
 
     split: str
@@ -49,6 +53,8 @@ class SplitCheck:
     labels: Mapping[TaskName, Mapping[str, int]]
     unlabelled: Mapping[TaskName, int]
     labelled: Mapping[TaskName, npt.NDArray[np.bool_]]
+    first: Mapping[TaskName, Mapping[str, int]]
+    blank: Mapping[TaskName, tuple[int, int]]
 
     def labelled_rows(self, tasks: Iterable[str]) -> int:
         """How many rows have a label of at least one of these tasks."""
@@ -93,6 +99,11 @@ def check_rows(
         },
         unlabelled=dict(walk.unlabelled),
         labelled=dict(walk.labelled),
+        first={
+            task.name: {task.labels[index]: at for index, at in walk.first[task.name].items()}
+            for task in tasks
+        },
+        blank=dict(walk.blank),
     )
 
 
@@ -111,6 +122,14 @@ def _lacking(
                 else f"split {split}: no row has a label; name the task in the `tasks` of a source",
                 field=f"task {task.name}",
             )
+
+
+def _is_blank(value: Any) -> bool:
+    """Whether a label, or one of a list, is missing without being None."""
+    parts = listed(value)
+    return any(
+        part is not None and is_missing(part) for part in ([value] if parts is None else parts)
+    )
 
 
 @final
@@ -152,6 +171,8 @@ class _Walk:
         # Rows whose source lists the task, with a label or without.
         self.counted = dict.fromkeys((task.name for task in tasks), 0)
         self.labelled = {task.name: np.zeros(len(rows), dtype=np.bool_) for task in tasks}
+        self.first: dict[TaskName, dict[int, int]] = {task.name: {} for task in tasks}
+        self.blank: dict[TaskName, tuple[int, int]] = {}
         # (field, message) -> the first place, and how many more rows have it.
         self._found: dict[tuple[str, str], _Found] = {}
         # (field, message without its values) -> those of its messages that are shown.
@@ -183,6 +204,9 @@ class _Walk:
                 target = read_target(row, task, counts=task.name in counted)
                 self._require_a_label_a_word(task, target, values.get(task.input))
                 self._count(position, task, target)
+                if task.name in counted and _is_blank(row.get(task.column)):
+                    count, first = self.blank.get(task.name, (0, position))
+                    self.blank[task.name] = count + 1, first
             except ValueError as error:
                 self._note(position, f"task {task.name}", str(error))
 
@@ -193,7 +217,10 @@ class _Walk:
     def _count(self, position: int, task: TaskSpec, target: Target) -> None:
         indices = class_indices(np.atleast_1d(target))
         has = bool((indices != MISSING).any())
-        self.counts[task.name] += np.bincount(indices[indices >= 0], minlength=len(task.labels))
+        known = indices[indices >= 0]
+        self.counts[task.name] += np.bincount(known, minlength=len(task.labels))
+        for index in known.tolist():
+            self.first[task.name].setdefault(index, position)
         self.unlabelled[task.name] += not has
         self.labelled[task.name][position] = has
 

@@ -16,7 +16,7 @@ from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.labels import label_text
+from kd2edge.tasks.labels import is_missing, label_text
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
 #: A class index, or one a word.
@@ -32,13 +32,17 @@ def labels_of(rows: JoinedRows, tasks: Sequence[TaskSpec]) -> dict[TaskName, tup
         DataError: a task has no label in any row (the message names the columns there are), or one
             label alone, which leaves nothing to decide.
     """
-    seen: dict[TaskName, dict[Hashable, None]] = {task.name: {} for task in tasks}
+    # By type too: True equals 1, and is another label.
+    seen: dict[TaskName, dict[tuple[type, Hashable], None]] = {task.name: {} for task in tasks}
     for position in range(len(rows)):
         row = _row_or_nothing(rows, position)
         for task in tasks:
             if task.name in rows.tasks_of(position):
-                seen[task.name].update(dict.fromkeys(_parts(task, row.get(task.column))))
-    return {task.name: _inventory(rows, task, list(seen[task.name])) for task in tasks}
+                parts = _parts(task, row.get(task.column))
+                seen[task.name].update(dict.fromkeys((type(part), part) for part in parts))
+    return {
+        task.name: _inventory(rows, task, [part for _, part in seen[task.name]]) for task in tasks
+    }
 
 
 def read_input(row: Row, spec: InputSpec, root: str) -> Any:
@@ -84,14 +88,14 @@ def _parts(task: TaskSpec, value: Any) -> Iterable[Hashable]:
         return []
     items = listed(value)
     values = [value] if items is None else items
-    return [part for part in values if part is not None and isinstance(part, Hashable)]
+    return [part for part in values if isinstance(part, Hashable) and not is_missing(part)]
 
 
 def _odd_shape(task: TaskSpec, value: Any) -> str:
     """What is wrong with a column of such values; "" where nothing is."""
     kind = task_kind(task.kind)
     is_list = listed(value) is not None
-    if value is None or is_list == kind.per_word or kind.object_width:
+    if is_missing(value) or is_list == kind.per_word or kind.object_width:
         return ""
     if is_list:
         return (
@@ -151,7 +155,7 @@ def _why_none(rows: JoinedRows, position: int, task: TaskSpec) -> str:
     items = listed(value)
     for part in [value] if items is None else items:
         try:
-            label_text("" if part is None else part)
+            label_text("" if is_missing(part) else part)
         except ValueError as error:
             return f"{rows.place(position)}: column {task.column!r}: {error}"
     return ""

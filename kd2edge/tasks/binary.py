@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kd2edge.tasks import settings
 from kd2edge.tasks.kind import TaskKind
-from kd2edge.tasks.labels import inventory, label_index
+from kd2edge.tasks.labels import inventory, is_missing, label_index
 from kd2edge.tasks.probabilities import row_decisions, sigmoid_decisions
 from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskSpec, Truth
 
@@ -45,7 +45,7 @@ class Binary(TaskKind):
         return labels
 
     def target(self, spec: TaskSpec, value: Any) -> np.int64:
-        return np.int64(MISSING if value is None else label_index(spec.labels, value))
+        return np.int64(MISSING if is_missing(value) else label_index(spec.labels, value))
 
     def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
         assert not isinstance(logits, Ragged)  # row-level: the head's own output

@@ -39,7 +39,7 @@ class TaskKind(ABC):
 
     @abstractmethod
     def target(self, spec: TaskSpec, value: Any) -> npt.NDArray[np.int64] | np.int64:
-        """Class index (row-level) or indices ``[word]`` of one raw value; ``MISSING`` for None.
+        """Class index (row-level) or indices ``[word]`` of one raw value; ``MISSING`` for none.
 
         Raises:
             ValueError: a label outside ``spec.labels`` or of a wrong type; the message names the

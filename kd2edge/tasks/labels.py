@@ -1,43 +1,70 @@
-"""Labels as text: what a raw value is called, which class it is, in which order classes stand."""
+"""Labels as text: what a raw value is called, which class it is, in which order classes stand.
+
+One normal form holds for every source of rows, whatever types it has.  It undoes what data frames
+do to whole numbers and to booleans, and nothing else: "1.10", "007" and "1e5" are names.
+"""
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
+#: A whole number as a data frame writes it where the column has gaps.
+_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0", re.ASCII)
+#: A number that is no whole one: beside it, "1.0" is a name like "1.5".
+_FRACTION = re.compile(r"-?[0-9]+\.[0-9]*[1-9][0-9]*", re.ASCII)
+#: How data frames and spreadsheets write booleans.
+_BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
+
 
 def label_text(value: Any) -> str:
-    """The name of a raw label: text as it is, 1 as "1", True as "true".
+    """The name of a raw label in its normal form: 1 is "1", True is "true", other text as it is.
 
-    5.0 is "5": a column of whole numbers with gaps is one of floats in many a data frame.
+    5.0 and "5.0" are "5": a column of whole numbers with gaps is one of floats in many a data
+    frame, which writes it so.  "True" and "TRUE" are "true" likewise.
 
     Raises:
         ValueError: a value that is no label (a fraction, NaN, a list ...).
     """
     if isinstance(value, str):
-        return str(value)
+        whole = _WHOLE.fullmatch(value)
+        return _BOOLEANS.get(value, str(value)) if whole is None else f"{int(whole[1]):d}"
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, (int, np.integer)):
         return f"{value:d}"
-    if _is_float(value) and value.is_integer():
+    if _is_number(value) and np.isfinite(float(value)) and value == int(value):
         return f"{int(value):d}"
     raise ValueError(f"expected a label as text or a whole number, found {_found(value)}")
 
 
+def is_missing(value: Any) -> bool:
+    """Whether a raw value says that there is no label: None, NaN, or text with nothing to see."""
+    if isinstance(value, str):
+        return not any(letter.isprintable() and not letter.isspace() for letter in value)
+    return value is None or (_is_number(value) and bool(value != value))
+
+
 def label_index(labels: tuple[str, ...], value: Any) -> int:
-    """Which of ``labels`` a raw value is.
+    """Which of ``labels`` a raw value is: as it is written, else by the normal form of both.
+
+    Labels that are stated, or come with an older model, may be in another form than the normal one.
 
     Raises:
         ValueError: no label, or one that is not among ``labels``; the message names the nearest.
     """
+    exact, normal = _indices(labels)
+    if isinstance(value, str) and (index := exact.get(value)) is not None:
+        return index
     text = label_text(value)
-    index = _indices(labels).get(text)
+    index = exact.get(text, normal.get(text))
     if index is None:
         raise ValueError(f"unknown label {text!r}{_nearest(text, labels)}")
     return index
@@ -46,9 +73,16 @@ def label_index(labels: tuple[str, ...], value: Any) -> int:
 def inventory(values: Iterable[Any]) -> tuple[str, ...]:
     """The labels among ``values`` in a stable order: whole numbers by size, anything else by name.
 
-    None is skipped, and so is what cannot be a label: reading targets refuses it, with its place.
+    What is missing is skipped, and so is what cannot be a label: reading targets refuses it, with
+    its place.  Beside numbers with a fraction, a whole one keeps the ".0" that it was written with.
     """
-    found = {text for value in values if (text := _text_or_none(value)) is not None}
+    written: dict[str, set[Any]] = {}
+    for value in values:
+        if (text := _text_or_none(value)) is not None:
+            written.setdefault(text, set()).add(value)
+    found = set(written)
+    if any(_FRACTION.fullmatch(text) for text in found):
+        found = {_as_written(text, written[text]) for text in found}
     if all(text.isascii() and text.removeprefix("-").isdigit() for text in found):
         return tuple(sorted(found, key=lambda text: (int(text), text)))
     return tuple(sorted(found))
@@ -56,14 +90,23 @@ def inventory(values: Iterable[Any]) -> tuple[str, ...]:
 
 def _text_or_none(value: Any) -> str | None:
     try:
-        return None if value is None else label_text(value)
+        return None if is_missing(value) else label_text(value)
     except ValueError:
         return None
 
 
+def _as_written(text: str, values: set[Any]) -> str:
+    whole = f"{text}.0"
+    return whole if whole in values else text
+
+
 @lru_cache(maxsize=64)
-def _indices(labels: tuple[str, ...]) -> Mapping[str, int]:
-    return {label: index for index, label in enumerate(labels)}
+def _indices(labels: tuple[str, ...]) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """Label -> index, and normal form of a label -> index of the first that has it."""
+    normal: dict[str, int] = {}
+    for index, label in enumerate(labels):
+        normal.setdefault(label_text(label), index)
+    return {label: index for index, label in enumerate(labels)}, normal
 
 
 def _nearest(text: str, labels: tuple[str, ...]) -> str:
@@ -74,12 +117,13 @@ def _nearest(text: str, labels: tuple[str, ...]) -> str:
     return f"; the {len(labels)} labels are {shown}"
 
 
-def _is_float(value: Any) -> bool:
-    return isinstance(value, (float, np.floating))
+def _is_number(value: Any) -> TypeGuard[float]:
+    """A number that can have a fraction, or be none."""
+    return isinstance(value, (float, np.floating, Decimal))
 
 
 def _found(value: Any) -> str:
-    if _is_float(value):
+    if _is_number(value):
         return (
             "NaN (a missing label is written as null)"
             if value != value

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kd2edge.tasks import packing, settings
 from kd2edge.tasks.kind import TaskKind
-from kd2edge.tasks.labels import inventory, label_index
+from kd2edge.tasks.labels import inventory, is_missing, label_index
 from kd2edge.tasks.probabilities import decided_scores, softmax_decisions, word_decisions
 from kd2edge.tasks.spans import Word, are_tags, spans_of
 from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskSpec, Truth
@@ -55,11 +55,12 @@ class TokenClassification(TaskKind):
 
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
         """The labels of all words; ``values`` holds a list of labels a row."""
-        return inventory(label for row in values if row is not None for label in _listed(row))
+        rows = (row for row in values if not is_missing(row))
+        return inventory(label for row in rows for label in _listed(row))
 
     def target(self, spec: TaskSpec, value: Any) -> npt.NDArray[np.int64] | np.int64:
-        """Class indices ``[word]``, ``MISSING`` for a label None; a single ``MISSING`` for None."""
-        if value is None:
+        """Class indices ``[word]``, ``MISSING`` for no label; a single ``MISSING`` for no list."""
+        if is_missing(value):
             return np.int64(MISSING)
         labels = _listed(value)
         return np.array([_word_target(spec, at, word) for at, word in enumerate(labels)], np.int64)
@@ -127,7 +128,7 @@ def _listed(value: Any) -> Sequence[Any]:
 
 
 def _word_target(spec: TaskSpec, at: int, label: Any) -> int:
-    if label is None:
+    if is_missing(label):
         return MISSING
     try:
         return label_index(spec.labels, label)

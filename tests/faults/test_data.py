@@ -72,7 +72,7 @@ def test_an_empty_split(project: Project, split: str) -> None:
         ("text", 5, "expected text, found"),
         ("text", None, "'text' is empty"),
         ("text", ..., "no column 'text'"),
-        ("intent", float("nan"), "NaN"),
+        ("intent", 1.5, "the fraction 1.5"),
         ("intent", ["greet"], "intent"),
         ("intent", {"a": 1}, "intent"),
         ("urgent", 0.5, "0.5"),

@@ -48,7 +48,7 @@ def test_a_sound_split_gives_its_label_counts(from_file):
         ({"text": "a", "mood": "goood"}, "task mood", "did you mean 'good'"),
         ({"text": "a", "mod": "good"}, "task mood", "no column 'mood', .*did you mean 'mod'"),
         ({"text": "a", "mood": ["good"]}, "task mood", "found a list"),
-        ('{"text": "a", "mood": NaN}', "task mood", "found NaN"),
+        ('{"text": "a", "mood": 0.5}', "task mood", "found the fraction 0.5"),
         ({"text": ["a"], "mood": "good"}, "input text", "list"),
         ('{"text": NaN, "mood": "good"}', "input text", "NaN"),
         ({"texts": "a", "mood": "good"}, "input text", "no column 'text', .*did you mean 'texts'"),

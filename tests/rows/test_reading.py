@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from kd2edge.errors import DataError
-from kd2edge.rows import Source, joined, labels_of
-from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.rows import Source, joined, labels_of, open_rows
+from kd2edge.rows.reading import read_target
+from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec
 
 
 def task(name="mood", kind="classification", labels=(), column=None):
@@ -24,6 +28,56 @@ def test_labels_are_those_that_count_in_a_stable_order(list_rows):
     )
     specs = [task("n"), task("tags", "token_classification")]
     assert labels_of(rows, specs) == {"n": ("9", "10"), "tags": ("B", "I", "O")}
+
+
+VALUES = [0, 1, 1, None, 0, None]
+FLAGS = [True, False, None, True, False, None]
+
+
+def sources(folder):
+    """The same labels as each kind of source holds them."""
+    import pandas as pd
+
+    frame = pd.DataFrame({"text": list("abcdef"), "n": VALUES, "flag": FLAGS})  # n: floats
+    frame.to_csv(folder / "gaps.csv", index=False)
+    frame.astype({"n": "Int64"}).to_csv(folder / "whole.csv", index=False)
+    frame.to_parquet(folder / "floats.parquet")
+    frame.astype({"n": "Int64", "flag": "boolean"}).to_parquet(folder / "whole.parquet")
+    rows = zip("abcdef", VALUES, FLAGS, strict=True)
+    lines = [{"text": text, "n": n, "flag": flag} for text, n, flag in rows]
+    (folder / "null.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in lines))
+    nan = [{**row, "n": float("nan" if row["n"] is None else row["n"])} for row in lines]
+    (folder / "nan.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in nan))
+    made = [
+        f"text,n,flag\n{''.join(f'{row},{n},{flag}' + chr(10) for row, n, flag in cells)}"
+        for cells in (
+            [("a", "0.0", "TRUE"), ("b", "1", "FALSE"), ("c", "1", ""), ("d", " ", "TRUE")]
+            + [("e", "0", "false"), ("f", "", " ")],
+        )
+    ]
+    (folder / "sheet.csv").write_text(made[0])
+    return sorted(path for path in folder.iterdir())
+
+
+def test_every_kind_of_source_gives_the_same_labels_for_the_same_values(tmp_path):
+    specs = [task("n"), task("flag", "binary")]
+    found = set()
+    paths = sources(tmp_path)
+    assert len(paths) == 7
+    for path in paths:
+        rows = joined([Source("s", open_rows(path.suffix[1:], path), ("n", "flag"))])
+        assert labels_of(rows, specs) == {"n": ("0", "1"), "flag": ("false", "true")}, path
+        whole = [replace(one, labels=labels_of(rows, specs)[one.name]) for one in specs]
+        found.add(tuple(int(read_target(row, one, counts=True)) for row in rows for one in whole))
+    joint = [Source(path.name, open_rows(path.suffix[1:], path), ("n", "flag")) for path in paths]
+    assert labels_of(joined(joint), specs) == {"n": ("0", "1"), "flag": ("false", "true")}
+    assert len(found) == 1
+    assert list(found.pop()) == [0, 1, 1, 0, 1, MISSING, MISSING, 1, 0, 0, MISSING, MISSING]
+
+
+def test_a_label_that_equals_another_type_of_label_is_one_of_its_own(join_lists):
+    rows = join_lists([{"mood": True}, {"mood": 1}, {"mood": "1.0"}], "mood")
+    assert labels_of(rows, [task()]) == {"mood": ("1", "true")}
 
 
 def test_labels_pass_over_what_check_rows_reports(write):

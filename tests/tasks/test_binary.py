@@ -41,8 +41,9 @@ def test_other_numbers_of_labels_are_refused(values: list[str]) -> None:
 def test_target(spec: Spec) -> None:
     task = spec("binary", LABELS)
     assert [KIND.target(task, value) for value in ("no", "yes", None)] == [0, 1, MISSING]
-    with pytest.raises(ValueError, match="NaN"):
-        KIND.target(task, float("nan"))
+    assert [KIND.target(task, value) for value in (float("nan"), "", " ")] == [MISSING] * 3
+    with pytest.raises(ValueError, match=r"the fraction 0\.5"):
+        KIND.target(task, 0.5)
 
 
 def test_answers_give_the_positive_labels_probability(spec: Spec) -> None:

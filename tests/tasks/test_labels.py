@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kd2edge.tasks.labels import inventory, label_index, label_text
+from kd2edge.tasks.labels import inventory, is_missing, label_index, label_text
 
 
 @pytest.mark.parametrize(
@@ -17,11 +18,82 @@ from kd2edge.tasks.labels import inventory, label_index, label_text
         (1, "1"), (-3, "-3"), (np.int64(7), "7"), (np.uint8(7), "7"),
         (5.0, "5"), (-0.0, "0"), (np.float32(-3), "-3"), (1e16, "10000000000000000"),
         (True, "true"), (False, "false"), (np.True_, "true"),
+        ("1.0", "1"), ("-3.0", "-3"), ("-0.0", "0"), ("10.0", "10"), (Decimal("7.00"), "7"),
+        ("True", "true"), ("TRUE", "true"), ("False", "false"), ("FALSE", "false"),
     ],
 )  # fmt: skip
 def test_label_text(value: Any, text: str) -> None:
     assert label_text(value) == text
     assert type(label_text(value)) is str
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["1.10", "1.1", "1.00", "007", "01.0", "1e5", "+1", "1.", ".0", "1.0.0", "v1.0", "1,0", " 1.0"]
+    + [
+        "1.0 ",
+        "tRUE",
+        "true",
+        "yes",
+        "T",
+        "\u0661.0",
+        "1.0\n",
+        "nan",
+        "None",
+        "NA",
+        "null",
+        "e\u0301",
+    ],
+)
+def test_text_that_no_data_frame_made_of_a_number_stays_as_it_is(name: str) -> None:
+    assert label_text(name) == name
+    assert inventory([name, "other"]) == tuple(sorted([name, "other"]))
+
+
+def test_the_same_values_of_every_source_are_the_same_labels() -> None:
+    """CSV writes texts, JSON numbers and booleans, Parquet also floats for columns with gaps."""
+    assert inventory(["0.0", "1.0", "0", "1", 0, 1, 0.0, np.float32(1), Decimal(1)]) == ("0", "1")
+    assert inventory(["True", "FALSE", True, False, np.False_, "true"]) == ("false", "true")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, float("nan"), np.float32("nan"), Decimal("nan"), "", " ", "\t\n", "\u00a0", "\u3000"]
+    + ["\u200b", "\ufeff "],
+)
+def test_what_says_nothing_is_missing(value: Any) -> None:
+    assert is_missing(value)
+    assert inventory([value, "a"]) == ("a",)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, False, "0", ".", "nan", "\U0001f642", " a ", [], ()])
+def test_what_says_anything_is_not_missing(value: Any) -> None:
+    assert not is_missing(value)
+
+
+def test_beside_fractions_a_whole_number_keeps_its_name() -> None:
+    versions = inventory(["1.10", "1.1", "1.0", "2.0", "3"])
+    assert versions == ("1.0", "1.1", "1.10", "2.0", "3")
+    assert [label_index(versions, value) for value in ("1.0", 1, "1", "2.0", 3.0)] == [
+        0,
+        0,
+        0,
+        3,
+        4,
+    ]
+
+
+def test_labels_of_older_models_are_found_as_they_are_and_by_their_normal_form() -> None:
+    assert [label_index(("0.0", "1.0"), value) for value in ("0.0", "1", 1, 0.0)] == [0, 1, 1, 0]
+    assert [label_index(("False", "True"), value) for value in ("True", True, "true")] == [1, 1, 1]
+    both = ("0", "0.0", "True", "true")
+    assert [label_index(both, value) for value in ("0", "0.0", "True", "true", 0.0)] == [
+        0,
+        1,
+        2,
+        3,
+        0,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -31,6 +103,7 @@ def test_label_text(value: Any, text: str) -> None:
         (np.float32("nan"), "NaN"),
         (1.5, "the fraction 1.5"),
         (np.float32(0.5), "the fraction 0.5"),
+        (Decimal("0.5"), "the fraction 0.5"),
         (float("inf"), "the fraction inf"),
         (["a"], "a list"),
         ({"a": 1}, "a dict"),
@@ -92,4 +165,6 @@ def test_inventory_is_stable_complete_and_free_of_doubles(values: list[Any]) -> 
     labels = inventory(values)
     assert labels == inventory(reversed(values))
     assert len(set(labels)) == len(labels)
-    assert all(labels[label_index(labels, value)] == label_text(value) for value in values)
+    for value in values:
+        if not is_missing(value):
+            assert label_text(labels[label_index(labels, value)]) == label_text(value)

@@ -44,7 +44,7 @@ def test_target(spec: Spec) -> None:
     ("value", "message"),
     [
         (["NOUN", "VERBE"], "word 2: unknown label 'VERBE'; did you mean 'VERB'"),
-        (["NOUN", float("nan")], "word 2: .*NaN"),
+        (["NOUN", 0.5], "word 2: .*the fraction 0.5"),
         ("NOUN", "expected a list of labels, one a word, found a str"),
         (3, "expected a list of labels, one a word, found a int"),
     ],

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from pydantic_core.core_schema import ValidationInfo
 
 from kd2edge.recipe.names import FOLDER_NAME, TAKEN_NAME
+from kd2edge.tasks.labels import label_text
 
 #: Key of the validation context that holds the recipe's folder.
 FOLDER = "folder"
@@ -57,9 +58,12 @@ def _not_latest(name: str) -> str:
 
 def _as_label(value: Any) -> Any:
     """Labels are compared as texts, so 0 means "0"."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int) else value
+    if not isinstance(value, bool | int | float):
+        return value
+    try:
+        return label_text(value)
+    except ValueError:
+        return value
 
 
 def _exactly_whole(value: Any) -> Any:

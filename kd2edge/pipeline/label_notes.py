@@ -1,0 +1,85 @@
+"""What ``kd2edge check`` says of a task's labels beyond their number: nothing here is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from kd2edge.pipeline.prepare import Prepared
+from kd2edge.rows.lookalikes import lookalikes, says_nothing
+from kd2edge.tasks.spans import read_tag
+from kd2edge.tasks.spec import TaskSpec
+
+__all__ = ["label_notes"]
+
+#: Labels, and groups of labels, that a note names.
+_LISTED = 5
+
+
+def label_notes(data: Prepared, spec: TaskSpec) -> tuple[str, ...]:
+    """Sentences about a task's labels, each a line of the plan."""
+    return (*_unseen(data, spec), *_alike(data, spec), *_empty(data, spec))
+
+
+def _unseen(data: Prepared, spec: TaskSpec) -> Iterator[str]:
+    for split, check in data.checks.items():
+        absent = [label for label, count in check.labels[spec.name].items() if not count]
+        if absent:
+            yield f"labels without a {_OF[split]} row: {_some(map(_shown, absent), len(absent))}"
+
+
+#: What a row of a split is called.
+_OF = {"train": "training", "validation": "validation", "test": "test"}
+
+
+def _alike(data: Prepared, spec: TaskSpec) -> Iterator[str]:
+    groups = lookalikes(spec.labels)
+    for group in groups[:_LISTED]:
+        yield f"labels alike but for {' and '.join(group.differ_in)}:"
+        for label in group.labels:
+            # Composed or not, the letter looks the same.
+            shown = ascii(label) if "Unicode form" in group.differ_in else repr(label)
+            yield f"  {shown}: {_where(data, spec, label)}"
+    if len(groups) > _LISTED:
+        yield f"... and {len(groups) - _LISTED} more groups of labels that are alike"
+
+
+def _empty(data: Prepared, spec: TaskSpec) -> Iterator[str]:
+    for label in filter(says_nothing, spec.labels):
+        yield (
+            f"the label {label!r} ({_where(data, spec, label)}) looks like a missing one: leave "
+            "its value empty (null), unless it is meant"
+        )
+    for split, check in data.checks.items():
+        if spec.name in check.blank:
+            count, first = check.blank[spec.name]
+            rows = "1 row has a label" if count == 1 else f"{count:,} rows have labels"
+            place = data.rows[split].place(first)
+            yield f"{rows} of blanks alone or NaN, read as missing (first: {place})"
+
+
+def _where(data: Prepared, spec: TaskSpec, label: str) -> str:
+    """How often a label (or a type of entities) occurs, and where first."""
+    same = [one for one in spec.labels if label == one or _type_of(one) == label]
+    checks = data.checks.items()
+    count = sum(check.labels[spec.name][one] for _, check in checks for one in same)
+    for split, check in checks:
+        first = [check.first[spec.name][one] for one in same if one in check.first[spec.name]]
+        if first:
+            return f"{count:,}, first in {data.rows[split].place(min(first))}"
+    return "in no row"
+
+
+def _type_of(label: str) -> str | None:
+    tag = read_tag(label)
+    return tag.kind if tag is not None else None
+
+
+def _shown(label: str) -> str:
+    plain = label.isprintable() and label == " ".join(label.split())
+    return label if plain else repr(label)
+
+
+def _some(names: Iterable[str], count: int) -> str:
+    """The first of some names, and how many more there are."""
+    shown = [name for name, _ in zip(names, range(_LISTED), strict=False)]
+    return ", ".join(shown) + (f" and {count - _LISTED} more" if count > _LISTED else "")
