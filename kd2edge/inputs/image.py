@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from kd2edge.errors import InputError, UsageError
 from kd2edge.inputs.cell import cell, described, empty, file_of, listed
-from kd2edge.inputs.kind import Encoder, InputKind
+from kd2edge.inputs.kind import Encoder, InputKind, Probes
+from kd2edge.inputs.painted import painted
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
 
 Pixels = npt.NDArray[np.uint8]
@@ -48,6 +49,10 @@ class Image(InputKind):
     def examine(self, spec: InputSpec, value: Any) -> None:
         """Of a picture file the header is read, of an array the shape; pixels stay untouched."""
         ImageEncoder(spec).examine(value)
+
+    def probes(self, spec: InputSpec, files: Mapping[str, bytes]) -> Probes:
+        del files
+        return Probes(painted(_shape(spec), resizes=bool(spec.options.get("resize", False))))
 
 
 @final

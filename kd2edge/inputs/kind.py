@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,45 @@ class Encoder(ABC):
         """Raw values at the edges, by name ("empty", "longest" ...), for level 5 of validation."""
 
 
+@dataclass(frozen=True, slots=True)
+class IdRows:
+    """Rows of one free place: with each id there in turn, every row of the table is asked for.
+
+    Args:
+        template: array name -> ``[1, length]``, control tokens and one piece.
+        name: the array of ids.
+        slot: the free place.
+        size: ids from 0 to ``size - 1``.
+    """
+
+    template: Mapping[str, npt.NDArray[Any]]
+    name: str
+    slot: int
+    size: int
+
+    def rows(self, start: int, stop: int) -> dict[str, npt.NDArray[Any]]:
+        """The rows of the ids [start, stop)."""
+        count = stop - start
+        arrays = {name: np.repeat(array, count, axis=0) for name, array in self.template.items()}
+        arrays[self.name][:, self.slot] = np.arange(start, stop)
+        return arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """What a self-test asks of an input.
+
+    Args:
+        values: name -> raw value: encoded and run.
+        pieces: raw values that ask for the whole vocabulary: encoded only.
+        ids: rows of ids that ask for the whole embedding table: run only; None: there is none.
+    """
+
+    values: Mapping[str, Any]
+    pieces: Sequence[Any] = ()
+    ids: IdRows | None = None
+
+
 class InputKind(ABC):
     """One kind of input.  Implementations are final and hold no state."""
 
@@ -63,6 +103,11 @@ class InputKind(ABC):
         Raises:
             ValueError: a missing column, NaN or a wrong type.  Callers add file and line.
         """
+
+    def probes(self, spec: InputSpec, files: Mapping[str, bytes]) -> Probes:
+        """Raw values that ask the preprocessing for all it does; their results become golden."""
+        del spec, files
+        return Probes({})
 
     def examine(self, spec: InputSpec, value: Any) -> None:
         """Refuse what :meth:`value` gave and no encoder takes, as far as it shows at little cost.

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from kd2edge.errors import InputError
 from kd2edge.inputs.cell import cell, described, listed, require_whole
-from kd2edge.inputs.kind import Encoder, InputKind
+from kd2edge.inputs.kind import Encoder, InputKind, Probes
+from kd2edge.inputs.probes import word_probes
 from kd2edge.inputs.spec import Encoded, InputSpec
-from kd2edge.inputs.subwords import Subwords
+from kd2edge.inputs.subwords import DEFAULT_MAX_LENGTH, Subwords
 from kd2edge.inputs.words import ListWords
 
 
@@ -31,6 +32,10 @@ class Tokens(InputKind):
         words = _words(cell(row, spec.columns[0]))
         require_whole("".join(words))
         return words
+
+    def probes(self, spec: InputSpec, files: Mapping[str, bytes]) -> Probes:
+        longest = int(spec.options.get("max_length", DEFAULT_MAX_LENGTH))
+        return word_probes(self.open(spec, files), files["tokenizer"], longest, list)
 
 
 @final

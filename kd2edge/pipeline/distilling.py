@@ -18,6 +18,7 @@ from kd2edge.pipeline.folders import RUNS, RunFolder, mark_latest, run_to_write
 from kd2edge.pipeline.learning import baseline_record, student_record
 from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
+from kd2edge.pipeline.probing import write_probes
 from kd2edge.pipeline.rehearsal import rehearsed
 from kd2edge.pipeline.report import ModelResult, write_report
 from kd2edge.pipeline.samples import write_calibration, write_golden
@@ -148,6 +149,7 @@ def _keep_samples(work: Work, learner: Learner, student: ModelResult) -> None:
     write_calibration(folder, learner.splits["train"], recipe.export.calibration.rows, recipe.seed)
     if student.net is not None:
         write_golden(folder, learner.splits["test"], student.net)
+        write_probes(folder, learner.inputs, student.net, student.record.weights)
 
 
 def _sizes(data: Prepared) -> str:

@@ -18,14 +18,15 @@ from kd2edge.bundle import (
     folder_lock,
     write_bundle,
 )
-from kd2edge.errors import BackendError, Kd2edgeError, StorageError, UsageError
+from kd2edge.errors import BackendError, IntegrityError, Kd2edgeError, StorageError, UsageError
 from kd2edge.export.samples import dummy_arrays
 from kd2edge.export.student import onnx_from_student
 from kd2edge.export.targets.kinds import target
 from kd2edge.export.targets.target import Made, Source, Target, Variant
 from kd2edge.inputs.spec import ArraySpec
-from kd2edge.nets import Net, load_net
+from kd2edge.nets import Net, describe_net, load_net
 from kd2edge.pipeline.folders import MODELS, RunFolder
+from kd2edge.pipeline.probing import PROBES
 from kd2edge.pipeline.provenance import read_report, run_fingerprint
 from kd2edge.pipeline.samples import (
     CALIBRATION,
@@ -38,6 +39,8 @@ from kd2edge.pipeline.samples import (
 from kd2edge.quantize import QUANTIZERS
 from kd2edge.recipe import Recipe, by_task, load_recipe
 from kd2edge.reporting import model_card
+from kd2edge.runtime.probes import PROBES as PROBES_IN_BUNDLE
+from kd2edge.runtime.probes import open_probes
 from kd2edge.version import __version__
 
 __all__ = ["Exported", "export_run"]
@@ -255,6 +258,8 @@ def _files(recipe: Recipe, run: RunFolder, net: Net) -> dict[str, bytes]:
         files[f"reference/{split}.npz"] = _sample(run.samples / f"reference-{split}.npz")
     if recipe.export.samples == "real":
         files["golden/golden.npz"] = _sample(run.samples / GOLDEN)
+    if recipe.export.samples != "none" and (run.samples / PROBES).is_file():  # old runs have none
+        files[PROBES_IN_BUNDLE] = _probes(run)
     return files
 
 
@@ -262,6 +267,21 @@ def _sample(path: Path) -> bytes:
     """A samples file that can be read to its end: a bundle must not carry a damaged one on."""
     content = _read(path)
     arrays_of(path, content)
+    return content
+
+
+def _probes(run: RunFolder) -> bytes:
+    """The golden raw values, whose outputs must be those of this very student.
+
+    Raises:
+        IntegrityError: damaged, or written for other weights.
+    """
+    content = _sample(run.samples / PROBES)
+    if open_probes(content).weights != describe_net(run.student).weights:
+        raise IntegrityError(
+            f"{run.samples / PROBES} was made from other weights than {run.student.name}'s: run"
+            " `kd2edge distill --resume` again"
+        )
     return content
 
 

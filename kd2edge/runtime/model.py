@@ -22,11 +22,11 @@ from kd2edge.runtime.backends.table import BACKENDS, TARGETS
 from kd2edge.runtime.batches import Batch, Batches, merged, whole
 from kd2edge.runtime.choice import Choice, choose
 from kd2edge.runtime.engines import engine_bytes
-from kd2edge.runtime.golden import assert_golden
 from kd2edge.runtime.graph import Arrays, GraphSpec
 from kd2edge.runtime.heads import Head
 from kd2edge.runtime.known import Known, evidence_about, known_of
 from kd2edge.runtime.padding import Padding
+from kd2edge.runtime.self_test import assert_golden
 from kd2edge.runtime.session import Session
 from kd2edge.runtime.threads import default_threads
 from kd2edge.tasks.kinds import task_kind
@@ -60,7 +60,8 @@ def load(
         providers: execution providers or devices, best first, or one by its name; None: the CPU
             (TensorRT: the GPU).  They belong to one runtime: name the artefact too.
         allow_fallback: accept another provider when one is missing.
-        self_test: compare with the bundle's golden outputs before returning.
+        self_test: ask for all that is golden in the bundle before returning: rows, raw values and
+            every id of the vocabulary.
         evidence: the folder that ``build``, ``validate`` and ``bench`` had as ``--out``: its
             evidence and engines count beside the bundle's own.
 
@@ -79,7 +80,7 @@ def load(
         session.open()
         model = Model(bundle, choice, session)
         if self_test:
-            assert_golden(bundle, choice.artefact, model.logits)
+            assert_golden(bundle, choice.artefact, model.logits, model.encode)
     except BaseException:
         session.close()
         raise

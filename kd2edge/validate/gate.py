@@ -14,6 +14,7 @@ __all__ = [
     "FP32_TOLERANCE",
     "NO_NUMBERS",
     "WAYS_APART",
+    "artefact_faults",
     "artefact_verdict",
     "failed_checks",
     "missing_levels",
@@ -90,12 +91,30 @@ def missing_levels(
     return found if numbers else [*found, NO_NUMBERS]
 
 
+def artefact_faults(
+    precision: str,
+    graph: Sequence[Check],
+    numbers: Mapping[str, Sequence[NumberResult]],
+    tasks: Mapping[str, TaskResult],
+    edges: Sequence[Check],
+    *,
+    failures: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """All that failed, each once; ``failures`` say why a level did not get to its end."""
+    found = [*failed_checks(graph), *number_failures(precision, numbers), *failed_checks(edges)]
+    found += failures
+    found += [f"{task}: {part.reason}" for task, part in tasks.items() if part.verdict == "fail"]
+    return tuple(dict.fromkeys(found))
+
+
 def artefact_verdict(
     precision: str,
     graph: Sequence[Check],
     numbers: Mapping[str, Sequence[NumberResult]],
     tasks: Mapping[str, TaskResult],
     edges: Sequence[Check],
+    *,
+    failures: Sequence[str] = (),
 ) -> tuple[str, str]:
     """(verdict, reason) of an artefact: it passes when nothing failed and all its tasks pass.
 
@@ -104,8 +123,7 @@ def artefact_verdict(
     Every task has to pass at the full confidence: an intersection-union test, which needs no
     correction over tasks.
     """
-    faults = failed_checks(graph) + number_failures(precision, numbers) + failed_checks(edges)
-    faults += [f"{task}: {part.reason}" for task, part in tasks.items() if part.verdict == "fail"]
+    faults = artefact_faults(precision, graph, numbers, tasks, edges, failures=failures)
     if faults:
         return "fail", "; ".join(faults)
     if tasks and all(part.verdict == "not_run" for part in tasks.values()):

@@ -104,10 +104,21 @@ def _changed(tasks: Iterable[Json]) -> str:
 
 
 def _notes(name: str, result: Json) -> Iterator[str]:
-    if result["reason"]:
-        yield f"- {name} {_plain(result['verdict'])}: {result['reason']}"
+    yield from _reasons(f"- {name} {_plain(result['verdict'])}:", result)
     if result["verdict"] in {"pass", "undecided"} and not result["numbers"]:
         yield f"- {name} numbers not run: no PyTorch logits to compare with"
     for check in (*result["graph"], *result["edges"]):
         if check["status"] == "not_run":
             yield f"- {name} {check['name']} not run: {check['detail']}"
+
+
+def _reasons(start: str, result: Json) -> Iterator[str]:
+    """What stood against a pass: every fault in a line of its own, and where it lies."""
+    faults = result.get("faults") or ([result["reason"]] if result["reason"] else [])
+    if len(faults) == 1:
+        yield f"{start} {faults[0]}"
+    elif faults:
+        yield start
+        yield from (f"  - {fault}" for fault in faults)
+    if result.get("cause"):
+        yield f"  Cause: {result['cause']}"

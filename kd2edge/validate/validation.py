@@ -127,6 +127,8 @@ class ArtefactResult:
         bytes: size of its files.
         graph: level 1.  numbers: level 2 by task.  tasks: level 3.  edges: level 5.
         options: engine, provider or device and settings that its sessions ran with, threads aside.
+        faults: all that failed, each once.
+        cause: where the fault lies, as far as the levels together tell; "" when they do not.
     """
 
     verdict: str
@@ -137,6 +139,8 @@ class ArtefactResult:
     tasks: Mapping[str, TaskResult] = field(default_factory=dict)
     edges: tuple[Check, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    faults: tuple[str, ...] = ()
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

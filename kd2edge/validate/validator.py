@@ -17,13 +17,20 @@ from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
-from kd2edge.runtime.golden import assert_golden
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.runtime.threads import default_threads
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.validate.agreement import agreement
+from kd2edge.validate.cause import cause
 from kd2edge.validate.edges import edge_checks
-from kd2edge.validate.gate import artefact_verdict, failed_checks, number_failures, outcome
+from kd2edge.validate.gate import (
+    artefact_faults,
+    artefact_verdict,
+    failed_checks,
+    number_failures,
+    outcome,
+)
+from kd2edge.validate.golden import golden_checks
 from kd2edge.validate.graph import graph_checks
 from kd2edge.validate.measure import BATCH, Measured, measured, sample_of, usual_values
 from kd2edge.validate.numbers import number_results
@@ -241,10 +248,15 @@ class _Work:
             except BackendError as error:
                 faults = failed_checks(graphs[name])
                 verdict, reason = ("fail", "; ".join(faults)) if faults else ("not_run", str(error))
-                refused[name] = ArtefactResult(verdict, reason, self._size(name), graphs[name])
+                refused[name] = ArtefactResult(
+                    verdict, reason, self._size(name), graphs[name], faults=tuple(faults)
+                )
             except IntegrityError as error:
                 # The bytes are the manifest's (graph_checks read them), the graph is another one.
-                refused[name] = ArtefactResult("fail", str(error), self._size(name), graphs[name])
+                faults = [*failed_checks(graphs[name]), str(error)]
+                refused[name] = ArtefactResult(
+                    "fail", "; ".join(faults), self._size(name), graphs[name], faults=tuple(faults)
+                )
         return models, refused
 
     def _load(self, name: str) -> Model:
@@ -274,20 +286,11 @@ class _Work:
     def _doubt(self, helper: Model) -> str:
         """Why what was held against the stand-in shows nothing; "" when it does show something."""
         artefact = self._artefact(FALLBACK)
-        faults = failed_checks((*graph_checks(self._bundle, artefact), *self._golden(helper)))
+        faults = failed_checks(
+            (*graph_checks(self._bundle, artefact), *golden_checks(self._bundle, helper))
+        )
         faults += number_failures(artefact.precision, self._numbers(artefact, helper))
         return f"its reference {FALLBACK} fails itself: {'; '.join(faults)}" if faults else ""
-
-    def _golden(self, model: Model) -> tuple[Check, ...]:
-        """The self-test that a service asks for at load: what it would refuse cannot pass here."""
-        bundle = self._bundle
-        if not bundle.manifest.golden:
-            return ()
-        try:
-            assert_golden(bundle, self._artefact(model.artefact), model.logits)
-        except (IntegrityError, BackendError, InputError) as error:
-            return (Check("golden outputs", "failed", str(error)),)
-        return (Check("golden outputs", "ok"),)
 
     def _result(
         self,
@@ -308,19 +311,36 @@ class _Work:
         measure: Measured,
         doubt: str,
     ) -> ArtefactResult:
-        artefact, size = self._artefact(name), self._size(name)
-        try:
-            graph = (*graph, *self._golden(model))
+        artefact, failures = self._artefact(name), [measure.failure] if measure.failure else []
+        golden = golden_checks(self._bundle, model)
+        graph = (*graph, *(check for check in golden if check.status != "not_run"))
+        edges = tuple(check for check in golden if check.status == "not_run")
+        numbers: Mapping[str, tuple[NumberResult, ...]] = {}
+        try:  # one level that cannot run hides no other
             numbers = self._numbers(artefact, model)
-            edges = edge_checks(model, self._encoders, self._usual)
         except (BackendError, InputError) as error:
-            return ArtefactResult("fail", str(error), size, graph, {}, measure.tasks)
-        if measure.failure:
-            return ArtefactResult("fail", measure.failure, size, graph, numbers, {}, edges)
-        verdict, reason = artefact_verdict(artefact.precision, graph, numbers, measure.tasks, edges)
+            failures.append(f"numbers: {error}")
+        try:
+            edges = (*edge_checks(model, self._encoders, self._usual), *edges)
+        except (BackendError, InputError) as error:
+            failures.append(f"edges: {error}")
+        tasks = {} if measure.failure else measure.tasks
+        levels = (artefact.precision, graph, numbers, tasks, edges)
+        verdict, reason = artefact_verdict(*levels, failures=failures)
         if doubt and verdict == "pass":
             verdict, reason = "undecided", doubt
-        return ArtefactResult(verdict, reason, size, graph, numbers, measure.tasks, edges)
+        why = cause((*graph, *edges), number_failures(artefact.precision, numbers), tasks)
+        return ArtefactResult(
+            verdict,
+            reason,
+            self._size(name),
+            graph,
+            numbers,
+            tasks,
+            edges,
+            faults=artefact_faults(*levels, failures=failures),
+            cause=why if verdict != "pass" else "",
+        )
 
     def _numbers(self, artefact: Artefact, model: Model) -> Mapping[str, tuple[NumberResult, ...]]:
         if self._sample is None:

@@ -1,18 +1,22 @@
-"""An artefact that cannot be made costs no other one."""
+"""An artefact that cannot be made costs no other one; what is golden is this student's."""
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from commands import kd2edge
+from commands import kd2edge, succeed
 from kd2edge.bundle import npz_bytes, open_bundle, write_atomic
-from kd2edge.errors import StorageError
+from kd2edge.errors import IntegrityError, StorageError
 from kd2edge.export.targets.onnx import OnnxTarget
+from kd2edge.nets import describe_net
 from kd2edge.pipeline.samples import CALIBRATION, read_arrays
+from kd2edge.runtime import load
+from kd2edge.runtime.probes import open_probes, probe_bytes
 from products import Product
 
 PLACE = ("--onnx", "--precision", "fp32,int8")
@@ -69,3 +73,70 @@ def test_without_a_piece_in_any_row_the_float_artefact_is_made_all_the_same(
     artefacts = result.json["artefacts"]
     assert artefacts["onnx-fp32"]["status"] == artefacts["onnx-int8-dynamic"]["status"] == "ready"
     assert "calibration needs at least one row" in artefacts["onnx-int8-qdq"]["reason"]
+
+
+def samples_of(product: Product, run: Path, kind: str) -> None:
+    """A copy of the product's run whose recipe says ``samples: KIND``."""
+    shutil.copytree(product.run, run, ignore=shutil.ignore_patterns("cache", "teachers"))
+    recipe = run / "recipe.yaml"
+    text = recipe.read_text(encoding="utf-8")
+    assert "samples: real" in text
+    recipe.write_text(text.replace("samples: real", f"samples: {kind}"), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"),
+    [
+        ("real", {"golden/golden.npz", "golden/probes.npz"}),
+        ("synthetic", {"golden/probes.npz"}),
+        ("none", set()),
+    ],
+)
+def test_what_is_golden_follows_the_recipe(
+    text_product: Product, tmp_path: Path, kind: str, files: set[str]
+) -> None:
+    samples_of(text_product, tmp_path / "run", kind)
+    place = ("--out", tmp_path / "out", "--onnx", "--precision", "fp32")
+    succeed("export", tmp_path / "run", *place)
+    bundle = open_bundle(tmp_path / "out")
+    assert {path for path in bundle.files if path.startswith("golden/")} == files
+    if files:
+        load(tmp_path / "out", threads=1, self_test=True).close()
+        return
+    with pytest.raises(IntegrityError, match="has none"):
+        load(tmp_path / "out", threads=1, self_test=True)
+
+
+@pytest.mark.parametrize("name", ["image_product", "text_product", "token_product"])
+def test_every_artefact_gives_what_is_golden(name: str, request: pytest.FixtureRequest) -> None:
+    product: Product = request.getfixturevalue(name)
+    bundle = open_bundle(product.bundle)
+    probed = open_probes(bundle.read("golden/probes.npz"))
+    assert probed.weights == describe_net(product.run / "student").weights
+    for artefact in bundle.manifest.artefacts.values():
+        if artefact.status == "ready":
+            load(product.bundle, artefact=artefact.id, threads=1, self_test=True).close()
+
+
+def test_golden_raw_values_of_another_student_are_not_shipped(
+    text_product: Product, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(text_product.run, run, ignore=shutil.ignore_patterns("cache", "teachers"))
+    path = run / "samples" / "probes.npz"
+    probed = open_probes(path.read_bytes())
+    write_atomic(path, probe_bytes(dataclasses.replace(probed, weights="0" * 64)))
+    result = kd2edge("export", run, "--out", tmp_path / "out", "--onnx")
+    assert result.code == 5
+    assert "was made from other weights" in result.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_before_is_exported_without_golden_raw_values(
+    text_product: Product, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(text_product.run, run, ignore=shutil.ignore_patterns("cache", "teachers"))
+    (run / "samples" / "probes.npz").unlink()
+    succeed("export", run, "--out", tmp_path / "out", "--onnx", "--precision", "fp32")
+    load(tmp_path / "out", threads=1, self_test=True).close()

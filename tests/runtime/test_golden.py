@@ -9,7 +9,8 @@ import bundles
 from kd2edge.bundle import open_bundle
 from kd2edge.errors import IntegrityError
 from kd2edge.runtime import load
-from kd2edge.runtime.golden import TOLERANCES, assert_golden, golden_arrays
+from kd2edge.runtime.golden import TOLERANCES, golden_arrays
+from kd2edge.runtime.self_test import assert_golden
 
 
 def test_the_self_test_passes_on_a_sound_bundle(image_bundle: Path, text_bundle: Path):
@@ -45,13 +46,13 @@ def test_tolerance_follows_the_precision(image_bundle: Path, precision: str):
     def run(share: float):
         return lambda _: {name: array * (1 + share) for name, array in wanted.items()}
 
-    assert_golden(bundle, artefact, run(TOLERANCES[precision] * 0.9))
+    assert_golden(bundle, artefact, run(TOLERANCES[precision] * 0.9), dict)
     with pytest.raises(IntegrityError):
-        assert_golden(bundle, artefact, run(TOLERANCES[precision] * 1.1))
+        assert_golden(bundle, artefact, run(TOLERANCES[precision] * 1.1), dict)
     with pytest.raises(IntegrityError):
-        assert_golden(bundle, artefact, run(float("nan")))
+        assert_golden(bundle, artefact, run(float("nan")), dict)
     with pytest.raises(IntegrityError, match="inf of its size"):
-        assert_golden(bundle, artefact, lambda _: {})
+        assert_golden(bundle, artefact, lambda _: {}, dict)
 
 
 @pytest.mark.parametrize("data", [b"", b"no zip", bundles.golden({"x": np.zeros(1)}, {})])

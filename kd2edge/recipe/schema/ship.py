@@ -29,8 +29,9 @@ class Export(Part):
     """Number formats to make artefacts in."""
     calibration: Calibration = Calibration()
     """Rows for int8."""
-    samples: Literal["real", "none"] = "real"
-    """Whether rows of the data go into the bundle (golden inputs), or none do."""
+    samples: Literal["real", "synthetic", "none"] = "real"
+    """What the bundle's self-test holds: `synthetic` made-up raw values, `real` also a few rows of
+    the data, `none` nothing."""
     opset: Annotated[Count, Field(ge=18, le=25)] = 20
     """Version of the ONNX operators."""
     max_batch: Annotated[Count, Field(le=65_536)] = 64

@@ -1,0 +1,109 @@
+"""Whether every row of the embedding table is still the one that was trained.
+
+Each id is asked for alone among control tokens: whatever the student makes of a row of its table
+then shows in its logits, in a net that only counts words too, and far above what int8 rounds away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.runtime.probes import IdOutputs
+
+__all__ = ["id_faults", "summed"]
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+Run = Callable[[dict[str, Array]], Mapping[str, Array]]
+
+#: How far an id's logits may be off, as a share of how far ids' logits lie apart.  Two ids that
+#: change places are off by 1.4 (0.3 for one pair in a thousand); clean int8 artefacts by 0.15 at
+#: most, by 0.03 on average (docs/decisions).
+_APART: Mapping[str, float] = {"fp32": 0.01, "fp16": 0.1, "bf16": 0.3, "int8": 0.45}
+#: Or by this many times what the artefact rounds away at its median id.
+_TIMES = 12.0
+#: All ids together, where they matter: by this share.
+_ALL = 0.5
+#: Ids matter where their logits lie this far apart, as a share of the logits' own size.
+_MATTER = 0.1
+#: Rows in one run.
+_BATCH = 64
+#: Ids that a message names.
+_NAMED = 6
+#: Error of a logit that an fp32 artefact may have.
+_ROUNDING = 2e-4
+
+
+def summed(logits: Array, slot: int, mix: Array) -> Floats:
+    """Sums of the logits of rows ``[row, C]``, or of those at the ids' own place."""
+    rows = logits[:, slot] if logits.ndim == 3 else logits
+    return rows.astype(np.float64) @ mix.astype(np.float64)
+
+
+def id_faults(probed: IdOutputs, precision: str, run: Run) -> dict[str, str]:
+    """Task -> what is wrong with its outputs over all ids; nothing of tasks that are right."""
+    parts: dict[str, list[Floats]] = {task: [] for task in probed.sums}
+    for start in range(0, probed.rows.size, _BATCH):
+        outputs = run(probed.rows.rows(start, min(start + _BATCH, probed.rows.size)))
+        for task, found in parts.items():
+            if task in outputs:
+                found.append(summed(outputs[task], probed.rows.slot, probed.mixes[task]))
+    faults = {
+        task: _fault(
+            probed.sums[task].astype(np.float64),
+            np.concatenate(found) - probed.means[task],
+            float(np.sqrt(np.mean(np.square(probed.means[task])))),
+            precision,
+        )
+        for task, found in parts.items()
+        if found
+    }
+    return {task: fault for task, fault in faults.items() if fault}
+
+
+def _fault(wanted: Floats, found: Floats, size: float, precision: str) -> str:
+    """What is wrong with the sums of all ids ``[id, k]``; "" when nothing is."""
+    if not np.isfinite(found).all():
+        bad = np.flatnonzero(~np.isfinite(found).all(-1))
+        return f"its outputs are not finite for the ids {_listed(bad)}"
+    spread = float(np.sqrt(np.mean(np.square(wanted))))
+    unit = max(spread, 0.02 * size, 1e-6)
+    off = np.sqrt(np.mean(np.square(found - wanted), axis=-1)) / unit
+    share = _APART.get(precision, _APART["int8"])
+    allowed = max(share, _ROUNDING / unit)
+    if precision != "fp32":  # which claims to be PyTorch's own graph
+        allowed = max(allowed, _TIMES * float(np.median(off)))
+    all_off = float(np.sqrt(np.mean(np.square(off))))
+    bad = np.flatnonzero(off > allowed)
+    if len(bad):
+        worst = bad[np.argsort(-off[bad], kind="stable")]
+        return (
+            f"{len(bad):,} of {len(off):,} ids give other logits than PyTorch's, by up to"
+            f" {off.max():.2g} of how far ids lie apart, {allowed:.2g} is allowed:"
+            f" {_listed(worst)}{_swapped(wanted, found, worst)}"
+        )
+    if all_off > _ALL and spread > _MATTER * size:
+        return (
+            f"all ids together give logits that are off by {all_off:.2g} of how far ids lie apart,"
+            f" {_ALL:g} is allowed"
+        )
+    return ""
+
+
+def _listed(ids: Array) -> str:
+    more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
+    return ", ".join(str(one) for one in ids[:_NAMED]) + more
+
+
+def _swapped(wanted: Floats, found: Floats, ids: Array) -> str:
+    """Whether the worst of them gives what PyTorch gives for another one."""
+    one = int(ids[0])
+    apart = np.sqrt(np.mean(np.square(wanted - found[one]), axis=-1))
+    other = int(np.argmin(apart))
+    if other == one or apart[other] > 0.1 * apart[one]:
+        return ""
+    return f"; id {one} gives what PyTorch gives for id {other}: rows of the table changed places"

@@ -1,0 +1,210 @@
+"""``golden/probes.npz``: raw values, what training made of them, and PyTorch's outputs for them.
+
+Synthetic: no row of anybody's data is in it.  The golden rows guard the graph; these guard the way
+from a raw value to the graph's arrays, and every row of the embedding table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.bundle.fingerprint import canonical_json
+from kd2edge.bundle.npz import npz_arrays, npz_bytes
+from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.inputs.kind import IdRows
+from kd2edge.inputs.spec import WordStarts
+
+__all__ = ["PROBES", "Group", "IdOutputs", "Probed", "open_probes", "probe_bytes"]
+
+#: Its path in a bundle; old bundles, and those with ``samples: none``, lack it.
+PROBES = "golden/probes.npz"
+#: Version of the layout.
+SCHEMA = 1
+
+Array = npt.NDArray[Any]
+
+_HALF = 6e4  # what float16 still holds
+_DAMAGE = (ValueError, TypeError, LookupError, AttributeError, IntegrityError)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that were encoded together.
+
+    Args:
+        names: of the rows.
+        values: input -> raw values.
+        arrays: the graph's arrays that they give.
+        starts: input -> where its words begin; none of inputs without words.
+        spans: input -> start and end of each word in its text, ``[word, 2]``.
+        outputs: task -> PyTorch's logits, ``[row, C]`` or for each word ``[word, C]``; empty: these
+            rows were encoded only.
+    """
+
+    names: tuple[str, ...]
+    values: Mapping[str, Sequence[Any]]
+    arrays: Mapping[str, Array]
+    starts: Mapping[str, WordStarts] = field(default_factory=dict[str, WordStarts])
+    spans: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    outputs: Mapping[str, Array] = field(default_factory=dict[str, Array])
+
+
+@dataclass(frozen=True, slots=True)
+class IdOutputs:
+    """PyTorch's logits of each id alone among control tokens, summed up to a few numbers an id.
+
+    Args:
+        rows: the rows.
+        mixes: task -> ``[C, k]``: which sums of logits are kept.
+        means: task -> ``[k]`` mean over all ids.
+        sums: task -> ``[id, k]`` float16, less the mean.
+    """
+
+    rows: IdRows
+    mixes: Mapping[str, Array]
+    means: Mapping[str, Array]
+    sums: Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """All of the file.
+
+    Args:
+        weights: SHA-256 of the student's weights that gave the outputs.
+        groups: raw values.
+        ids: rows of ids by input; empty where none has a table.
+    """
+
+    weights: str
+    groups: tuple[Group, ...]
+    ids: Mapping[str, IdOutputs] = field(default_factory=dict[str, IdOutputs])
+
+
+def probe_bytes(probed: Probed) -> bytes:
+    """The file; the same argument gives the same bytes."""
+    members: dict[str, Array] = {}
+    groups = [_packed(f"{at:04}", group, members) for at, group in enumerate(probed.groups)]
+    ids: dict[str, Any] = {}
+    for name, part in probed.ids.items():
+        ids[name] = {"name": part.rows.name, "slot": part.rows.slot, "size": part.rows.size}
+        for key, table in _tables(part).items():
+            members |= {f"ids/{name}/{key}/{one}": array for one, array in table.items()}
+    about = {"schema": SCHEMA, "weights": probed.weights, "groups": groups, "ids": ids}
+    members["about"] = np.frombuffer(canonical_json(about), np.uint8)
+    return npz_bytes(members)
+
+
+def open_probes(content: bytes) -> Probed:
+    """Read the file.
+
+    Raises:
+        SchemaTooNewError: written by a newer kd2edge.
+        IntegrityError: anything else that is no such file.
+    """
+    try:
+        members = npz_arrays(content)
+        about = json.loads(members["about"].tobytes())
+        if about["schema"] > SCHEMA:
+            raise SchemaTooNewError(
+                f"{PROBES}: written with schema {about['schema']}, this kd2edge reads up to"
+                f" {SCHEMA}: install a newer one"
+            )
+        groups = tuple(
+            _unpacked(f"{at:04}", one, members) for at, one in enumerate(about["groups"])
+        )
+        ids = {name: _id_outputs(name, one, members) for name, one in about["ids"].items()}
+        return Probed(str(about["weights"]), groups, ids)
+    except _DAMAGE as error:
+        raise IntegrityError(
+            f"{PROBES} cannot be read: {error}; export the run again, or copy the bundle anew"
+        ) from error
+
+
+def _tables(part: IdOutputs) -> dict[str, Mapping[str, Array]]:
+    return {
+        "template": part.rows.template,
+        "mix": part.mixes,
+        "mean": part.means,
+        "sum": part.sums,
+    }
+
+
+def _packed(place: str, group: Group, members: dict[str, Array]) -> dict[str, Any]:
+    tables: dict[str, Mapping[str, Array]] = {
+        "array": group.arrays,
+        "start": {name: starts.values for name, starts in group.starts.items()},
+        "row": {name: starts.offsets for name, starts in group.starts.items()},
+        "span": group.spans,
+        "out": {task: _small(one) for task, one in group.outputs.items()},
+    }
+    for key, table in tables.items():
+        members |= {f"{key}/{place}/{name}": array for name, array in table.items()}
+    values = {
+        name: [
+            _stored(value, f"value/{place}/{row}/{name}", members)
+            for row, value in enumerate(column)
+        ]
+        for name, column in group.values.items()
+    }
+    return {"names": list(group.names), "values": values}
+
+
+def _small(logits: Array) -> Array:
+    """As float16, which misses a logit by a 2,000th of it, unless it cannot hold them."""
+    fits = logits.size == 0 or np.nanmax(np.abs(logits), initial=0) < _HALF
+    return logits.astype(np.float16 if fits else np.float32)
+
+
+def _stored(value: Any, member: str, members: dict[str, Array]) -> Any:
+    """A raw value as JSON; pictures become members of the archive."""
+    if isinstance(value, bytes):
+        members[member] = np.frombuffer(value, np.uint8)
+        return {"bytes": member}
+    if isinstance(value, np.ndarray):
+        members[member] = value
+        return {"array": member}
+    return value
+
+
+def _unpacked(place: str, one: Mapping[str, Any], members: Mapping[str, Array]) -> Group:
+    values = {
+        name: [_value(value, members) for value in column] for name, column in one["values"].items()
+    }
+    offsets = _under(f"row/{place}/", members)
+    starts = _under(f"start/{place}/", members)
+    return Group(
+        names=tuple(one["names"]),
+        values=values,
+        arrays=_under(f"array/{place}/", members),
+        starts={name: WordStarts(found, offsets[name]) for name, found in starts.items()},
+        spans=_under(f"span/{place}/", members),
+        outputs=_under(f"out/{place}/", members),
+    )
+
+
+def _value(value: Any, members: Mapping[str, Array]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    kind, member = next(iter(cast("dict[str, str]", value).items()))
+    return members[member].tobytes() if kind == "bytes" else members[member]
+
+
+def _under(start: str, members: Mapping[str, Array]) -> dict[str, Array]:
+    return {name[len(start) :]: part for name, part in members.items() if name.startswith(start)}
+
+
+def _id_outputs(name: str, one: Mapping[str, Any], members: Mapping[str, Array]) -> IdOutputs:
+    tables = {
+        key: _under(f"ids/{name}/{key}/", members) for key in ("template", "mix", "mean", "sum")
+    }
+    rows = IdRows(tables["template"], str(one["name"]), int(one["slot"]), int(one["size"]))
+    if not tables["sum"] or any(len(part) != rows.size for part in tables["sum"].values()):
+        raise ValueError(f"expected outputs of {rows.size} ids")
+    return IdOutputs(rows, tables["mix"], tables["mean"], tables["sum"])

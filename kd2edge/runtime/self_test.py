@@ -1,0 +1,125 @@
+"""All that a bundle's golden files say of an artefact: rows, raw values, every id of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from kd2edge.bundle.manifest import Artefact
+from kd2edge.bundle.store import Bundle
+from kd2edge.errors import InputError, IntegrityError
+from kd2edge.inputs.spec import Encoded
+from kd2edge.runtime.golden import golden_faults, relative_rms, tolerance
+from kd2edge.runtime.ids import id_faults
+from kd2edge.runtime.probes import PROBES, Probed, open_probes
+from kd2edge.runtime.raw import probed_outputs, raw_faults
+
+__all__ = ["Found", "assert_golden", "probes_of", "self_test"]
+
+Array = npt.NDArray[Any]
+Run = Callable[[dict[str, Array]], Mapping[str, Array]]
+Encode = Callable[[Mapping[str, Any]], Mapping[str, Encoded]]
+
+#: Faults of one kind that an error or a check names.
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came out.
+
+    Args:
+        rows: head -> how it misses its golden output.
+        raw: what raw values became that they were not in training.
+        outputs: head -> how it misses PyTorch's outputs for training's arrays of these values.
+        ids: head -> what is wrong over the ids of the embedding table.
+        skipped: what could not be looked at, and why.
+    """
+
+    rows: Mapping[str, str]
+    raw: tuple[str, ...] = ()
+    outputs: Mapping[str, str] | None = None
+    ids: Mapping[str, str] | None = None
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """All of them, those of preprocessing first."""
+        tables = (self.rows, self.outputs or {}, self.ids or {})
+        return (*shortened(self.raw), *(text for table in tables for text in table.values()))
+
+
+def probes_of(bundle: Bundle) -> Probed | None:
+    """The bundle's golden raw values; None where it has none.
+
+    Raises:
+        IntegrityError: a file that cannot be read.
+    """
+    if PROBES not in {entry.path for entry in bundle.manifest.files}:
+        return None
+    return open_probes(bundle.read(PROBES))
+
+
+def self_test(bundle: Bundle, artefact: Artefact, run: Run, encode: Encode) -> Found:
+    """Ask an artefact for everything that is golden in its bundle.
+
+    Raises:
+        IntegrityError: a golden file that cannot be read.
+        BackendError: the engine failed.
+        InputError: the artefact does not take the golden arrays.
+    """
+    rows = golden_faults(bundle, artefact, run) if bundle.manifest.golden else {}
+    probed = probes_of(bundle)
+    if probed is None:
+        why = "no golden raw values in this bundle: export the run again, `samples` not none"
+        return Found(rows, skipped=(why,))
+    raw, skipped = raw_faults(probed, encode)
+    ids = {
+        task: f"{artefact.id}: head {task!r}: {fault}"
+        for part in probed.ids.values()
+        for task, fault in id_faults(part, artefact.precision, run).items()
+    }
+    return Found(rows, tuple(raw), _output_faults(bundle, artefact, probed, run), ids, (*skipped,))
+
+
+def assert_golden(bundle: Bundle, artefact: Artefact, run: Run, encode: Encode) -> None:
+    """Refuse an artefact that does not give what is golden.
+
+    Raises:
+        IntegrityError: nothing golden in this bundle, or something that does not come out.
+    """
+    if not bundle.manifest.golden and probes_of(bundle) is None:
+        raise IntegrityError("self_test needs golden outputs, and this bundle has none")
+    try:
+        faults = self_test(bundle, artefact, run, encode).faults
+    except InputError as error:  # an id that the table lacks
+        raise IntegrityError(
+            f"{artefact.id} does not take what its student was trained to take: {error}"
+        ) from error
+    if faults:
+        raise IntegrityError(
+            "; ".join(faults) + "; load another artefact, and run kd2edge validate for the cause"
+        )
+
+
+def shortened(faults: tuple[str, ...]) -> tuple[str, ...]:
+    """The first few, and how many more there are."""
+    more = len(faults) - _NAMED
+    return (*faults[:_NAMED], *([f"and {more:,} more raw values"] if more > 0 else []))
+
+
+def _output_faults(bundle: Bundle, artefact: Artefact, probed: Probed, run: Run) -> dict[str, str]:
+    tasks = {str(name): spec for name, spec in bundle.manifest.tasks.items()}
+    most = tolerance(artefact.precision)
+    faults: dict[str, str] = {}
+    for task, (wanted, found) in probed_outputs(probed, tasks, run).items():
+        error = relative_rms(wanted, found)
+        if not error <= most:  # also refuses NaN
+            faults[task] = (
+                f"{artefact.id}: head {task!r} misses PyTorch's outputs for golden raw values by"
+                f" {error:.3g} of their size, expected at most {most:g} for {artefact.precision}"
+            )
+    return faults

@@ -1,0 +1,53 @@
+"""What is golden in a bundle as checks: rows, raw values, and every id of the vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from kd2edge.bundle.store import Bundle
+from kd2edge.errors import BackendError, InputError, IntegrityError
+from kd2edge.runtime.model import Model
+from kd2edge.runtime.probes import PROBES
+from kd2edge.runtime.self_test import Found, self_test, shortened
+from kd2edge.validate.validation import Check
+
+__all__ = ["IDS", "OUTPUTS", "RAW", "RAW_OUTPUTS", "golden_checks"]
+
+#: Names of the checks: of golden rows, of what raw values become, of the outputs for that, of ids.
+OUTPUTS, RAW, RAW_OUTPUTS, IDS = (
+    "golden outputs",
+    "golden raw values",
+    "golden outputs of raw values",
+    "golden ids",
+)
+
+
+def golden_checks(bundle: Bundle, model: Model) -> tuple[Check, ...]:
+    """The self-test that a service asks for at load: what it would refuse cannot pass here."""
+    artefact = bundle.manifest.artefacts[model.artefact]
+    try:
+        found = self_test(bundle, artefact, model.logits, model.encode)
+    except (IntegrityError, BackendError, InputError) as error:
+        return (Check(OUTPUTS, "failed", str(error)),)
+    return tuple(_checks(bundle, found))
+
+
+def _checks(bundle: Bundle, found: Found) -> Iterator[Check]:
+    if bundle.manifest.golden:
+        yield from _of(OUTPUTS, found.rows.values())
+    if PROBES in {entry.path for entry in bundle.manifest.files}:
+        yield from _of(RAW, shortened(found.raw))
+        yield from _of(RAW_OUTPUTS, _texts(found.outputs))
+        if found.ids is not None:
+            yield from _of(IDS, _texts(found.ids))
+    yield from (Check(RAW, "not_run", reason) for reason in found.skipped)
+
+
+def _texts(faults: Mapping[str, str] | None) -> Iterable[str]:
+    return (faults or {}).values()
+
+
+def _of(name: str, faults: Iterable[str]) -> Iterator[Check]:
+    """A check a fault, or one that says all is well."""
+    checks = [Check(name, "failed", fault) for fault in faults]
+    yield from checks or [Check(name, "ok")]
