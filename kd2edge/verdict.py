@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 __all__ = ["FP32_TOLERANCE", "ORDER", "Judged", "judged", "verdict", "worst"]
@@ -47,11 +48,13 @@ class Judged:
             way (it did not run, or it was a trial by other measures).
         reason: why that is no pass; "" for a pass.
         contradiction: what in it contradicts itself; "" when nothing does.
+        is_trial: it was judged by other measures than the manifest's, and shows nothing by these.
     """
 
     verdict: str
     reason: str = ""
     contradiction: str = ""
+    is_trial: bool = False
 
 
 def judged(
@@ -60,7 +63,7 @@ def judged(
     *,
     max_drop: Mapping[str, float],
     confidence: float,
-    stand_in: str = "",
+    stand_ins: Mapping[str, str] = MappingProxyType({}),
 ) -> Judged:
     """Judge an artefact again by what a validation stored of it.
 
@@ -73,8 +76,8 @@ def judged(
         artefact: its id.
         max_drop: the manifest's budget of every task.
         confidence: the manifest's, of each one-sided bound.
-        stand_in: verdict by earlier evidence of the artefact that stood in for PyTorch where rows
-            had no stored output; what this validation itself says of it comes first.
+        stand_ins: artefact -> verdict by earlier evidence, for those that stood in for PyTorch
+            where rows had no stored output; what this validation itself says comes first.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: it is not built like such a payload.
@@ -89,7 +92,7 @@ def judged(
         own = "not_run"
         if name in payload["artefacts"]:
             own = _by_measures(payload, name, max_drop, confidence).verdict
-        if (stand_in if own == "not_run" else own) != "pass":
+        if (stand_ins.get(name) if own == "not_run" else own) != "pass":
             reason = f"{rows:,} rows were held against {name}, which did not pass against PyTorch"
             return Judged("undecided", reason)
     return found
@@ -116,12 +119,13 @@ def _by_measures(
     if again == "undecided" or (again == "fail" and sure >= confidence - _SAME):
         return Judged(again, reason)
     if sure < confidence - _SAME:
-        return Judged("not_run", f"judged at confidence {sure:g}, the manifest asks {confidence:g}")
+        asked = f"judged at confidence {sure:g}, the manifest asks {confidence:g}"
+        return Judged("not_run", asked, is_trial=True)
     if word == "pass":
         return Judged(word)
     if not any(one["verdict"] == word for one in tasks.values()):
         return Judged(word, stated)  # not for its bounds, and these are not all that counts
-    return Judged("not_run", "a trial by stricter budgets than the manifest's")
+    return Judged("not_run", "judged by stricter budgets than the manifest's", is_trial=True)
 
 
 def _word(found: Mapping[str, Any]) -> str:

@@ -348,3 +348,29 @@ def _made(
     identity: str, entry: str, own: dict[str, bytes], graph_arrays: tuple[Any, Any], ranges: Any
 ) -> tuple[Artefact, dict[str, bytes]]:
     return artefact(identity, entry, own, *graph_arrays, ranges=ranges), own
+
+
+def validated(**words: str) -> dict[str, Any]:
+    """The payload of a validation of the image bundle; ``words``: artefact -> its verdict."""
+    return {
+        "rows": 500,
+        "references": {"pytorch": 500, "onnx-fp32": 0},
+        "confidence": 0.95,
+        "threads": [1, 2],
+        "artefacts": {
+            name.replace("_", "-"): {
+                "verdict": word,
+                "reason": "" if word == "pass" else f"because {word}",
+                "tasks": {task.name: _judged(word) for task in IMAGE_TASKS},
+            }
+            for name, word in words.items()
+        },
+    }
+
+
+def _judged(word: str) -> dict[str, Any]:
+    low, high = {"pass": (-0.005, 0.005), "fail": (0.2, 0.4)}.get(word, (-0.1, 0.1))
+    bounds = {"value": low, "low": low, "high": high, "confidence": 0.95, "rows": 500}
+    metrics = {"accuracy": {"drop": bounds}}
+    stated = {"metric": "accuracy", "verdict": word, "max_drop": 0.01}
+    return {**stated, "metrics": metrics, "changed": 0, "ties": 0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,15 +115,20 @@ class Bundle:
         return problems
 
 
-def open_bundle(path: str | os.PathLike[str]) -> Bundle:
+def open_bundle(path: str | os.PathLike[str], *, identity: str | None = None) -> Bundle:
     """Read a bundle's manifest; no other file is touched.
 
+    Args:
+        path: the bundle's folder.
+        identity: SHA-256 (hex) that its manifest must have; None: any.
+
     Raises:
-        UsageError: there is no bundle.
-        IntegrityError: its manifest is damaged, or names a path that leaves it (PathEscapeError).
+        UsageError: there is no bundle, or an ``identity`` that is no SHA-256.
+        IntegrityError: its manifest is damaged, another than ``identity`` says, or names a path
+            that leaves it (PathEscapeError).
         SchemaTooNewError: a newer kd2edge wrote it.
     """
-    folder = Path(path)
+    folder, wanted = Path(path), None if identity is None else _sha256(identity)
     if folder.name.endswith(PARTIAL):
         raise UsageError(f"{folder}: an unfinished bundle of a stopped export; export it again")
     if not folder.is_dir():
@@ -130,8 +136,24 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     if not os.path.lexists(folder / MANIFEST):
         raise UsageError(f"{folder}: no bundle (it has no {MANIFEST})")
     content = read_inside(folder, MANIFEST, limit=LIMIT)
+    found = fingerprint_bytes(content)
+    if wanted not in {None, found}:
+        raise IntegrityError(
+            f"{folder / MANIFEST}: expected the identity {wanted}, found {found}: it is another"
+            " bundle, or its manifest was changed"
+        )
     manifest = manifest_from_json(content, str(folder / MANIFEST))
-    return Bundle(folder, manifest, fingerprint_bytes(content), _by_path(manifest))
+    return Bundle(folder, manifest, found, _by_path(manifest))
+
+
+def _sha256(identity: str) -> str:
+    digest = str(identity).lower().removeprefix("sha256:")
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise UsageError(
+            "identity: expected the SHA-256 of a manifest, 64 hexadecimal digits as kd2edge verify"
+            f" prints them, found {identity!r:.80}"
+        )
+    return digest
 
 
 def file_entry(path: str, content: bytes | Path) -> FileEntry:

@@ -16,11 +16,18 @@ from kd2edge.cli.output import emit, json_option, say
 def command(bundle: Path, as_json: bool) -> None:
     """Show BUNDLE's tasks, inputs, artefacts and provenance."""
     from kd2edge.bundle import manifest_to_json, open_bundle
+    from kd2edge.runtime.known import known_here
 
     opened = open_bundle(bundle)
-    manifest = opened.manifest
+    manifest, known = opened.manifest, known_here(opened)
     if as_json:
-        emit({"identity": opened.identity, "manifest": json.loads(manifest_to_json(manifest))})
+        verdicts = {
+            name: {"verdict": one.word, "threads": sorted(one.threads), "reason": one.reason}
+            for name, one in known.verdicts.items()
+        }
+        here = {"verdicts": verdicts, "notes": list(known.notes)}
+        whole = json.loads(manifest_to_json(manifest))
+        emit({"identity": opened.identity, "manifest": whole, "here": here})
         return
     say(f"{manifest.name}  (kd2edge {manifest.version}, schema {manifest.schema})")
     say(f"identity   {opened.identity}")
@@ -37,3 +44,8 @@ def command(bundle: Path, as_json: bool) -> None:
         say(f"licence    {kind}: {', '.join(names) or 'not stated'}")
     for kind, value in manifest.provenance.items():
         say(f"from       {kind} {value}")
+    for name, one in known.verdicts.items():
+        counts = ", ".join(map(str, sorted(one.threads))) or "none stated"
+        say(f"here       {name:<22} {one.word:<13} threads {counts}")
+    for note in known.notes:
+        say(f"evidence   {note}")

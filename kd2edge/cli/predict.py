@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kd2edge.rows.lines import PlacedRow
 
 _CHUNK = 256  # rows read at a time: bounds memory, keeps batches full
+_BATCH = 64  # rows of a forward pass that a file is run with, as far as the artefact takes them
 #: Files of rows that a recipe's sources may be, and that are no JSON lines.
 _OTHER_KINDS = (".csv", ".csv.gz", ".parquet")
 
@@ -40,6 +41,9 @@ _OTHER_KINDS = (".csv", ".csv.gz", ".parquet")
     "--evidence", type=click.Path(path_type=Path), default=None,
     help="Folder of evidence and engines, beside BUNDLE's own.",
 )  # fmt: skip
+@click.option(
+    "--identity", default=None, metavar="SHA256", help="Expect BUNDLE to have this identity."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for all rows.")
 def command(
     bundle: Path,
@@ -51,6 +55,7 @@ def command(
     threads: int | None,
     providers: tuple[str, ...],
     evidence: Path | None,
+    identity: str | None,
     as_json: bool,
 ) -> None:
     """Run BUNDLE on FILE (JSON lines, one object a row with the input's columns) or stdin.
@@ -65,7 +70,9 @@ def command(
         artefact=artefact,
         threads=threads,
         providers=providers or None,
+        batch=len(text) or _BATCH,
         evidence=evidence,
+        identity=identity,
     ) as model:
         note(f"{model.artefact}: {model.why}")
         _require_tasks(model.tasks, tasks)  # before a row is read: its own faults would hide theirs

@@ -1,46 +1,63 @@
-"""Which artefact to load: by evidence from a machine like this one, else by preference."""
+"""Which artefact to load, and with how many threads: by evidence, else by preference."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kd2edge.bundle.manifest import Artefact, Manifest
 from kd2edge.errors import BackendError, GateError, UsageError
-from kd2edge.runtime.backends.table import missing
+from kd2edge.runtime.backends.table import TARGETS, backend, missing
 from kd2edge.runtime.engines import Engine
-from kd2edge.runtime.known import Known
+from kd2edge.runtime.known import Known, Time
+from kd2edge.runtime.threads import default_threads
+
+_HERE = "passed validation on a machine like this one"
+
+#: An artefact's id and a number of threads.
+Pair = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a caller says: an artefact's id, threads (None: choose), and rows of a forward pass."""
+
+    artefact: str | None = None
+    threads: int | None = None
+    batch: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The artefact to load, why, and the engine that was built for it on a device."""
+    """The artefact to load, its threads, why, and the engine that was built for it on a device."""
 
     artefact: Artefact
+    threads: int
     why: str
     engine: Engine | None = None
 
 
-def choose(manifest: Manifest, known: Known, *, asked: str | None, place: str) -> Choice:
-    """The artefact to load.
+def choose(manifest: Manifest, known: Known, wish: Wish, *, place: str) -> Choice:
+    """The artefact to load, and its number of threads.
 
     Args:
         manifest: the bundle's.
         known: what was measured of it on a machine like this one.
-        asked: an artefact's id, or None to choose.
+        wish: what the caller says.
         place: the bundle, for messages.
 
     Raises:
-        UsageError: ``asked`` is no artefact of this bundle.
-        BackendError: ``asked`` cannot run here, or nothing can.
+        UsageError: an artefact is asked for that this bundle has not.
+        BackendError: what is asked for cannot run here, or nothing can.
         GateError: everything that can run here has failed validation on a machine like this one.
     """
-    artefact, why = (
-        (_asked(manifest, known, asked, place), "asked for by its id")
-        if asked is not None
-        else _chosen(manifest, known, place)
-    )
-    return Choice(artefact, why, _engine(artefact, known))
+    if wish.artefact is not None:
+        artefact = _asked(manifest, known, wish.artefact, place)
+        threads, why = _usual(wish), "asked for by its id"
+    else:
+        artefact, threads, why = _chosen(manifest, known, wish, place)
+        why = "; ".join((why, *known.notes))
+    return Choice(artefact, threads, why, _engine(artefact, known))
 
 
 def _engine(artefact: Artefact, known: Known) -> Engine | None:
@@ -59,24 +76,51 @@ def _asked(manifest: Manifest, known: Known, asked: str, place: str) -> Artefact
     return artefact
 
 
-def _chosen(manifest: Manifest, known: Known, place: str) -> tuple[Artefact, str]:
+def _chosen(manifest: Manifest, known: Known, wish: Wish, place: str) -> tuple[Artefact, int, str]:
     hindrances = {one.id: _hindrance(one, known) for one in _in_order(manifest)}
     runnable = [manifest.artefacts[name] for name, why_not in hindrances.items() if not why_not]
     if not runnable:
         reasons = "; ".join(f"{name}: {why_not}" for name, why_not in hindrances.items())
         raise BackendError(f"no artefact of {place} can run here: {reasons or 'it has none'}")
-    passed = [one for one in runnable if known.verdicts.get(one.id) == "pass"]
-    if passed:
-        return _fastest(passed, known)
-    left = [one for one in runnable if known.verdicts.get(one.id) != "fail"]
+    words = {name: verdict.word for name, verdict in known.verdicts.items()}
+    passed = [one for one in runnable if words.get(one.id) == "pass"]
+    pairs = [pair for one in passed for pair in _pairs(one, known, wish)]
+    if pairs:
+        (name, threads), why = _fastest(pairs, known, wish)
+        return manifest.artefacts[name], threads, why
+    left = [one for one in runnable if words.get(one.id) != "fail"]
     if not left:
         raise GateError(
             f"{place}: {', '.join(one.id for one in runnable)} failed validation on a machine like"
             " this one and nothing else can run here; name one with artefact= to load it anyway"
         )
-    return left[0], (
-        "first of the manifest's preferred order that can run here;"
-        " none passed validation on a machine like this one yet"
+    why = "first of the manifest's preferred order that can run here"
+    if passed:
+        return left[0], _usual(wish), f"{why}; {_unjudged(passed, known, _usual(wish))}"
+    return left[0], _usual(wish), f"{why}; none {_HERE} yet"
+
+
+def _usual(wish: Wish) -> int:
+    return default_threads() if wish.threads is None else wish.threads
+
+
+def _pairs(artefact: Artefact, known: Known, wish: Wish) -> list[Pair]:
+    """The artefact with each number of threads that it passed with, the usual number first."""
+    usual, judged = _usual(wish), known.verdicts[artefact.id].threads
+    if not backend(TARGETS[artefact.target]).uses_threads:
+        return [(artefact.id, usual)]
+    if wish.threads is not None:
+        return [(artefact.id, usual)] if usual in judged else []
+    return [(artefact.id, one) for one in sorted(judged, key=lambda one: (one != usual, one))]
+
+
+def _unjudged(passed: Sequence[Artefact], known: Known, threads: int) -> str:
+    """That what passed did so with other numbers of threads."""
+    judged = sorted({one for artefact in passed for one in known.verdicts[artefact.id].threads})
+    counts = ", ".join(map(str, judged)) or "no stated number of"
+    return (
+        f"{', '.join(one.id for one in passed)} {_HERE} with {counts} threads, not with {threads}:"
+        f" run kd2edge validate --threads {threads}"
     )
 
 
@@ -100,18 +144,64 @@ def _hindrance(artefact: Artefact, known: Known) -> str:
     return ""
 
 
-def _fastest(passed: Sequence[Artefact], known: Known) -> tuple[Artefact, str]:
+def _fastest(pairs: Sequence[Pair], known: Known, wish: Wish) -> tuple[Pair, str]:
     """The fastest in the bench that timed most of them; without two to compare, the first."""
-    here = "passed validation on a machine like this one"
-    if len(passed) == 1:
-        return passed[0], here
-    timed = [[one for one in passed if one.id in times] for times in known.benches]
-    most = max(map(len, timed), default=0)
+    artefacts = {pair[0] for pair in pairs}
+    if len(pairs) == 1:
+        return pairs[0], f"{_HERE}, with {_threads(pairs[0][1])}"
+    timed = [_at_batch(times, pairs, wish.batch) for times in known.benches]
+    most = max((len(found) for found, _ in timed), default=0)
     if most < 2:
-        return passed[0], f"{here}, first of {len(passed)} in order; no bench compares their speed"
-    at = next(index for index, some in enumerate(timed) if len(some) == most)
-    times = known.benches[at]
-    best = min(timed[at], key=lambda one: times[one.id])  # ties: preferred order
-    if most == len(passed):
-        return best, f"fastest of {most} that {here}"
-    return best, f"fastest of {most} timed together, among {len(passed)} that {here}"
+        first = f"{_HERE}, first of {len(artefacts)} in order, with {_threads(pairs[0][1])}"
+        return pairs[0], f"{first}; no bench compares their speed"
+    found, batch = next(one for one in timed if len(one[0]) == most)
+    best = min(found, key=lambda pair: found[pair])  # ties: preferred order
+    together = {pair[0] for pair in found}
+    named = f"fastest of {len(together)} that {_HERE}"
+    if len(together) < len(artefacts):
+        named = f"fastest of {len(together)} timed together, among {len(artefacts)} that {_HERE}"
+    counts = ", ".join(map(str, sorted({pair[1] for pair in found})))
+    asked = "" if len({pair[1] for pair in found}) == 1 else f" of {counts}"
+    return best, f"{named}, at {batch}, with {_threads(best[1])}{asked}"
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' * (count != 1)}"
+
+
+def _at_batch(
+    times: Sequence[Time], pairs: Sequence[Pair], batch: int
+) -> tuple[dict[Pair, float], str]:
+    """Milliseconds of each pair that a bench timed at a batch size, and which size that is.
+
+    Between two sizes that were timed the time is read off the straight line, never beyond them: the
+    nearest size has to do then, and it is said.
+    """
+    by_pair: dict[Pair, dict[int, float]] = {pair: {} for pair in pairs}
+    for one in times:
+        if (one.artefact, one.threads) in by_pair:
+            by_pair[one.artefact, one.threads][one.batch] = one.p50
+    sizes = [set(own) for own in by_pair.values() if own]
+    common = sorted(set.intersection(*sizes)) if sizes else []
+    if not common:
+        return {}, ""
+    at = min(max(batch, common[0]), common[-1])
+    found = {pair: _between(own, at) for pair, own in by_pair.items() if own}
+    if at != batch:
+        return found, f"batch {at} (the nearest to {batch} that was timed)"
+    between = "" if batch in common else f" (between {_around(common, batch)})"
+    return found, f"batch {batch}{between}"
+
+
+def _between(times: Mapping[int, float], batch: int) -> float:
+    if batch in times:
+        return times[batch]
+    low = max(size for size in times if size < batch)
+    high = min(size for size in times if size > batch)
+    share = (batch - low) / (high - low)
+    return times[low] + share * (times[high] - times[low])
+
+
+def _around(sizes: Sequence[int], batch: int) -> str:
+    low, high = max(s for s in sizes if s < batch), min(s for s in sizes if s > batch)
+    return f"{low} and {high}, which were timed"

@@ -5,58 +5,115 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from kd2edge.bundle.evidence import Evidence, read_evidence
-from kd2edge.bundle.machine import Machine
+from kd2edge.bundle.evidence import Evidence, in_order, read_evidence
+from kd2edge.bundle.machine import Machine, machine
+from kd2edge.bundle.manifest import Manifest
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import IntegrityError
 from kd2edge.runtime.engines import Engine
+from kd2edge.verdict import judged
+
+#: Confidence of a manifest that states none.
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known of one artefact.
+
+    Args:
+        word: ``pass``, ``fail`` or ``undecided``, by the manifest's own measures.
+        threads: the numbers of threads that it was judged so with, one after the other.
+        reason: why it is no pass.
+    """
+
+    word: str
+    threads: frozenset[int] = frozenset()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """Milliseconds (p50) of one artefact at one number of threads and one batch size."""
+
+    artefact: str
+    threads: int
+    batch: int
+    p50: float
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of each artefact, by id.
+    """What is known of the artefacts.
 
     Args:
-        verdicts: ``pass``, ``fail`` or ``undecided`` of the newest validation that ran it.
-        benches: milliseconds of the smallest benched batch (p50), one mapping a bench: only what
-            was timed in turns can be compared.  Those to go by stand first: with as many threads
-            as asked for, then the newest.
+        verdicts: by id, of the newest validation that shows something of it.
+        benches: the times of each bench, the newest first: only what was timed in turns can be
+            compared.
         engines: the newest engine that was built for it and is still there.
+        notes: what evidence does not count, and why.
     """
 
-    verdicts: Mapping[str, str]
-    benches: Sequence[Mapping[str, float]]
+    verdicts: Mapping[str, Verdict]
+    benches: Sequence[Sequence[Time]]
     engines: Mapping[str, Engine]
+    notes: tuple[str, ...] = ()
+
+
+NOTHING = Known({}, (), {})
+
+
+def known_here(bundle: Bundle, folder: Path | None = None) -> Known:
+    """What the evidence of a bundle, and of a folder beside it, says about this machine.
+
+    Raises:
+        IntegrityError: damaged evidence.
+    """
+    evidence = evidence_about(bundle, folder or bundle.path)
+    return known_of(evidence, bundle.manifest, machine(), str(bundle.path))
 
 
 def evidence_about(bundle: Bundle, folder: Path) -> list[Evidence]:
     """The bundle's own evidence and that of ``folder`` (which may be the bundle), oldest first."""
-    found = [
-        one
+    return in_order(
+        read_evidence(place, manifest_sha=bundle.identity)
         for place in dict.fromkeys((bundle.path, folder))
-        for one in read_evidence(place, manifest_sha=bundle.identity)
-    ]
-    return sorted(found, key=lambda one: one.time)
+    )
 
 
-def known_of(evidence: Sequence[Evidence], here: Machine, threads: int, place: str) -> Known:
+def known_of(
+    evidence: Sequence[Evidence],
+    manifest: Manifest,
+    here: Machine,
+    place: str,
+    now: datetime | None = None,
+) -> Known:
     """Read evidence, oldest first; that of other machines counts for nothing.
+
+    Verdicts are judged again, from the bounds that stand beside them and by the manifest's budget
+    and confidence.  An entry that contradicts itself shows nothing, nor does one without a checksum
+    or with a time in the future; what was built is known by its bytes' own hash.
 
     Args:
         evidence: all of it that is about the bundle, as ``evidence_about`` gives it.
+        manifest: the bundle's.
         here: this machine.
-        threads: the threads of a forward pass: times with as many are taken where there are some.
         place: the bundle, for messages.
+        now: the time; None: of this machine.
 
     Raises:
         IntegrityError: evidence that is not built as kd2edge writes it.
     """
     alike = [one for one in evidence if one.machine.id == here.id]
     try:
-        return Known(_verdicts(alike), _benches(alike, threads), _engines(alike))
+        notes: list[str] = []
+        counted = _counted(alike, now or datetime.now(timezone.utc), notes)
+        verdicts = _verdicts(counted, manifest, notes)
+        return Known(verdicts, _benches(counted), _engines(alike), tuple(notes))
     except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise IntegrityError(
             f"{place}: evidence that cannot be read ({error!r}); move away what is in"
@@ -64,51 +121,73 @@ def known_of(evidence: Sequence[Evidence], here: Machine, threads: int, place: s
         ) from error
 
 
-def _payloads(evidence: Sequence[Evidence], kind: str) -> list[Mapping[str, Any]]:
-    return [one.payload for one in evidence if one.kind == kind]
+def _counted(evidence: Sequence[Evidence], now: datetime, notes: list[str]) -> list[Evidence]:
+    """What may count; of the rest a note, one a kind and reason."""
+    kept: list[Evidence] = []
+    odd: dict[tuple[str, str], None] = {}
+    for one in evidence:
+        if not one.checked:
+            odd[one.kind, "has no checksum (of an older kd2edge)"] = None
+        elif one.is_ahead(now):
+            odd[one.kind, f"is of {one.time}, which is in the future"] = None
+        else:
+            kept.append(one)
+    notes += [f"{kind} evidence that {why} is not counted" for kind, why in odd if kind != "build"]
+    return kept
 
 
-def _verdicts(evidence: Sequence[Evidence]) -> dict[str, str]:
-    verdicts: dict[str, str] = {}
-    for payload in _payloads(evidence, "validation"):
-        for name, found in payload["artefacts"].items():
-            verdict = _verdict(found)
-            if verdict != "not_run":  # says nothing against an earlier verdict
-                verdicts[str(name)] = verdict
+def _verdicts(
+    evidence: Sequence[Evidence], manifest: Manifest, notes: list[str]
+) -> dict[str, Verdict]:
+    budget = {str(task): 0.0 for task in manifest.tasks} | dict(manifest.gate.get("max_drop", {}))
+    confidence = float(manifest.gate.get("confidence", CONFIDENCE))
+    verdicts: dict[str, Verdict] = {}
+    said: dict[str, str] = {}
+    for one in evidence:
+        if one.kind != "validation":
+            continue
+        threads = frozenset(_threads(one.payload))
+        before = {name: verdict.word for name, verdict in verdicts.items()}
+        artefacts: Mapping[str, Any] = one.payload["artefacts"]
+        for name in artefacts.keys() & manifest.artefacts.keys():
+            found = judged(
+                one.payload, name, max_drop=budget, confidence=confidence, stand_ins=before
+            )
+            said.pop(name, None)
+            if found.verdict != "not_run":  # says nothing against an earlier verdict
+                old = verdicts.get(name)
+                more = old.threads if old is not None and old.word == found.verdict else frozenset()
+                verdicts[name] = Verdict(found.verdict, threads | more, found.reason)
+            elif found.contradiction:
+                said[name] = f"evidence of {one.time} contradicts itself: {found.contradiction}"
+            elif found.is_trial:
+                said[name] = f"evidence of {one.time} was a trial: {found.reason}"
+    notes += [f"{name}: {said[name]}" for name in sorted(said)]
     return verdicts
 
 
-def _verdict(found: Mapping[str, Any]) -> str:
-    """An artefact's verdict, as far as it follows from what stands beside it."""
-    verdict, tasks = found["verdict"], found.get("tasks", {})
-    if verdict not in {"pass", "fail", "undecided", "not_run"}:
-        raise ValueError(f"no verdict: {verdict!r}")
-    odd = [task for task, part in tasks.items() if part["verdict"] != "pass"]
-    if verdict == "pass" and odd:
-        raise ValueError(f"a pass in which {', '.join(odd)} did not pass")
-    return verdict
+def _threads(payload: Mapping[str, Any]) -> list[int]:
+    counts: list[int] = payload.get("threads", [])
+    if not all(type(one) is int and one > 0 for one in counts):
+        raise ValueError(f"no numbers of threads: {counts!r:.60}")
+    return counts
 
 
-def _benches(evidence: Sequence[Evidence], threads: int) -> list[dict[str, float]]:
-    as_asked: list[dict[str, float]] = []
-    others: list[dict[str, float]] = []
-    for payload in reversed(_payloads(evidence, "bench")):
-        timings: list[Mapping[str, Any]] = payload["timings"]
-        if not timings:
-            continue
-        counts = {one["threads"] for one in timings}
-        times = _times(timings, threads if threads in counts else min(counts))
-        (as_asked if threads in counts else others).append(times)
-    return as_asked + others
+def _benches(evidence: Sequence[Evidence]) -> list[list[Time]]:
+    found = [_times(one.payload["timings"]) for one in evidence if one.kind == "bench"]
+    return [times for times in reversed(found) if times]
 
 
-def _times(timings: Sequence[Mapping[str, Any]], threads: int) -> dict[str, float]:
-    same = [one for one in timings if one["threads"] == threads]
-    batch = min(one["batch"] for one in same)
-    times = {one["artefact"]: float(one["p50_ms"]) for one in same if one["batch"] == batch}
-    if not all(0 < time < math.inf for time in times.values()):  # NaN, too
-        raise ValueError("a time that cannot be")
-    return times
+def _times(timings: Sequence[Mapping[str, Any]]) -> list[Time]:
+    """Raw input to answer, where that was timed: what a caller waits for; else the graph alone."""
+    found: list[Time] = []
+    for one in timings:
+        part: Mapping[str, Any] = one.get("answer") or one
+        time = Time(str(one["artefact"]), int(one["threads"]), int(one["batch"]), part["p50_ms"])
+        if not 0 < time.p50 < math.inf or min(time.threads, time.batch) < 1:  # NaN, too
+            raise ValueError(f"a time that cannot be: {time!r}")
+        found.append(time)
+    return found
 
 
 def _engines(evidence: Sequence[Evidence]) -> dict[str, Engine]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle.machine import machine
 from kd2edge.bundle.store import Bundle, open_bundle
 from kd2edge.errors import InputError, IntegrityError, UsageError
 from kd2edge.inputs.kind import Encoder
@@ -20,15 +19,15 @@ from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.runtime.backends.table import BACKENDS, TARGETS
 from kd2edge.runtime.batches import Batch, Batches, merged, whole
-from kd2edge.runtime.choice import Choice, choose
+from kd2edge.runtime.choice import Choice, Wish, choose
 from kd2edge.runtime.engines import engine_bytes
 from kd2edge.runtime.graph import Arrays, GraphSpec
 from kd2edge.runtime.heads import Head
-from kd2edge.runtime.known import Known, evidence_about, known_of
+from kd2edge.runtime.known import NOTHING, Known, known_here
 from kd2edge.runtime.padding import Padding
 from kd2edge.runtime.self_test import assert_golden
 from kd2edge.runtime.session import Session
-from kd2edge.runtime.threads import default_threads
+from kd2edge.runtime.threads import counted
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec
 
@@ -45,18 +44,23 @@ def load(
     *,
     artefact: str | None = None,
     threads: int | None = None,
+    batch: int = 1,
     providers: str | Sequence[str] | None = None,
     allow_fallback: bool = False,
     self_test: bool = False,
     evidence: str | PathLike[str] | None = None,
+    identity: str | None = None,
 ) -> Model:
     """Load one artefact of a bundle, from bytes that were verified against the manifest.
 
     Args:
         path: the bundle's folder.
-        artefact: an artefact's id; None: the fastest whose evidence says that it passed on a
-            machine like this one, else the first of the preferred order that can run here.
-        threads: threads for one forward pass; None: the physical cores this process may use.
+        artefact: an artefact's id; None: the fastest, with its threads, whose evidence says that it
+            passed so on a machine like this one, else the first of the preferred order that can
+            run here.
+        threads: threads for one forward pass; a pass counts that was judged with as many.  None:
+            chosen with the artefact, else the physical cores this process may use.
+        batch: rows of a forward pass that the choice is made for; any number may be run.
         providers: execution providers or devices, best first, or one by its name; None: the CPU
             (TensorRT: the GPU).  They belong to one runtime: name the artefact too.
         allow_fallback: accept another provider when one is missing.
@@ -64,18 +68,26 @@ def load(
             every id of the vocabulary.
         evidence: the folder that ``build``, ``validate`` and ``bench`` had as ``--out``: its
             evidence and engines count beside the bundle's own.
+        identity: SHA-256 that the bundle's manifest must have (``kd2edge verify`` prints it); None:
+            any.  All its files follow from that, evidence does not.
 
     Raises:
-        UsageError: no such artefact in this bundle, ``threads`` below 1, no list of names, or no
-            such folder of evidence.
+        UsageError: no such artefact in this bundle, ``threads`` or ``batch`` below 1, no list of
+            names, no such folder of evidence, or an identity that is none.
         StorageError: a folder or file that cannot be read.
-        IntegrityError: a checksum that does not hold, or golden outputs that do not come out.
+        IntegrityError: another manifest than ``identity`` says, a checksum that does not hold, or
+            golden outputs that do not come out.
         BackendError: the artefact cannot run here; the message says what would help.
     """
-    bundle = open_bundle(Path(path))
-    known = _known(bundle, artefact, threads, bundle.path if evidence is None else Path(evidence))
-    choice = choose(bundle.manifest, known, asked=artefact, place=str(path))
-    session = _session(bundle, choice, threads, providers, allow_fallback)
+    wish = Wish(
+        artefact,
+        None if threads is None else counted("threads", threads),
+        counted("batch", batch),
+    )
+    bundle = open_bundle(Path(path), identity=identity)
+    known = _known(bundle, artefact, bundle.path if evidence is None else Path(evidence))
+    choice = choose(bundle.manifest, known, wish, place=str(path))
+    session = _session(bundle, choice, providers, allow_fallback)
     try:
         session.open()
         model = Model(bundle, choice, session)
@@ -95,8 +107,10 @@ class Model:
         manifest = bundle.manifest
         #: Id of the artefact that runs.
         self.artefact: str = choice.artefact.id
-        #: Why this artefact.
+        #: Why this artefact, and this number of threads.
         self.why: str = choice.why
+        #: Threads of a forward pass.
+        self.threads: int = choice.threads
         #: SHA-256 of the bundle's manifest.
         self.identity: str = bundle.identity
         self.tasks: Mapping[str, TaskSpec] = {str(n): s for n, s in manifest.tasks.items()}
@@ -259,7 +273,7 @@ def _in_order(answers: list[Any], rows: list[int]) -> list[Any]:
     return placed
 
 
-def _known(bundle: Bundle, asked: str | None, threads: int | None, folder: Path) -> Known:
+def _known(bundle: Bundle, asked: str | None, folder: Path) -> Known:
     """What evidence says; not read where it decides nothing, so that damage then does no harm."""
     if not folder.is_dir():
         raise UsageError(
@@ -267,9 +281,8 @@ def _known(bundle: Bundle, asked: str | None, threads: int | None, folder: Path)
         )
     artefact = bundle.manifest.artefacts.get(asked or "")
     if artefact is not None and artefact.status == "ready":
-        return Known({}, (), {})
-    evidence = evidence_about(bundle, folder)
-    return known_of(evidence, machine(), threads or default_threads(), str(bundle.path))
+        return NOTHING
+    return known_here(bundle, folder)
 
 
 def _encoder(bundle: Bundle, spec: InputSpec) -> Any:
@@ -280,7 +293,6 @@ def _encoder(bundle: Bundle, spec: InputSpec) -> Any:
 def _session(
     bundle: Bundle,
     choice: Choice,
-    threads: int | None,
     providers: str | Sequence[str] | None,
     allow_fallback: bool,
 ) -> Session:
@@ -298,7 +310,7 @@ def _session(
         spec,
         backend=TARGETS[artefact.target],
         companions=companions,
-        threads=threads,
+        threads=choice.threads,
         providers=providers,
         allow_fallback=allow_fallback,
         precision=artefact.precision,

@@ -13,13 +13,10 @@ from kd2edge.errors import BackendError, InputError, Kd2edgeError, UsageError
 from kd2edge.runtime.backends.backend import Backend, Settings
 from kd2edge.runtime.backends.table import backend as new_backend
 from kd2edge.runtime.graph import Arrays, Checker, GraphSpec, agreed
-from kd2edge.runtime.threads import default_threads
+from kd2edge.runtime.threads import counted, default_threads
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-# More than any machine has: engines take memory for each thread, and die of too many.
-_MOST_THREADS = 4096
 
 Outputs = dict[str, npt.NDArray[Any]]
 
@@ -86,13 +83,9 @@ class Session:
                 no names.
             BackendError: no such backend (a missing engine is noticed when it is opened).
         """
-        if threads is not None and not (type(threads) is int and 1 <= threads <= _MOST_THREADS):
-            raise UsageError(
-                f"threads must be a whole number from 1 to {_MOST_THREADS}, found {threads!r}"
-            )
         settings = Settings(
             label=label,
-            threads=default_threads() if threads is None else threads,
+            threads=default_threads() if threads is None else counted("threads", threads),
             providers=_names(providers),
             allow_fallback=allow_fallback,
             precision=precision,

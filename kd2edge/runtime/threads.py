@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+from operator import index
 from pathlib import Path
+
+from kd2edge.errors import UsageError
+
+# More than any machine has: engines take memory for each thread, and die of too many.
+_MOST = 4096
 
 _TOPOLOGY = "/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
 _QUOTA = "/sys/fs/cgroup/cpu.max"
@@ -42,3 +48,22 @@ def _quota() -> int:
         return math.ceil(int(quota) / int(period))
     except (OSError, ValueError):  # no such file, or "max": no limit
         return 1 << 16
+
+
+def counted(name: str, value: object) -> int:
+    """A caller's number of threads (or rows): a Python or NumPy integer of at least 1.
+
+    Raises:
+        UsageError: it is anything else.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = index(value)  # pyright: ignore[reportArgumentType]
+        if not 1 <= number <= _MOST:
+            raise TypeError
+    except TypeError:
+        raise UsageError(
+            f"{name} must be a whole number from 1 to {_MOST}, found {value!r:.60}"
+        ) from None
+    return number

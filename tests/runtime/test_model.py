@@ -337,9 +337,9 @@ def test_evidence_chooses_and_damage_to_it_only_matters_where_it_decides(tmp_pat
     from kd2edge.bundle import append_evidence, open_bundle
 
     folder = bundles.image_bundle(tmp_path / "bundle")
-    verdicts = {"onnx-fp32": {"verdict": "fail"}, "onnx-int8-qdq": {"verdict": "pass"}}
+    payload = bundles.validated(onnx_fp32="fail", onnx_int8_qdq="pass")
     identity = open_bundle(folder).identity
-    file = append_evidence(folder, "validation", identity, {"artefacts": verdicts})
+    file = append_evidence(folder, "validation", identity, payload)
     with load(folder, threads=1) as model:
         assert model.artefact == "onnx-int8-qdq"
         assert "passed validation" in model.why
@@ -354,10 +354,38 @@ def test_evidence_about_another_bundle_counts_for_nothing(tmp_path: Path):
     from kd2edge.bundle import append_evidence
 
     folder = bundles.image_bundle(tmp_path / "bundle")
-    verdicts = {"onnx-fp32": {"verdict": "fail"}, "onnx-int8-qdq": {"verdict": "pass"}}
-    append_evidence(folder, "validation", "0" * 64, {"artefacts": verdicts})
+    payload = bundles.validated(onnx_fp32="fail", onnx_int8_qdq="pass")
+    append_evidence(folder, "validation", "0" * 64, payload)
     with load(folder, threads=1) as model:
         assert model.artefact == "onnx-fp32"
+
+
+def test_a_pinned_manifest_is_the_only_one_that_loads(image_bundle: Path, tmp_path: Path):
+    from kd2edge.bundle import open_bundle
+
+    own = open_bundle(image_bundle).identity
+    for identity in (own, own.upper(), f"sha256:{own}"):
+        with load(image_bundle, identity=identity) as model:
+            assert model.identity == own
+    with pytest.raises(IntegrityError, match=f"expected the identity {'0' * 64}, found {own}") as e:
+        load(image_bundle, identity="0" * 64)
+    assert e.value.exit_code == 5
+    for odd in ("", own[:-1], f"md5:{own}", own + "0"):
+        with pytest.raises(UsageError, match="identity: expected the SHA-256"):
+            load(image_bundle, identity=odd)
+    copied = Path(shutil.copytree(image_bundle, tmp_path / "copy"))
+    manifest = copied / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes() + b"\n")
+    with pytest.raises(IntegrityError, match="its manifest was changed"):
+        load(copied, identity=own)
+
+
+def test_threads_and_batch_say_what_it_runs_with(image_bundle: Path):
+    with load(image_bundle, threads=np.int64(2), batch=np.int64(3)) as model:
+        assert model.threads == model.session.threads == 2
+    for odd in ({"threads": 0}, {"threads": True}, {"batch": 0}, {"batch": "1"}, {"batch": 1.5}):
+        with pytest.raises(UsageError, match="must be a whole number from 1"):
+            load(image_bundle, **odd)
 
 
 def test_an_engine_built_here_is_checked_before_it_is_used(tmp_path: Path):
