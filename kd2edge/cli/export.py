@@ -54,6 +54,7 @@ def command(
         # Before torch is imported or a file is read: a missing runtime is known in milliseconds.
         target(name).needs(precisions or ["fp32"])
 
+    from kd2edge.bundle.twins import shortcomings, size_text
     from kd2edge.pipeline.exporting import export_run
     from kd2edge.pipeline.folders import opened_run
 
@@ -66,13 +67,25 @@ def command(
     )
     bundle = exported.bundle
     artefacts = bundle.manifest.artefacts.values()
+    # The files of what is not ready yet are no measure of what will run.
+    sizes = {one.id: sum(file.bytes for file in one.files) for one in artefacts}
+    ready: dict[str, int | None] = {one.id: sizes[one.id] for one in artefacts if not one.reason}
     if as_json:
-        found = {one.id: {"status": one.status, "reason": one.reason} for one in artefacts}
+        found = {
+            one.id: {
+                "status": one.status,
+                "reason": one.reason,
+                "bytes": sizes[one.id],
+                "shortcomings": list(shortcomings(one.id, ready)),
+            }
+            for one in artefacts
+        }
         emit({"bundle": str(bundle.path), "identity": bundle.identity, "artefacts": found})
     else:
         for one in artefacts:
-            size = sum(file.bytes for file in one.files)
-            say(f"{one.id:<20} {one.status:<13} {size:>11,} bytes", as_json=as_json)
+            beside = size_text(one.id, ready)
+            text = f"{one.id:<20} {one.status:<13} {sizes[one.id]:>11,} bytes  {beside}"
+            say(text.rstrip(), as_json=as_json)
             if one.reason:
                 say(f"{'':<20} {one.reason}", as_json=as_json)
         say(f"bundle: {bundle.path}  identity {bundle.identity[:12]}", as_json=as_json)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kd2edge.bundle.manifest import Artefact, Manifest
+from kd2edge.bundle.twins import size_text
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.reporting import formats
 from kd2edge.reporting.reading import (
@@ -196,15 +197,16 @@ def _sample(spec: InputSpec) -> str:
 
 
 def _artefact_table(manifest: Manifest) -> str:
+    sizes = {
+        name: sum(entry.bytes for entry in artefact.files)
+        for name, artefact in manifest.artefacts.items()
+    }
+    ready = {name: sizes[name] for name, one in manifest.artefacts.items() if not one.reason}
     rows = [
-        [
-            f"`{artefact.id}`",
-            _status(artefact),
-            formats.size(sum(entry.bytes for entry in artefact.files)),
-        ]
-        for artefact in manifest.artefacts.values()
+        [f"`{name}`", _status(artefact), formats.size(sizes[name]), size_text(name, ready)]
+        for name, artefact in manifest.artefacts.items()
     ]
-    return _table(["artefact", "status", "size"], rows)
+    return _table(["artefact", "status", "size", "beside float"], rows)
 
 
 def _status(artefact: Artefact) -> str:

@@ -132,6 +132,8 @@ class ArtefactLine:
         speed_up: against onnx-fp32 at the same batch and threads.
         best: no other artefact is both smaller and faster.
         tasks: task -> the validation's block for it.
+        faults: all that failed, each once.
+        cause: where the fault lies, as far as the levels together tell.
     """
 
     id: str
@@ -148,6 +150,8 @@ class ArtefactLine:
     batch: int | None = None
     threads: int | None = None
     tasks: Json = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    cause: str = ""
 
     def metric(self, task: str, metric: str) -> Json:
         """``{"value", "low", "high"}``, as the validation recomputed it; empty when absent."""
@@ -188,6 +192,8 @@ def _line(name: str, validated: Json, timed: Json) -> ArtefactLine:
         batch=timed.get("batch"),
         threads=timed.get("threads"),
         tasks=validated.get("tasks", _NOTHING),
+        faults=tuple(map(str, validated.get("faults", ()))),
+        cause=str(validated.get("cause", "")),
     )
 
 

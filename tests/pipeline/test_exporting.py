@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def test_a_tool_that_fails_costs_its_own_artefact_alone(
     assert "/tmp" not in artefacts["onnx-int8-qdq"].reason  # a manifest has no path of a machine
     assert artefacts["onnx-fp32"].status == artefacts["onnx-int8-dynamic"].status == "ready"
     assert "onnx-int8-qdq" not in open_bundle(out).manifest.preferred
+    assert re.search(r"onnx-int8-dynamic +ready +[\d,]+ bytes  \d\.\d\dx of onnx-fp32", result.out)
 
 
 def test_a_full_disk_is_no_fault_of_one_artefact(
@@ -73,6 +75,10 @@ def test_without_a_piece_in_any_row_the_float_artefact_is_made_all_the_same(
     artefacts = result.json["artefacts"]
     assert artefacts["onnx-fp32"]["status"] == artefacts["onnx-int8-dynamic"]["status"] == "ready"
     assert "calibration needs at least one row" in artefacts["onnx-int8-qdq"]["reason"]
+    small, large = artefacts["onnx-int8-dynamic"], artefacts["onnx-fp32"]
+    # An embedding table of a few rows of eight: its scales and names take what its weights save.
+    says = [one for one in small["shortcomings"] if "saves nothing" in one]
+    assert bool(says) == (small["bytes"] > 0.9 * large["bytes"])
 
 
 def samples_of(product: Product, run: Path, kind: str) -> None:

@@ -153,3 +153,13 @@ def test_several_teachers_have_curves_of_their_own(report):
     html = html_report(report)
     assert html.count("<title>teacher other:") == 3
     assert "</svg>teacher</li>" in html
+
+
+def test_every_fault_its_cause_and_what_int8_does_not_gain_are_said(report, validation, bench):
+    name = "onnx-int8-qdq"
+    found = validation["artefacts"][name]
+    found |= {"verdict": "fail", "faults": ["first <fault>", "second"], "cause": "the graph"}
+    found["bytes"] = validation["artefacts"]["onnx-fp32"]["bytes"] - 1
+    page = html_report(report, validation=validation, bench=bench)
+    assert "first &lt;fault&gt;; second. Cause: the graph." in page
+    assert f"{name} saves nothing" in page

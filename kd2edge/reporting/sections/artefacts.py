@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kd2edge.bundle.twins import shortcomings, size_text
 from kd2edge.reporting import formats
 from kd2edge.reporting.page import Block, Cell, Column, Figure, Figures, Grid, Note, Section
 from kd2edge.reporting.plots import Bar, drop_plot, trade_off_plot
@@ -23,7 +24,7 @@ def section(
     """Tables and plots of the artefacts; None when nothing was exported, validated or timed."""
     if not lines:
         return None
-    blocks: list[Block] = [_table(report, lines)]
+    blocks: list[Block] = [_table(report, lines), *map(Note, _said(lines))]
     if validation is not None:
         blocks.append(Note(_how(validation)))
         blocks.append(Figures(_drops(report, lines), _VERDICTS))
@@ -31,6 +32,19 @@ def section(
     if bench is not None:
         blocks.append(_speed(lines))
     return Section("artefacts", "Artefacts", blocks)
+
+
+def _said(lines: Sequence[ArtefactLine]) -> Iterator[str]:
+    """What stood against a pass and where it lies; then what int8 does not gain."""
+    for line in lines:
+        faults = line.faults or ((line.reason,) if line.reason else ())
+        if faults:
+            cause = f" Cause: {line.cause}." if line.cause else ""
+            yield f"{line.id} {gate_text(line.outcome)}: {'; '.join(faults)}.{cause}"
+    sizes = {line.id: line.bytes for line in lines}
+    times = {line.id: line.p50 for line in lines}
+    for line in lines:
+        yield from (f"{text}." for text in shortcomings(line.id, sizes, times))
 
 
 def _how(validation: Json) -> str:
@@ -59,15 +73,17 @@ def _table(report: Json, lines: Sequence[ArtefactLine]) -> Grid:
         Column("Speed\u2011up", title="against onnx-fp32 on the same machine"),
     ]
     columns += [Column(f"{task} drop") for task in tasks]
-    return Grid(columns, [_row(report, line, tasks) for line in lines], sortable=len(lines) > 2)
+    sizes = {line.id: line.bytes for line in lines}
+    rows = [_row(report, line, tasks, size_text(line.id, sizes)) for line in lines]
+    return Grid(columns, rows, sortable=len(lines) > 2)
 
 
-def _row(report: Json, line: ArtefactLine, tasks: Sequence[str]) -> list[Cell]:
+def _row(report: Json, line: ArtefactLine, tasks: Sequence[str], beside: str) -> list[Cell]:
     best = "no other is both smaller and faster" if line.best else ""
     cells = [
         Cell(line.id, best),
         Cell(gate_text(line.outcome), line.reason, f"verdict-{line.outcome}"),
-        Cell(formats.size(line.bytes), sort=line.bytes),
+        Cell(formats.size(line.bytes), beside, sort=line.bytes),
         Cell(formats.milliseconds(line.p50), sort=line.p50),
         Cell(formats.ratio(line.speed_up), sort=line.speed_up),
     ]

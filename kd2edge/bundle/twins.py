@@ -1,0 +1,64 @@
+"""What a rounded artefact gains over the float one of its target, in bytes and in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["SAVES_NOTHING", "shortcomings", "size_text", "twin_of"]
+
+#: From this share of the float file's bytes on, rounding saved nothing: its weights stayed float.
+SAVES_NOTHING = 0.9
+#: From this share of the float artefact's time on it is slower; closer is a tie between two clocks.
+_SLOWER = 1.02
+#: What stands in a bundle for this target is no measure of the engines that are built from it.
+_BUILT_ELSEWHERE = "tensorrt"
+
+
+def twin_of(artefact: str) -> str:
+    """The float artefact of the same target: ``onnx-fp32`` of ``onnx-int8-qdq``; "" of itself."""
+    target, _, rest = artefact.partition("-")
+    twin = f"{target}-fp32"
+    return "" if not rest or artefact == twin else twin
+
+
+def size_text(artefact: str, sizes: Mapping[str, int | None]) -> str:
+    """Its bytes beside its float twin's, "0.27x of onnx-fp32"; "" where there is nothing beside."""
+    share = _share(artefact, sizes)
+    if share is None or artefact.startswith(_BUILT_ELSEWHERE):
+        return ""
+    return f"{share:.2f}x of {twin_of(artefact)}" + (
+        ": saves nothing" if share > SAVES_NOTHING else ""
+    )
+
+
+def shortcomings(
+    artefact: str,
+    sizes: Mapping[str, int | None],
+    times: Mapping[str, float | None] | None = None,
+) -> tuple[str, ...]:
+    """What it fails to gain, a sentence each; none of float artefacts and of good ones.
+
+    Args:
+        artefact: its id.
+        sizes: id -> bytes of its files; None: not known.
+        times: id -> median milliseconds of the same work on the same machine.
+    """
+    found: list[str] = []
+    twin = twin_of(artefact)
+    share = _share(artefact, sizes)
+    if share is not None and share > SAVES_NOTHING and not artefact.startswith(_BUILT_ELSEWHERE):
+        found.append(
+            f"{artefact} saves nothing: {sizes[artefact]:,} bytes, {twin} has {sizes[twin]:,}"
+            f" ({share:.2f}x): its weights stayed float"
+        )
+    slower = _share(artefact, times or {})
+    if slower is not None and slower > _SLOWER:
+        found.append(f"{artefact} is slower than {twin}: {slower:.2f}x of its time")
+    return tuple(found)
+
+
+def _share(
+    artefact: str, values: Mapping[str, int | None] | Mapping[str, float | None]
+) -> float | None:
+    own, other = values.get(artefact), values.get(twin_of(artefact))
+    return own / other if own and other else None
