@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from kd2edge.distill.evaluate import metric_values, predict_split
-from kd2edge.distill.events import EpochEvent, Event, ResumedEvent, SavedEvent, StepEvent
+from kd2edge.distill.events import (
+    BeginEvent,
+    EpochEvent,
+    Event,
+    ResumedEvent,
+    SavedEvent,
+    StepEvent,
+)
 from kd2edge.distill.identity import training_key
 from kd2edge.distill.knowledge import Knowledge, Taught, knowledge_of
 from kd2edge.distill.loop import train
@@ -16,6 +23,7 @@ __all__ = [
     "Constant",
     "CurvePoint",
     "DistillSettings",
+    "BeginEvent",
     "EpochEvent",
     "Event",
     "HintSpec",

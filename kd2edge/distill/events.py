@@ -57,6 +57,16 @@ class EpochEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginEvent:
+    """A training begins, or goes on: ``rows`` of the split's ``of`` are used, so often."""
+
+    rows: int
+    of: int
+    epochs: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class SavedEvent:
     """A checkpoint was written."""
 
@@ -73,5 +83,5 @@ class ResumedEvent:
     note: str
 
 
-Event = StepEvent | EpochEvent | SavedEvent | ResumedEvent | Progress
+Event = BeginEvent | StepEvent | EpochEvent | SavedEvent | ResumedEvent | Progress
 OnEvent = Callable[[Event], None]

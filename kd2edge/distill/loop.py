@@ -26,7 +26,14 @@ from kd2edge.distill.checkpoint import (
 from kd2edge.distill.cursor import Cursor, cursor_from_json
 from kd2edge.distill.determinism import deterministic
 from kd2edge.distill.evaluate import metric_values, predict_split
-from kd2edge.distill.events import EpochEvent, OnEvent, ResumedEvent, SavedEvent, StepEvent
+from kd2edge.distill.events import (
+    BeginEvent,
+    EpochEvent,
+    OnEvent,
+    ResumedEvent,
+    SavedEvent,
+    StepEvent,
+)
 from kd2edge.distill.identity import training_key
 from kd2edge.distill.interruption import Interruption
 from kd2edge.distill.knowledge import Knowledge, require_match
@@ -108,6 +115,8 @@ def train(
             net, train_split, validation_split, tasks, settings, knowledge, device, origin
         )
         training.directory, training.on_event = directory, on_event
+        plan = training.plan
+        on_event(BeginEvent(len(plan.rows), len(train_split), plan.epochs, plan.steps))
         if found is not None:
             training.resume(found)
         return training.run(interruption)

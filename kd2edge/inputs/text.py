@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError
-from kd2edge.inputs.cell import cell, described, require_whole
+from kd2edge.inputs.cell import cell, described, listed, require_whole
 from kd2edge.inputs.kind import Encoder, InputKind, Probes
 from kd2edge.inputs.probes import word_probes
 from kd2edge.inputs.spec import Encoded, InputSpec
@@ -30,7 +30,9 @@ class Text(InputKind):
         del root
         value = cell(row, spec.columns[0])
         if not isinstance(value, str):
-            raise ValueError(f"expected text, found {described(value)}")
+            words = listed(value)
+            remedy = ": a list of words is an input of kind: tokens" if words is not None else ""
+            raise ValueError(f"expected text, found {described(value)}{remedy}")
         require_whole(value)
         return value
 

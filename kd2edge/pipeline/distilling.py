@@ -22,7 +22,7 @@ from kd2edge.pipeline.probing import write_probes
 from kd2edge.pipeline.rehearsal import rehearsed
 from kd2edge.pipeline.report import ModelResult, write_report
 from kd2edge.pipeline.samples import write_calibration, write_golden
-from kd2edge.pipeline.sources import SPLITS, write_rows_plan
+from kd2edge.pipeline.sources import SPLITS, left_out, write_rows_plan
 from kd2edge.pipeline.teaching import Taught, taught
 from kd2edge.pipeline.trained import record_path
 from kd2edge.pipeline.work import Learner, Work
@@ -109,6 +109,8 @@ def _begin(work: Work, inputs: ModelInputs) -> None:
     for path, content in inputs.files.items():
         write_atomic(run.path / path, content)
     work.on_event(StageEvent("rows", _sizes(work.data)))
+    for line in left_out(work.data.rows["train"]):
+        work.on_event(StageEvent("rows", line))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from kd2edge.pipeline.label_notes import label_notes
 from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs, views_of
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
 from kd2edge.pipeline.rehearsal import NetSize, rehearsed
-from kd2edge.pipeline.sources import SPLITS
+from kd2edge.pipeline.sources import SPLITS, left_out
 from kd2edge.recipe import LoadedRecipe, Recipe
 from kd2edge.rows.check import SplitCheck
 from kd2edge.rows.hashes import row_hashes
@@ -62,6 +62,7 @@ class Plan:
         uncounted: teachers' layers whose features are cached too, and not in ``cache_bytes``.
         truncated: input -> share of training rows that ``max_length`` cuts.
         leaks: "train/test" -> rows that stand in both splits.
+        left_out: a line a source whose rows are not all trained on: how many, and why.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Plan:
     uncounted: tuple[str, ...]
     truncated: Mapping[str, float]
     leaks: Mapping[str, int]
+    left_out: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -100,7 +102,11 @@ class Plan:
         if self.distinct == self.rows:
             rows = ", ".join(f"{split} {count:,}" for split, count in self.rows.items())
             yield f"rows       {rows}"
-            return
+        else:
+            yield from self._counted_lines()
+        yield from (f"rows       {line}" for line in self.left_out)
+
+    def _counted_lines(self) -> Iterator[str]:
         for split, count in self.rows.items():
             yield f"rows       {split}: {count:,} rows, {self.distinct[split]:,} distinct"
 
@@ -126,6 +132,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         uncounted=_uncounted(recipe),
         truncated=_truncated(data, inputs),
         leaks=_leaks(data),
+        left_out=tuple(left_out(data.rows["train"])),
     )
 
 

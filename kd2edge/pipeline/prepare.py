@@ -23,6 +23,7 @@ from kd2edge.recipe.schema import (
 )
 from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.join import JoinedRows
+from kd2edge.rows.problems import told_once
 from kd2edge.rows.reading import labels_of
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.labels import label_index
@@ -94,9 +95,8 @@ def require_sound(loaded: LoadedRecipe, data: Prepared) -> None:
         RecipeError: every problem: with file and line of the data where a row has it, else with
             the place in the recipe.
     """
-    problems = [
-        _placed(loaded, problem) for check in data.checks.values() for problem in check.problems
-    ]
+    told = told_once(problem for check in data.checks.values() for problem in check.problems)
+    problems = [_placed(loaded, problem) for problem in told]
     hidden = sum(check.hidden for check in data.checks.values())
     if hidden:
         problems.append(Problem(f"... and {hidden} more problems"))

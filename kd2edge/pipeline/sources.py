@@ -23,12 +23,17 @@ __all__ = [
     "SPLITS",
     "RowsPlan",
     "SourcePlan",
+    "left_out",
     "open_labelled",
     "open_split",
     "read_rows_plan",
     "write_rows_plan",
 ]
 
+#: Why rows are left out of the training split.
+_HELD_OUT = "stand in validation or test"
+_LABELLED = "stand among the labelled rows"
+_UNLABELLED = "stand in an earlier unlabelled source"
 SPLITS = ("train", "validation", "test")
 #: Version of ``rows.json``.
 SCHEMA = 1
@@ -104,9 +109,10 @@ def _without_leaks(plan: RowsPlan, sources: Sequence[Source]) -> list[Source]:
         for split in ("validation", "test")
         if plan.splits.get(split)
     ]
+    nothing = np.zeros(0, np.uint64)
     labelled = [_hashes(joined([source]), plan) for source in sources if source.tasks]
-    barred = np.concatenate([*held_out, np.zeros(0, np.uint64)])
-    seen = np.concatenate([*held_out, *labelled, np.zeros(0, np.uint64)])
+    barred = {_HELD_OUT: np.concatenate([*held_out, nothing])}
+    seen = {**barred, _LABELLED: np.concatenate([*labelled, nothing]), _UNLABELLED: nothing}
     kept: list[Source] = []
     for source in sources:
         if source.tasks:
@@ -114,7 +120,8 @@ def _without_leaks(plan: RowsPlan, sources: Sequence[Source]) -> list[Source]:
         else:
             # An unlabelled row that repeats a labelled one teaches nothing new.
             chosen = _less(source, plan, seen, duplicates=True)
-            seen = np.concatenate([seen, _hashes(joined([chosen]), plan)])
+            own = _hashes(joined([chosen]), plan)
+            seen = {**seen, _UNLABELLED: np.concatenate([seen[_UNLABELLED], own])}
             kept.append(chosen)
     return kept
 
@@ -123,11 +130,24 @@ def _hashes(rows: Rows, plan: RowsPlan) -> Hashes:
     return row_hashes(rows, plan.columns, loose=True, pictures=plan.pictures)
 
 
-def _less(source: Source, plan: RowsPlan, barred: Any, *, duplicates: bool = False) -> Source:
+def _less(
+    source: Source, plan: RowsPlan, barred: Mapping[str, Hashes], *, duplicates: bool = False
+) -> Source:
     names = [source.columns.get(column, column) for column in plan.columns]
     pictures = [source.columns.get(column, column) for column in plan.pictures]
     rows = without(source.rows, barred, names, pictures=pictures, duplicates=duplicates)
-    return Source(source.name, rows, source.tasks, source.columns)
+    return replace(source, rows=rows, left_out=rows.left_out)
+
+
+def left_out(rows: JoinedRows) -> list[str]:
+    """What was left out of each source, and why, as lines for people."""
+    return [
+        f"{source.name}: {sum(source.left_out.values()):,} of"
+        f" {len(source.rows) + sum(source.left_out.values()):,} rows left out: "
+        + ", ".join(f"{count:,} {reason}" for reason, count in source.left_out.items())
+        for source in rows.sources
+        if source.left_out
+    ]
 
 
 def write_rows_plan(path: Path, plan: RowsPlan) -> None:

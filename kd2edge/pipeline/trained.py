@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from kd2edge.bundle import fingerprint, fingerprint_file, write_atomic
 from kd2edge.bundle.atomic import storage_error
 from kd2edge.data.split import EncodedSplit
-from kd2edge.distill import Knowledge, TrainSettings, train, training_key
+from kd2edge.distill import BeginEvent, Knowledge, TrainSettings, train, training_key
 from kd2edge.distill.checkpoint import has_checkpoint, not_resumable
 from kd2edge.errors import IntegrityError, UsageError
 from kd2edge.nets import (
@@ -136,7 +137,6 @@ def trained(job: Training, *, resume: bool, reuse: bool) -> NetRecord:
     if resume and known is not None and known.key != job.key and has_checkpoint(job.checkpoints):
         raise UsageError(not_resumable(job.checkpoints))  # while the finished net still counts
     _forget(job.stem)
-    job.on_event(StageEvent(job.name, f"{len(job.train):,} rows, {job.settings.epochs} epochs"))
     net = job.build()
     result = train(
         net,
@@ -148,7 +148,7 @@ def trained(job: Training, *, resume: bool, reuse: bool) -> NetRecord:
         directory=job.checkpoints,
         origin=job.key,
         resume=resume,
-        on_event=job.on_event,
+        on_event=partial(_told, job),
     )
     net.cpu()
     save_net(net, job.stem, tokenizers=job.tokenizers)
@@ -163,6 +163,16 @@ def trained(job: Training, *, resume: bool, reuse: bool) -> NetRecord:
     )
     _write(job.stem, record)
     return record
+
+
+def _told(job: Training, event: Any) -> None:
+    """Hand an event on; the head of a training says what it uses, as its plan knows it."""
+    if not isinstance(event, BeginEvent):
+        job.on_event(event)
+        return
+    unused = f" of {event.of:,}, the others have no label" if event.rows < event.of else ""
+    detail = f"{event.rows:,} rows{unused}; {event.epochs:,} epochs, {event.steps:,} steps"
+    job.on_event(StageEvent(job.name, detail))
 
 
 def loaded_record(stem: Path, kept: Path, split: EncodedSplit) -> NetRecord:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -17,6 +16,7 @@ from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows.join import JoinedRows
+from kd2edge.rows.problems import is_of_type, kind_of_problem
 from kd2edge.rows.reading import Target, read_input, read_target
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
@@ -25,8 +25,6 @@ from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec, class_indices
 
 #: How many messages are listed that differ in their values alone.
 _SHOWN_ALIKE = 3
-#: Values in a message: what is quoted, paths, numbers.
-_VALUE = re.compile(r"""'[^']*'|"[^"]*"|\S*[/\\]\S*|[-+]?\d[\d.,]*""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +255,9 @@ class _Walk:
         if known is not None:
             known.same += 1
             return
-        alike = self._alike.setdefault((field, _VALUE.sub("*", message)), [])
-        if len(alike) == _SHOWN_ALIKE:
+        kind = kind_of_problem(message)
+        alike = self._alike.setdefault((field, kind), [])
+        if len(alike) == (1 if is_of_type(kind) else _SHOWN_ALIKE):
             alike[-1].like_it += 1
             return
         file, _, line = self._rows.place(position).rpartition(":")

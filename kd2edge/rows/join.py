@@ -23,12 +23,14 @@ class Source:
         tasks: the tasks whose labels count; a label of any other task is as good as missing.
             Empty for rows that only teachers label.
         columns: name that inputs and tasks use -> name in the rows, where they differ.
+        left_out: reason -> rows of the source that are not among ``rows``.
     """
 
     name: str
     rows: Rows
     tasks: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @final
@@ -60,6 +62,11 @@ class JoinedRows(Rows):
     def root_of(self, position: int) -> str:
         source, local = self._find(position)
         return source.rows.root_of(local)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The sources, in the order of their rows."""
+        return self._sources
 
     def source_of(self, position: int) -> Source:
         """The source of a row."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from types import MappingProxyType
 from typing import final
 
 import numpy as np
@@ -62,41 +63,62 @@ def _shared(here: Hashes, there: Hashes) -> list[tuple[int, int]]:
     return [(int(own), int(its)) for own, its in zip(firsts, positions, strict=True)]
 
 
+#: Why a row that repeats an earlier one of its source is left out.
+REPEATED = "repeat an earlier one"
+
+
 def without(
     rows: Rows,
-    excluded: Hashes | Iterable[int],
+    excluded: Mapping[str, Hashes | Iterable[int]],
     columns: Sequence[str],
     *,
     pictures: Sequence[str] = (),
     duplicates: bool = False,
-) -> Rows:
-    """A view without the rows whose loose hash is excluded.
+) -> ChosenRows:
+    """A view without the rows whose loose hash is excluded, which counts those for each reason.
 
     Reads all rows once to hash them.  Use it on the rows of a source, before they are joined.
 
     Args:
         rows: the rows.
-        excluded: hashes from ``row_hashes(..., loose=True)``, of the validation and test rows.
+        excluded: reason -> hashes from ``row_hashes(..., loose=True)``, such as those of the
+            validation and test rows.  A row counts for the first reason that it has.
         columns: the columns that were hashed.
         pictures: those of them that hold images, as they were hashed.
         duplicates: also leave out rows that repeat an earlier one.
     """
-    barred = np.unique(np.fromiter(excluded, dtype=np.uint64))
     hashes = row_hashes(rows, columns, loose=True, pictures=pictures)
-    keep = ~np.isin(hashes, barred)
+    keep = np.ones(len(hashes), dtype=np.bool_)
+    left_out: dict[str, int] = {}
+    for reason, barred in excluded.items():
+        out = keep & np.isin(hashes, np.unique(np.fromiter(barred, dtype=np.uint64)))
+        left_out[reason] = int(out.sum())
+        keep &= ~out
     if duplicates:
         first = np.zeros(len(hashes), dtype=np.bool_)
         first[np.unique(hashes, return_index=True)[1]] = True
+        left_out[REPEATED] = int((keep & ~first).sum())
         keep &= first
-    return ChosenRows(rows, np.flatnonzero(keep).astype(np.int64))
+    counted = {reason: count for reason, count in left_out.items() if count}
+    return ChosenRows(rows, np.flatnonzero(keep).astype(np.int64), counted)
 
 
 @final
 class ChosenRows(Rows):
-    """Some rows of others, by their positions (8 bytes a row)."""
+    """Some rows of others, by their positions (8 bytes a row).
 
-    def __init__(self, rows: Rows, positions: npt.NDArray[np.int64]) -> None:
+    Attributes:
+        left_out: reason -> how many of the others are not among them.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        positions: npt.NDArray[np.int64],
+        left_out: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._rows = rows
+        self.left_out = left_out
         self._positions = positions
         self.root = rows.root
         self.fingerprint = fingerprint([rows.fingerprint, fingerprint_bytes(positions.tobytes())])

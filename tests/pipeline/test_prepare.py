@@ -53,6 +53,18 @@ def test_problems_of_all_splits_come_at_once_and_the_rest_are_counted(tmp_path: 
     assert last.message == "... and 5 more problems"
 
 
+def test_one_mistake_in_a_recipe_is_one_line_with_a_count_and_the_remedy(tmp_path: Path) -> None:
+    (problem,) = problems_of(
+        write_token_project(tmp_path), "inputs.tokens.kind=text", "inputs.tokens.columns=[tokens]"
+    )
+    assert problem.field == "input tokens"
+    assert "a list of words is an input of kind: tokens" in problem.message
+    assert "train.jsonl" in problem.file
+    assert "likewise" in problem.message
+    assert "validation.jsonl:1" in problem.message
+    assert "test.jsonl:1" in problem.message
+
+
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_auc_cannot_decide_where_a_split_has_one_label(tmp_path: Path, split: str) -> None:
     recipe = write_text_project(tmp_path)
@@ -87,8 +99,9 @@ def test_images_must_fit_a_teacher_too_that_sees_them_otherwise(tmp_path: Path) 
     loaded = load_recipe(recipe, overrides=resized)
     require_sound(loaded, prepared(loaded))
     found = problems_of(recipe, *few, f"teachers.0.inputs={other % 'false'}")
-    assert {problem.field for problem in found} == {"input image of resnet"}
-    assert len(found) == 3  # a split
+    (problem,) = found
+    assert problem.field == "input image of resnet"
+    assert problem.message.count("likewise ") == 2  # the other splits
     assert "expected 56 x 96 pixels" in found[0].message
 
 

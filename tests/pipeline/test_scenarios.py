@@ -165,6 +165,24 @@ def test_a_cache_may_be_shared_by_runs(project: Project) -> None:
     assert (cache / "mine.txt").exists()  # only what is kd2edge's is forgotten
 
 
+def test_a_head_of_a_training_says_which_rows_it_uses_and_rows_left_out_are_counted(
+    project: Project,
+) -> None:
+    project.edit("urgent: {kind", "urgent: {column: urgent, kind")
+    run = project.folder / "run"
+    said = succeed("distill", project.recipe, "--run-dir", run).err
+    heads = {line.split("  ")[0]: line for line in said.splitlines() if not line.startswith(" ")}
+    # The teacher learns from labelled rows, the student from those that it speaks about, too.
+    train = len(project.lines("train"))
+    assert f"{train:,} rows of {train + 12:,}, the others have no label; " in heads["teacher bert"]
+    assert f"{train + 12:,} rows; 1 epochs, 4 steps" in heads["student"]
+    # The baseline has its steps, from labelled rows alone: more epochs.
+    assert "have no label; 2 epochs, 4 steps" in heads["baseline"]
+    left = "more: 1 of 13 rows left out: 1 stand in validation or test"
+    assert left in said
+    assert left in succeed("check", project.recipe).out
+
+
 def test_the_baseline_starts_where_the_student_starts(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

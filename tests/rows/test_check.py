@@ -10,6 +10,7 @@ import pytest
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows import Source, check, check_rows, joined, reading
 from kd2edge.rows.jsonl import JsonlRows
+from kd2edge.rows.problems import told_once
 from kd2edge.tasks.spec import MISSING, NOTHING, TaskName, TaskSpec
 
 TEXT = InputSpec("text", "text", ("text",))
@@ -93,6 +94,29 @@ def test_problems_that_differ_in_their_values_alone_are_listed_three_times(from_
     assert messages[1].endswith("the fraction 0.5")
     assert messages[2].endswith("the fraction 0.75 (and in 3 more rows like it)")
     assert found.hidden == 0
+
+
+def test_a_column_of_another_type_is_one_problem_whatever_its_values(from_file):
+    rows = [{"text": [letter] * (at + 1), "mood": "good"} for at, letter in enumerate("abcdefgh")]
+    (problem,) = check_rows("train", from_file(*rows), [TEXT], [MOOD]).problems
+    assert problem.line == 1
+    assert problem.message.startswith("expected text, found a list (['a']): ")
+    assert "kind: tokens" in problem.message
+    assert problem.message.endswith("(and in 7 more rows like it)")
+
+
+def test_what_returns_in_further_splits_is_a_place_at_the_first(from_file):
+    splits = {"train": [["a"], ["b", "c"]], "validation": [["d"]], "test": [["e"], ["f"], ["g"]]}
+    problems = []
+    for split, values in splits.items():
+        rows = from_file(*({"text": value, "mood": "good"} for value in values))
+        problems += check_rows(split, rows, [TEXT], [MOOD]).problems
+    assert len(problems) == 3
+    (told,) = told_once(problems)
+    assert told.message.count("likewise ") == 2
+    assert told.message.endswith("rows.jsonl:1 (and in 2 more rows like it)")
+    other = [replace(problem, field="input other") for problem in problems[:1]]
+    assert len(told_once([*problems, *other])) == 2
 
 
 def test_words_and_labels_must_match(from_file):

@@ -34,10 +34,12 @@ def test_disjoint_splits_do_not_leak(list_rows):
 def test_a_view_leaves_excluded_rows_out(list_rows):
     rows = list_rows(rows_of("a", "b", "A", "c", "c"), "train")
     barred = row_hashes(list_rows(rows_of("B")), ["text"], loose=True)
-    view = without(rows, barred, ["text"])
+    view = without(rows, {"leak": barred}, ["text"])
     assert [row["id"] for row in view] == [0, 2, 3, 4]
     assert [view.place(k) for k in (1, 2)] == ["train:3", "train:4"]
-    once = without(rows, barred, ["text"], duplicates=True)
+    assert view.left_out == {"leak": 1}
+    once = without(rows, {"leak": barred}, ["text"], duplicates=True)
+    assert once.left_out == {"leak": 1, "repeat an earlier one": 2}
     assert [row["id"] for row in once] == [0, 3]
     assert once.root_of(0) == rows.root
     assert len({rows.fingerprint, view.fingerprint, once.fingerprint}) == 3
@@ -48,8 +50,8 @@ def test_a_view_leaves_excluded_rows_out(list_rows):
 def test_a_view_takes_any_collection_of_hashes(list_rows):
     rows = list_rows(rows_of("a", "b"))
     hashes = row_hashes(rows, ["text"], loose=True)
-    assert len(without(rows, {int(hashes[0])}, ["text"])) == 1
-    assert len(without(rows, (), ["text"])) == 2
+    assert len(without(rows, {"leak": {int(hashes[0])}}, ["text"])) == 1
+    assert len(without(rows, {}, ["text"])) == 2
 
 
 def test_clinc150_has_test_rows_in_train(data_set):
