@@ -136,7 +136,7 @@ def _word(found: Mapping[str, Any]) -> str:
 
 
 def _failed_checks(found: Mapping[str, Any]) -> list[str]:
-    checks = [*found.get("graph", ()), *found.get("edges", ())]
+    checks = [one for level in ("graph", "answers", "edges") for one in found.get(level, ())]
     return [str(check["name"]) for check in checks if check["status"] == "failed"]
 
 

@@ -104,6 +104,34 @@ def outside(graph: bytes, folder: Path) -> bytes:
     return path.read_bytes()
 
 
+def wrong_at(graph: bytes, task: str, size: int, *, axis: int = 0, add: float = 30.0) -> bytes:
+    """The graph whose head is off in its first channel where the first input's axis has a size."""
+    model = onnx.load_from_string(graph)
+    for node in model.graph.node:
+        node.output[:] = [f"raw {name}" if name == task else name for name in node.output]
+    first = model.graph.input[0].name
+    model.graph.node.extend(
+        [
+            helper.make_node("Shape", [first], ["its size"], start=axis, end=axis + 1),
+            helper.make_node("Equal", ["its size", "that size"], ["is so"]),
+            helper.make_node("Cast", ["is so"], ["factor"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["factor", "off by"], ["added"]),
+            helper.make_node("Add", [f"raw {task}", "added"], [task]),
+        ]
+    )
+    channels = next(
+        value.type.tensor_type.shape.dim[-1].dim_value
+        for value in model.graph.output
+        if value.name == task
+    )
+    off = np.eye(1, channels, dtype=np.float32)[0] * np.float32(add)
+    tensors = {"that size": np.array([size], np.int64), "off by": off}
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(value, name) for name, value in tensors.items()
+    )
+    return model.SerializeToString(deterministic=True)
+
+
 def text_graph(seed: int = 0) -> bytes:
     """ONNX: token ids -> embedding -> masked sum -> ``intent``; and per sub-word -> ``ner``."""
     nodes = [

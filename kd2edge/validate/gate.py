@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kd2edge.metrics.estimate import Estimate
 from kd2edge.runtime.golden import tolerance
@@ -26,6 +26,8 @@ __all__ = [
 
 #: By how much the share of equal decisions may differ between two ways to batch the same rows.
 WAYS_APART = 0.25
+#: Rows of which such a share says anything; fewer make a suspect, which runs the whole split.
+_SHARED = 32
 
 #: Why level 2 is empty.
 NO_NUMBERS = "numbers: the bundle has no PyTorch logits, neither stored ones nor golden rows"
@@ -74,7 +76,8 @@ def _coarse_failure(precision: str, results: Sequence[NumberResult]) -> str:
             f"logits miss PyTorch's by {most.rms:.2g} of their size ({most.way}), "
             f"{precision} may by {allowed:g}"
         )
-    best, least = (by(results, key=lambda result: result.top1) for by in (max, min))
+    shares = [result for result in results if result.rows >= _SHARED] or results[:1]
+    best, least = (by(shares, key=lambda result: result.top1) for by in (max, min))
     if best.top1 - least.top1 > WAYS_APART:
         return (
             f"{least.top1:.0%} of the decisions are PyTorch's in {least.way}, {best.top1:.0%} in "
@@ -84,11 +87,16 @@ def _coarse_failure(precision: str, results: Sequence[NumberResult]) -> str:
 
 
 def missing_levels(
-    graph: Sequence[Check], numbers: Mapping[str, Sequence[NumberResult]]
+    graph: Sequence[Check],
+    numbers: Mapping[str, Sequence[NumberResult]],
+    tasks: Iterable[str],
 ) -> list[str]:
-    """What of levels 1 and 2 could not be looked at here, and why."""
+    """What of levels 1 and 2 could not be looked at here, and why: of each task by itself."""
     found = [f"{check.name}: {check.detail}" for check in graph if check.status == "not_run"]
-    return found if numbers else [*found, NO_NUMBERS]
+    if not any(numbers.values()):
+        return [*found, NO_NUMBERS]
+    missing = [task for task in tasks if not numbers.get(task)]
+    return [*found, *(f"numbers of {task}: the bundle has no PyTorch logits" for task in missing)]
 
 
 def artefact_faults(
@@ -97,12 +105,13 @@ def artefact_faults(
     numbers: Mapping[str, Sequence[NumberResult]],
     tasks: Mapping[str, TaskResult],
     edges: Sequence[Check],
+    answers: Sequence[Check] = (),
     *,
     failures: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """All that failed, each once; ``failures`` say why a level did not get to its end."""
-    found = [*failed_checks(graph), *number_failures(precision, numbers), *failed_checks(edges)]
-    found += failures
+    found = [*failed_checks(graph), *number_failures(precision, numbers)]
+    found += [*failed_checks(answers), *failed_checks(edges), *failures]
     found += [f"{task}: {part.reason}" for task, part in tasks.items() if part.verdict == "fail"]
     return tuple(dict.fromkeys(found))
 
@@ -113,6 +122,7 @@ def artefact_verdict(
     numbers: Mapping[str, Sequence[NumberResult]],
     tasks: Mapping[str, TaskResult],
     edges: Sequence[Check],
+    answers: Sequence[Check] = (),
     *,
     failures: Sequence[str] = (),
 ) -> tuple[str, str]:
@@ -123,7 +133,8 @@ def artefact_verdict(
     Every task has to pass at the full confidence: an intersection-union test, which needs no
     correction over tasks.
     """
-    faults = artefact_faults(precision, graph, numbers, tasks, edges, failures=failures)
+    levels = (precision, graph, numbers, tasks, edges, answers)
+    faults = artefact_faults(*levels, failures=failures)
     if faults:
         return "fail", "; ".join(faults)
     if tasks and all(part.verdict == "not_run" for part in tasks.values()):
@@ -131,7 +142,7 @@ def artefact_verdict(
     doubts = [f"{task}: {part.reason}" for task, part in tasks.items() if part.verdict != "pass"]
     doubts += [] if tasks else ["no rows at hand: the tasks were not measured"]
     # An fp32 artefact claims to be PyTorch's own graph: what was not looked at cannot show that.
-    doubts += missing_levels(graph, numbers) if precision == "fp32" else []
+    doubts += missing_levels(graph, numbers, tasks) if precision == "fp32" else []
     if doubts:
         return "undecided", "; ".join(doubts)
     return "pass", ""

@@ -14,6 +14,7 @@ Json = Mapping[str, Any]
 
 _HEADS = ("artefact", "task", "value", "drop", "at most", "budget", "verdict")
 _NUMBERS = frozenset({2, 3, 4, 5})
+_SHARED = 32
 _VERDICT_HEADS = ("artefact", "verdict", "max abs error", "top-1", "changed decisions")
 
 
@@ -76,7 +77,9 @@ def _plain(verdict: str) -> str:
 
 def _verdict_row(name: str, result: Json) -> tuple[str, ...]:
     numbers = [part for parts in result["numbers"].values() for part in parts]
-    agreement = f"{min(part['top1'] for part in numbers):.1%}" if numbers else ""
+    # A size that was tried on a row or two says nothing as a share.
+    shares = [part for part in numbers if part["rows"] >= _SHARED] or numbers
+    agreement = f"{min(part['top1'] for part in shares):.1%}" if shares else ""
     return (
         name,
         _plain(result["verdict"]),
@@ -105,9 +108,13 @@ def _changed(tasks: Iterable[Json]) -> str:
 
 def _notes(name: str, result: Json) -> Iterator[str]:
     yield from _reasons(f"- {name} {_plain(result['verdict'])}:", result)
-    if result["verdict"] in {"pass", "undecided"} and not result["numbers"]:
-        yield f"- {name} numbers not run: no PyTorch logits to compare with"
-    for check in (*result["graph"], *result["edges"]):
+    if result["verdict"] in {"pass", "undecided"}:
+        numbers: Json = result["numbers"]
+        missing = [task for task in result["tasks"] if not numbers.get(task)]
+        if missing or not numbers:
+            which = f" of {', '.join(missing)}" if missing and any(numbers.values()) else ""
+            yield f"- {name} numbers not run: no PyTorch logits{which} to compare with"
+    for check in (*result["graph"], *result.get("answers", ()), *result["edges"]):
         if check["status"] == "not_run":
             yield f"- {name} {check['name']} not run: {check['detail']}"
 

@@ -1,66 +1,111 @@
-"""Runs the rows of a split through every artefact at once, and finds what each is held against."""
+"""Level 3: a split through every artefact at once, in every way that counts, as ``predict`` ships.
+
+Every row runs alone and in the batches of ``predict``; what is left of threads and sizes is held
+against these on some rows, and runs the whole split where it gives anything else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle.store import Bundle
-from kd2edge.errors import BackendError, InputError, UsageError
+from kd2edge.errors import BackendError, UsageError
 from kd2edge.inputs.kind import Encoder
-from kd2edge.runtime.batches import merged
-from kd2edge.runtime.golden import golden_arrays
+from kd2edge.inputs.rows import has_length
 from kd2edge.runtime.model import Model
 from kd2edge.runtime.progress import OnProgress, Progress
 from kd2edge.tasks.spec import Decoded, TaskSpec
-from kd2edge.validate.numbers import Sample
+from kd2edge.validate.estimates import Estimates
+from kd2edge.validate.faults import row_checks
 from kd2edge.validate.reference import Reference
-from kd2edge.validate.selection import concatenated, decoded_rows, joined, rows_of, truth_rows
+from kd2edge.validate.same import gives_the_same, same_decisions
+from kd2edge.validate.selection import decoded_rows, joined, truth_rows
+from kd2edge.validate.served import Padded, Served, Shared
 from kd2edge.validate.split import Split, matches
 from kd2edge.validate.tasks import Budget, task_result
-from kd2edge.validate.validation import TaskResult
+from kd2edge.validate.validation import Check, TaskResult
+from kd2edge.validate.ways import FREE, SPREAD, Way, full_ways, other_ways
+from kd2edge.verdict import ORDER
 
-__all__ = ["Measured", "measured", "sample_of", "usual_values"]
+__all__ = ["Candidate", "Measured", "measured"]
 
-#: Rows in one forward pass.
-BATCH = 32
+#: Suspect ways that run the whole split.
+_SUSPECTS = 2
+#: Rows in one call of ``predict``, in batches; and where rows have lengths, more than ``predict``
+#: puts together by them at a time, so that its seams show.
+_CALL, _LONG_CALL = 4, 4096 + 256
 
 Indices = npt.NDArray[np.int64]
 AllDecoded = Mapping[str, Decoded]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Level 3 of one artefact; ``failure`` says why it did not get through all rows."""
+class Candidate:
+    """An artefact to measure.
 
-    tasks: Mapping[str, TaskResult] = field(default_factory=dict)
-    failure: str = ""
+    Args:
+        models: number of threads -> the artefact, loaded with as many.
+        suspects: ways that level 2 asks about, see ``Numbers``.
+        budgets: task -> what is allowed; empty: it only stands in for the reference.
+    """
+
+    models: Mapping[int, Model]
+    suspects: Sequence[Way] = ()
+    budgets: Mapping[str, Budget] = field(default_factory=dict[str, Budget])
+
+    @property
+    def precise(self) -> bool:
+        """Whether it claims to be PyTorch's own graph."""
+        return any(budget.same_decisions for budget in self.budgets.values())
+
+    def full(self) -> tuple[Way, ...]:
+        """Ways that run the whole split, suspects last."""
+        model = next(iter(self.models.values()))
+        most = model.session.spec.limits("batch")[1] or FREE
+        ways = full_ways(tuple(self.models), (model.batch or FREE, 1, most))
+        return (*ways, *list(dict.fromkeys(self.suspects))[:_SUSPECTS])
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Level 3 of one artefact.
+
+    Args:
+        tasks: task -> the result of the worst way.
+        answers: whether every row got an answer, finite, and the one that its outputs say.
+        ways: that ran the whole split.
+    """
+
+    tasks: Mapping[str, TaskResult] = field(default_factory=dict[str, TaskResult])
+    answers: tuple[Check, ...] = ()
+    ways: tuple[Way, ...] = ()
 
 
 def measured(
-    models: Mapping[str, Model],
-    helper: Model | None,
+    candidates: Mapping[str, Candidate],
+    helper: tuple[str, Candidate] | None,
     split: Split,
     reference: Reference | None,
-    budgets: Mapping[str, Mapping[str, Budget]],
+    encoders: Mapping[str, Encoder],
     on_event: OnProgress,
 ) -> tuple[dict[str, Measured], dict[str, int]]:
     """Level 3 of every artefact, and how many rows were held against which reference.
 
     Args:
-        models: the loaded artefacts.
+        candidates: the artefacts.
         helper: the artefact that stands in for rows without a stored reference, if it runs here.
         split: the rows.
         reference: PyTorch's stored decisions, if the bundle has them.
-        budgets: artefact -> task -> what is allowed.
+        encoders: input -> its encoder.
         on_event: told about progress.
 
     Raises:
         UsageError: there are rows without a reference, and nothing that can stand in for it.
+        BackendError: what stands in cannot run them.
     """
     at = matches(reference, split)
     known, unknown = np.flatnonzero(at >= 0), np.flatnonzero(at < 0)
@@ -69,25 +114,29 @@ def measured(
             f"{len(unknown)} of {len(at)} rows have no stored PyTorch output in this bundle, and "
             "the artefact onnx-fp32 cannot stand in for it here: pip install 'kd2edge[cpu]'"
         )
-    run = dict(models)
+    run = dict(candidates)
+    if len(unknown) and helper is not None and helper[0] not in run:
+        run[helper[0]] = helper[1]
+    served = _all_ways(run, split, encoders, on_event)
+    stand_in: AllDecoded | None = None
     if len(unknown) and helper is not None:
-        run[helper.artefact] = helper
-    decoded, failures = _decoded(run, split, on_event)
-    references = {"pytorch": len(known), "onnx-fp32": len(unknown)}
-    if len(unknown) and helper is not None and helper.artefact in failures:
-        raise BackendError(f"the reference cannot run: {failures[helper.artefact]}")
-    stand_in = decoded.get(helper.artefact) if helper is not None else None
+        stand_in = _stand_in(served[helper[0]][0], len(at))
     wanted = _wanted(reference, at, known, unknown, stand_in)
     found: dict[str, Measured] = {}
-    for done, name in enumerate(models, start=1):
-        if name in failures:
-            found[name] = Measured(failure=failures[name])
-            continue
-        is_helper = helper is not None and name == helper.artefact
+    estimates = Estimates()
+    for done, (name, one) in enumerate(candidates.items(), start=1):
+        is_helper = len(unknown) > 0 and helper is not None and name == helper[0]
         rows = known if is_helper else np.arange(len(at))
-        found[name] = _judged(models[name].tasks, split, wanted, decoded[name], rows, budgets[name])
-        on_event(Progress("statistics", done, len(models)))
-    return found, references
+        found[name] = _measured(split, wanted, served[name], rows, one.budgets, estimates)
+        on_event(Progress("statistics", done, len(candidates)))
+    return found, {"pytorch": len(known), "onnx-fp32": len(unknown)}
+
+
+def _stand_in(served: Served, rows: int) -> AllDecoded:
+    if len(served.rows) < rows:
+        said = next(iter(served.faults.refused.values()), "it gives no outputs for some rows")
+        raise BackendError(f"the reference cannot run: {said}")
+    return served.decoded()
 
 
 def _wanted(
@@ -115,117 +164,157 @@ def _wanted(
     }
 
 
-def _decoded(
-    models: Mapping[str, Model], split: Split, on_event: OnProgress
-) -> tuple[dict[str, AllDecoded], dict[str, str]]:
-    """Artefact -> task -> decisions for all rows; and why an artefact did not get through."""
-    parts: dict[str, list[AllDecoded]] = {name: [] for name in models}
-    failures: dict[str, str] = {}
-    encoder = next(iter(models.values()))
-    total = len(split.ids)
-    for start in range(0, total, BATCH):
-        stop = min(start + BATCH, total)
-        encoded = encoder.encode(split.values(range(start, stop)))
-        arrays = merged(encoded)
-        for name, model in models.items():
-            if name in failures:
-                continue
-            try:
-                parts[name].append(model.decode(model.logits(arrays), encoded))
-            except (BackendError, InputError) as error:
-                failures[name] = f"failed on rows {start} to {stop - 1}: {error}"
-        on_event(Progress("tasks", stop, total))
-    whole = {name: _whole(batches) for name, batches in parts.items() if name not in failures}
-    return whole, failures
+def _all_ways(
+    candidates: Mapping[str, Candidate],
+    split: Split,
+    encoders: Mapping[str, Encoder],
+    on_event: OnProgress,
+) -> dict[str, list[Served]]:
+    """Every artefact in every way that has to run the whole split."""
+    spread = frozenset(np.linspace(0, len(split.ids) - 1, SPREAD).astype(int).tolist())
+    kit = _Kit(encoders)
+    served = {
+        name: [Served(one.models[way.threads], way, kit.of(way), spread) for way in one.full()]
+        for name, one in candidates.items()
+    }
+    total = len(split.ids) * sum(map(len, served.values()))
+    _run(split, served, kit, on_event, 0, total)
+    more: dict[str, list[Served]] = {}
+    for name, one in candidates.items():
+        kept = {part.way.batch: part for part in served[name] if not part.way.length}
+        full = [part.way for part in served[name]]
+        more[name] = [
+            Served(one.models[way.threads], way, kit.of(way), frozenset())
+            for way in other_ways(tuple(one.models), full)
+            if not gives_the_same(one.models[way.threads], kept[way.batch], precise=one.precise)
+        ]
+    extra = len(split.ids) * sum(map(len, more.values()))
+    if extra:
+        _run(split, more, kit, on_event, total, total + extra)
+    return {name: [*parts, *more[name]] for name, parts in served.items()}
 
 
-def _whole(batches: Sequence[AllDecoded]) -> AllDecoded:
-    return {task: concatenated([batch[task] for batch in batches]) for task in batches[0]}
+class _Kit:
+    """Encoders that all models share, those that pad to a length among them."""
+
+    def __init__(self, encoders: Mapping[str, Encoder]) -> None:
+        self._plain = encoders
+        self._made: dict[int, dict[str, Shared]] = {}
+        self.has_length = any(map(has_length, encoders.values()))
+
+    def of(self, way: Way) -> Mapping[str, Encoder]:
+        if way.length not in self._made:
+            self._made[way.length] = {
+                name: Shared(Padded(one, way.length) if way.length else one)
+                for name, one in self._plain.items()
+            }
+        return self._made[way.length]
+
+    def forget(self) -> None:
+        for made in self._made.values():
+            for one in made.values():
+                one.forget()
 
 
-def _judged(
-    tasks: Mapping[str, TaskSpec],
+def _run(
+    split: Split,
+    served: Mapping[str, Sequence[Served]],
+    kit: _Kit,
+    on_event: OnProgress,
+    done: int,
+    total: int,
+) -> None:
+    parts = [one for some in served.values() for one in some]
+    step = max(SPREAD, _CALL * max(one.way.batch for one in parts))
+    if kit.has_length:
+        step = max(step, _LONG_CALL)
+    for start in range(0, len(split.ids), step):
+        rows = range(start, min(start + step, len(split.ids)))
+        values = split.values(rows)
+        for one in parts:
+            one.feed(rows, values)
+            done += len(rows)
+            on_event(Progress("tasks", done, total))
+        kit.forget()
+
+
+def _measured(
     split: Split,
     wanted: AllDecoded,
-    found: AllDecoded,
+    served: Sequence[Served],
     rows: Indices,
     budgets: Mapping[str, Budget],
+    estimates: Estimates,
 ) -> Measured:
-    """Compare on ``rows``: for the stand-in itself these are the rows with a stored reference."""
+    """Judge every way on ``rows``: for the stand-in these are the rows with a stored reference."""
+    tasks = served[0].tasks
+    found = {
+        task: _worst(spec, split, wanted[task], served, rows, budgets[task], estimates)
+        for task, spec in tasks.items()
+    }
+    return Measured(found, row_checks(served, split.ids), tuple(one.way for one in served))
+
+
+def _worst(
+    spec: TaskSpec,
+    split: Split,
+    wanted: Decoded,
+    served: Sequence[Served],
+    rows: Indices,
+    budget: Budget,
+    estimates: Estimates,
+) -> TaskResult:
+    """The result of the worst way: the gravest verdict, of equal ones the largest drop."""
     if not len(rows):
         reason = "it is itself the reference: these rows have no stored PyTorch output"
-        return Measured(
-            {
-                task: TaskResult(spec.metric, "not_run", reason, budgets[task].max_drop)
-                for task, spec in tasks.items()
-            }
-        )
-    names = [(row, split.ids[row]) for row in map(int, rows)]
-    inputs = split.inputs_of_rows[rows]
-    return Measured(
-        {
-            task: task_result(
-                spec,
-                truth_rows(split.truths[task], rows),
-                decoded_rows(wanted[task], rows),
-                decoded_rows(found[task], rows),
-                names,
-                inputs,
-                budgets[task],
-            )
-            for task, spec in tasks.items()
-        }
-    )
+        return TaskResult(spec.metric, "not_run", reason, budget.max_drop)
+    found: list[tuple[TaskResult, Callable[[TaskSpec], TaskResult]]] = []
+    judged: list[tuple[Indices, Decoded]] = []
+    for one in served:
+        own = np.intersect1d(rows, one.rows)  # rows that were refused have a check of their own
+        if not len(own):
+            continue
+        decoded = decoded_rows(one.decoded()[str(spec.name)], np.searchsorted(one.rows, own))
+        if any(_same(spec, (own, decoded), part) for part in judged):
+            continue
+        judged.append((own, decoded))
+        judge = partial(_result, split, wanted, one, (own, decoded), budget, estimates)
+        # Metrics that do not gate are wanted of the worst way alone.
+        found.append((judge(replace(spec, metrics=())), judge))
+    if not found:
+        return TaskResult(spec.metric, "not_run", "no row has outputs", budget.max_drop)
+    return max(found, key=lambda one: _gravity(one[0]))[1](spec)
 
 
-def usual_values(split: Split | None, encoders: Mapping[str, Encoder]) -> dict[str, Any]:
-    """An ordinary raw value of every input: the first row's, else the first edge of its encoder."""
-    if split is not None:
-        return {name: values[0] for name, values in split.values([0]).items()}
-    return {name: next(iter(part.edge_values().values())) for name, part in encoders.items()}
+def _gravity(result: TaskResult) -> tuple[int, float]:
+    metric = result.metrics.get(result.metric)
+    return ORDER.index(result.verdict), -np.inf if metric is None else metric.drop.value
 
 
-def sample_of(
-    bundle: Bundle,
-    encoders: Mapping[str, Encoder],
-    split: Split | None,
-    reference: Reference | None,
-) -> Sample | None:
-    """Rows with PyTorch's whole logits: the reference's first rows, else the golden ones."""
-    if split is not None and reference is not None:
-        at = matches(reference, split)
-        positions = np.flatnonzero((at >= 0) & (at < reference.full))
-        if len(positions):
-            return _stored_sample(encoders, split, reference, positions, at[positions])
-    return _golden_sample(bundle)
+def _same(spec: TaskSpec, one: tuple[Indices, Decoded], other: tuple[Indices, Decoded]) -> bool:
+    return np.array_equal(one[0], other[0]) and same_decisions(spec, one[1], other[1])
 
 
-def _stored_sample(
-    encoders: Mapping[str, Encoder],
+def _result(
     split: Split,
-    reference: Reference,
-    positions: Indices,
-    places: Indices,
-) -> Sample:
-    values = split.values([int(position) for position in positions])
-
-    def encode(start: int, stop: int) -> Any:
-        encoded = {name: part.encode(values[name][start:stop]) for name, part in encoders.items()}
-        starts = {
-            name: part.word_starts for name, part in encoded.items() if part.word_starts is not None
-        }
-        return merged(encoded), starts
-
-    logits = {task: rows_of(part, places) for task, part in reference.logits.items()}
-    return Sample(encode, len(positions), logits)
-
-
-def _golden_sample(bundle: Bundle) -> Sample | None:
-    if not bundle.manifest.golden:
-        return None
-    arrays, outputs = golden_arrays(bundle.read(bundle.manifest.golden))
-
-    def encode(start: int, stop: int) -> Any:
-        return {name: array[start:stop] for name, array in arrays.items()}, {}
-
-    return Sample(encode, len(next(iter(arrays.values()))), outputs)
+    wanted: Decoded,
+    served: Served,
+    outputs: tuple[Indices, Decoded],
+    budget: Budget,
+    estimates: Estimates,
+    spec: TaskSpec,
+) -> TaskResult:
+    """Judge one way on the rows that it has outputs of."""
+    rows, decoded = outputs
+    found = task_result(
+        spec,
+        truth_rows(split.truths[str(spec.name)], rows),
+        decoded_rows(wanted, rows),
+        decoded,
+        [(row, split.ids[row]) for row in map(int, rows)],
+        split.inputs_of_rows[rows],
+        budget,
+        estimates,
+    )
+    reason = f"{found.reason} ({served.way})" if found.reason else ""
+    return replace(found, reason=reason, way=str(served.way))

@@ -1,28 +1,40 @@
-"""Level 2: every head against stored PyTorch logits, however the rows are batched and padded."""
+"""Level 2: every head against stored PyTorch logits, however the rows are batched and padded.
+
+Every size of a batch and every length is run on a few rows.  Two sizes run the whole split later,
+one and the largest: an output that is like theirs is as good as they are, and a size whose outputs
+are like neither's is a suspect, which runs the whole split as well.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from kd2edge.inputs.spec import ArraySpec, WordStarts
-from kd2edge.runtime.golden import relative_rms
 from kd2edge.tasks.spec import Ragged, TaskSpec
+from kd2edge.tasks.token_classification import gather_words
+from kd2edge.validate.compare import compare_logits
 from kd2edge.validate.validation import NumberResult
+from kd2edge.validate.ways import FREE, Way, sweep
 
-__all__ = ["BATCHES", "PADDINGS", "Sample", "compare_logits", "number_results"]
+__all__ = ["Numbers", "Sample", "merged_numbers", "number_results"]
 
-#: Rows in one run: alone, an even, an odd and a large batch.
-BATCHES = (1, 2, 7, 32)
-#: Positions of padding that are added: one, some, and (as far as the artefact takes it) many.
-PADDINGS = (1, 8, 64)
+#: Rows in a run that tries a length.
+_FEW = 4
+#: Positions of padding that are tried where an artefact takes any length.
+_ROOM = 64
+#: Outputs closer than this share of their size are the same.
+_SAME = 0.01
+#: How much further than alone and largest batch from each other makes a suspect.
+_APART = 3.0
 
 ArrayDict = Mapping[str, npt.NDArray[Any]]
 Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 Run = Callable[[ArrayDict], Mapping[str, npt.NDArray[Any]]]
 
 
@@ -31,16 +43,45 @@ class Sample:
     """Rows with PyTorch's logits for them.
 
     Args:
-        encode: encodes the rows [start, stop): graph arrays, padded to the longest of them, and the
-            words' positions by input (for inputs without words: nothing).
+        encode: encodes some rows: graph arrays, padded to the longest of them, and the words'
+            positions by input (for inputs without words: nothing).
         rows: number of rows.
         logits: task -> PyTorch's logits: ``[row, C]``; ragged ``[word, C]``; or as the graph gives
             them, ``[row, length, C]``.
     """
 
-    encode: Callable[[int, int], tuple[ArrayDict, Mapping[str, WordStarts]]]
+    encode: Callable[[Sequence[int]], tuple[ArrayDict, Mapping[str, WordStarts]]]
     rows: int
     logits: Mapping[str, npt.NDArray[Any] | Ragged]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Level 2 of one artefact at one number of threads.
+
+    Args:
+        results: task -> what was found, ways that agree taken together.
+        suspects: ways whose outputs are unlike those of the ways that run the whole split, the
+            furthest first.
+    """
+
+    results: Mapping[str, tuple[NumberResult, ...]]
+    suspects: tuple[Way, ...] = ()
+
+
+class _Trial(NamedTuple):
+    """A way and the rows of each of its forward passes."""
+
+    way: Way
+    calls: tuple[Sequence[int], ...]
+
+
+class _Found(NamedTuple):
+    """One way: its numbers by task, and the outputs of each row it ran."""
+
+    way: Way
+    numbers: Mapping[str, NumberResult]
+    outputs: Mapping[str, list[tuple[int, Floats]]]
 
 
 def number_results(
@@ -49,8 +90,10 @@ def number_results(
     tasks: Mapping[str, TaskSpec],
     inputs: Sequence[ArraySpec],
     ranges: Mapping[str, tuple[int, int]],
-) -> dict[str, tuple[NumberResult, ...]]:
-    """Task -> one result a way to batch and pad.
+    threads: int = 1,
+    whole: bool = True,
+) -> Numbers:
+    """Run the sample in every way to batch and pad.
 
     Args:
         sample: rows and their PyTorch logits.
@@ -58,36 +101,73 @@ def number_results(
         tasks: the tasks by name.
         inputs: the artefact's arrays.
         ranges: sizes that its dynamic dimensions take.
+        threads: that it runs with.
+        whole: False: some sizes only, for a number of threads that is not the first.
     """
-    found: dict[str, list[NumberResult]] = {task: [] for task in sample.logits}
-    for way, batch, padding in _ways(sample, inputs, ranges):
-        parts = [
-            _run_one(sample, run, tasks, inputs, start, min(start + batch, sample.rows), padding)
-            for start in range(0, sample.rows, batch)
-        ]
-        for task, wanted in sample.logits.items():
-            outputs = np.concatenate([_flat(part[task]) for part in parts])
-            found[task].append(
-                compare_logits(way, tasks[task], _words(wanted), outputs, sample.rows)
-            )
-    return {task: tuple(results) for task, results in found.items()}
+    found = [
+        _tried(sample, run, tasks, inputs, trial)
+        for trial in _trials(sample, inputs, ranges, threads, whole=whole)
+    ]
+    results = {task: [one.numbers[task] for one in found] for task in sample.logits}
+    for numbers in _cut(sample, run, tasks, inputs, ranges, threads):
+        for task, one in numbers.items():
+            results[task].append(one)
+    return Numbers(
+        {task: _condensed(parts, threads) for task, parts in results.items()},
+        _suspects(sample, found),
+    )
 
 
-def _ways(
-    sample: Sample, inputs: Sequence[ArraySpec], ranges: Mapping[str, tuple[int, int]]
-) -> Iterator[tuple[str, int, int]]:
-    """(name, batch size, positions of padding) of every way to run the rows."""
-    for batch in BATCHES:
-        if batch == 1 or batch <= max(sample.rows, 2):
-            yield f"batch {batch}", batch, 0
+def merged_numbers(parts: Sequence[Numbers]) -> dict[str, tuple[NumberResult, ...]]:
+    """What several samples and numbers of threads gave, by task."""
+    found: dict[str, tuple[NumberResult, ...]] = {}
+    for part in parts:
+        for task, results in part.results.items():
+            found[task] = (*found.get(task, ()), *results)
+    return found
+
+
+def _trials(
+    sample: Sample,
+    inputs: Sequence[ArraySpec],
+    ranges: Mapping[str, tuple[int, int]],
+    threads: int,
+    *,
+    whole: bool,
+) -> Iterator[_Trial]:
+    most = _most(inputs, ranges)
+    every = range(sample.rows)
+    full = tuple(_turn(at, most, sample.rows) for at in range(0, sample.rows, most))
+    yield _Trial(Way(threads, 1), tuple((row,) for row in every))
+    if most > 1:
+        yield _Trial(Way(threads, most), full)
+    start = 0
+    for size in sweep(2, most - 1, whole=whole):
+        yield _Trial(Way(threads, size), (_turn(start, size, sample.rows),))
+        start += size
     if not any("length" in array.shape for array in inputs):
         return
-    batch = min(8, sample.rows)
-    longest = max(_length(inputs, sample.encode(i, i + 1)[0]) for i in range(sample.rows))
-    room = ranges.get("length", (1, longest + PADDINGS[-1]))[1] - longest
-    for padding in sorted({min(padding, room) for padding in PADDINGS}):
-        if padding > 0:
-            yield f"length +{padding}", batch, padding
+    own = [_length(inputs, sample.encode([row])[0]) for row in every]
+    order = sorted(every, key=lambda row: own[row])
+    high = ranges.get("length", (1, own[order[-1]] + _ROOM))[1]
+    for length in sweep(own[order[0]], high, whole=whole):
+        fitting = [row for row in order if own[row] <= length]
+        some = dict.fromkeys([*fitting[: _FEW // 2], *fitting[-_FEW // 2 :]])
+        rows = list(some)[: min(_FEW, most)]
+        yield _Trial(Way(threads, len(rows), length), (rows,))
+    yield _Trial(Way(threads, most, high), full)
+
+
+def _most(inputs: Sequence[ArraySpec], ranges: Mapping[str, tuple[int, int]]) -> int:
+    """Rows of the largest batch."""
+    fixed = [array.shape[0] for array in inputs if array.shape]
+    sizes = [size for size in fixed if isinstance(size, int)]
+    return sizes[0] if sizes else ranges.get("batch", (1, FREE))[1]
+
+
+def _turn(start: int, size: int, rows: int) -> list[int]:
+    """``size`` rows, those behind the last being the first again."""
+    return [(start + step) % rows for step in range(size)]
 
 
 def _length(inputs: Sequence[ArraySpec], arrays: ArrayDict) -> int:
@@ -98,28 +178,158 @@ def _length(inputs: Sequence[ArraySpec], arrays: ArrayDict) -> int:
     )
 
 
+def _tried(
+    sample: Sample,
+    run: Run,
+    tasks: Mapping[str, TaskSpec],
+    inputs: Sequence[ArraySpec],
+    trial: _Trial,
+) -> _Found:
+    outputs: dict[str, list[tuple[int, Floats]]] = {task: [] for task in sample.logits}
+    for rows in trial.calls:
+        for task, parts in _run_one(sample, run, tasks, inputs, rows, trial.way.length).items():
+            outputs[task] += zip(rows, parts, strict=True)
+    numbers: dict[str, NumberResult] = {}
+    for task, wanted in sample.logits.items():
+        pairs = [(_row(wanted, row), found) for row, found in outputs[task]]
+        pairs = [pair for pair in pairs if len(pair[0])] or pairs[:1]
+        fits = all(one.shape == other.shape for one, other in pairs)
+        a, b = (np.concatenate(part) for part in zip(*pairs, strict=True))
+        numbers[task] = compare_logits(
+            str(trial.way), tasks[task], a, b if fits else b[:0], len(outputs[task])
+        )
+    return _Found(trial.way, numbers, outputs)
+
+
 def _run_one(
     sample: Sample,
     run: Run,
     tasks: Mapping[str, TaskSpec],
     inputs: Sequence[ArraySpec],
-    start: int,
-    stop: int,
-    padding: int,
-) -> dict[str, npt.NDArray[Any]]:
-    """Outputs of some rows, brought to the form that the sample's logits have."""
-    arrays, starts = sample.encode(start, stop)
-    length = _length(inputs, arrays) if padding else 0
-    outputs = run(padded(arrays, inputs, padding))
-    found: dict[str, npt.NDArray[Any]] = {}
+    rows: Sequence[int],
+    length: int,
+) -> dict[str, list[Floats]]:
+    """Outputs of some rows, brought to the form that the sample's logits have: one part a row."""
+    arrays, starts = sample.encode(rows)
+    own = _length(inputs, arrays) if length else 0
+    outputs = run(padded(arrays, inputs, max(length - own, 0)))
+    found: dict[str, list[Floats]] = {}
     for task, wanted in sample.logits.items():
-        output = outputs[task]
+        output: Any = outputs[task]
         if isinstance(wanted, Ragged):
-            output = _gathered(output, starts[tasks[task].input])
-        elif padding and output.ndim == 3:
-            output = output[:, :length]  # the padding's own outputs mean nothing
-        found[task] = output
+            output = gather_words(output, starts[tasks[task].input])
+        elif output.ndim == 3:
+            output = output[:, : wanted.shape[1]]  # the padding's own outputs mean nothing
+        found[task] = [_row(output, row) for row in range(len(rows))]
     return found
+
+
+def _cut(
+    sample: Sample,
+    run: Run,
+    tasks: Mapping[str, TaskSpec],
+    inputs: Sequence[ArraySpec],
+    ranges: Mapping[str, tuple[int, int]],
+    threads: int,
+) -> Iterator[dict[str, NumberResult]]:
+    """Lengths below the shortest row's: cut short, rows must give what they give with padding."""
+    if not any("length" in array.shape for array in inputs):
+        return
+    own = [_length(inputs, sample.encode([row])[0]) for row in range(sample.rows)]
+    rows = sorted(range(sample.rows), key=lambda row: own[row])
+    rows = rows[: min(_FEW, _most(inputs, ranges))]
+    arrays, _ = sample.encode(rows)
+    for length in sweep(ranges.get("length", (1, 1))[0], min(own) - 1):
+        short = {
+            array.name: arrays[array.name].take(range(length), array.shape.index("length"))
+            if "length" in array.shape
+            else arrays[array.name]
+            for array in inputs
+        }
+        alone, beside = run(short), run(padded(short, inputs, min(own) - length))
+        way, found = str(Way(threads, len(rows), length)), dict[str, NumberResult]()
+        for task in sample.logits:
+            wanted, got = (
+                _flat(one[task][:, :length] if one[task].ndim == 3 else one[task])
+                for one in (beside, alone)
+            )
+            found[task] = compare_logits(way, tasks[task], wanted, got, len(rows))
+        yield found
+
+
+def _condensed(results: Sequence[NumberResult], threads: int) -> tuple[NumberResult, ...]:
+    """Alone, the largest batch and the furthest of the others by themselves, the rest as one."""
+    first, others = list(results[:2]), list(results[2:])
+    if not others:
+        return tuple(first)
+    furthest = {
+        id(one): one
+        for one in (max(others, key=lambda one: one.rms), max(others, key=lambda one: one.max_abs))
+    }
+    rest = [one for one in others if id(one) not in furthest]
+    if not rest:
+        return (*first, *furthest.values())
+    counts = [one.rows for one in rest]
+    merged = NumberResult(
+        way=f"{threads} thread{'s' if threads > 1 else ''}, {len(rest)} other sizes",
+        rows=sum(counts),
+        max_abs=max(one.max_abs for one in rest),
+        cosine=min(one.cosine for one in rest),
+        kl=float(np.average([one.kl for one in rest], weights=counts)),
+        top1=float(np.average([one.top1 for one in rest], weights=counts)),
+        rms=max(one.rms for one in rest),
+    )
+    return (*first, *furthest.values(), merged)
+
+
+def _values(logits: npt.NDArray[Any] | Ragged) -> npt.NDArray[Any]:
+    return logits.values if isinstance(logits, Ragged) else logits
+
+
+def _row(values: npt.NDArray[Any] | Ragged, row: int) -> Floats:
+    """The items of one row: ``[item, C]``."""
+    own = values.row(row) if isinstance(values, Ragged) else values[row]
+    return own.reshape(-1, own.shape[-1]).astype(np.float64)
+
+
+def _suspects(sample: Sample, found: Sequence[_Found]) -> tuple[Way, ...]:
+    """Ways that are like neither of the first two, alone and largest batch; the furthest first."""
+    bases, others = found[:2], found[2:]
+    worst: dict[Way, float] = {}
+    for task, wanted in sample.logits.items():
+        known = [dict(base.outputs[task]) for base in bases]
+        size = np.square(np.nan_to_num(_values(wanted), posinf=0.0, neginf=0.0), dtype=np.float64)
+        scale = max(float(np.sqrt(size.mean())), 1e-3) if size.size else 1.0
+        apart = _distances(known[0].items(), known[-1:], scale)
+        allowed = _APART * np.array(_mean_and_most(apart)) + np.array([1, 2]) * _SAME
+        for one in others:
+            distances = _distances(one.outputs[task], known, scale)
+            beyond = float(np.max(np.array(_mean_and_most(distances)) / allowed))
+            worst[one.way] = max(worst.get(one.way, 0.0), beyond)
+    # Also NaN: infinitely far is beyond any limit, and a limit of infinity is kept by nothing.
+    return tuple(way for way in sorted(worst, key=lambda way: -worst[way]) if not worst[way] <= 1)
+
+
+def _distances(
+    outputs: Iterable[tuple[int, Floats]], known: Sequence[Mapping[int, Floats]], scale: float
+) -> Floats:
+    """How far each item is from the nearest of its known outputs, as a share of their size."""
+    rows, parts = zip(*outputs, strict=True)
+    found = np.concatenate(parts)
+    squares = [_squares(found, np.concatenate([base[row] for row in rows])) for base in known]
+    return np.sqrt(np.min(squares, axis=0)) / scale
+
+
+def _squares(found: Floats, base: Floats) -> Floats:
+    """The mean square of each item's difference: 0 where both are NaN (a word that is cut off)."""
+    differences = np.where(np.isnan(found) & np.isnan(base), 0.0, found - base)
+    return np.mean(np.square(np.nan_to_num(differences, nan=np.inf)), axis=-1)
+
+
+def _mean_and_most(distances: Floats) -> tuple[float, float]:
+    if not len(distances):
+        return 0.0, 0.0
+    return float(np.sqrt(np.mean(np.square(distances)))), float(distances.max())
 
 
 def padded(
@@ -135,66 +345,6 @@ def padded(
     }
 
 
-def _gathered(output: npt.NDArray[Any], starts: WordStarts) -> npt.NDArray[Any]:
-    from kd2edge.tasks.token_classification import gather_words
-
-    return np.asarray(gather_words(output, starts).values)
-
-
-def _words(logits: npt.NDArray[Any] | Ragged) -> Floats:
-    return _flat(logits.values if isinstance(logits, Ragged) else logits)
-
-
 def _flat(logits: npt.NDArray[Any]) -> Floats:
     """``[item, C]`` whatever stands before the last dimension."""
     return logits.reshape(-1, logits.shape[-1]).astype(np.float64)
-
-
-def compare_logits(
-    way: str, spec: TaskSpec, wanted: Floats, found: Floats, rows: int
-) -> NumberResult:
-    """Compare logits ``[item, C]``; words that both leave out (NaN: cut off) are passed over."""
-    if wanted.shape != found.shape:
-        return NumberResult(way, rows, float("inf"), 0.0, float("inf"), 0.0, float("inf"))
-    kept = ~np.isnan(wanted).all(axis=-1)
-    wanted, found = wanted[kept], found[kept]
-    if not len(wanted):
-        return NumberResult(way, rows, 0.0, 1.0, 0.0, 1.0)
-    if not np.isfinite(found).all():
-        return NumberResult(way, rows, float("inf"), 0.0, float("inf"), 0.0, float("inf"))
-    return NumberResult(
-        way=way,
-        rows=rows,
-        max_abs=float(np.abs(wanted - found).max()),
-        cosine=float(_cosine(wanted, found).min()),
-        kl=float(_divergence(spec, wanted, found).mean()),
-        top1=float(np.mean(_decided(wanted) == _decided(found))),
-        rms=relative_rms(wanted, found),
-    )
-
-
-def _cosine(a: Floats, b: Floats) -> Floats:
-    sizes = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
-    # Two zero vectors point the same way, for this purpose.
-    return np.where(
-        sizes > 0, (a * b).sum(axis=-1) / np.maximum(sizes, 1e-300), 1.0 * (a == b).all(-1)
-    )
-
-
-def _decided(logits: Floats) -> npt.NDArray[np.int64]:
-    return (logits[:, 0] > 0).astype(np.int64) if logits.shape[-1] == 1 else logits.argmax(axis=-1)
-
-
-def _divergence(spec: TaskSpec, wanted: Floats, found: Floats) -> Floats:
-    """KL(wanted || found) an item, in nats; one logit stands for two classes."""
-    if spec.kind == "binary":
-        wanted, found = (
-            np.concatenate([np.zeros_like(part), part], -1) for part in (wanted, found)
-        )
-    p, q = _log_softmax(wanted), _log_softmax(found)
-    return np.maximum((np.exp(p) * (p - q)).sum(axis=-1), 0.0)
-
-
-def _log_softmax(logits: Floats) -> Floats:
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError
-from kd2edge.metrics.estimate import Estimate, drop, evaluate, rows_needed
+from kd2edge.metrics.estimate import Estimate, rows_needed
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec, Truth
+from kd2edge.validate.estimates import Estimates
 from kd2edge.validate.gate import verdict
 from kd2edge.validate.split import labelled
 from kd2edge.validate.validation import Difference, MetricResult, TaskResult
@@ -60,6 +61,7 @@ def task_result(
     names: Sequence[RowName],
     inputs: Inputs,
     budget: Budget,
+    estimates: Estimates | None = None,
 ) -> TaskResult:
     """Compare an artefact with the reference on the same rows, and judge.
 
@@ -71,6 +73,7 @@ def task_result(
         names: position and id of each row, for the differences that are named.
         inputs: the hash of each row's input.
         budget: what is allowed.
+        estimates: those that are known already, and others yet to come.
 
     Raises:
         DataError: labels that do not fit the words of the rows.
@@ -84,7 +87,8 @@ def task_result(
     rounded = kind.unpack(spec, kind.pack(candidate))
     try:
         models = (reference, candidate, rounded)
-        found = dict(_metrics(spec, truth, models, inputs, budget.confidence))
+        known = estimates or Estimates()
+        found = dict(_metrics(spec, truth, models, inputs, budget.confidence, known))
     except ValueError as error:
         raise DataError(f"task {spec.name}: labels do not fit the rows: {error}") from error
     if spec.metric not in found:
@@ -102,6 +106,7 @@ def _metrics(
     models: tuple[Decoded, Decoded, Decoded],
     inputs: Inputs,
     confidence: float,
+    known: Estimates,
 ) -> Iterator[tuple[str, MetricResult]]:
     reference, candidate, rounded = models
     how = _How(inputs=inputs, confidence=confidence)
@@ -110,9 +115,9 @@ def _metrics(
             yield (
                 name,
                 MetricResult(
-                    candidate=evaluate(spec, truth, candidate, name, **how),
-                    reference=evaluate(spec, truth, reference, name, **how),
-                    drop=drop(spec, truth, reference, rounded, name, **how),
+                    candidate=known.evaluate(spec, truth, candidate, name, **how),
+                    reference=known.evaluate(spec, truth, reference, name, **how),
+                    drop=known.drop(spec, truth, (reference, rounded), name, **how),
                 ),
             )
         except DataError:

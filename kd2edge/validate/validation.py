@@ -9,6 +9,7 @@ from typing import Any
 
 from kd2edge.metrics.estimate import Estimate
 from kd2edge.validate.markdown import validation_table
+from kd2edge.validate.ways import Way
 
 __all__ = [
     "ArtefactResult",
@@ -26,7 +27,7 @@ SCHEMA = 2
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One yes-or-no check of levels 1 and 5.
+    """One yes-or-no check of levels 1, 3 and 5.
 
     Args:
         status: ``ok``, ``failed`` or ``not_run``.
@@ -95,6 +96,7 @@ class TaskResult:
 
     Args:
         metric: the metric that the gate reads.
+        way: threads and rows a forward pass that it was found with: the worst of those that ran.
         verdict: ``pass``, ``fail``, ``undecided`` or ``not_run``.
         reason: what stood against a pass; "" when it passed.
         max_drop: the budget, in [0, 1].
@@ -115,6 +117,7 @@ class TaskResult:
     changed: int = 0
     ties: int = 0
     differences: tuple[Difference, ...] = ()
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,8 @@ class ArtefactResult:
         reason: what stood against a pass, or why it did not run; "" when it passed.
         bytes: size of its files.
         graph: level 1.  numbers: level 2 by task.  tasks: level 3.  edges: level 5.
+        answers: level 3, what holds for every row: it is answered, finite, as its outputs say.
+        ways: threads and rows a forward pass in which the whole split ran.
         options: engine, provider or device and settings that its sessions ran with, threads aside.
         faults: all that failed, each once.
         cause: where the fault lies, as far as the levels together tell; "" when they do not.
@@ -141,6 +146,8 @@ class ArtefactResult:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     faults: tuple[str, ...] = ()
     cause: str = ""
+    answers: tuple[Check, ...] = ()
+    ways: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

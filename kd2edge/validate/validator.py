@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from difflib import get_close_matches
@@ -18,7 +18,6 @@ from kd2edge.inputs.kinds import input_kind
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
-from kd2edge.runtime.threads import default_threads
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.validate.agreement import agreement
 from kd2edge.validate.cause import cause
@@ -32,17 +31,22 @@ from kd2edge.validate.gate import (
 )
 from kd2edge.validate.golden import golden_checks
 from kd2edge.validate.graph import graph_checks
-from kd2edge.validate.measure import BATCH, Measured, measured, sample_of, usual_values
-from kd2edge.validate.numbers import number_results
+from kd2edge.validate.measure import Candidate, Measured, measured
+from kd2edge.validate.numbers import Numbers, merged_numbers, number_results
 from kd2edge.validate.reference import Reference, open_reference
+from kd2edge.validate.sample import samples_of, usual_values
 from kd2edge.validate.split import Split
 from kd2edge.validate.tasks import Budget
-from kd2edge.validate.validation import ArtefactResult, Check, NumberResult, Validation
+from kd2edge.validate.validation import ArtefactResult, Check, Validation
+from kd2edge.validate.ways import shared_sizes, thread_counts
 
 __all__ = ["FALLBACK", "validate_bundle"]
 
 #: The artefact that stands in where rows have no stored PyTorch output.
 FALLBACK = "onnx-fp32"
+
+#: Number of threads -> an artefact loaded with as many.
+Models = dict[int, Model]
 
 
 def validate_bundle(
@@ -67,7 +71,8 @@ def validate_bundle(
         artefacts: ids; None: all.
         max_drop: task -> budget in [0, 1]; overrides the manifest's.
         confidence: of each one-sided bound, above 0.5; None: the manifest's.
-        threads: threads of one forward pass; None: the physical cores this process may use.
+        threads: threads of one forward pass; None: one, and the physical cores that this process
+            may use, which is what ``load`` takes when nobody says.
         out: a folder for the evidence, when the bundle is read-only; engines are found there, too.
         on_event: told about progress: ``graph``, ``tasks``, ``statistics``, ``edges``.
 
@@ -88,10 +93,10 @@ def validate_bundle(
     budgets = _budgets(bundle, max_drop or {}, sure)
     home = out or bundle.path
     require_writable(home)
-    tasks = _tasks(bundle)
+    tasks, counts = _tasks(bundle), thread_counts(threads)
     reference = _reference(bundle, split, tasks)
     part = None if rows is None else Split.of(rows, bundle.manifest.inputs, tasks)
-    work = _Work(bundle, home, names, budgets, threads, part, reference, on_event)
+    work = _Work(bundle, home, names, budgets, counts, part, reference, on_event)
     with ExitStack() as stack:
         found, references = work.run(stack)
     result = Validation(
@@ -104,8 +109,8 @@ def validate_bundle(
         confidence=sure,
         outcome=outcome(found, are_named=artefacts is not None),
         artefacts=found,
-        threads=(default_threads() if threads is None else threads,),
-        batches=() if rows is None else (BATCH,),
+        threads=counts,
+        batches=shared_sizes(one.ways for one in found.values() if one.ways),
         distinct=0 if part is None else len(set(part.hashes)),
     )
     file = append_evidence(home, "validation", bundle.identity, result.to_json())
@@ -185,7 +190,7 @@ class _Work:
         home: Path,
         names: list[str],
         budgets: Mapping[str, Budget],
-        threads: int | None,
+        threads: tuple[int, ...],
         split: Split | None,
         reference: Reference | None,
         on_event: OnProgress,
@@ -200,7 +205,7 @@ class _Work:
         self._on_event = on_event
         self._encoders = {name: _encoder(bundle, name) for name in bundle.manifest.inputs}
         self._usual = usual_values(split, self._encoders)
-        self._sample = sample_of(bundle, self._encoders, split, reference)
+        self._samples = samples_of(bundle, self._encoders, split, reference)
         #: Whether any artefact could be loaded.
         self.ran = False
 
@@ -214,21 +219,26 @@ class _Work:
         self._on_event(Progress("graph", len(graphs), len(graphs)))
         models, refused = self._loaded(stack, graphs)
         self.ran = bool(models)
+        numbers = {name: self._numbers(name, loaded) for name, loaded in models.items()}
         tasks: dict[str, Measured] = {}
         references: dict[str, int] = {}
         doubt = ""
         if self._split is not None and models:
             helper = self._helper(stack, models)
-            budgets = self._task_budgets(models)
             tasks, references = measured(
-                models, helper, self._split, self._reference, budgets, self._on_event
+                {name: self._candidate(name, models[name], numbers[name]) for name in models},
+                None if helper is None else (FALLBACK, Candidate(helper)),
+                self._split,
+                self._reference,
+                self._encoders,
+                self._on_event,
             )
             if references.get(FALLBACK) and helper is not None:
                 doubt = self._doubt(helper)
         found: dict[str, ArtefactResult] = {}
         for done, name in enumerate(self._names, start=1):
             found[name] = refused.get(name) or self._result(
-                name, models[name], graphs[name], tasks.get(name, Measured()), doubt
+                name, models[name], graphs[name], numbers[name], tasks.get(name, Measured()), doubt
             )
             self._on_event(Progress("edges", done, len(self._names)))
         return found, references
@@ -238,13 +248,13 @@ class _Work:
 
     def _loaded(
         self, stack: ExitStack, graphs: Mapping[str, tuple[Check, ...]]
-    ) -> tuple[dict[str, Model], dict[str, ArtefactResult]]:
+    ) -> tuple[dict[str, Models], dict[str, ArtefactResult]]:
         """What loads, and the results of what does not."""
-        models: dict[str, Model] = {}
+        models: dict[str, Models] = {}
         refused: dict[str, ArtefactResult] = {}
         for name in self._names:
             try:
-                models[name] = stack.enter_context(self._load(name))
+                models[name] = self._load(stack, name)
             except BackendError as error:
                 faults = failed_checks(graphs[name])
                 verdict, reason = ("fail", "; ".join(faults)) if faults else ("not_run", str(error))
@@ -259,94 +269,122 @@ class _Work:
                 )
         return models, refused
 
-    def _load(self, name: str) -> Model:
-        return load(self._bundle.path, artefact=name, threads=self._threads, evidence=self._home)
+    def _load(self, stack: ExitStack, name: str) -> Models:
+        """The artefact with every number of threads that is judged, where it runs on threads."""
+        models: Models = {}
+        for count in self._threads:
+            models[count] = stack.enter_context(
+                load(self._bundle.path, artefact=name, threads=count, evidence=self._home)
+            )
+            if not models[count].session.uses_threads:
+                break
+        return models
 
     def _size(self, name: str) -> int:
         return sum(entry.bytes for entry in self._artefact(name).files)
 
-    def _helper(self, stack: ExitStack, models: Mapping[str, Model]) -> Model | None:
+    def _helper(self, stack: ExitStack, models: Mapping[str, Models]) -> Models | None:
         """The fp32 ONNX artefact, for rows without a stored reference; None when it cannot run."""
         if FALLBACK in models or FALLBACK not in self._bundle.manifest.artefacts:
             return models.get(FALLBACK)
         try:
-            return stack.enter_context(self._load(FALLBACK))
+            return self._load(stack, FALLBACK)
         except BackendError:
             return None
 
-    def _task_budgets(self, models: Mapping[str, Model]) -> dict[str, dict[str, Budget]]:
-        return {
-            name: {
-                task: replace(budget, same_decisions=self._artefact(name).precision == "fp32")
-                for task, budget in self._budgets.items()
-            }
-            for name in models
+    def _candidate(self, name: str, models: Models, numbers: Sequence[Numbers] | str) -> Candidate:
+        is_exact = self._artefact(name).precision == "fp32"
+        budgets = {
+            task: replace(budget, same_decisions=is_exact) for task, budget in self._budgets.items()
         }
+        parts = () if isinstance(numbers, str) else numbers
+        suspects = dict.fromkeys(way for part in parts for way in part.suspects)
+        return Candidate(models, tuple(suspects), budgets)
 
-    def _doubt(self, helper: Model) -> str:
+    def _doubt(self, helper: Models) -> str:
         """Why what was held against the stand-in shows nothing; "" when it does show something."""
-        artefact = self._artefact(FALLBACK)
+        artefact, model = self._artefact(FALLBACK), next(iter(helper.values()))
         faults = failed_checks(
-            (*graph_checks(self._bundle, artefact), *golden_checks(self._bundle, helper))
+            (*graph_checks(self._bundle, artefact), *golden_checks(self._bundle, model))
         )
-        faults += number_failures(artefact.precision, self._numbers(artefact, helper))
+        numbers = self._numbers(FALLBACK, helper)
+        if isinstance(numbers, str):
+            faults.append(numbers)
+        else:
+            faults += number_failures(artefact.precision, merged_numbers(numbers))
         return f"its reference {FALLBACK} fails itself: {'; '.join(faults)}" if faults else ""
 
     def _result(
         self,
         name: str,
-        model: Model,
+        models: Models,
         graph: tuple[Check, ...],
+        numbers: Sequence[Numbers] | str,
         measure: Measured,
         doubt: str,
     ) -> ArtefactResult:
-        found = self._levels(name, model, graph, measure, doubt)
-        return replace(found, options=model.session.options)
-
-    def _levels(
-        self,
-        name: str,
-        model: Model,
-        graph: tuple[Check, ...],
-        measure: Measured,
-        doubt: str,
-    ) -> ArtefactResult:
-        artefact, failures = self._artefact(name), [measure.failure] if measure.failure else []
+        artefact, model = self._artefact(name), next(iter(models.values()))
+        failures: list[str] = []
         golden = golden_checks(self._bundle, model)
         graph = (*graph, *(check for check in golden if check.status != "not_run"))
         edges = tuple(check for check in golden if check.status == "not_run")
-        numbers: Mapping[str, tuple[NumberResult, ...]] = {}
-        try:  # one level that cannot run hides no other
-            numbers = self._numbers(artefact, model)
-        except (BackendError, InputError) as error:
-            failures.append(f"numbers: {error}")
+        if isinstance(numbers, str):  # one level that cannot run hides no other
+            failures.append(f"numbers: {numbers}")
+        merged = {} if isinstance(numbers, str) else merged_numbers(numbers)
         try:
-            edges = (*edge_checks(model, self._encoders, self._usual), *edges)
+            edges = (*self._edges(models), *edges)
         except (BackendError, InputError) as error:
             failures.append(f"edges: {error}")
-        tasks = {} if measure.failure else measure.tasks
-        levels = (artefact.precision, graph, numbers, tasks, edges)
+        levels = (artefact.precision, graph, merged, measure.tasks, edges, measure.answers)
         verdict, reason = artefact_verdict(*levels, failures=failures)
         if doubt and verdict == "pass":
             verdict, reason = "undecided", doubt
-        why = cause((*graph, *edges), number_failures(artefact.precision, numbers), tasks)
+        checks = (*graph, *measure.answers, *edges)
+        why = cause(checks, number_failures(artefact.precision, merged), measure.tasks)
         return ArtefactResult(
             verdict,
             reason,
             self._size(name),
             graph,
-            numbers,
-            tasks,
+            merged,
+            measure.tasks,
             edges,
+            options=model.session.options,
             faults=artefact_faults(*levels, failures=failures),
             cause=why if verdict != "pass" else "",
+            answers=measure.answers,
+            ways=measure.ways,
         )
 
-    def _numbers(self, artefact: Artefact, model: Model) -> Mapping[str, tuple[NumberResult, ...]]:
-        if self._sample is None:
-            return {}
-        tasks = _tasks(self._bundle)
-        return number_results(self._sample, model.logits, tasks, artefact.inputs, artefact.ranges)
+    def _edges(self, models: Models) -> tuple[Check, ...]:
+        """Level 5 with every number of threads; one result of each check, the first that failed."""
+        found: dict[str, Check] = {}
+        for count, model in models.items():
+            for check in edge_checks(model, self._encoders, self._usual):
+                if found.setdefault(check.name, check).status == "ok" != check.status:
+                    detail = f"{check.detail} ({count} threads)"
+                    found[check.name] = replace(check, detail=detail)
+        return tuple(found.values())
+
+    def _numbers(self, name: str, models: Models) -> tuple[Numbers, ...] | str:
+        """Level 2 at every number of threads, or why it did not get to its end."""
+        artefact, tasks = self._artefact(name), _tasks(self._bundle)
+        try:
+            return tuple(
+                number_results(
+                    sample,
+                    model.logits,
+                    tasks,
+                    artefact.inputs,
+                    artefact.ranges,
+                    threads=count,
+                    whole=count == min(models),
+                )
+                for count, model in models.items()
+                for sample in self._samples
+            )
+        except (BackendError, InputError) as error:
+            return str(error)
 
 
 def _encoder(bundle: Bundle, name: str) -> Encoder:

@@ -166,12 +166,14 @@ def test_a_failed_level_hides_no_other_and_each_is_said_once(bundle, rows, tools
 
     probing.rewritten(bundle, other_golden(bundle))
     tools.misread(bundle, "digit", labels=("1", "0", "2"))
-    monkeypatch.setattr(Model, "decode", lambda *_, **__: (_ for _ in ()).throw(BackendError("no")))
+    monkeypatch.setattr(
+        Model, "predict", lambda *_, **__: (_ for _ in ()).throw(BackendError("no"))
+    )
     found = run(bundle, rows)
     result = found.artefacts["onnx-fp32"]
     assert any("task digit: labels is" in fault for fault in result.faults)
     assert any("misses its golden output" in fault for fault in result.faults)
-    assert any("failed on rows 0 to" in fault for fault in result.faults)
+    assert any("predict refuses" in fault for fault in result.faults)
     assert len(set(result.faults)) == len(result.faults)
     table = found.table()
     part = table[table.index("- onnx-fp32 fail") :]

@@ -1,72 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import onnx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import bundles
 from kd2edge.inputs import WordStarts
-from kd2edge.tasks.spec import Ragged, TaskName, TaskSpec
-from kd2edge.validate.numbers import Sample, compare_logits, number_results, padded
-
-MULTI = TaskSpec(TaskName("a"), "classification", ("x", "y", "z"), "accuracy")
-BINARY = TaskSpec(TaskName("b"), "binary", ("no", "yes"), "accuracy")
-WORDS = TaskSpec(TaskName("w"), "token_classification", ("O", "X", "Y"), "accuracy", input="text")
-NAN = float("nan")
-
-
-def logits(seed: int, rows: int = 6, classes: int = 3) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(rows, classes))
-
-
-@given(st.integers(0, 1000), st.sampled_from([(MULTI, 3), (BINARY, 1)]))
-def test_equal_logits_agree_in_every_number(seed, head):
-    spec, classes = head
-    values = logits(seed, classes=classes)
-    found = compare_logits("x", spec, values, values.copy(), 6)
-    assert found.max_abs == 0
-    assert found.kl == 0
-    assert found.top1 == 1
-    assert found.cosine == pytest.approx(1)
-
-
-@given(st.integers(0, 1000), st.sampled_from([(MULTI, 3), (BINARY, 1)]))
-def test_divergence_is_never_negative_and_agreement_a_share(seed, head):
-    spec, classes = head
-    found = compare_logits("x", spec, logits(seed, 6, classes), logits(seed + 1, 6, classes), 6)
-    assert found.kl >= 0
-    assert 0 <= found.top1 <= 1
-    assert -1 - 1e-9 <= found.cosine <= 1 + 1e-9
-
-
-def test_the_divergence_is_the_one_of_the_textbook():
-    wanted, found = np.log([[0.5, 0.25, 0.25]]), np.log([[0.25, 0.5, 0.25]])
-    by_hand = 0.5 * np.log(2) + 0.25 * np.log(0.5)
-    assert compare_logits("x", MULTI, wanted, found, 1).kl == pytest.approx(by_hand)
-    yes, no = np.array([[np.log(3.0)]]), np.array([[0.0]])  # 0.75 against 0.5
-    by_hand = 0.75 * np.log(1.5) + 0.25 * np.log(0.5)
-    assert compare_logits("x", BINARY, yes, no, 1).kl == pytest.approx(by_hand)
-
-
-@pytest.mark.parametrize("spoil", [NAN, np.inf, -np.inf])
-def test_an_output_that_is_not_finite_is_infinitely_wrong(spoil):
-    wanted = logits(1)
-    found = wanted.copy()
-    found[2, 1] = spoil
-    assert compare_logits("x", MULTI, wanted, found, 6).max_abs == np.inf
-
-
-def test_another_number_of_outputs_is_infinitely_wrong():
-    assert compare_logits("x", MULTI, logits(1), logits(1, 5), 6).max_abs == np.inf
-
-
-def test_words_that_were_cut_off_do_not_count():
-    wanted, found = logits(1), logits(1)
-    wanted[3], found[3] = NAN, NAN
-    assert compare_logits("x", MULTI, wanted, found, 6).max_abs == 0
-    found[2] = NAN  # one that the reference did answer
-    assert compare_logits("x", MULTI, wanted, found, 6).max_abs == np.inf
+from kd2edge.tasks.spec import Ragged
+from kd2edge.validate.numbers import Numbers, Sample, number_results, padded
 
 
 def run_text(graph: bytes):
@@ -86,8 +29,8 @@ def text_sample(graph: bytes) -> Sample:
     words = [output["ner"][0, 1:-1] for output in alone]
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in words])])
 
-    def encode(start: int, stop: int):
-        part = ids[start:stop]
+    def encode(rows: Sequence[int]):
+        part = [ids[row] for row in rows]
         longest = max(map(len, part))
         array = np.array([row + [0] * (longest - len(row)) for row in part])
         starts = [at for row in part for at in range(1, len(row) - 1)]
@@ -109,28 +52,64 @@ TASKS = {"intent": bundles.TEXT_TASKS[0], "ner": bundles.TEXT_TASKS[1]}
 RANGES = {"batch": (1, 64), "length": (1, 12)}
 
 
-def test_a_sound_graph_agrees_however_rows_are_batched_and_padded():
+def tried(sample: Sample, graph: bytes, **options) -> tuple[list[dict[str, int]], Numbers]:
+    """The sizes of every forward pass, and what was found."""
+    sizes: list[dict[str, int]] = []
+
+    def run(arrays):
+        batch, length = arrays["input_ids"].shape
+        sizes.append({"batch": batch, "length": length})
+        return bundles.run_onnx(graph, arrays)
+
+    return sizes, number_results(sample, run, TASKS, bundles.TEXT_ARRAYS, RANGES, **options)
+
+
+def test_a_sound_graph_agrees_in_every_size_of_a_batch_and_every_length():
     graph = bundles.text_graph()
-    found = number_results(text_sample(graph), run_text(graph), TASKS, bundles.TEXT_ARRAYS, RANGES)
-    ways = [part.way for part in found["ner"]]
-    assert ways == ["batch 1", "batch 2", "length +1", "length +5"]  # 7 + 5: the largest it takes
-    assert all(part.max_abs < 1e-5 for parts in found.values() for part in parts)
-    assert all(part.top1 == 1 for parts in found.values() for part in parts)
+    sizes, found = tried(text_sample(graph), graph)
+    assert {size["batch"] for size in sizes} == set(range(1, 65))
+    assert {size["length"] for size in sizes} == set(range(1, 13))
+    assert {"batch": 64, "length": 12} in sizes  # both at their ends
+    assert all(part.max_abs < 1e-5 for parts in found.results.values() for part in parts)
+    assert all(part.top1 == 1 for parts in found.results.values() for part in parts)
+    assert found.suspects == ()
+
+
+def test_a_second_number_of_threads_sees_the_ends_and_a_choice_between():
+    graph = bundles.text_graph()
+    sizes, found = tried(text_sample(graph), graph, threads=2, whole=False)
+    seen = {size["batch"] for size in sizes}
+    assert {1, 2, 3, 4, 5, 31, 32, 33, 63, 64} <= seen
+    assert len(seen) < 20
+    assert all("2 threads" in part.way for part in found.results["ner"])
 
 
 def test_a_graph_that_reads_its_padding_is_caught():
-    import onnx
-
     model = onnx.load_from_string(bundles.text_graph())
     for node in model.graph.node:
         if list(node.output) == ["pooled"]:
             node.input[0] = "embedded"  # the sum no longer passes through the mask
-    graph = model.SerializeToString()
-    sample = text_sample(bundles.text_graph())
-    found = number_results(sample, run_text(graph), TASKS, bundles.TEXT_ARRAYS, RANGES)
-    wrong = {part.way for part in found["intent"] if part.max_abs > 1e-4}
-    assert {"length +1", "length +5"} <= wrong
-    assert "batch 1" not in wrong
+    _, found = tried(text_sample(bundles.text_graph()), model.SerializeToString())
+    wrong = {part.way for part in found.results["intent"] if part.max_abs > 1e-4}
+    assert any("length" in way for way in wrong)
+    assert "1 thread, batch 1" not in wrong
+
+
+@pytest.mark.parametrize(
+    ("axis", "at"), [(0, 2), (0, 5), (0, 13), (0, 37), (0, 63), (1, 8), (1, 11)]
+)
+def test_a_size_that_is_like_neither_end_is_a_suspect(axis, at):
+    graph = bundles.wrong_at(bundles.text_graph(), "intent", at, axis=axis)
+    _, found = tried(text_sample(bundles.text_graph()), graph)
+    assert at in {(way.batch, way.length)[axis] for way in found.suspects}
+
+
+def test_a_length_below_every_row_s_is_tried_on_rows_that_are_cut():
+    graph = bundles.wrong_at(bundles.text_graph(), "intent", 2, axis=1)  # the shortest row has 3
+    _, found = tried(text_sample(bundles.text_graph()), graph)
+    wrong = [part.way for part in found.results["intent"] if part.max_abs > 1e-4]
+    assert wrong
+    assert all("length 2" in way for way in wrong)
 
 
 def test_padding_adds_zeros_to_the_length_alone():

@@ -32,12 +32,13 @@ def test_a_faithful_bundle_passes(bundle, rows):
     assert found.references == {"pytorch": 200, "onnx-fp32": 0}
     result = found.artefacts["onnx-fp32"]
     assert result.tasks["digit"].changed == 0
-    status = {check.name: check.status for check in (*result.graph, *result.edges)}
+    status = {check.name: check.status for check in (*result.graph, *result.answers, *result.edges)}
     assert status.pop("golden raw values") == "not_run"  # this bundle has none
     assert set(status.values()) == {"ok"}
-    assert [part.way for part in result.numbers["digit"]] == [
-        "batch 1", "batch 2", "batch 7", "batch 32",
-    ]  # fmt: skip
+    ways = [part.way for part in result.numbers["digit"]]
+    assert ways[:2] == ["1 thread, batch 1", "1 thread, batch 64"]
+    assert "other sizes" in ways[-1]
+    assert {str(way) for way in result.ways} == {"1 thread, batch 1", "1 thread, batch 64"}
     assert result.bytes == len(bundles.image_graph())
 
 
@@ -139,8 +140,9 @@ def test_an_int8_artefact_that_is_wrong_on_single_rows_fails(bundle, rows, tools
     tools.with_artefact(bundle, "onnx-int8-alone", tools.wrong_alone(bundles.image_graph()))
     found = run(bundle, rows, max_drop=WIDE, artefacts=["onnx-int8-alone"])
     assert verdicts(found) == {"onnx-int8-alone": "fail"}
-    assert found.artefacts["onnx-int8-alone"].tasks["digit"].verdict == "pass"
-    assert "(batch 1)" in found.artefacts["onnx-int8-alone"].reason
+    task = found.artefacts["onnx-int8-alone"].tasks["digit"]
+    assert (task.verdict == "pass", task.way) == (False, "1 thread, batch 1")
+    assert "(1 thread, batch 1)" in found.artefacts["onnx-int8-alone"].reason
 
 
 def test_a_reference_that_does_not_say_what_it_was_made_with_leaves_a_doubt(bundle, rows, tools):
@@ -192,7 +194,7 @@ def test_a_token_task_is_compared_word_by_word(tmp_path, tools):
     found = run(folder, rows, max_drop=wide)
     assert verdicts(found) == dict.fromkeys(("onnx-fp32", "onnx-int8-qdq", "openvino-fp32"), "pass")
     ways = [part.way for part in found.artefacts["openvino-fp32"].numbers["ner"]]
-    assert "length +1" in ways
+    assert "1 thread, batch 64" in ways
     graph = tools.scaled(bundles.text_graph(), "ner_weight", -1.0)
     tools.with_artefact(folder, "onnx-int8-bad", graph)
     bad = run(folder, rows, max_drop=wide, artefacts=["onnx-int8-bad"]).artefacts["onnx-int8-bad"]
@@ -241,7 +243,7 @@ def test_without_any_logits_of_pytorch_fp32_is_undecided_and_the_table_says_why(
 ):
     tools.with_artefact(bundle, "onnx-fp32-copy", bundles.image_graph())
     (bundle / "reference/test.npz").unlink()
-    monkeypatch.setattr("kd2edge.validate.measure._golden_sample", lambda bundle: None)
+    monkeypatch.setattr("kd2edge.validate.sample._golden_sample", lambda bundle: None)
     found = run(bundle, rows, max_drop=WIDE)
     assert verdicts(found) == {
         "onnx-fp32": "not_run", "onnx-int8-qdq": "pass", "onnx-fp32-copy": "undecided",

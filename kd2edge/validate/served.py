@@ -1,0 +1,297 @@
+"""The rows of a split through ``predict`` as it ships, and what its answers come from.
+
+One forward pass serves both: the model shows every batch and its outputs, from which decisions and
+answers are worked out a second time.  Nothing here counts on the order of batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.errors import BackendError, InputError
+from kd2edge.inputs.kind import Encoder
+from kd2edge.inputs.spec import Encoded
+from kd2edge.runtime.batches import Batch
+from kd2edge.runtime.model import Model, Outputs
+from kd2edge.runtime.padding import with_length
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec
+from kd2edge.tasks.token_classification import gather_words
+from kd2edge.validate.answers import odd_answers
+from kd2edge.validate.selection import concatenated, rows_of, stacked
+from kd2edge.validate.ways import Way
+
+__all__ = ["Faults", "Kept", "Padded", "Served", "Shared", "task_logits"]
+
+#: Rows that are refused before the rest is not tried any more.
+_ENOUGH = 32
+
+Logits = npt.NDArray[Any] | Ragged
+Values = Mapping[str, Sequence[Any]]
+
+
+@dataclass(slots=True)
+class Faults:
+    """Rows of the split that no sound artefact has.
+
+    Args:
+        not_finite: task -> rows with an output that is NaN or infinite.
+        refused: row -> what ``predict`` raised.
+        odd: task -> row -> how its answer is not what its outputs say.
+        stopped: the first row that was not tried any more; None: all were.
+    """
+
+    not_finite: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    refused: dict[int, str] = field(default_factory=dict[int, str])
+    odd: dict[str, dict[int, str]] = field(default_factory=dict[str, dict[int, str]])
+    stopped: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A batch that ran: what another number of threads must give the same outputs for."""
+
+    arrays: Mapping[str, npt.NDArray[Any]]
+    encoded: Mapping[str, Encoded]
+    outputs: Outputs
+
+
+@final
+class Shared(Encoder):
+    """An encoder that remembers what it was asked, for models that are asked for the same rows."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.arrays = encoder.arrays
+        self._known: dict[tuple[int, ...], tuple[list[Any], Encoded]] = {}
+
+    def forget(self) -> None:
+        """Give back the memory: other rows are next."""
+        self._known.clear()
+
+    def encode(self, values: Sequence[Any]) -> Encoded:
+        # The values are held beside the answer: no other can come to stand at their place.
+        held = list(values)
+        key = tuple(map(id, held))
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = (held, self._encoder.encode(values))
+        return found[1]
+
+    def length(self, encoded: Encoded) -> npt.NDArray[np.int64]:
+        return self._encoder.length(encoded)
+
+    def truncated(self, value: Any) -> bool:
+        return self._encoder.truncated(value)
+
+    def edge_values(self) -> Mapping[str, Any]:
+        return self._encoder.edge_values()
+
+
+@final
+class Padded(Encoder):
+    """An encoder whose rows are at least ``length`` long, as beside a row of that length."""
+
+    def __init__(self, encoder: Encoder, length: int) -> None:
+        self._encoder = encoder
+        self._length = length
+        self.arrays = encoder.arrays
+        self._axes = {
+            array.name: array.shape.index("length")
+            for array in encoder.arrays
+            if "length" in array.shape
+        }
+
+    def encode(self, values: Sequence[Any]) -> Encoded:
+        found = self._encoder.encode(values)
+        arrays = {
+            name: with_length(array, self._axes[name], self._length)
+            if name in self._axes
+            else array
+            for name, array in found.arrays.items()
+        }
+        return Encoded(arrays, found.word_starts, found.words)
+
+    def length(self, encoded: Encoded) -> npt.NDArray[np.int64]:
+        return np.maximum(self._encoder.length(encoded), self._length)
+
+    def truncated(self, value: Any) -> bool:
+        return self._encoder.truncated(value)
+
+    def edge_values(self) -> Mapping[str, Any]:
+        return self._encoder.edge_values()
+
+
+def task_logits(spec: TaskSpec, output: npt.NDArray[Any], encoded: Mapping[str, Encoded]) -> Logits:
+    """A head's output as its task counts: ``[row, C]``, or ragged over words."""
+    if not task_kind(spec.kind).per_word:
+        return output
+    starts = encoded[spec.input].word_starts
+    assert starts is not None
+    return gather_words(output, starts)
+
+
+@final
+class Served:
+    """One way to run a split, fed with some rows at a time.
+
+    Args:
+        model: the artefact, with as many threads as ``way`` says.
+        way: how rows are run.
+        encoders: what the model encodes with.
+        spread: rows whose batches are kept.
+    """
+
+    def __init__(
+        self, model: Model, way: Way, encoders: Mapping[str, Encoder], spread: frozenset[int]
+    ) -> None:
+        self.way = way
+        self.faults = Faults()
+        self.kept: list[Kept] = []
+        self.tasks = model.tasks
+        self._model = model.watched(self._see, encoders)
+        # What predict does when nobody says is asked for as nobody says it.
+        self._size = None if way.batch == model.batch else way.batch
+        self._spread = spread
+        self._rows: list[int] = []
+        self._parts: list[dict[str, Decoded]] = []
+        self._at: Sequence[int] = ()  # rows of the split that the running call is about
+        self._seen: list[tuple[list[int], Mapping[str, Encoded], Outputs]] = []
+        self._answers: dict[int, dict[str, Any]] = {}
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Rows of the split that have outputs, rising."""
+        return np.array(self._rows, np.int64)
+
+    def decoded(self) -> dict[str, Decoded]:
+        """Task -> decisions of :attr:`rows`; empty when there are none."""
+        if not self._parts:
+            return {}
+        return {task: concatenated([part[task] for part in self._parts]) for task in self.tasks}
+
+    def feed(self, rows: Sequence[int], values: Values) -> None:
+        """Run some rows of the split (their numbers rise from call to call)."""
+        if self.faults.stopped is not None:
+            return
+        self._seen, self._answers = [], {}
+        # A service asks for single rows one by one.
+        step = 1 if self.way.batch == 1 else len(rows)
+        for start in range(0, len(rows), step):
+            stop = min(start + step, len(rows))
+            own = {name: column[start:stop] for name, column in values.items()}
+            self._through(rows[start:stop], own)
+            if len(self.faults.refused) >= _ENOUGH:
+                self.faults.stopped = rows[min(stop, len(rows) - 1)]
+                break
+        if self._seen:
+            self._weigh()
+        self._seen, self._answers = [], {}
+
+    def _see(self, batch: Batch, outputs: Outputs) -> None:
+        rows = [self._at[row] for row in batch.rows]
+        assert batch.encoded is not None
+        for task in self.tasks:
+            if len(outputs[task]) != len(rows):
+                raise BackendError(f"{len(outputs[task])} outputs of {task} for {len(rows)} rows")
+        self._seen.append((rows, batch.encoded, outputs))
+        if not self._spread.isdisjoint(rows):
+            self.kept.append(Kept(batch.arrays, batch.encoded, outputs))
+
+    def _through(self, rows: Sequence[int], values: Values) -> None:
+        """Ask for rows; where that fails, find those that it is due to and ask for the rest."""
+        if len(self.faults.refused) >= _ENOUGH:
+            return
+        self._at, before = rows, len(self._seen)
+        try:
+            answers = self._model.predict(values, batch_size=self._size)
+            for task, found in answers.items():
+                if len(found) != len(rows):
+                    raise ValueError(f"{len(found)} answers of {task} to {len(rows)} rows")  # noqa: TRY301
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever it raises, a caller would get it)
+            self._blame(rows, values, before, error)
+            return
+        for task, found in answers.items():
+            for row, answer in zip(rows, found, strict=True):
+                self._answers.setdefault(row, {})[task] = answer
+
+    def _blame(self, rows: Sequence[int], values: Values, before: int, error: Exception) -> None:
+        ran = [row for part, _, _ in self._seen[before:] for row in part]
+        said = f"{type(error).__name__}: {error}"
+        if ran and not isinstance(error, InputError):  # an answer to the last batch failed
+            self.faults.refused.update(dict.fromkeys(self._seen[-1][0], said))
+        elif len(rows) == 1:
+            self.faults.refused[rows[0]] = said
+            return
+        left = sorted(set(range(len(rows))) - {rows.index(row) for row in ran})
+        halves = [left] if ran else [left[: len(left) // 2], left[len(left) // 2 :]]
+        for half in halves:
+            if half:
+                own = {name: [column[at] for at in half] for name, column in values.items()}
+                self._through([rows[at] for at in half], own)
+
+    def _weigh(self) -> None:
+        """Decide from the outputs that were seen, and hold the answers against them."""
+        rows = [row for part, _, _ in self._seen for row in part]
+        order = np.argsort(np.array(rows), kind="stable")
+        rising = [rows[at] for at in order]
+        found: dict[str, Decoded] = {}
+        for task, spec in self.tasks.items():
+            logits = rows_of(
+                stacked([task_logits(spec, out[task], enc) for _, enc, out in self._seen]), order
+            )
+            found[task] = task_kind(spec.kind).decode(spec, logits)
+            self._require_finite(task, logits, order, rising)
+            self._compare(spec, found[task], order, rising)
+        self._rows += rising
+        self._parts.append(found)
+
+    def _require_finite(
+        self, task: str, logits: Logits, order: npt.NDArray[np.int64], rows: Sequence[int]
+    ) -> None:
+        values = logits.values if isinstance(logits, Ragged) else logits
+        bad = ~np.isfinite(values).all(axis=-1)
+        if isinstance(logits, Ragged):
+            spec = self.tasks[task]
+            starts = [enc[spec.input].word_starts for _, enc, _ in self._seen]
+            own = stacked([Ragged(one.values, one.offsets) for one in starts if one is not None])
+            bad &= rows_of(own, order).values >= 0  # of a word that was cut off nothing is asked
+            bad = np.bincount(
+                np.repeat(np.arange(logits.rows), np.diff(logits.offsets)),
+                bad,
+                minlength=logits.rows,
+            ).astype(np.bool_)
+        if bad.any():
+            self.faults.not_finite.setdefault(task, []).extend(
+                rows[int(at)] for at in np.flatnonzero(bad)
+            )
+
+    def _compare(
+        self, spec: TaskSpec, decoded: Decoded, order: npt.NDArray[np.int64], rows: Sequence[int]
+    ) -> None:
+        kind = task_kind(spec.kind)
+        answered = np.array([at for at, row in enumerate(rows) if row in self._answers], np.int64)
+        if not len(answered):
+            return
+        words = None
+        if kind.per_word:
+            all_words = list(self._words(spec))
+            words = [all_words[int(order[at])] for at in answered]
+        some = Decoded(rows_of(decoded.labels, answered), rows_of(decoded.scores, answered))
+        found = [self._answers[rows[at]][str(spec.name)] for at in answered]
+        expected = kind.answers(spec, some, top_k=None, words=words)
+        for at, odd in odd_answers(spec, some, expected, found, words):
+            self.faults.odd.setdefault(str(spec.name), {})[rows[answered[at]]] = odd
+
+    def _words(self, spec: TaskSpec) -> Iterator[Any]:
+        for _, encoded, _ in self._seen:
+            words = encoded[spec.input].words
+            assert words is not None
+            yield from words
