@@ -30,7 +30,7 @@ def test_accuracy_has_the_bounds_of_clopper_and_pearson(right, wrong, spec, deci
     assert found.high == pytest.approx(high, abs=0.004)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "binary_f1"])
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "weighted_f1", "binary_f1"])
 @pytest.mark.parametrize("rows", [40, 300, 5500])
 def test_no_changed_decision_gives_the_rule_of_three(name, rows, random, spec, decided):
     true, said = random.integers(0, 2, (2, rows))
@@ -85,7 +85,7 @@ def test_swapping_the_two_models_negates_the_drop(name, random, spec):
     assert [there.low, there.high] == pytest.approx([-back.high, -back.low], abs=0.01)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "weighted_f1"])
 def test_bounds_do_not_depend_on_the_order_of_rows(name, random, spec, decided):
     true, said, other = random.integers(0, 5, (3, 120))
     order = random.permutation(120)
@@ -121,7 +121,7 @@ def test_rows_without_label_change_nothing(random, spec, decided, ragged):
     assert (found.value, found.rows) == (1.0, 1)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "binary_f1", "auc"])
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "weighted_f1", "binary_f1", "auc"])
 def test_measure_is_the_value_of_evaluate(name, random, spec):
     true, scores = random.integers(0, 2, 9000), random.random(9000).astype(np.float32)
     decoded = Decoded((scores > 0.5).astype(np.int64), scores)
@@ -236,7 +236,7 @@ def yes_or_no(random, rows: int):
     return true, [Decoded((s > 0.5).astype(np.int64), s.astype(np.float32)) for s in scores]
 
 
-@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "binary_f1", "auc"])
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "weighted_f1", "binary_f1", "auc"])
 def test_inputs_that_all_differ_change_no_bit(name, random, spec):
     true, models = yes_or_no(random, 150)
     keys = random.permutation(150).astype(np.uint64) << np.uint64(40)
@@ -247,7 +247,7 @@ def test_inputs_that_all_differ_change_no_bit(name, random, spec):
         assert plain.distinct == plain.rows == 150
 
 
-@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "binary_f1", "auc"])
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "weighted_f1", "binary_f1", "auc"])
 @pytest.mark.parametrize("times", [2, 34])
 def test_rows_repeated_alike_prove_no_more_than_once(name, times, random, spec):
     true, models = yes_or_no(random, 80)
@@ -262,7 +262,7 @@ def test_rows_repeated_alike_prove_no_more_than_once(name, times, random, spec):
     assert more.high - more.low > 1.2 * (blind.high - blind.low)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "binary_f1", "auc"])
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "weighted_f1", "binary_f1", "auc"])
 def test_no_change_in_three_inputs_is_three_rows_of_evidence(name, spec):
     true = np.tile([0, 1, 1], 34)
     scores = np.tile([0.2, 0.9, 0.3], 34).astype(np.float32)

@@ -41,6 +41,22 @@ def test_accuracy_and_macro_f1_equal_sklearn(classes, random, spec, decided):
         assert full("macro_f1", task, Truth(true), decoded) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("kind", "classes"), [("binary", 2), *(("classification", many) for many in (2, 3, 17))]
+)
+def test_weighted_f1_equals_sklearn(kind, classes, random, spec, decided):
+    for rows in (1, 5, 200):
+        # Some classes are only true, some only claimed, some occur nowhere.
+        true = random.integers(0, max(classes - 1, 1), rows)
+        said = random.integers(min(1, classes - 1), classes, rows)
+        for pair in ((true, said), (said, true), (true, true)):
+            expected = f1_score(*pair, average="weighted", zero_division=0)
+            found = full(
+                "weighted_f1", spec(classes, kind), Truth(pair[0]), decided(pair[1], classes)
+            )
+            assert found == pytest.approx(expected, abs=1e-12)
+
+
 def test_macro_f1_ignores_classes_that_occur_nowhere(random, spec, decided):
     true, said = random.integers(0, 4, (2, 60))
     few = full("macro_f1", spec(4), Truth(true), decided(said, 4))
@@ -145,13 +161,17 @@ def test_entity_f1_refuses_labels_that_are_no_bio(spec, ragged, decided):
         )
 
 
-@pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "weighted_f1"])
 def test_word_metrics_equal_sklearn_over_all_words(name, random, spec, ragged, decided):
     lengths = random.integers(0, 9, 40)
     rows = [random.integers(0, 5, (2, n)) for n in lengths]
     true, said = (ragged([pair[k].tolist() for pair in rows]) for k in (0, 1))
     found = full(name, spec(5, "token_classification"), Truth(true), decided(said, 5))
-    library = {"accuracy": accuracy_score, "macro_f1": lambda t, p: f1_score(t, p, average="macro")}
+    library = {
+        "accuracy": accuracy_score,
+        "macro_f1": lambda t, p: f1_score(t, p, average="macro"),
+        "weighted_f1": lambda t, p: f1_score(t, p, average="weighted"),
+    }
     assert found == pytest.approx(library[name](true.values, said.values), abs=1e-12)
 
 
@@ -162,6 +182,7 @@ def test_a_cut_off_word_is_wrong(spec, ragged, decided):
     assert full("accuracy", task, truth, decoded) == pytest.approx(2 / 3)
     # Class 0: F1 1.  Class 1: one of two found, none claimed wrongly: F1 2/3.
     assert full("macro_f1", task, truth, decoded) == pytest.approx((1 + 2 / 3) / 2)
+    assert full("weighted_f1", task, truth, decoded) == pytest.approx((1 + 2 * 2 / 3) / 3)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +203,7 @@ def test_rows_without_label_contribute_zeros(name, spec, ragged, decided):
 
 
 def test_value_is_vectorised_over_leading_dimensions(random, spec, decided):
-    for name in ("accuracy", "macro_f1", "binary_f1"):
+    for name in ("accuracy", "macro_f1", "weighted_f1", "binary_f1"):
         made = METRICS[name]
         true, said = random.integers(0, 2, (2, 30))
         rows = made.rows(spec(2, "binary"), Truth(true), decided(said, 2))
