@@ -48,8 +48,9 @@ def misfit(spec: TaskSpec, name: str) -> str:
         return f"metric {name} is not defined for {spec.kind}; there are: {suited}"
     if name == EntityF1.name and not are_tags(spec.labels):
         odd = next(label for label in spec.labels if read_tag(label) is None)
+        bilou = " (`scheme: bilou` of a source reads BILOU)" if odd[:2] in {"L-", "U-"} else ""
         return (
-            f"metric {name} needs labels O, B-x, I-x (or E-x and S-x too: BIOES), found {odd!r}; "
-            "use accuracy or macro_f1"
+            f"metric {name} needs labels O, B-x, I-x (or E-x and S-x too: BIOES), found {odd!r}"
+            f"{bilou}; use accuracy or macro_f1"
         )
     return ""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from kd2edge.pipeline.prepare import Prepared
 from kd2edge.rows.lookalikes import lookalikes, says_nothing
+from kd2edge.tasks.schemes import Beginnings
 from kd2edge.tasks.spans import read_tag
 from kd2edge.tasks.spec import TaskSpec
 
@@ -17,7 +18,12 @@ _LISTED = 5
 
 def label_notes(data: Prepared, spec: TaskSpec) -> tuple[str, ...]:
     """Sentences about a task's labels, each a line of the plan."""
-    return (*_unseen(data, spec), *_alike(data, spec), *_empty(data, spec))
+    return (
+        *_unseen(data, spec),
+        *_alike(data, spec),
+        *_empty(data, spec),
+        *_written_otherwise(data, spec),
+    )
 
 
 def _unseen(data: Prepared, spec: TaskSpec) -> Iterator[str]:
@@ -55,6 +61,27 @@ def _empty(data: Prepared, spec: TaskSpec) -> Iterator[str]:
             rows = "1 row has a label" if count == 1 else f"{count:,} rows have labels"
             place = data.rows[split].place(first)
             yield f"{rows} of blanks alone or NaN, read as missing (first: {place})"
+
+
+def _written_otherwise(data: Prepared, spec: TaskSpec) -> Iterator[str]:
+    """Sources whose tags are no IOB2: there ``B-x`` and ``I-x`` mean something else."""
+    found: dict[str, Beginnings] = {}
+    for check in data.checks.values():
+        for source, begin in check.beginnings.get(spec.name, {}).items():
+            found[source] = begin.plus(found.get(source, Beginnings()))
+    for source, begin in found.items():
+        if begin.is_iob1:
+            yield (
+                f"source {source} writes entities as IOB1 ({begin.inside:,} begin with I-, B- "
+                "stands between neighbours alone): state `scheme: iob1` for it, or macro F1 speaks "
+                "of labels that hardly occur"
+            )
+        elif begin.inside:
+            every = sum(begin)
+            yield (
+                f"source {source}: {begin.inside:,} of {every:,} entities begin with I-; `scheme: "
+                "iob2` reads them as B-"
+            )
 
 
 def _where(data: Prepared, spec: TaskSpec, label: str) -> str:

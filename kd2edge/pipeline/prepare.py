@@ -21,6 +21,7 @@ from kd2edge.recipe.schema import (
     Source,
     TokenClassification,
 )
+from kd2edge.recipe.schema.data import FilePart
 from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.problems import told_once
@@ -172,7 +173,24 @@ def _plans(
         name = source.name if len(files) == 1 else f"{source.name}-{index}"
         options = source.row_options()
         columns, words = dict(source.columns), dict(source.words)
-        yield SourcePlan(name, source.kind, str(path), options, columns, tasks, words)
+        schemes = _schemes(recipe, source, tasks)
+        yield SourcePlan(name, source.kind, str(path), options, columns, tasks, words, schemes)
+
+
+def _schemes(recipe: Recipe, source: FilePart, tasks: Iterable[str]) -> dict[str, str]:
+    """Column in the rows -> the scheme of its tags."""
+    tagged = {
+        name: one.column
+        for name, one in recipe.tasks.items()
+        if name in tasks and isinstance(one, TokenClassification)
+    }
+    stated = source.scheme
+    by_task = stated if isinstance(stated, dict) else dict.fromkeys(tagged, stated)
+    return {
+        source.columns.get(tagged[task], tagged[task]): scheme
+        for task, scheme in by_task.items()
+        if scheme is not None and task in tagged
+    }
 
 
 def _tasks(loaded: LoadedRecipe, plan: RowsPlan) -> dict[TaskName, TaskSpec]:

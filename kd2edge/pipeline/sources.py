@@ -17,6 +17,7 @@ from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import open_rows
 from kd2edge.rows.leak import without
 from kd2edge.rows.rows import Rows
+from kd2edge.rows.tags import TagRows
 from kd2edge.rows.words import CutRows
 
 __all__ = [
@@ -35,8 +36,8 @@ _HELD_OUT = "stand in validation or test"
 _LABELLED = "stand among the labelled rows"
 _UNLABELLED = "stand in an earlier unlabelled source"
 SPLITS = ("train", "validation", "test")
-#: Version of ``rows.json``.
-SCHEMA = 1
+#: Version of ``rows.json``.  In 1 a column file could have more columns than were named.
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class SourcePlan:
         columns: name that inputs and tasks use -> name in the rows.
         tasks: tasks whose labels count; empty for rows that only teachers label.
         words: new column of words -> the column of text in the rows that is cut.
+        schemes: column of tags in the rows -> the scheme that they are written in.
     """
 
     name: str
@@ -60,6 +62,7 @@ class SourcePlan:
     columns: Mapping[str, str] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
     words: Mapping[str, str] = field(default_factory=dict)
+    schemes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,8 @@ def _opened(plan: SourcePlan) -> Source:
     rows = open_rows(plan.kind, plan.place, options=plan.options)
     if plan.words:
         rows = CutRows(rows, plan.words)
+    if plan.schemes:
+        rows = TagRows(rows, plan.schemes)
     return Source(plan.name, rows, tuple(plan.tasks), dict(plan.columns))
 
 
@@ -158,6 +163,14 @@ def write_rows_plan(path: Path, plan: RowsPlan) -> None:
     write_atomic(path, f"{text}\n".encode())
 
 
+def _source(value: dict[str, Any], schema: int) -> SourcePlan:
+    options = value["options"]
+    if schema == 1 and isinstance(options.get("columns"), list):
+        named = {name: at for at, name in enumerate(options["columns"]) if name != "_"}
+        options = {**options, "columns": named}
+    return SourcePlan(**{**value, "options": options, "tasks": tuple(value["tasks"])})
+
+
 def read_rows_plan(path: Path) -> RowsPlan:
     """Read what :func:`write_rows_plan` wrote.
 
@@ -178,9 +191,7 @@ def read_rows_plan(path: Path) -> RowsPlan:
                 "update kd2edge"
             )
         splits = {
-            split: tuple(
-                SourcePlan(**{**source, "tasks": tuple(source["tasks"])}) for source in sources
-            )
+            split: tuple(_source(source, value["schema"]) for source in sources)
             for split, sources in value["splits"].items()
         }
         pictures = tuple(value.get("pictures", ()))  # runs of before it was kept have none

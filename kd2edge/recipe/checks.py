@@ -96,6 +96,23 @@ def _cut_words_have_no_labels(recipe: Recipe) -> Iterator[Fault]:
             yield ("data", "sources", index, "words"), message
 
 
+def _schemes_are_of_tags(recipe: Recipe) -> Iterator[Fault]:
+    by_word = {name for name, one in recipe.tasks.items() if isinstance(one, TokenClassification)}
+    for index, source in enumerate(recipe.data.sources):
+        scheme = getattr(source, "scheme", None)
+        carried = by_word if source.tasks is None else by_word & set(source.tasks)
+        steps: Steps = ("data", "sources", index, "scheme")
+        if scheme is not None and not carried:
+            yield steps, "no task of this source has a label a word: take it away"
+        elif isinstance(scheme, dict):
+            known = ", ".join(sorted(carried))
+            for name in scheme.keys() - carried:
+                message = (
+                    f"expected a task of this source with a label a word ({known}), found {name!r}"
+                )
+                yield (*steps, name), message
+
+
 def _builders_choose_their_split(recipe: Recipe) -> Iterator[Fault]:
     for key, sources in (("sources", recipe.data.sources), ("unlabelled", recipe.data.unlabelled)):
         for index, source in enumerate(sources):
@@ -271,6 +288,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _sources_have_splits,
     _unlabelled_is_for_training,
     _cut_words_have_no_labels,
+    _schemes_are_of_tags,
     _builders_choose_their_split,
     _tasks_are_taught,
     _teachers_are_trained_or_loaded,

@@ -21,6 +21,8 @@ from kd2edge.rows.reading import Target, read_input, read_target
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.labels import is_missing
+from kd2edge.tasks.schemes import Beginnings, beginnings
+from kd2edge.tasks.spans import are_tags
 from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec, class_indices
 
 #: How many messages are listed that differ in their values alone.
@@ -42,6 +44,7 @@ class SplitCheck:
         labelled: task -> whether each row has a label of it ``[row]``.
         first: task -> label -> the first row that has it, for the labels that occur.
         blank: task -> rows with a label of blanks or NaN, which counts as missing, and the first.
+        beginnings: task whose labels are tags -> source -> how its entities begin.
     """
 
     split: str
@@ -53,6 +56,7 @@ class SplitCheck:
     labelled: Mapping[TaskName, npt.NDArray[np.bool_]]
     first: Mapping[TaskName, Mapping[str, int]]
     blank: Mapping[TaskName, tuple[int, int]]
+    beginnings: Mapping[TaskName, Mapping[str, Beginnings]]
 
     def labelled_rows(self, tasks: Iterable[str]) -> int:
         """How many rows have a label of at least one of these tasks."""
@@ -102,6 +106,7 @@ def check_rows(
             for task in tasks
         },
         blank=dict(walk.blank),
+        beginnings=dict(walk.beginnings),
     )
 
 
@@ -171,6 +176,11 @@ class _Walk:
         self.labelled = {task.name: np.zeros(len(rows), dtype=np.bool_) for task in tasks}
         self.first: dict[TaskName, dict[int, int]] = {task.name: {} for task in tasks}
         self.blank: dict[TaskName, tuple[int, int]] = {}
+        self.beginnings: dict[TaskName, dict[str, Beginnings]] = {
+            task.name: {}
+            for task in tasks
+            if task_kind(task.kind).per_word and are_tags(task.labels)
+        }
         # (field, message) -> the first place, and how many more rows have it.
         self._found: dict[tuple[str, str], _Found] = {}
         # (field, message without its values) -> those of its messages that are shown.
@@ -219,6 +229,11 @@ class _Walk:
         self.counts[task.name] += np.bincount(known, minlength=len(task.labels))
         for index in known.tolist():
             self.first[task.name].setdefault(index, position)
+        if has and task.name in self.beginnings:
+            by_source = self.beginnings[task.name]
+            source = self._rows.source_of(position).name
+            tags = (task.labels[index] if index >= 0 else None for index in indices.tolist())
+            by_source[source] = beginnings(tags).plus(by_source.get(source, Beginnings()))
         self.unlabelled[task.name] += not has
         self.labelled[task.name][position] = has
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,8 +25,8 @@ class ConllRows(Rows):
 
     Args:
         path: the file (``.gz`` is taken too).
-        columns: names of the columns from the left ("_" skips one), or name -> index, where a
-            negative index counts from the right.
+        columns: names of all columns from the left ("_" skips one), or name -> index, where a
+            negative index counts from the right, and others may stand beside them.
         separator: what stands between columns; None is any number of ASCII blanks and tabs.
         comment: lines that begin with this are skipped; "" keeps all ("#" can be a word).
 
@@ -43,6 +44,8 @@ class ConllRows(Rows):
     ) -> None:
         self._content = open_content(path)
         self._columns = _numbered(path, columns)
+        # Fewer names than columns: the second column of many is no entity, but is read as one.
+        self._names = () if isinstance(columns, Mapping) else tuple(columns)
         self._separator = separator
         self._comment = comment.encode()
         self.root = str(path.parent)
@@ -76,8 +79,11 @@ class ConllRows(Rows):
         if len(fields) < needed:
             raise DataError(
                 f"{self._place(position, number)}: expected at least {needed} columns, "
-                f"found {len(fields)}: {fields}"
+                f"found {len(fields)}: {reprlib.repr(fields)}"
             )
+        if self._names and any(fields[len(self._names) :]):
+            place = self._place(position, number)
+            raise DataError(f"{place}: {_surplus(self._names, text, fields)}")
         return fields
 
     def _place(self, position: int, number: int) -> str:
@@ -92,6 +98,19 @@ def _numbered(path: Path, columns: Sequence[str] | Mapping[str, int]) -> dict[st
     if not numbered:
         raise DataError(f"{path}: columns: expected at least one name, found none")
     return numbered
+
+
+def _surplus(names: tuple[str, ...], text: str, fields: list[str]) -> str:
+    """What to say of a line with more columns than have names, and what to write."""
+    found = (
+        f"expected {len(names)} columns ({', '.join(names)}), found {len(fields)}: "
+        f"{reprlib.repr(fields)}"
+    )
+    if text.count("\t") + 1 == len(names):
+        return f'{found}; if tabs alone stand between columns, state options: {{separator: "\\t"}}'
+    skipped = ["_"] * (len(fields) - len(names))
+    named = ", ".join([*names[:-1], *skipped, names[-1]])
+    return f"{found}; name them all, `_` for one to skip, as in options: {{columns: [{named}]}}"
 
 
 def _is_comment(line: bytes, comment: bytes) -> bool:

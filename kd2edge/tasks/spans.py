@@ -48,17 +48,17 @@ def spans_of(
     first, before = 0, OUTSIDE
     for at, label in enumerate([*labels, None]):
         tag = (read_tag(label) if label is not None else None) or OUTSIDE
-        begins = _begins(before, tag)
-        if before.kind is not None and (begins or tag.kind is None):
+        opens = begins(before, tag)
+        if before.kind is not None and (opens or tag.kind is None):
             spans.append(_span(before.kind, scores[first:at], words[first:at]))
-        if begins:
+        if opens:
             first = at
         before = tag
     return spans
 
 
-def _begins(before: Tag, tag: Tag) -> bool:
-    """Whether an entity begins at ``tag``."""
+def begins(before: Tag, tag: Tag) -> bool:
+    """Whether an entity begins at ``tag``, the one ``before`` it read as well."""
     if tag.kind is None:
         return False
     return tag.prefix in "BS" or before.prefix in "OES" or before.kind != tag.kind

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from commands import succeed
+from commands import kd2edge, succeed
 from kd2edge.pipeline.label_notes import label_notes
 from kd2edge.pipeline.prepare import prepared, require_sound
 from kd2edge.recipe import load_recipe
@@ -86,3 +86,97 @@ def test_blank_labels_and_nan_are_missing_and_counted(tmp_path: Path, value: obj
     place = f"{tmp_path / 'train.jsonl'}:4"
     said = f"2 rows have labels of blanks alone or NaN, read as missing (first: {place})"
     assert after["notes"] == [said]
+
+
+CONLL = {"train": 3, "validation": 1, "test": 1}
+IOB1 = """\
+Anna NN I-PER
+Bert NN B-PER
+sees VB O
+Rome NN I-LOC
+
+it PRP O
+likes VB O
+Oslo NN I-LOC
+
+"""
+
+
+def column_project(folder: Path, text: str, options: str) -> Path:
+    """The token recipe over column files."""
+    recipe = write_token_project(folder)
+    for split, times in CONLL.items():
+        (folder / f"{split}.conll").write_text(text * times, encoding="utf-8")
+    content = recipe.read_text(encoding="utf-8").replace(".jsonl", ".conll")
+    recipe.write_text(
+        content.replace("kind: jsonl", f"kind: conll\n      {options}"), encoding="utf-8"
+    )
+    return recipe
+
+
+def test_part_of_speech_tags_are_not_learned_as_entities(tmp_path: Path) -> None:
+    recipe = column_project(tmp_path, IOB1, "tasks: [ner, pos]")
+    result = kd2edge("check", recipe)
+    assert result.code == 2
+    assert f"{tmp_path / 'train.conll'}:1: expected 2 columns (tokens, ner), found 3" in result.err
+    assert "options: {columns: [tokens, _, ner]}" in result.err
+
+
+NAMED = "options: {columns: [tokens, pos, ner]}"
+
+
+def test_iob1_is_said_and_can_be_read_as_iob2(tmp_path: Path) -> None:
+    recipe = column_project(tmp_path, IOB1, NAMED)
+    (note,) = (note for note in notes(recipe, "ner") if "IOB1" in note)
+    assert note.startswith("source names writes entities as IOB1 (15 begin with I-, B- stands")
+    assert "state `scheme: iob1` for it" in note
+    assert not any("IOB1" in note for note in notes(recipe, "pos"))
+    recipe = column_project(tmp_path, IOB1, f"{NAMED}\n      scheme: {{ner: iob1}}")
+    assert not any("begin" in note for note in notes(recipe, "ner"))
+    data = prepared(load_recipe(recipe))
+    assert data.rows["train"][0]["ner"] == ["B-PER", "B-PER", "O", "B-LOC"]
+    assert data.rows["train"][0]["pos"] == ["NN", "NN", "VB", "NN"]
+    assert next(spec for name, spec in data.tasks.items() if name == "ner").labels == (
+        "B-LOC",
+        "B-PER",
+        "O",
+    )
+
+
+def test_iob2_is_not_taken_for_iob1_and_slips_are_counted(tmp_path: Path) -> None:
+    text = IOB1.replace("I-", "B-")
+    assert not any("begin" in note for note in notes(column_project(tmp_path, text, NAMED), "ner"))
+    slips = text.replace("Rome NN B-LOC", "Rome NN I-LOC")
+    (note,) = (
+        note for note in notes(column_project(tmp_path, slips, NAMED), "ner") if "begin" in note
+    )
+    assert note == ("source names: 5 of 20 entities begin with I-; `scheme: iob2` reads them as B-")
+
+
+def test_labels_of_bilou_are_told_how_they_are_read(tmp_path: Path) -> None:
+    bilou = (
+        IOB1.replace("I-LOC", "U-LOC")
+        .replace("I-PER", "B-PER", 1)
+        .replace("Bert NN B", "Bert NN L")
+    )
+    result = kd2edge("check", column_project(tmp_path, bilou, NAMED))
+    assert result.code == 2
+    assert "found 'L-PER' (`scheme: bilou` of a source reads BILOU); use accuracy" in result.err
+    recipe = column_project(tmp_path, bilou, f"{NAMED}\n      scheme: {{ner: bilou}}")
+    first = prepared(load_recipe(recipe)).rows["train"][0]
+    assert first["ner"] == ["B-PER", "I-PER", "O", "B-LOC"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "says"),
+    [
+        ("iob3", "found 'iob3'"),
+        ("{nerr: iob1}", "found 'nerr'"),
+        ("{ner: bio}", "found 'bio'"),
+        ("iob1", "column 'pos': word 1: expected a tag of iob1 (O, B-x, I-x), found 'NN'"),
+    ],
+)
+def test_a_scheme_that_cannot_be_meant_is_refused(tmp_path: Path, scheme: str, says: str) -> None:
+    result = kd2edge("check", column_project(tmp_path, IOB1, f"{NAMED}\n      scheme: {scheme}"))
+    assert result.code == 2
+    assert says in result.err

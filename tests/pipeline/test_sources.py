@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kd2edge.errors import IntegrityError, StorageError
+from kd2edge.errors import DataError, IntegrityError, StorageError
 from kd2edge.pipeline.sources import (
     RowsPlan,
     SourcePlan,
@@ -129,6 +130,34 @@ def test_a_plan_of_a_newer_kd2edge_is_refused(plan: RowsPlan, tmp_path: Path) ->
     path = tmp_path / "rows.json"
     write_rows_plan(path, plan)
     value = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**value, "schema": 2}), encoding="utf-8")
+    path.write_text(json.dumps({**value, "schema": value["schema"] + 1}), encoding="utf-8")
     with pytest.raises(SchemaTooNewError, match="update kd2edge"):
         read_rows_plan(path)
+
+
+def test_column_files_of_older_runs_may_have_columns_without_a_name(tmp_path: Path) -> None:
+    file = tmp_path / "r.conll"
+    file.write_text("EU NNP B-ORG\nit PRP O\n", encoding="utf-8")
+    options = {"columns": ["tokens", "pos"]}
+    source = SourcePlan("old", "conll", str(file), options, tasks=("pos",))
+    path = tmp_path / "rows.json"
+    write_rows_plan(path, RowsPlan({"test": (source,)}, ("tokens",)))
+    with pytest.raises(DataError, match="expected 2 columns"):
+        open_split(read_rows_plan(path), "test")[0]
+    path.write_text(path.read_text("utf-8").replace('"schema": 2', '"schema": 1'), "utf-8")
+    old = open_split(read_rows_plan(path), "test")
+    assert old[0] == {"tokens": ["EU", "it"], "pos": ["NNP", "PRP"]}
+    new = SourcePlan("old", "conll", str(file), {"columns": ["tokens", "pos", "_"]}, tasks=("pos",))
+    assert (
+        old.fingerprint == open_split(RowsPlan({"test": (new,)}, ("tokens",)), "test").fingerprint
+    )
+
+
+def test_tags_in_another_scheme_are_read_as_iob2_after_the_run_too(tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "r.jsonl", [{"tokens": ["Anna", "Bert"], "y": ["I-a", "B-a"]}])
+    source = SourcePlan("s", "jsonl", str(file), columns={"ner": "y"}, tasks=("ner",))
+    iob1 = replace(source, schemes={"y": "iob1"})
+    write_rows_plan(tmp_path / "rows.json", RowsPlan({"test": (iob1,)}, ("tokens",)))
+    rows = open_split(read_rows_plan(tmp_path / "rows.json"), "test")
+    assert rows[0]["ner"] == ["B-a", "B-a"]
+    assert open_split(RowsPlan({"test": (source,)}, ("tokens",)), "test")[0]["ner"][0] == "I-a"

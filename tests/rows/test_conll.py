@@ -51,6 +51,35 @@ def test_text_that_is_not_utf8_is_named(write):
         rows[1]
 
 
+def test_columns_without_a_name_are_refused_with_the_line_that_names_them(write):
+    rows = open_rows("conll", write("r.conll", "EU NNP I-NP B-ORG\n\nrejects VBZ I-VP O\n"))
+    with pytest.raises(
+        DataError, match=r"r\.conll:3: expected 2 columns \(tokens, ner\), found 4"
+    ) as e:
+        rows[1]
+    assert "options: {columns: [tokens, _, _, ner]}" in str(e.value)
+    named = {"columns": ["tokens", "_", "_", "ner"]}
+    rows = open_rows("conll", write("r.conll", "EU NNP I-NP B-ORG\n"), options=named)
+    assert rows[0] == {"tokens": ["EU"], "ner": ["B-ORG"]}
+    few = {"columns": ["tokens", "pos", "ner"]}
+    with pytest.raises(DataError, match=r"columns: \[tokens, pos, _, ner\]"):
+        open_rows("conll", write("r.conll", "EU NNP I-NP B-ORG\n"), options=few)[0]
+
+
+def test_a_blank_in_a_word_is_told_from_a_column(write):
+    text = "New York\tB-LOC\n"
+    with pytest.raises(DataError, match=r'state options: \{separator: "\\t"\}'):
+        open_rows("conll", write("r.conll", text))[0]
+    rows = open_rows("conll", write("r.conll", text + "it\tO\t\n"), options={"separator": "\t"})
+    assert rows[0] == {"tokens": ["New York", "it"], "ner": ["B-LOC", "O"]}
+
+
+def test_columns_by_their_number_may_have_others_beside_them(write):
+    by_number = {"columns": {"tokens": 0, "ner": -1}}
+    rows = open_rows("conll", write("r.conll", "EU NNP I-NP B-ORG\n"), options=by_number)
+    assert rows[0] == {"tokens": ["EU"], "ner": ["B-ORG"]}
+
+
 def test_a_short_line_is_named(write):
     rows = open_rows("conll", write("r.conll", "a O\n\nb O\nc\n"))
     with pytest.raises(DataError, match=r"r\.conll:4: expected at least 2 columns, found 1"):

@@ -11,6 +11,9 @@ from pydantic import Field
 from kd2edge.recipe.schema.base import LocalPath, Name, Names, Part, Text, Texts
 from kd2edge.recipe.schema.choices import ByKind
 
+#: How entities may be written as a label a word.
+Scheme = Literal["io", "iob1", "iob2", "bioes", "bilou"]
+
 
 class SourcePart(Part, ABC):
     """What every source has."""
@@ -44,6 +47,9 @@ class FilePart(SourcePart):
     words: dict[Text, Text] = {}
     """Texts that nobody cut into words: the new column -> the column of text that is cut, at white
     space and around punctuation. Not with tasks that have a label a word."""
+    scheme: Scheme | dict[Name, Scheme] | None = None
+    """How the labels of words write entities, for all tasks with a label a word or by task; they
+    are read as `iob2`, where `B-` begins every entity. null: labels are taken as they are."""
 
     def splits(self) -> dict[str, tuple[str, ...]]:
         files = {"train": self.train, "validation": self.validation, "test": self.test}
@@ -84,7 +90,7 @@ class ConllOptions(Part):
     """How a column file is written."""
 
     columns: Annotated[tuple[Text, ...], Field(min_length=1)] = ("tokens", "ner")
-    """Names of the columns from the left; `_` skips one."""
+    """Names of all columns from the left; `_` skips one."""
     separator: Text | None = None
     """What stands between two columns; null: any number of ASCII blanks and tabs."""
     comment: str = ""
