@@ -63,7 +63,8 @@ class Manifest:
         preferred: artefact ids, best first.
         gate: ``{"max_drop": {task: points in [0, 1]}, "confidence": 0.95}``.
         licences: ``{"weights": [...], "data": [...]}``.
-        provenance: fingerprints ``{"recipe", "data", "teacher", "run"}`` (SHA-256, hex).
+        provenance: fingerprints ``{"recipe", "data", "teacher", "student", "run"}`` (SHA-256, hex);
+            ``student`` is that of its weights.
     """
 
     name: str

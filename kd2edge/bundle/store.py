@@ -29,6 +29,9 @@ __all__ = [
     "write_bundle",
 ]
 
+#: What a transfer may leave out: PyTorch's outputs, and what the report says of them.
+_REFERENCE = "reference/"
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,9 @@ class Bundle:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """References that the manifest names and that are not here: a transfer may leave them."""
-        references = sorted(self.manifest.references.values())
+        """Files of ``reference/`` that are not here: a transfer may leave them."""
+        named = {entry.path for entry in self.manifest.files if entry.path.startswith(_REFERENCE)}
+        references = sorted(named | set(self.manifest.references.values()))
         return tuple(file for file in references if not os.path.lexists(self.path / file))
 
     def verify(self) -> list[str]:

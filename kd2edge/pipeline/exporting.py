@@ -25,6 +25,7 @@ from kd2edge.export.targets.kinds import target
 from kd2edge.export.targets.target import Made, Source, Target, Variant
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.nets import Net, describe_net, load_net
+from kd2edge.pipeline.agreement import require_one_student
 from kd2edge.pipeline.folders import MODELS, RunFolder
 from kd2edge.pipeline.probing import PROBES
 from kd2edge.pipeline.provenance import read_report, run_fingerprint
@@ -41,6 +42,7 @@ from kd2edge.recipe import Recipe, by_task, load_recipe
 from kd2edge.reporting import model_card
 from kd2edge.runtime.probes import PROBES as PROBES_IN_BUNDLE
 from kd2edge.runtime.probes import open_probes
+from kd2edge.validate.record import REPORT, pack_record
 from kd2edge.version import __version__
 
 __all__ = ["Exported", "export_run"]
@@ -55,6 +57,8 @@ _ORDER = (
     "tensorrt-fp32",
     "tensorrt-int8",
 )
+#: Splits that artefacts can be judged on.
+_SPLITS = ("test", "validation")
 #: Seconds to wait for another export that is writing its bundle into the same folder.
 _WAIT = 60.0
 _PATH = re.compile(r"(?<![\w.])(?:/|[A-Za-z]:\\)[^\s'\",;:)]+")
@@ -83,7 +87,7 @@ class _Job:
 
     Args:
         files: path in the bundle -> bytes of what stands beside the artefacts: tokenizers, golden
-            rows, reference outputs.
+            rows, reference outputs, what the report says of the student.
     """
 
     recipe: Recipe
@@ -190,7 +194,13 @@ def _opened(recipe: Recipe, run: RunFolder, *, precisions: Sequence[str]) -> _Jo
     net = load_net(run.student)
     if "int8" in precisions:
         read_arrays(run.samples / CALIBRATION)
-    return _Job(recipe, run, net, report, _files(recipe, run, net))
+    stored = {split: _sample(run.samples / f"reference-{split}.npz") for split in _SPLITS}
+    tasks = {str(task.name): task for task in net.tasks}
+    weights = describe_net(run.student).weights
+    record = require_one_student(run, weights, report, stored, tasks)
+    references = {f"reference/{split}.npz": content for split, content in stored.items()}
+    files = {**_files(recipe, run, net), **references, REPORT: pack_record(record)}
+    return _Job(recipe, run, net, report, files)
 
 
 def _source(job: _Job) -> tuple[Source, Mapping[str, str]]:
@@ -254,8 +264,6 @@ def _foreign(error: Exception) -> str:
 
 def _files(recipe: Recipe, run: RunFolder, net: Net) -> dict[str, bytes]:
     files = {path: _read(run.path / path) for spec in net.inputs for path in spec.files.values()}
-    for split in ("validation", "test"):
-        files[f"reference/{split}.npz"] = _sample(run.samples / f"reference-{split}.npz")
     if recipe.export.samples == "real":
         files["golden/golden.npz"] = _sample(run.samples / GOLDEN)
     if recipe.export.samples != "none" and (run.samples / PROBES).is_file():  # old runs have none
@@ -308,7 +316,7 @@ def _manifest(
         artefacts=artefacts,
         preferred=_preferred(artefacts),
         files=tuple(file_entry(path, content) for path, content in sorted(files.items())),
-        references={split: f"reference/{split}.npz" for split in ("test", "validation")},
+        references={split: f"reference/{split}.npz" for split in _SPLITS},
         golden="golden/golden.npz" if "golden/golden.npz" in files else "",
         gate={
             "max_drop": by_task(recipe.gate.max_drop, list(recipe.tasks)),

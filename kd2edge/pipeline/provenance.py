@@ -47,7 +47,7 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def run_fingerprint(run: RunFolder) -> dict[str, str]:
-    """Provenance of a run: recipe, data, teacher, and the run itself (these and its weights)."""
+    """Provenance of a run: recipe, data, teacher, its student's weights, and the run itself."""
     prints = read_report(run.report)["fingerprints"]
     weights = run.student.with_name("student.safetensors")
     try:
@@ -55,7 +55,7 @@ def run_fingerprint(run: RunFolder) -> dict[str, str]:
     except OSError as error:
         raise StorageError(f"{weights}: cannot be read: {error.strerror}") from error
     found = {key: str(prints[key]) for key in _KEYS}
-    return {**found, "run": fingerprint([student, found])}
+    return {**found, "student": student, "run": fingerprint([student, found])}
 
 
 def run_of(provenance: str, bundle: Path, runs: Iterable[Path] = ()) -> RunFolder | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,8 @@ from kd2edge.reporting import html_report
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec, Truth
 from kd2edge.teacher import TeacherCache
-from kd2edge.validate.reference import FULL, pack_reference, row_keys
+from kd2edge.validate.reference import FULL, Made, pack_reference, row_keys
+from kd2edge.validate.truths import inputs_fingerprint, labels_fingerprint
 from kd2edge.version import __version__
 
 __all__ = ["ModelResult", "write_report"]
@@ -55,6 +56,14 @@ class ModelResult:
     caches: Mapping[str, TeacherCache] = field(default_factory=dict)
 
 
+class _Outputs(NamedTuple):
+    """What the student says of a split's rows, and what the data does."""
+
+    keys: Keys
+    logits: Mapping[TaskName, Logits]
+    truths: Mapping[str, Truth]
+
+
 def write_report(work: Work, splits: Splits, results: Mapping[str, ModelResult]) -> None:
     """Measure every model on validation and test; write reference outputs, JSON and HTML.
 
@@ -70,7 +79,11 @@ def write_report(work: Work, splits: Splits, results: Mapping[str, ModelResult])
         said = _predictions(work, split, splits[split], results)
         keys = row_keys(work.data.rows[split], work.data.inputs)
         parts[split] = _split_report(work.data, splits[split], said, _hashes(keys))
-        _write_reference(work, split, keys, said["student"], results["student"])
+        truths = {str(task): splits[split].truth(task) for task in work.data.tasks}
+        metrics = _values(parts[split]["tasks"])
+        made = Made(results["student"].record.weights, split, metrics)
+        outputs = _Outputs(keys, said["student"], truths)
+        _write_reference(work, made, outputs, results["student"])
     report = finite(_report(work, splits, results, parts))
     text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
     write_atomic(work.run.html, html_report(report).encode())
@@ -181,7 +194,24 @@ def _split_report(
         }
         if {"baseline", "student"} <= decoded.keys():
             gains[name] = _gain(spec, truth, decoded["student"], decoded["baseline"], inputs)
-    return {"rows": len(split), "distinct": distinct(inputs), "tasks": tasks, "gain": gains}
+    return {
+        "rows": len(split),
+        "distinct": distinct(inputs),
+        "inputs": inputs_fingerprint(inputs),
+        "labels": {str(name): labels_fingerprint(split.truth(name)) for name in data.tasks},
+        "tasks": tasks,
+        "gain": gains,
+    }
+
+
+def _values(tasks: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Task -> metric -> what the student reaches, as the reference states it."""
+    return {
+        str(task): {
+            name: found["value"] for name, found in finite(models["student"]["metrics"]).items()
+        }
+        for task, models in tasks.items()
+    }
 
 
 def _model_report(
@@ -228,26 +258,22 @@ def _class(score: ClassScore, train_support: int, group: str) -> dict[str, Any]:
     return {**asdict(score), "train_support": int(train_support), "group": group}
 
 
-def _write_reference(
-    work: Work,
-    split: str,
-    keys: Keys,
-    logits: Mapping[TaskName, Logits],
-    student: ModelResult,
-) -> None:
+def _write_reference(work: Work, made: Made, outputs: _Outputs, student: ModelResult) -> None:
     """Keep what PyTorch decided on every row of a split: what artefacts are held against."""
     tasks = work.data.tasks
     decoded = {
         str(task): task_kind(tasks[task].kind).decode(tasks[task], values)
-        for task, values in logits.items()
+        for task, values in outputs.logits.items()
     }
-    full = {str(task): _first(values) for task, values in logits.items()}
+    full = {str(task): _first(values) for task, values in outputs.logits.items()}
     assert student.net is not None
     inputs = {spec.name: spec for spec in student.net.inputs}
     paths = {path for spec in inputs.values() for path in spec.files.values()}
     files = {path: fingerprint_file(work.run.path / path) for path in paths}
-    content = pack_reference(*keys, decoded, full, tasks, inputs, files)
-    write_atomic(work.run.samples / f"reference-{split}.npz", content)
+    content = pack_reference(
+        *outputs.keys, decoded, full, tasks, inputs, files, made=made, truths=outputs.truths
+    )
+    write_atomic(work.run.samples / f"reference-{made.split}.npz", content)
 
 
 def _first(logits: Logits) -> Logits:
@@ -263,6 +289,7 @@ def _fingerprints(work: Work, splits: Splits, results: Mapping[str, ModelResult]
         "recipe": work.loaded.fingerprint,
         "data": fingerprint({name: split.rows_fingerprint for name, split in splits.items()}),
         "teacher": fingerprint(teachers),
+        "student": results["student"].record.weights,
         "code": code_fingerprint(),
     }
 

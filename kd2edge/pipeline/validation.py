@@ -8,6 +8,7 @@ from typing import Any
 
 from kd2edge.bundle import Bundle, open_bundle
 from kd2edge.errors import UsageError
+from kd2edge.pipeline.agreement import require_run_of
 from kd2edge.pipeline.folders import MODELS, RunFolder, latest_run
 from kd2edge.pipeline.provenance import read_report, run_of
 from kd2edge.pipeline.sources import open_split, read_rows_plan
@@ -105,6 +106,7 @@ def _from_run(bundle: Bundle, path: Path | None, split: str) -> Rows:
             f"{bundle.path}: the rows are not at hand: its run {provenance[:12]}... is not under "
             "runs/; name rows with --data FILE, or the run with --run DIR"
         )
+    require_run_of(run, bundle)
     rows = open_split(read_rows_plan(run.rows), split)
     if not len(rows):
         raise UsageError(f"{run.path}: its split {split!r} has no rows")

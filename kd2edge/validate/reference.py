@@ -1,14 +1,15 @@
 """``reference/<split>.npz``: what PyTorch decided on every row of a split.
 
-Artefacts are held against it.  It has the id and hash of each row, for each task the packed
-decision (labels exactly, top-k scores in fp16), and whole logits of the first :data:`FULL` rows.
+Artefacts are held against it.  It has the id and hash of each row, for each task the label and the
+packed decision (classes exactly, top-k scores in fp16), and whole logits of the first :data:`FULL`
+rows.  It says which student spoke and what it reached, so that it can be checked by itself.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,31 @@ from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.inputs.kinds import file_columns
 from kd2edge.inputs.spec import InputSpec
+from kd2edge.json_text import json_value
 from kd2edge.rows.hashes import row_hash, row_id, with_files
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec
+from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec, Truth
+from kd2edge.validate.margins import contradictions
+from kd2edge.validate.truths import (
+    inputs_fingerprint,
+    labels_fingerprint,
+    pack_truth,
+    unpack_truth,
+)
 
-__all__ = ["FULL", "Reference", "described", "open_reference", "pack_reference", "row_keys"]
+__all__ = [
+    "FULL",
+    "Made",
+    "Reference",
+    "described",
+    "open_reference",
+    "pack_reference",
+    "row_keys",
+]
 
-#: Version of the layout.
-SCHEMA = 1
+#: Version of the layout.  1 had neither labels nor :class:`Made`.
+SCHEMA = 2
 #: Rows whose logits are kept whole.
 FULL = 64
 
@@ -42,6 +59,27 @@ Specs = Mapping[str, TaskSpec] | Mapping[TaskName, TaskSpec]
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """Whose outputs they are, of which rows, and what they are worth.
+
+    Args:
+        weights: SHA-256 of the student's safetensors.
+        split: the split's name.
+        metrics: task -> metric -> its value on these rows; None where it has none.
+        rows: how many rows there were.
+        inputs: SHA-256 over the hashes of their inputs.
+        labels: task -> SHA-256 over its labels.
+    """
+
+    weights: str
+    split: str
+    metrics: Mapping[str, Mapping[str, float | None]]
+    rows: int = 0
+    inputs: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """An opened reference.
 
@@ -52,6 +90,8 @@ class Reference:
         logits: task -> logits of the first rows, ``[row, C]`` or ragged ``[word, C]``.
         made_with: ``tasks`` and ``inputs`` as they were, see :func:`described`; empty in references
             of before it was kept.
+        truths: task -> labels, in the order of ``ids``; empty in references of schema 1.
+        made: whose outputs they are; None in references of schema 1.
     """
 
     ids: tuple[str, ...]
@@ -59,6 +99,8 @@ class Reference:
     decoded: Mapping[str, Decoded]
     logits: Mapping[str, Logits]
     made_with: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    truths: Mapping[str, Truth] = field(default_factory=dict[str, Truth])
+    made: Made | None = None
 
     @property
     def full(self) -> int:
@@ -100,6 +142,9 @@ def pack_reference(
     specs: Specs,
     inputs: Mapping[str, InputSpec],
     hashes_of_files: Mapping[str, str],
+    *,
+    made: Made,
+    truths: Mapping[str, Truth],
 ) -> bytes:
     """The bytes of a ``reference/<split>.npz``; the same arguments give the same bytes.
 
@@ -111,20 +156,31 @@ def pack_reference(
         specs: task -> its spec.
         inputs: input -> its spec.
         hashes_of_files: path in ``InputSpec.files`` -> SHA-256 of its bytes.
+        made: whose outputs they are; its fingerprints are filled in here.
+        truths: task -> labels for all rows.
 
     Raises:
-        ValueError: decisions, ids and hashes of different number, or a task without a spec.
+        ValueError: decisions, labels, ids and hashes of different number, or a task without a spec.
     """
     known = _by_name(specs)
-    _require_same_rows(ids, hashes, decoded, known)
+    _require_same_rows(len(ids), hashes, decoded, truths, known)
+    numbers = np.array([value % (1 << 64) for value in map(int, hashes)], np.uint64)
+    made = replace(
+        made,
+        rows=len(ids),
+        inputs=inputs_fingerprint(numbers),
+        labels={task: labels_fingerprint(truth) for task, truth in truths.items()},
+    )
+    meaning = {**described(specs, inputs, hashes_of_files), "made": asdict(made)}
     arrays: Arrays = {
         "schema": np.array(SCHEMA, np.int64),
         "ids": np.frombuffer(json.dumps(list(ids)).encode(), np.uint8),
-        "made_with": np.frombuffer(
-            canonical_json(described(specs, inputs, hashes_of_files)), np.uint8
-        ),
-        "hashes": np.array([value % (1 << 64) for value in map(int, hashes)], np.uint64),
+        "made_with": np.frombuffer(canonical_json(meaning), np.uint8),
+        "hashes": numbers,
     }
+    for task, truth in truths.items():
+        packed = pack_truth(truth)
+        arrays.update({f"truth/{task}/{key}": value for key, value in packed.items()})
     for task, part in decoded.items():
         packed = task_kind(known[task].kind).pack(part)
         arrays.update({f"decoded/{task}/{key}": value for key, value in packed.items()})
@@ -155,14 +211,20 @@ def described(
 
 
 def _require_same_rows(
-    ids: Sequence[str], hashes: Any, decoded: Mapping[str, Decoded], specs: Mapping[str, TaskSpec]
+    ids: int,
+    hashes: Any,
+    decoded: Mapping[str, Decoded],
+    truths: Mapping[str, Truth],
+    specs: Mapping[str, TaskSpec],
 ) -> None:
-    if len(ids) != len(hashes):
-        raise ValueError(f"expected an id and a hash a row, found {len(ids)} and {len(hashes)}")
-    for task, part in decoded.items():
+    if ids != len(hashes):
+        raise ValueError(f"expected an id and a hash a row, found {ids} and {len(hashes)}")
+    if truths.keys() != decoded.keys():
+        raise ValueError(f"expected labels of {', '.join(decoded)}, found {', '.join(truths)}")
+    for task, part in (*decoded.items(), *truths.items()):
         rows = part.labels.rows if isinstance(part.labels, Ragged) else len(part.labels)
-        if task not in specs or rows != len(ids):
-            raise ValueError(f"task {task}: expected a spec and {len(ids)} rows, found {rows} rows")
+        if task not in specs or rows != ids:
+            raise ValueError(f"task {task}: expected a spec and {ids} rows, found {rows} rows")
 
 
 def _by_name(specs: Specs) -> dict[str, TaskSpec]:
@@ -197,7 +259,7 @@ def open_reference(content: bytes, specs: Specs) -> Reference:
 
 
 def _opened(arrays: Arrays, specs: Mapping[str, TaskSpec]) -> Reference:
-    ids = json.loads(arrays["ids"].tobytes().decode())
+    ids = json_value(arrays["ids"].tobytes())
     decoded = {
         task: task_kind(spec.kind).unpack(spec, _below(arrays, f"decoded/{task}/"))
         for task, spec in specs.items()
@@ -206,12 +268,32 @@ def _opened(arrays: Arrays, specs: Mapping[str, TaskSpec]) -> Reference:
     hashes = arrays["hashes"].astype(np.uint64)
     if len(ids) != len(hashes):
         raise ValueError(f"{len(ids)} ids for {len(hashes)} hashes")
+    for task, (one, other) in contradictions(hashes, decoded, specs).items():
+        raise ValueError(f"rows {one} and {other} have one input and two decisions for {task}")
     made_with = _meaning(arrays["made_with"]) if "made_with" in arrays else {}
-    return Reference(tuple(str(name) for name in ids), hashes, decoded, logits, made_with)
+    names = tuple(str(name) for name in ids)
+    if int(arrays["schema"]) < 2:
+        return Reference(names, hashes, decoded, logits, made_with)
+    truths = {task: unpack_truth(_below(arrays, f"truth/{task}/")) for task in specs}
+    _require_same_rows(len(names), hashes, decoded, truths, specs)
+    made = _made(made_with["made"])
+    return Reference(names, hashes, decoded, logits, made_with, truths, made)
+
+
+def _made(found: Mapping[str, Any]) -> Made:
+    metrics = {
+        str(task): {
+            str(name): None if value is None else float(value) for name, value in one.items()
+        }
+        for task, one in found["metrics"].items()
+    }
+    labels = {str(task): str(value) for task, value in found["labels"].items()}
+    weights, split, inputs = (str(found[key]) for key in ("weights", "split", "inputs"))
+    return Made(weights, split, metrics, int(found["rows"]), inputs, labels)
 
 
 def _meaning(stored: npt.NDArray[Any]) -> dict[str, Any]:
-    found = json.loads(stored.tobytes())
+    found = json_value(stored.tobytes())
     for part in ("tasks", "inputs"):
         if not all(isinstance(one, dict) for one in (found[part], *found[part].values())):
             raise ValueError(f"made_with: {part} are no objects by name")

@@ -17,6 +17,7 @@ from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import MISSING, Ragged, TaskSpec, Truth
 from kd2edge.validate.reference import Reference, key_of
+from kd2edge.validate.truths import require_known_labels
 
 __all__ = ["Split", "labelled", "matches"]
 
@@ -45,6 +46,29 @@ class Split:
     def inputs_of_rows(self) -> npt.NDArray[np.uint64]:
         """What tells the rows' inputs apart ``[row]``: repeated ones are one piece of evidence."""
         return np.array(self.hashes, np.uint64)
+
+    def require_labels_of(self, reference: Reference, tasks: Mapping[str, TaskSpec]) -> None:
+        """Refuse rows whose labels are others than those kept beside their stored outputs.
+
+        A task whose labels have other meanings now is for :mod:`agreement` to tell.
+
+        Raises:
+            DataError: names the place, the task and both labels.
+        """
+        meant = reference.made_with.get("tasks", {})
+        alike = {
+            task
+            for task, spec in tasks.items()
+            if list(spec.labels) == meant.get(task, {}).get("labels")
+        }
+        require_known_labels(
+            self.rows,
+            tasks,
+            self.truths,
+            self.inputs_of_rows,
+            {task: truth for task, truth in reference.truths.items() if task in alike},
+            reference.hashes,
+        )
 
     @classmethod
     def of(

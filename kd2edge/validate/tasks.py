@@ -15,16 +15,14 @@ from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec, Truth
 from kd2edge.validate.estimates import Estimates
 from kd2edge.validate.gate import verdict
+from kd2edge.validate.margins import TIE, margins
 from kd2edge.validate.split import labelled
 from kd2edge.validate.validation import Difference, MetricResult, TaskResult
 
-__all__ = ["LISTED", "TIE", "Budget", "task_result"]
+__all__ = ["LISTED", "Budget", "task_result"]
 
 #: Differing rows that a result names.
 LISTED = 20
-#: A margin of probabilities that rounding can turn: logits that may each be off by 1e-4 move a
-#: probability by at most 5e-5, and the reference keeps scores in fp16, whose step is 5e-4 below 1.
-TIE = 1e-3
 
 
 #: Position of a row in its split, and its id.
@@ -190,9 +188,9 @@ def _differences(
 ) -> Iterator[Difference]:
     """Every decision that is another than the reference's, the clearest first."""
     wanted, found, rows, words = _flat(reference, candidate)
-    margins = _margins(spec, reference)
+    ahead = margins(spec, reference)
     changed = np.flatnonzero(wanted != found)
-    for index in changed[np.argsort(-margins[changed], kind="stable")]:
+    for index in changed[np.argsort(-ahead[changed], kind="stable")]:
         row, name = names[int(rows[index])]
         yield Difference(
             row=row,
@@ -200,8 +198,8 @@ def _differences(
             word=int(words[index]),
             reference=_label(spec, int(wanted[index])),
             candidate=_label(spec, int(found[index])),
-            margin=float(margins[index]),
-            tie=bool(margins[index] <= TIE),
+            margin=float(ahead[index]),
+            tie=bool(ahead[index] <= TIE),
         )
 
 
@@ -223,15 +221,3 @@ def _flat(reference: Decoded, candidate: Decoded) -> tuple[Any, Any, Any, Any]:
     rows = np.repeat(np.arange(len(lengths)), lengths)
     words = np.arange(len(rows)) - np.repeat(wanted.offsets[:-1], lengths)
     return wanted.values, found.values, rows, words
-
-
-def _margins(spec: TaskSpec, reference: Decoded) -> npt.NDArray[np.float64]:
-    """How far each decision was ahead of the next best one, in probability: ``[item]``."""
-    raw = reference.scores.values if isinstance(reference.scores, Ragged) else reference.scores
-    scores = np.nan_to_num(np.asarray(raw, np.float64))
-    if scores.ndim == 1:
-        return np.abs(scores - float(spec.decode.get("threshold", 0.5)))
-    if scores.shape[-1] < 2:
-        return np.ones(len(scores))
-    best = np.partition(scores, -2, axis=-1)
-    return best[:, -1] - best[:, -2]

@@ -33,6 +33,7 @@ from kd2edge.validate.golden import golden_checks
 from kd2edge.validate.graph import graph_checks
 from kd2edge.validate.measure import Candidate, Measured, measured
 from kd2edge.validate.numbers import Numbers, merged_numbers, number_results
+from kd2edge.validate.record import REPORT, Record, open_record
 from kd2edge.validate.reference import Reference, open_reference
 from kd2edge.validate.sample import samples_of, usual_values
 from kd2edge.validate.split import Split
@@ -96,7 +97,9 @@ def validate_bundle(
     tasks, counts = _tasks(bundle), thread_counts(threads)
     reference = _reference(bundle, split, tasks)
     part = None if rows is None else Split.of(rows, bundle.manifest.inputs, tasks)
-    work = _Work(bundle, home, names, budgets, counts, part, reference, on_event)
+    if part is not None and reference is not None:
+        part.require_labels_of(reference, tasks)
+    work = _Work(bundle, home, names, budgets, counts, part, split, reference, on_event)
     with ExitStack() as stack:
         found, references = work.run(stack)
     result = Validation(
@@ -174,6 +177,13 @@ def _reference(bundle: Bundle, split: str, tasks: Mapping[str, TaskSpec]) -> Ref
     return open_reference(bundle.read(file), tasks)
 
 
+def _record(bundle: Bundle) -> Record | None:
+    """What the run's report says; None when the bundle came without."""
+    if REPORT not in bundle.files or REPORT in bundle.left_out:
+        return None
+    return open_record(bundle.read(REPORT))
+
+
 def _nothing_judged(result: Validation, ran: bool) -> Exception:
     reasons = "; ".join(f"{name}: {part.reason}" for name, part in result.artefacts.items())
     if ran:
@@ -192,6 +202,7 @@ class _Work:
         budgets: Mapping[str, Budget],
         threads: tuple[int, ...],
         split: Split | None,
+        split_name: str,
         reference: Reference | None,
         on_event: OnProgress,
     ) -> None:
@@ -201,6 +212,7 @@ class _Work:
         self._budgets = budgets
         self._threads = threads
         self._split = split
+        self._split_name = split_name
         self._reference = reference
         self._on_event = on_event
         self._encoders = {name: _encoder(bundle, name) for name in bundle.manifest.inputs}
@@ -211,9 +223,10 @@ class _Work:
 
     def run(self, stack: ExitStack) -> tuple[dict[str, ArtefactResult], dict[str, int]]:
         """(artefact -> result, reference -> rows held against it)."""
-        agreed = agreement(self._reference, self._bundle.manifest)
+        record = _record(self._bundle)
+        agreed = agreement(self._reference, record, self._bundle.manifest, self._split_name)
         graphs = {
-            name: (*graph_checks(self._bundle, self._artefact(name)), *agreed)
+            name: (*graph_checks(self._bundle, self._artefact(name)), *agreed.checks)
             for name in self._names
         }
         self._on_event(Progress("graph", len(graphs), len(graphs)))
@@ -222,7 +235,7 @@ class _Work:
         numbers = {name: self._numbers(name, loaded) for name, loaded in models.items()}
         tasks: dict[str, Measured] = {}
         references: dict[str, int] = {}
-        doubt = ""
+        doubt = agreed.doubt
         if self._split is not None and models:
             helper = self._helper(stack, models)
             tasks, references = measured(
@@ -234,7 +247,7 @@ class _Work:
                 self._on_event,
             )
             if references.get(FALLBACK) and helper is not None:
-                doubt = self._doubt(helper)
+                doubt = doubt or self._doubt(helper)
         found: dict[str, ArtefactResult] = {}
         for done, name in enumerate(self._names, start=1):
             found[name] = refused.get(name) or self._result(

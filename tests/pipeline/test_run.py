@@ -102,7 +102,7 @@ def test_every_model_has_its_costs_and_curve(report: dict[str, Any]) -> None:
 
 
 def test_the_report_names_what_it_came_from(report: dict[str, Any]) -> None:
-    assert report["fingerprints"].keys() == {"recipe", "data", "teacher", "code"}
+    assert report["fingerprints"].keys() == {"recipe", "data", "teacher", "student", "code"}
     assert all(len(one) == 64 for one in report["fingerprints"].values())
     assert report["cache"]["bytes"] > 0
     assert report["cache"]["reused"] is False

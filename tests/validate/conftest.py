@@ -13,14 +13,19 @@ import onnx
 import pytest
 
 import bundles
-from kd2edge.bundle.manifest import Artefact
+from kd2edge.bundle.manifest import Artefact, Manifest
 from kd2edge.bundle.store import file_entry, open_bundle, write_bundle
+from kd2edge.metrics import measure
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import TaskName
-from kd2edge.validate import pack_reference, row_keys
+from kd2edge.validate import open_reference, pack_reference, row_keys
+from kd2edge.validate.record import REPORT, Record, SplitRecord, pack_record
+from kd2edge.validate.reference import Made
 
 ROWS = 200
+#: SHA-256 of a student that these bundles say they were made of.
+WEIGHTS = "5" * 64
 
 
 class ListRows(Rows):
@@ -164,10 +169,43 @@ def with_reference(folder: Path, rows: Rows, *, split: str = "test") -> Path:
             logits[task] = gather_words(outputs[task], starts)
         else:
             logits[task] = outputs[task]
-    files = {entry.path: entry.sha256 for entry in manifest.files}
-    content = pack_reference(ids, hashes, decoded, logits, manifest.tasks, manifest.inputs, files)
     path = f"reference/{split}.npz"
-    return rewritten(folder, {path: content}, references={split: path})
+    reached = {
+        task: {spec.metric: measure(spec, part.truths[task], decoded[task], spec.metric)}
+        for task, spec in manifest.tasks.items()
+    }
+    made = Made(WEIGHTS, split, reached)
+    content = packed(manifest, ids, hashes, decoded, logits, made, part.truths)
+    own = open_reference(content, manifest.tasks).made
+    assert own is not None
+    told = {
+        task: {name: {"value": value, "low": value - 0.02, "high": value + 0.02}}
+        for task, metrics in reached.items()
+        for name, value in metrics.items()
+    }
+    record = Record(WEIGHTS, {split: SplitRecord(own.rows, own.inputs, own.labels, told)})
+    return rewritten(
+        folder,
+        {path: content, REPORT: pack_record(record)},
+        references={split: path},
+        provenance={**manifest.provenance, "student": WEIGHTS},
+    )
+
+
+def packed(manifest: Manifest, ids, hashes, decoded, logits, made: Made, truths) -> bytes:
+    """The reference of a manifest's own tasks and inputs."""
+    files = {entry.path: entry.sha256 for entry in manifest.files}
+    return pack_reference(
+        ids,
+        hashes,
+        decoded,
+        logits,
+        manifest.tasks,
+        manifest.inputs,
+        files,
+        made=made,
+        truths=truths,
+    )
 
 
 @pytest.fixture

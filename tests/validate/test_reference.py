@@ -10,8 +10,10 @@ from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec
+from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskName, TaskSpec, Truth
 from kd2edge.validate import open_reference, pack_reference
+from kd2edge.validate.reference import Made
+from kd2edge.validate.truths import inputs_fingerprint, labels_fingerprint
 
 SPECS = {
     "intent": TaskSpec(TaskName("intent"), "classification", tuple("abcdefgh"), "accuracy"),
@@ -41,6 +43,34 @@ def decoded(logits) -> dict[str, Decoded]:
     }
 
 
+def truths(logits) -> dict[str, Truth]:
+    """Labels that are the decisions, but for every tenth row, which has none."""
+    found = {}
+    for task, one in decoded(logits).items():
+        ragged = isinstance(one.labels, Ragged)
+        values = np.asarray(one.labels.values if ragged else one.labels).astype(np.int64)
+        values[::10] = MISSING
+        found[task] = Truth(Ragged(values, one.labels.offsets) if ragged else values)
+    return found
+
+
+MADE = Made("1" * 64, "test", {"intent": {"accuracy": 0.9, "auc": None}})
+
+
+def packed(logits, *, ids=IDS, hashes=HASHES, said=None) -> bytes:
+    return pack_reference(
+        ids,
+        hashes,
+        decoded(logits) if said is None else said,
+        logits,
+        SPECS,
+        INPUTS,
+        {},
+        made=MADE,
+        truths=truths(logits),
+    )
+
+
 def flat(values):
     return values.values if isinstance(values, Ragged) else values
 
@@ -48,7 +78,7 @@ def flat(values):
 @pytest.fixture
 def content() -> bytes:
     logits = outputs()
-    return pack_reference(IDS, HASHES, decoded(logits), logits, SPECS, INPUTS, {})
+    return packed(logits)
 
 
 def test_what_was_packed_comes_back(content):
@@ -76,7 +106,7 @@ def test_whole_logits_are_kept_of_64_rows(content):
 def test_the_same_outputs_give_the_same_bytes(content):
     logits = outputs()
     again = {task: logits[task] for task in reversed(logits)}
-    assert pack_reference(IDS, HASHES, decoded(again), again, SPECS, INPUTS, {}) == content
+    assert packed(again) == content
 
 
 def test_the_bytes_hold_no_time_and_no_pickle(content):
@@ -89,18 +119,16 @@ def test_the_bytes_hold_no_time_and_no_pickle(content):
 def test_signed_hashes_are_the_same_64_bits():
     logits = outputs()
     signed = [value - 2**64 for value in HASHES]
-    found = open_reference(
-        pack_reference(IDS, signed, decoded(logits), logits, SPECS, INPUTS, {}), SPECS
-    )
+    found = open_reference(packed(logits, hashes=signed), SPECS)
     assert found.hashes.tolist() == HASHES
 
 
 def test_unequal_numbers_of_rows_are_refused():
     logits = outputs()
     with pytest.raises(ValueError, match="70 and 69"):
-        pack_reference(IDS, HASHES[1:], decoded(logits), logits, SPECS, INPUTS, {})
+        packed(logits, hashes=HASHES[1:])
     with pytest.raises(ValueError, match="69 rows, found 70"):
-        pack_reference(IDS[1:], HASHES[1:], decoded(logits), logits, SPECS, INPUTS, {})
+        packed(logits, ids=IDS[1:], hashes=HASHES[1:])
 
 
 @pytest.mark.parametrize("spoil", ["empty", "no archive", "cut", "other archive", "lacks a task"])
@@ -113,7 +141,7 @@ def test_what_is_no_reference_is_refused(content, spoil):
         "no archive": b"PK" * 50,
         "cut": content[: len(content) // 2],
         "other archive": other.getvalue(),
-        "lacks a task": pack_reference(IDS, HASHES, decoded(logits), logits, SPECS, INPUTS, {}),
+        "lacks a task": packed(logits),
     }[spoil]
     with pytest.raises(IntegrityError):
         open_reference(spoiled, SPECS)
@@ -146,6 +174,44 @@ def test_a_newer_reference_is_refused(content):
     with np.load(io.BytesIO(content)) as archive:
         arrays = {name: archive[name] for name in archive.files}
     newer = io.BytesIO()
-    np.savez(newer, **{**arrays, "schema": np.array(2)})
+    np.savez(newer, **{**arrays, "schema": np.array(3)})
     with pytest.raises(SchemaTooNewError):
         open_reference(newer.getvalue(), SPECS)
+
+
+def test_labels_and_whose_outputs_they_are_come_back(content):
+    found, wanted = open_reference(content, SPECS), truths(outputs())
+    for task, truth in wanted.items():
+        np.testing.assert_array_equal(flat(found.truths[task].labels), flat(truth.labels))
+    assert found.made is not None
+    assert (found.made.weights, found.made.split, found.made.rows) == ("1" * 64, "test", ROWS)
+    assert found.made.metrics == MADE.metrics
+    assert found.made.labels == {task: labels_fingerprint(one) for task, one in wanted.items()}
+    assert found.made.inputs == inputs_fingerprint(found.hashes)
+
+
+def test_references_of_before_labels_were_kept_are_read(content):
+    arrays = {
+        name: one for name, one in npz_arrays(content).items() if not name.startswith("truth")
+    }
+    arrays["schema"] = np.array(1)
+    found = open_reference(npz_bytes(arrays), SPECS)
+    assert (found.made, found.truths) == (None, {})
+    assert list(found.ids) == IDS
+
+
+@pytest.mark.parametrize(
+    "part", ["truth/intent/labels", "truth/ner/offsets", "decoded/larger/labels"]
+)
+def test_parts_of_other_length_are_refused(content, part):
+    arrays = npz_arrays(content)
+    arrays[part] = arrays[part][:-1]
+    with pytest.raises(IntegrityError):
+        open_reference(npz_bytes(arrays), SPECS)
+
+
+def test_one_input_with_two_decisions_is_refused():
+    logits = outputs()
+    twice = [*HASHES[:-1], HASHES[3]]  # the last row has the input of the fourth
+    with pytest.raises(IntegrityError, match="rows 3 and 69 have one input and two decisions"):
+        open_reference(packed(logits, hashes=twice), SPECS)

@@ -80,7 +80,7 @@ def test_values_are_what_the_encoder_takes(split, rows):
     np.testing.assert_array_equal(values[1], rows[0]["image"])
 
 
-@pytest.mark.parametrize("label", ["7", 1.5, float("nan")])
+@pytest.mark.parametrize("label", ["7", 1.5])
 def test_a_label_that_the_model_does_not_know_names_its_place(tools, rows, label):
     spoiled = [dict(row) for row in rows]
     spoiled[4]["digit"] = label

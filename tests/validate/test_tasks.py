@@ -6,7 +6,8 @@ import pytest
 from kd2edge.errors import DataError
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec, Truth
-from kd2edge.validate.tasks import LISTED, TIE, Budget, task_result
+from kd2edge.validate.margins import TIE
+from kd2edge.validate.tasks import LISTED, Budget, task_result
 
 DIGIT = TaskSpec(TaskName("digit"), "classification", ("a", "b", "c"), "accuracy", ("macro_f1",))
 YES = TaskSpec(TaskName("yes"), "binary", ("no", "yes"), "accuracy", ("auc",))
