@@ -47,21 +47,20 @@ def summed(logits: Array, slot: int, mix: Array) -> Floats:
 def id_faults(probed: IdOutputs, precision: str, run: Run) -> dict[str, str]:
     """Task -> what is wrong with its outputs over all ids; nothing of tasks that are right."""
     parts: dict[str, list[Floats]] = {task: [] for task in probed.sums}
+    faults: dict[str, str] = {}
     for start in range(0, probed.rows.size, _BATCH):
         outputs = run(probed.rows.rows(start, min(start + _BATCH, probed.rows.size)))
         for task, found in parts.items():
-            if task in outputs:
-                found.append(summed(outputs[task], probed.rows.slot, probed.mixes[task]))
-    faults = {
-        task: _fault(
-            probed.sums[task].astype(np.float64),
-            np.concatenate(found) - probed.means[task],
-            float(np.sqrt(np.mean(np.square(probed.means[task])))),
-            precision,
-        )
-        for task, found in parts.items()
-        if found
-    }
+            mix = probed.mixes[task]
+            if task in outputs and outputs[task].shape[-1] == len(mix):
+                found.append(summed(outputs[task], probed.rows.slot, mix))
+            else:
+                faults[task] = f"no output of {len(mix)} logits, as PyTorch has"
+    for task, found in parts.items():
+        if task not in faults:
+            wanted, mean = probed.sums[task].astype(np.float64), probed.means[task]
+            size = float(np.sqrt(np.mean(np.square(mean))))
+            faults[task] = _fault(wanted, np.concatenate(found) - mean, size, precision)
     return {task: fault for task, fault in faults.items() if fault}
 
 

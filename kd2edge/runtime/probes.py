@@ -179,10 +179,18 @@ def _unpacked(place: str, one: Mapping[str, Any], members: Mapping[str, Array]) 
     }
     offsets = _under(f"row/{place}/", members)
     starts = _under(f"start/{place}/", members)
+    names, arrays = tuple(map(str, one["names"])), _under(f"array/{place}/", members)
+    sizes = {len(column) for column in (*values.values(), *arrays.values())}
+    _require(sizes == {len(names)}, f"as many rows as names in group {place}")
+    longest = min((array.shape[1] for array in arrays.values() if array.ndim == 2), default=0)
+    for name, found in starts.items():
+        rows, last = offsets[name], len(found)
+        _require(_are_offsets(rows, len(names), last), f"offsets of {name} in group {place}")
+        _require(bool(((found >= -1) & (found < longest)).all()), f"starts of {name} in {place}")
     return Group(
-        names=tuple(one["names"]),
+        names=names,
         values=values,
-        arrays=_under(f"array/{place}/", members),
+        arrays=arrays,
         starts={name: WordStarts(found, offsets[name]) for name, found in starts.items()},
         spans=_under(f"span/{place}/", members),
         outputs=_under(f"out/{place}/", members),
@@ -205,6 +213,28 @@ def _id_outputs(name: str, one: Mapping[str, Any], members: Mapping[str, Array])
         key: _under(f"ids/{name}/{key}/", members) for key in ("template", "mix", "mean", "sum")
     }
     rows = IdRows(tables["template"], str(one["name"]), int(one["slot"]), int(one["size"]))
-    if not tables["sum"] or any(len(part) != rows.size for part in tables["sum"].values()):
-        raise ValueError(f"expected outputs of {rows.size} ids")
+    ids = rows.template[rows.name]
+    _require(all(one.shape == ids.shape for one in rows.template.values()), "equal templates")
+    _require(ids.ndim == 2 and len(ids) == 1 and 0 <= rows.slot < ids.shape[1], "a slot")
+    _require(set(tables["sum"]) == set(tables["mix"]) == set(tables["mean"]) != set(), "tasks")
+    for task, sums in tables["sum"].items():
+        mix, mean = tables["mix"][task], tables["mean"][task]
+        kept = mix.shape[-1]
+        fits = mix.ndim == 2 and mean.shape == (kept,) and sums.shape == (rows.size, kept)
+        _require(fits and rows.size > 0, f"sums of {rows.size} ids for {task}")
     return IdOutputs(rows, tables["mix"], tables["mean"], tables["sum"])
+
+
+def _are_offsets(offsets: Array, rows: int, last: int) -> bool:
+    """Whether they cut ``last`` words into ``rows`` rows."""
+    return (
+        offsets.shape == (rows + 1,)
+        and offsets[0] == 0
+        and offsets[-1] == last
+        and bool((np.diff(offsets) >= 0).all())
+    )
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(f"expected {what}")

@@ -100,7 +100,7 @@ def _piece_difference(name: str, wanted: Array, found: Array) -> str:
 
 def _word_differences(group: Group, encoded: Mapping[str, Encoded]) -> Iterator[str]:
     for name, wanted in group.starts.items():
-        starts = encoded[name].word_starts
+        starts = encoded[name].word_starts if name in encoded else None
         if starts is None or not _are_same(starts, wanted):
             yield f"{name}: words of {', '.join(group.names[:3])} ... begin at other pieces"
         elif not np.array_equal(spans_of(encoded[name]), group.spans[name]):
@@ -139,6 +139,8 @@ def probed_outputs(
 def _as_stored(group: Group, name: str, output: Array, wanted: Array) -> Array:
     """Outputs of rows as they are, those of words at each word's first piece."""
     if output.ndim != wanted.ndim:
+        if name not in group.starts:
+            return np.full((1, 1), np.inf)
         output = np.asarray(gather_words(output, group.starts[name]).values)
     return output.astype(np.float64)
 

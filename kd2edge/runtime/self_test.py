@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ class Found:
         outputs: head -> how it misses PyTorch's outputs for training's arrays of these values.
         ids: head -> what is wrong over the ids of the embedding table.
         skipped: what could not be looked at, and why.
+        stale: whose outputs the raw values have, if not this student's.
     """
 
     rows: Mapping[str, str]
@@ -44,12 +45,14 @@ class Found:
     outputs: Mapping[str, str] | None = None
     ids: Mapping[str, str] | None = None
     skipped: tuple[str, ...] = ()
+    stale: str = ""
 
     @property
     def faults(self) -> tuple[str, ...]:
         """All of them, those of preprocessing first."""
         tables = (self.rows, self.outputs or {}, self.ids or {})
-        return (*shortened(self.raw), *(text for table in tables for text in table.values()))
+        texts = (text for table in tables for text in table.values())
+        return (*filter(None, [self.stale]), *shortened(self.raw), *texts)
 
 
 def probes_of(bundle: Bundle) -> Probed | None:
@@ -63,8 +66,21 @@ def probes_of(bundle: Bundle) -> Probed | None:
     return open_probes(bundle.read(PROBES))
 
 
-def self_test(bundle: Bundle, artefact: Artefact, run: Run, encode: Encode) -> Found:
+def self_test(
+    bundle: Bundle,
+    artefact: Artefact,
+    run: Run,
+    encode: Encode,
+    raw: tuple[Sequence[str], Sequence[str]] | None = None,
+) -> Found:
     """Ask an artefact for everything that is golden in its bundle.
+
+    Args:
+        bundle: the bundle.
+        artefact: one of its artefacts.
+        run: from the graph's arrays to outputs.
+        encode: from raw values to arrays and words.
+        raw: what :func:`raw_faults` said; None: ask again.  It is the same for every artefact.
 
     Raises:
         IntegrityError: a golden file that cannot be read.
@@ -76,13 +92,24 @@ def self_test(bundle: Bundle, artefact: Artefact, run: Run, encode: Encode) -> F
     if probed is None:
         why = "no golden raw values in this bundle: export the run again, `samples` not none"
         return Found(rows, skipped=(why,))
-    raw, skipped = raw_faults(probed, encode)
+    odd, skipped = raw_faults(probed, encode) if raw is None else raw
     ids = {
         task: f"{artefact.id}: head {task!r}: {fault}"
         for part in probed.ids.values()
         for task, fault in id_faults(part, artefact.precision, run).items()
     }
-    return Found(rows, tuple(raw), _output_faults(bundle, artefact, probed, run), ids, (*skipped,))
+    outputs = _output_faults(bundle, artefact, probed, run)
+    return Found(rows, tuple(odd), outputs, ids, tuple(skipped), _stale(bundle, probed))
+
+
+def _stale(bundle: Bundle, probed: Probed) -> str:
+    student = bundle.manifest.provenance.get("student", probed.weights)
+    if student == probed.weights:
+        return ""
+    return (
+        f"{PROBES} is of another student: made with the weights {probed.weights[:12]}..., the"
+        f" manifest's are {student[:12]}...; export the run again"
+    )
 
 
 def assert_golden(bundle: Bundle, artefact: Artefact, run: Run, encode: Encode) -> None:

@@ -52,6 +52,8 @@ def cause(
     looked = {check.name for check in checks if check.status in {"ok", "failed"}}
     if any("heads are swapped" in check.detail for check in checks):
         return _SWAPPED
+    if any("is of another student" in check.detail for check in checks):
+        return _STALE.format("golden/probes.npz")
     if RAW in failed:
         return _PREPROCESSING
     wrong = bool(number_faults)

@@ -14,6 +14,7 @@ __all__ = [
     "FP32_TOLERANCE",
     "NO_NUMBERS",
     "WAYS_APART",
+    "artefact_doubts",
     "artefact_faults",
     "artefact_verdict",
     "failed_checks",
@@ -139,13 +140,24 @@ def artefact_verdict(
         return "fail", "; ".join(faults)
     if tasks and all(part.verdict == "not_run" for part in tasks.values()):
         return "not_run", next(iter(tasks.values())).reason
+    doubts = artefact_doubts(precision, graph, numbers, tasks)
+    if doubts:
+        return "undecided", "; ".join(doubts)
+    return "pass", ""
+
+
+def artefact_doubts(
+    precision: str,
+    graph: Sequence[Check],
+    numbers: Mapping[str, Sequence[NumberResult]],
+    tasks: Mapping[str, TaskResult],
+) -> tuple[str, ...]:
+    """All that was not shown, each once."""
     doubts = [f"{task}: {part.reason}" for task, part in tasks.items() if part.verdict != "pass"]
     doubts += [] if tasks else ["no rows at hand: the tasks were not measured"]
     # An fp32 artefact claims to be PyTorch's own graph: what was not looked at cannot show that.
     doubts += missing_levels(graph, numbers, tasks) if precision == "fp32" else []
-    if doubts:
-        return "undecided", "; ".join(doubts)
-    return "pass", ""
+    return tuple(dict.fromkeys(doubts))
 
 
 def outcome(artefacts: Mapping[str, ArtefactResult], *, are_named: bool = False) -> str:

@@ -132,7 +132,7 @@ class ArtefactResult:
         answers: level 3, what holds for every row: it is answered, finite, as its outputs say.
         ways: threads and rows a forward pass in which the whole split ran.
         options: engine, provider or device and settings that its sessions ran with, threads aside.
-        faults: all that failed, each once.
+        faults: all that failed, or (``undecided``) was not shown, each once.
         cause: where the fault lies, as far as the levels together tell; "" when they do not.
     """
 

@@ -23,13 +23,14 @@ from kd2edge.validate.agreement import agreement
 from kd2edge.validate.cause import cause
 from kd2edge.validate.edges import edge_checks
 from kd2edge.validate.gate import (
+    artefact_doubts,
     artefact_faults,
     artefact_verdict,
     failed_checks,
     number_failures,
     outcome,
 )
-from kd2edge.validate.golden import golden_checks
+from kd2edge.validate.golden import golden_checks, raw_found
 from kd2edge.validate.graph import graph_checks
 from kd2edge.validate.measure import Candidate, Measured, measured
 from kd2edge.validate.numbers import Numbers, merged_numbers, number_results
@@ -216,6 +217,7 @@ class _Work:
         self._reference = reference
         self._on_event = on_event
         self._encoders = {name: _encoder(bundle, name) for name in bundle.manifest.inputs}
+        self._raw = raw_found(bundle, self._encoders)
         self._usual = usual_values(split, self._encoders)
         self._samples = samples_of(bundle, self._encoders, split, reference)
         #: Whether any artefact could be loaded.
@@ -318,7 +320,7 @@ class _Work:
         """Why what was held against the stand-in shows nothing; "" when it does show something."""
         artefact, model = self._artefact(FALLBACK), next(iter(helper.values()))
         faults = failed_checks(
-            (*graph_checks(self._bundle, artefact), *golden_checks(self._bundle, model))
+            (*graph_checks(self._bundle, artefact), *golden_checks(self._bundle, model, self._raw))
         )
         numbers = self._numbers(FALLBACK, helper)
         if isinstance(numbers, str):
@@ -338,7 +340,7 @@ class _Work:
     ) -> ArtefactResult:
         artefact, model = self._artefact(name), next(iter(models.values()))
         failures: list[str] = []
-        golden = golden_checks(self._bundle, model)
+        golden = golden_checks(self._bundle, model, self._raw)
         graph = (*graph, *(check for check in golden if check.status != "not_run"))
         edges = tuple(check for check in golden if check.status == "not_run")
         if isinstance(numbers, str):  # one level that cannot run hides no other
@@ -352,6 +354,9 @@ class _Work:
         verdict, reason = artefact_verdict(*levels, failures=failures)
         if doubt and verdict == "pass":
             verdict, reason = "undecided", doubt
+        faults = artefact_faults(*levels, failures=failures)
+        if verdict == "undecided":
+            faults = (*filter(None, [doubt]), *artefact_doubts(*levels[:4]))
         checks = (*graph, *measure.answers, *edges)
         why = cause(checks, number_failures(artefact.precision, merged), measure.tasks)
         return ArtefactResult(
@@ -363,7 +368,7 @@ class _Work:
             measure.tasks,
             edges,
             options=model.session.options,
-            faults=artefact_faults(*levels, failures=failures),
+            faults=faults,
             cause=why if verdict != "pass" else "",
             answers=measure.answers,
             ways=measure.ways,

@@ -264,3 +264,54 @@ def test_a_newer_file_is_refused(text: Path):
     members["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     with pytest.raises(SchemaTooNewError):
         load(rewritten(text, {PROBES: npz_bytes(members)}), threads=1, self_test=True)
+
+
+def changed(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> Path:
+    """The bundle whose golden raw values were changed as their members and what they say."""
+    from kd2edge.bundle.npz import npz_arrays, npz_bytes
+
+    members: dict[str, Any] = npz_arrays(open_bundle(folder).read(PROBES))
+    about = json.loads(members["about"].tobytes())
+    change(members, about)
+    members["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    return rewritten(folder, {PROBES: npz_bytes(members)})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m, a: a.pop("groups"),
+        lambda m, a: a["groups"].append(a["groups"][0]),
+        lambda m, a: a["groups"][0]["names"].append("one more"),
+        lambda m, a: a["groups"][0]["values"].update(text=[3] * len(a["groups"][0]["names"])),
+        lambda m, a: a["groups"][0].update(values={"other": a["groups"][0]["values"]["text"]}),
+        lambda m, a: a["ids"]["text"].update(slot=99),
+        lambda m, a: a["ids"]["text"].update(size=3),
+        lambda m, a: a["ids"]["text"].update(name="nothing"),
+        lambda m, a: a["ids"]["text"].update(size="many"),
+        lambda m, a: m.update({"ids/text/mix/intent": np.eye(2, dtype=np.float32)}),
+        lambda m, a: m.update({"start/0000/text": m["start/0000/text"] + 10_000}),
+        lambda m, a: m.update({"row/0000/text": m["row/0000/text"][:-1]}),
+        lambda m, a: m.update({"out/0000/intent": m["out/0000/intent"][:, :2]}),
+        lambda m, a: m.update({"out/0000/ner": m["out/0000/ner"][:-1]}),
+        lambda m, a: [m.pop(name) for name in list(m) if name.startswith("start/")],
+        lambda m, a: m.pop("array/0000/input_ids"),
+    ],
+)  # fmt: skip
+def test_a_file_that_does_not_fit_together_is_refused_with_words(text: Path, change: Any):
+    with pytest.raises(IntegrityError):
+        load(changed(text, change), artefact="onnx-fp32", threads=1, self_test=True)
+
+
+def test_a_task_that_the_graph_lacks_is_missed(text: Path):
+    artefact = open_bundle(text).manifest.artefacts["onnx-fp32"]
+    with load(text, artefact="onnx-fp32", threads=1) as model:
+        run = lambda arrays: {"intent": model.logits(arrays)["intent"]}  # noqa: E731
+        found = self_test(open_bundle(text), artefact, run, model.encode)
+    assert "no output of 3 logits" in (found.ids or {})["ner"]
+
+
+def test_raw_values_of_another_student_than_the_manifest_s(text: Path):
+    provenance = dict(open_bundle(text).manifest.provenance) | {"student": "f" * 64}
+    found = refused(rewritten(text, {}, provenance=provenance))
+    assert "golden/probes.npz is of another student: made with the weights 000000000000" in found

@@ -180,3 +180,19 @@ def test_a_failed_level_hides_no_other_and_each_is_said_once(bundle, rows, tools
     part = table[table.index("- onnx-fp32 fail") :]
     assert all(fault in part for fault in result.faults)
     assert found.to_json()["artefacts"]["onnx-fp32"]["faults"] == list(result.faults)
+
+
+def test_doubts_stand_in_a_line_each(bundle, rows):
+    found = run(bundle, rows, {"digit": 0.001, "larger": 0.001})
+    result = found.artefacts["onnx-fp32"]
+    assert result.verdict == "undecided"
+    assert len(result.faults) == 2
+    table = found.table()
+    assert all(f"  - {fault}" in table for fault in result.faults)
+
+
+def test_a_golden_file_that_cannot_be_read_fails_each_artefact(text):
+    folder, rows = text
+    found = run(probing.rewritten(folder, {PROBES: b"no zip"}), rows, ANY)
+    assert {result.verdict for result in found.artefacts.values()} == {"fail"}
+    assert "golden/probes.npz cannot be read" in found.artefacts["onnx-fp32"].reason
