@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
-#: Most characters of a value in a message, and of a line of a message.
+#: Most characters of a value and of a path in a message, and of a line of a message.
 VALUE = 80
+PATH = 300
 LINE = 1000
 
 #: Letters and marks that Python calls printable and that nobody sees.
@@ -35,6 +36,11 @@ def shown_lines(text: object, most: int = LINE) -> str:
 def value(text: object) -> str:
     """A name or a value inside a message: a long one is cut in its middle."""
     return shown(text, VALUE)
+
+
+def path(text: object) -> str:
+    """A path inside a message: longer than most, and cut where no file system takes it anyway."""
+    return shown(text, PATH)
 
 
 def visible_json(text: str) -> str:

@@ -7,7 +7,7 @@ import re
 import stat
 from pathlib import Path
 
-from kd2edge.errors import IntegrityError, PathEscapeError
+from kd2edge.errors import IntegrityError, PathEscapeError, UsageError
 
 MANIFEST = "manifest.json"
 #: Folder of the evidence: beside the identity, never part of it.
@@ -17,6 +17,18 @@ _LONGEST = 512
 _DRIVE = re.compile(r"[A-Za-z]:")
 #: Characters that some file system gives a meaning (drives, streams, wildcards) or cannot hold.
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f:*?"<>|]')
+
+
+def folder_path(path: object) -> Path:
+    """The folder that a caller names, as text, bytes or a path object.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    try:
+        return Path(os.fsdecode(path))  # pyright: ignore[reportArgumentType]
+    except TypeError as error:
+        raise UsageError(f"expected the path of a folder, found a {type(path).__name__}") from error
 
 
 def checked_path(path: str, where: str) -> str:

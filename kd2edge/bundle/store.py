@@ -15,7 +15,7 @@ from kd2edge.bundle.fingerprint import fingerprint_bytes, fingerprint_file
 from kd2edge.bundle.lock import LOCK
 from kd2edge.bundle.manifest import FileEntry, Manifest
 from kd2edge.bundle.manifest_json import LIMIT, entries, manifest_from_json, manifest_to_json
-from kd2edge.bundle.paths import MANIFEST, REPORTS, checked_path, read_inside
+from kd2edge.bundle.paths import MANIFEST, REPORTS, checked_path, folder_path, read_inside
 from kd2edge.errors import IntegrityError, Kd2edgeError, StorageError, UsageError
 
 __all__ = [
@@ -119,7 +119,7 @@ class Bundle:
         return problems
 
 
-def open_bundle(path: str | os.PathLike[str], *, identity: str | None = None) -> Bundle:
+def open_bundle(path: str | bytes | os.PathLike[str], *, identity: str | None = None) -> Bundle:
     """Read a bundle's manifest; no other file is touched.
 
     Args:
@@ -132,7 +132,7 @@ def open_bundle(path: str | os.PathLike[str], *, identity: str | None = None) ->
             that leaves it (PathEscapeError).
         SchemaTooNewError: a newer kd2edge wrote it.
     """
-    folder, wanted = Path(path), None if identity is None else _sha256(identity)
+    folder, wanted = folder_path(path), None if identity is None else _sha256(identity)
     if folder.name.endswith(PARTIAL):
         raise UsageError(f"{folder}: an unfinished bundle of a stopped export; export it again")
     if not folder.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -52,6 +53,11 @@ def file_of(value: Any) -> Any:
     return held.get("path") if held["bytes"] is None else held["bytes"]
 
 
+def is_picture(value: Any) -> bool:
+    """Whether it is a picture of Pillow, which may not be installed."""
+    return all(hasattr(value, name) for name in ("getbands", "getexif", "convert"))
+
+
 def require_whole(text: str) -> None:
     """Refuse text that no tokenizer takes, as JSON's escapes can write it.
 
@@ -74,6 +80,29 @@ def described(value: Any) -> str:
     if isinstance(value, np.ndarray):
         array = cast("npt.NDArray[Any]", value)
         return f"an array of {array.dtype} {list(array.shape)}"
-    if value != value:
+    kind = type(value).__name__
+    if kind in _MISSING:  # comparing them gives no boolean
+        return kind.removesuffix("Type")
+    if _is_nan(value):
         return "NaN"
-    return f"a {type(value).__name__} ({reprlib.repr(value)})"
+    try:
+        return f"a {kind} ({reprlib.repr(value)})"
+    except ValueError:  # a whole number of thousands of digits
+        return f"a {kind} that is too long to show"
+
+
+def _is_nan(value: object) -> bool:
+    # Not `value != value` of any type: arrays, tables and pandas' NA give no boolean.
+    if not isinstance(value, (float, np.floating)):
+        return False
+    return math.isnan(float(cast("float", value)))
+
+
+def advice(value: Any) -> str:
+    """What to do about a value that is none; nothing for any other."""
+    missing = described(value) in {"None", "NaN", *(kind[:-4] for kind in _MISSING)}
+    return "; fill it, or leave the row out" if missing else ""
+
+
+#: Types of pandas that stand for "no value".
+_MISSING = ("NAType", "NaTType")

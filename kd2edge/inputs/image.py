@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError, UsageError
-from kd2edge.inputs.cell import cell, described, empty, file_of, listed
+from kd2edge.inputs.cell import advice, cell, described, empty, file_of, is_picture, listed
 from kd2edge.inputs.kind import Encoder, InputKind, Probes
 from kd2edge.inputs.painted import painted
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
+from kd2edge.wording import path as shown_path
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -44,7 +45,7 @@ class Image(InputKind):
             return _file(spec.columns[0], value, root)
         if isinstance(value, bytes) or listed(value) is not None:
             return value
-        raise ValueError(f"{_EXPECTED}, found {described(value)}")
+        raise ValueError(f"{_EXPECTED}, found {described(value)}{advice(value)}")
 
     def examine(self, spec: InputSpec, value: Any) -> None:
         """Of a picture file the header is read, of an array the shape; pixels stay untouched."""
@@ -126,12 +127,16 @@ class ImageEncoder(Encoder):
             from kd2edge.inputs.picture import pixels_of
 
             return pixels_of(value, self._shape[0])
+        if is_picture(value):
+            from kd2edge.inputs.picture import pixels_of_picture
+
+            return pixels_of_picture(value, self._shape[0])
         if isinstance(value, np.ndarray):
             return _bytes_of(cast("npt.NDArray[Any]", value))
         numbers = listed(value)
         if numbers is not None:
             return _bytes_of(np.array(numbers))  # ValueError where its rows are of unequal length
-        raise ValueError(f"{_EXPECTED}, found {described(value)}")
+        raise ValueError(f"{_EXPECTED}, found {described(value)}{advice(value)}")
 
     def _fitted(self, pixels: Pixels) -> Pixels:
         """``pixels`` with channels first, resized when that was asked for."""
@@ -160,11 +165,15 @@ def _file(column: str, name: str, root: str) -> Path:
     if not name:
         raise ValueError(empty(column))
     path = Path(root, name)
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError as error:  # a name that no file system takes, or a folder that lets nobody in
+        raise ValueError(f"no such image: {shown_path(path)} ({error.strerror})") from error
+    if not is_file:
         start = (
             "" if Path(name).is_absolute() else "; relative paths start at the data file's folder"
         )
-        raise ValueError(f"no such image: {path}{start}")
+        raise ValueError(f"no such image: {shown_path(path)}{start}")
     return path
 
 

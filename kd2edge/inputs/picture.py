@@ -55,9 +55,20 @@ def pixels_of(source: bytes | str | Path, channels: int) -> Pixels:
         ValueError: no such file, no picture, a damaged one, or one of more than 8 bits a channel.
     """
     with _opened(source) as picture:
-        turn = _turn(picture)  # before the pixels are read: their decoder looks behind them
-        upright = picture if turn is None else picture.transpose(turn)
-        return _array(upright.convert("L" if channels == 1 else "RGB"))
+        return _upright(picture, channels)
+
+
+def pixels_of_picture(picture: Picture, channels: int) -> Pixels:
+    """The same of a picture that Pillow opened or made.
+
+    Raises:
+        ValueError: more than 8 bits a channel, or a damaged or closed file behind it.
+    """
+    _require_bytes(picture)
+    try:
+        return _upright(picture, channels)
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"the picture cannot be read: {error}") from error
 
 
 def size_of(source: bytes | str | Path) -> tuple[int, int]:
@@ -106,6 +117,12 @@ def _require_bytes(picture: Picture) -> None:
             f"expected 8 bits a channel, found a picture of mode {picture.mode}{bits}; convert it"
             " first: which of its bits matter, only you know"
         )
+
+
+def _upright(picture: Picture, channels: int) -> Pixels:
+    turn = _turn(picture)  # before the pixels are read: their decoder looks behind them
+    upright = picture if turn is None else picture.transpose(turn)
+    return _array(upright.convert("L" if channels == 1 else "RGB"))
 
 
 def _turn(picture: Picture) -> Image.Transpose | None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError
-from kd2edge.inputs.cell import cell, described, listed, require_whole
+from kd2edge.inputs.cell import advice, cell, described, listed, require_whole
 from kd2edge.inputs.kind import Encoder, InputKind, Probes
 from kd2edge.inputs.probes import word_probes
 from kd2edge.inputs.spec import Encoded, InputSpec
@@ -76,6 +76,6 @@ class TextEncoder(Encoder):
         texts = values.tolist() if isinstance(values, np.ndarray) else list(values)
         for row, text in enumerate(texts):
             if not isinstance(text, str):
-                reason = f"expected a string, found {described(text)}"
+                reason = f"expected a string, found {described(text)}{advice(text)}"
                 raise InputError(reason, name=self._subwords.name, row=row)
         return texts

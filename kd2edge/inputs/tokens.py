@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError
-from kd2edge.inputs.cell import cell, described, listed, require_whole
+from kd2edge.inputs.cell import advice, cell, described, listed, require_whole
 from kd2edge.inputs.kind import Encoder, InputKind, Probes
 from kd2edge.inputs.probes import word_probes
 from kd2edge.inputs.spec import Encoded, InputSpec
@@ -90,7 +90,7 @@ def _words(value: Any) -> list[str]:
         )
     words = listed(value)
     if words is None:
-        raise ValueError(f"expected a list of words, found {described(value)}")
+        raise ValueError(f"expected a list of words, found {described(value)}{advice(value)}")
     for at, word in enumerate(words):
         if not isinstance(word, str):
             raise ValueError(f"word {at + 1}: expected a string, found {described(word)}")

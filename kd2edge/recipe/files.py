@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from kd2edge.recipe.checks import Fault
@@ -17,6 +18,7 @@ from kd2edge.recipe.schema import (
     WeightsFolder,
 )
 from kd2edge.recipe.schema.data import SourcePart
+from kd2edge.wording import path as shown_path
 
 
 def missing_files(recipe: Recipe) -> Iterator[Fault]:
@@ -28,7 +30,7 @@ def missing_files(recipe: Recipe) -> Iterator[Fault]:
     for index, teacher in enumerate(recipe.teachers):
         steps: Steps = ("teachers", index)
         yield from _weights((*steps, "model"), teacher.model)
-        if teacher.checkpoint is not None and not teacher.checkpoint.is_file():
+        if teacher.checkpoint is not None and not _is_file(teacher.checkpoint):
             yield (*steps, "checkpoint"), _gone(teacher.checkpoint)
         for name, spec in (teacher.inputs or {}).items():
             yield from _tokenizer((*steps, "inputs", name), spec)
@@ -45,25 +47,37 @@ def _data(recipe: Recipe) -> Iterator[Fault]:
         for split, files in source.splits().items()
         for at, file in enumerate(files)
     ]
-    if named and not data.root.is_dir():
+    if named and not _is_dir(data.root):
         yield ("data", "root"), f"no folder {data.root}: name another one (--set data.root=...)"
         return
-    yield from ((steps, _gone(path)) for steps, path in named if not path.is_file())
+    yield from ((steps, _gone(path)) for steps, path in named if not _is_file(path))
 
 
 def _tokenizer(steps: Steps, spec: Input) -> Iterator[Fault]:
     if isinstance(spec, ImageInput) or not isinstance(spec.tokenizer, TokenizerFile):
         return
-    if not spec.tokenizer.path.is_file():
+    if not _is_file(spec.tokenizer.path):
         yield (*steps, "tokenizer", "path"), _gone(spec.tokenizer.path)
 
 
 def _weights(steps: Steps, model: Model) -> Iterator[Fault]:
     if isinstance(model, CnnModel) or not isinstance(model.source, WeightsFolder):
         return
-    if not model.source.path.is_dir():
-        yield (*steps, "source"), f"no folder {model.source.path}"
+    if not _is_dir(model.source.path):
+        yield (*steps, "source"), f"no folder {shown_path(model.source.path)}"
+
+
+def _is_file(path: Path) -> bool:
+    with suppress(OSError):  # a name that no file system takes, or a folder that lets nobody in
+        return path.is_file()
+    return False
+
+
+def _is_dir(path: Path) -> bool:
+    with suppress(OSError):
+        return path.is_dir()
+    return False
 
 
 def _gone(path: Path) -> str:
-    return f"no file {path}"
+    return f"no file {shown_path(path)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -114,7 +115,10 @@ def _row_or_place(rows: Rows, position: int, columns: Sequence[str]) -> Row:
 
 def _content(path: Path) -> bytes:
     # One that is not there is an error of its row (`check_rows`), and like no other.
-    return path.read_bytes() if path.is_file() else str(path).encode("utf-8", "surrogatepass")
+    with suppress(OSError):
+        if path.is_file():
+            return path.read_bytes()
+    return str(path).encode("utf-8", "surrogatepass")
 
 
 def _loosened(value: Any) -> Any:

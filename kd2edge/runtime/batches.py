@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import index
-from typing import Any, NamedTuple, TypeGuard, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.rows import has_length, taken
 from kd2edge.inputs.spec import Encoded
 from kd2edge.runtime.graph import GraphSpec
+from kd2edge.runtime.handed import are_rows, rows_by_input
 from kd2edge.runtime.padding import with_length
 
 ArrayDict = dict[str, npt.NDArray[Any]]
@@ -39,8 +40,15 @@ class Batch(NamedTuple):
 class Batches:
     """Checks and encodes inputs, in batches that the artefact takes.  Holds constants only."""
 
-    def __init__(self, spec: GraphSpec, encoders: Mapping[str, Encoder]) -> None:
+    def __init__(
+        self,
+        spec: GraphSpec,
+        encoders: Mapping[str, Encoder],
+        columns: Mapping[str, str] | None = None,
+    ) -> None:
         self._encoders = encoders
+        # Input -> column of the data: how a data frame calls it.
+        self._columns = {name: (columns or {}).get(name, name) for name in encoders}
         # Raw values come first: an input may have the name of an array.
         names = {array.name: array for array in spec.inputs}.keys()
         self._arrays = names if names != encoders.keys() else None
@@ -56,7 +64,8 @@ class Batches:
         less padding to compute.  Such batches say which rows they are of.
 
         Args:
-            inputs: input name -> raw values (list, tuple or array), or every array of the graph.
+            inputs: input name -> raw values, in any form that ``handed`` knows, or every array of
+                the graph.
             batch_size: rows a batch; None: all at once, or as many as the artefact takes.
 
         Raises:
@@ -65,6 +74,7 @@ class Batches:
         """
         if self.are_arrays(inputs):
             return self._split(inputs, self._size(batch_size))
+        inputs = self._listed(inputs)
         rows = self.rows(inputs)
         size = self._size(batch_size) or rows
         if size < rows and size > 1 and self._long:
@@ -73,10 +83,8 @@ class Batches:
 
     def are_arrays(self, inputs: Mapping[str, Any]) -> bool:
         """Whether the caller handed the graph's own arrays instead of raw values."""
-        try:
-            return inputs.keys() == self._arrays
-        except AttributeError:  # no mapping: `rows` finds the words for it
-            return False
+        # A data frame has keys too, which no set of names compares with.
+        return isinstance(inputs, Mapping) and inputs.keys() == self._arrays
 
     def too_many(self, arrays: Mapping[str, Any], size: int | None = None) -> bool:
         """Whether arrays have more rows than ``size``, or than the artefact takes (None)."""
@@ -92,8 +100,6 @@ class Batches:
         Raises:
             InputError: an unknown or missing name, no list, no rows, or different lengths.
         """
-        if not isinstance(inputs, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InputError(f"expected {self._shape()}, found a {type(inputs).__name__}")
         for name in inputs:
             if name not in self._encoders:
                 raise InputError(
@@ -109,8 +115,19 @@ class Batches:
 
     def encode(self, inputs: Mapping[str, Any]) -> dict[str, Encoded]:
         """Encode all rows at once, padded to the longest."""
+        inputs = self._listed(inputs)
         self.rows(inputs)
         return {name: encoder.encode(inputs[name]) for name, encoder in self._encoders.items()}
+
+    def _listed(self, inputs: Any) -> Mapping[str, Any]:
+        """Input -> rows; what nearly every caller hands over is taken as it is."""
+        if type(inputs) is dict and inputs.keys() == self._encoders.keys():
+            for values in inputs.values():
+                if not are_rows(values):
+                    break
+            else:
+                return inputs
+        return rows_by_input(inputs, self._columns)
 
     def _size(self, asked: int | None) -> int | None:
         if asked is None:
@@ -165,9 +182,6 @@ class Batches:
                     for name, encoder in self._encoders.items()
                 }
                 yield Batch(merged(encoded), encoded, (start + part).tolist())
-
-    def _shape(self) -> str:
-        return "{" + ", ".join(f"{name!r}: [...]" for name in self._encoders) + "}"
 
     def _names(self) -> str:
         return f"this model takes {', '.join(map(repr, self._encoders))}"
@@ -232,13 +246,6 @@ def _picked(values: Any, rows: Sequence[int]) -> Any:
     return values[list(rows)] if isinstance(values, np.ndarray) else [values[row] for row in rows]
 
 
-def _are_rows(values: object) -> TypeGuard[Sequence[Any]]:
-    # Not any sequence: a string is one too, of letters, and the classic mistake.
-    if isinstance(values, np.ndarray):
-        return values.ndim > 0
-    return isinstance(values, (list, tuple))
-
-
 def _common_count(inputs: Mapping[str, Any]) -> int:
     counts = {name: _count(name, values) for name, values in inputs.items()}
     if len(set(counts.values())) > 1:
@@ -246,13 +253,12 @@ def _common_count(inputs: Mapping[str, Any]) -> int:
     return next(iter(counts.values()))
 
 
-def _count(name: str, values: object) -> int:
-    if _are_rows(values):
+def _count(name: str, values: Any) -> int:
+    if are_rows(values):
         return len(values)
-    hint = f"; write [{values!r:.40}]" if isinstance(values, str) else ""
     raise InputError(
         f"input {name!r} must be a list or an array with one entry a row,"
-        f" found a {type(values).__name__}{hint}"
+        f" found a {type(values).__name__}"
     )
 
 

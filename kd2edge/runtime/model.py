@@ -7,11 +7,12 @@ from copy import copy
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, SupportsIndex, final
 
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.bundle.paths import folder_path
 from kd2edge.bundle.store import Bundle, open_bundle
 from kd2edge.errors import InputError, IntegrityError, UsageError
 from kd2edge.inputs.kind import Encoder
@@ -40,15 +41,15 @@ Watch = Callable[[Batch, Outputs], None]
 
 
 def load(
-    path: str | PathLike[str],
+    path: str | bytes | PathLike[str],
     *,
     artefact: str | None = None,
-    threads: int | None = None,
-    batch: int = 1,
+    threads: SupportsIndex | None = None,
+    batch: SupportsIndex = 1,
     providers: str | Sequence[str] | None = None,
     allow_fallback: bool = False,
     self_test: bool = False,
-    evidence: str | PathLike[str] | None = None,
+    evidence: str | bytes | PathLike[str] | None = None,
     identity: str | None = None,
 ) -> Model:
     """Load one artefact of a bundle, from bytes that were verified against the manifest.
@@ -84,9 +85,10 @@ def load(
         None if threads is None else counted("threads", threads),
         counted("batch", batch),
     )
-    bundle = open_bundle(Path(path), identity=identity)
-    known = _known(bundle, artefact, bundle.path if evidence is None else Path(evidence))
-    choice = choose(bundle.manifest, known, wish, place=str(path))
+    bundle = open_bundle(path, identity=identity)
+    folder = bundle.path if evidence is None else folder_path(evidence)
+    known = _known(bundle, artefact, folder)
+    choice = choose(bundle.manifest, known, wish, place=str(bundle.path))
     session = _session(bundle, choice, providers, allow_fallback)
     try:
         session.open()
@@ -120,7 +122,9 @@ class Model:
         self._watch: Watch | None = None
         self._padding = Padding(session.spec)
         self._batches = Batches(
-            session.spec, {n: _encoder(bundle, s) for n, s in self.inputs.items()}
+            session.spec,
+            {n: _encoder(bundle, s) for n, s in self.inputs.items()},
+            self._columns(),
         )
         self._heads = {name: Head(spec, task_kind(spec.kind)) for name, spec in self.tasks.items()}
         outputs = {output.name: output for output in session.spec.outputs}
@@ -134,7 +138,7 @@ class Model:
 
     def predict(
         self,
-        inputs: Mapping[str, Any],
+        inputs: Any,
         *,
         tasks: Iterable[str] | None = None,
         top_k: int | None = None,
@@ -143,7 +147,8 @@ class Model:
         """Answers of every task (or of ``tasks``), one a row, in the order of the rows.
 
         Args:
-            inputs: ``{"text": ["...", ...]}``, input name -> raw values; or the graph's arrays.
+            inputs: ``{"text": ["...", ...]}``, input name -> raw values; or a data frame with the
+                inputs' columns; or the graph's arrays.  ``how-to/serve.md`` has all the forms.
             tasks: names of the tasks to answer; None: all.
             top_k: labels a row, best first; None: what the task's settings say.
             batch_size: rows in one forward pass; None: all, or as many as the artefact takes.
@@ -185,7 +190,7 @@ class Model:
         other = copy(self)
         other._watch = watch  # noqa: SLF001  (of its own class)
         if encoders is not None:
-            other._batches = Batches(self.session.spec, encoders)  # noqa: SLF001
+            other._batches = Batches(self.session.spec, encoders, self._columns())  # noqa: SLF001
         return other
 
     @property
@@ -193,7 +198,7 @@ class Model:
         """Rows of a forward pass of ``predict`` when nobody says; None: all that it is handed."""
         return self._batches.most
 
-    def logits(self, inputs: Mapping[str, Any]) -> Outputs:
+    def logits(self, inputs: Any) -> Outputs:
         """Raw outputs of every head.
 
         Args:
@@ -209,7 +214,7 @@ class Model:
         parts = [self._outputs(batch.arrays) for batch in batches.of(arrays, None)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def encode(self, inputs: Mapping[str, Any]) -> dict[str, Encoded]:
+    def encode(self, inputs: Any) -> dict[str, Encoded]:
         """Arrays and words of raw ``inputs``, by input name, padded to the longest row."""
         return self._batches.encode(inputs)
 
@@ -239,6 +244,9 @@ class Model:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _columns(self) -> dict[str, str]:
+        return {name: spec.columns[0] for name, spec in self.inputs.items() if spec.columns}
 
     def _outputs(self, arrays: Arrays) -> Outputs:
         if not self._padding.is_needed(arrays):

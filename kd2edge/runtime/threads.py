@@ -8,6 +8,7 @@ from operator import index
 from pathlib import Path
 
 from kd2edge.errors import UsageError
+from kd2edge.inputs.cell import described
 
 # More than any machine has: engines take memory for each thread, and die of too many.
 _MOST = 4096
@@ -64,6 +65,6 @@ def counted(name: str, value: object) -> int:
             raise TypeError
     except TypeError:
         raise UsageError(
-            f"{name} must be a whole number from 1 to {_MOST}, found {value!r:.60}"
+            f"{name} must be a whole number from 1 to {_MOST}, found {described(value)}"
         ) from None
     return number

@@ -143,7 +143,7 @@ def test_tasks_and_texts_that_the_model_does_not_have(
     [
         ({}, "missing"),
         ({"text": []}, "empty list"),
-        ({"text": "hello"}, "list"),
+        ({"text": {"hello": 1}}, "list"),
         ({"text": [1]}, "expected a string"),
         ({"txt": ["hello"]}, "did you mean 'text'"),
         ({"text": ["a"], "more": ["b"]}, "unknown input 'more'"),

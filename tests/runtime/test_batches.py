@@ -165,13 +165,12 @@ def test_lists_tuples_and_arrays_are_lists_of_rows():
         ({}, "input 'text' is missing"),
         ({"text": []}, "at least one row"),
         ({"text": np.zeros((0, 3))}, "at least one row"),
-        ({"text": "where is my card"}, r"found a str; write \['where is my card'\]"),
-        ({"text": b"bytes"}, "found a bytes"),
         ({"text": None}, "found a NoneType"),
         ({"text": 3}, "found a int"),
         ({"text": np.array(3)}, "found a ndarray"),
-        (["a"], r"expected \{'text': \[...\]\}, found a list"),
-        (None, "found a NoneType"),
+        ({"text": {"a"}}, r"found a set; write list\(...\) around it"),
+        (3, r"expected \{'text': \[...\]\}, found a int"),
+        (None, r"expected \{'text': \[...\]\}, found a NoneType"),
     ],
 )
 def test_says_what_was_expected(inputs: Any, words: str):

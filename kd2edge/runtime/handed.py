@@ -1,0 +1,155 @@
+"""What a caller hands to ``predict``, in all the forms that can be meant, as rows by input.
+
+Data frames, their columns and tensors are known by what they can do, not by their type: none of
+their libraries is needed here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from kd2edge.errors import InputError
+from kd2edge.inputs.cell import is_picture
+from kd2edge.wording import value as short
+
+#: Values that stand for one row: none of them is a list of rows.
+_PLAIN = (str, bytes, PathLike)
+#: How columns of data frames give their values, the most exact way first.
+_TO_LIST = ("to_pylist", "to_list")
+
+
+def rows_by_input(handed: Any, columns: Mapping[str, str]) -> Mapping[str, Any]:
+    """Input -> its rows, a list, tuple or array each; names and numbers are not compared here.
+
+    Args:
+        handed: input (or column of the data) -> rows; a data frame or table with the inputs'
+            columns; a list of rows, each a mapping; for a model with one input also its rows alone.
+            A text, the bytes or the path of a file, or a picture may stand for one row.
+        columns: input -> the column of the data that its values come from.
+
+    Raises:
+        InputError: none of these, or a table that lacks a column.
+    """
+    if isinstance(handed, Mapping):
+        return {_input_of(name, handed, columns): _rows(name, of) for name, of in handed.items()}
+    names = _column_names(handed)
+    if names is not None:
+        return {name: _column(handed, names, name, columns[name]) for name in columns}
+    if isinstance(handed, (list, tuple)) and handed and isinstance(handed[0], Mapping):
+        return {name: _records(handed, name, columns[name]) for name in columns}
+    if len(columns) == 1 and not isinstance(handed, (int, float)) and handed is not None:
+        (name,) = columns
+        return {name: _rows(name, handed)}
+    shape = ", ".join(f"{name!r}: [...]" for name in columns)
+    raise InputError(f"expected {{{shape}}}, found a {type(handed).__name__}")
+
+
+def are_rows(values: object) -> bool:
+    """Whether it is a list of rows as encoders take it."""
+    # Not any sequence: a string is one too, of letters, and the classic mistake.
+    if isinstance(values, np.ndarray):
+        return values.ndim > 0
+    return isinstance(values, (list, tuple))
+
+
+def _input_of(name: Any, handed: Mapping[Any, Any], columns: Mapping[str, str]) -> Any:
+    """The input that a key means: its name, or else its column."""
+    if name in columns:
+        return name
+    return next((of for of, column in columns.items() if column == name and of not in handed), name)
+
+
+def _rows(name: Any, values: Any) -> Any:
+    if are_rows(values):
+        return values
+    if isinstance(values, _PLAIN) or is_picture(values):
+        return [values]
+    for method in _TO_LIST:
+        if callable(getattr(values, method, None)):
+            return _list(name, values, getattr(values, method))
+    if hasattr(values, "__array__"):
+        array = _list(name, values, lambda: np.asarray(values))
+        if array.ndim:
+            return array
+        if isinstance(array.item(), _PLAIN):
+            return [array.item()]
+    elif isinstance(values, Sequence):
+        return list(values)
+    raise InputError(
+        f"input {name!r} must be a list or an array with one entry a row,"
+        f" found a {type(values).__name__}{_advice(values)}"
+    )
+
+
+def _list(name: Any, values: Any, give: Callable[[], Any]) -> Any:
+    try:
+        return give()
+    except Exception as error:  # noqa: BLE001  (another library's, of any type)
+        raise InputError(
+            f"input {name!r}: a {type(values).__name__} that does not give its values ({error});"
+            " hand over a list"
+        ) from error
+
+
+def _advice(values: Any) -> str:
+    if hasattr(values, "collect"):
+        return "; collect() it first"
+    return "; write list(...) around it" if hasattr(values, "__iter__") else ""
+
+
+def _column_names(handed: Any) -> list[Any] | None:
+    """Names of a table's columns; None where it is no table."""
+    if isinstance(handed, (*_PLAIN, list, tuple, type)):
+        return None
+    if isinstance(handed, np.ndarray):
+        return None if handed.dtype.names is None else list(handed.dtype.names)
+    found = getattr(handed, "column_names", getattr(handed, "columns", None))
+    if found is None or not hasattr(handed, "__getitem__"):
+        return None
+    if getattr(handed, "__len__", None) is None:
+        advice = _advice(handed) or "; hand over a data frame"
+        raise InputError(
+            f"expected a table with all its rows, found a {type(handed).__name__}{advice}"
+        )
+    return list(found)
+
+
+def _column(table: Any, names: Sequence[Any], name: str, column: str) -> Any:
+    wanted = column if column in names else name
+    count = Counter(map(str, names))[wanted]
+    if count != 1:
+        raise InputError(
+            f"input {name!r}: expected one column {column!r} in the {type(table).__name__}, "
+            + (f"found {count}" if count else f"found {_listed(names)}{_near(column, names)}")
+        )
+    return _rows(name, _list(name, table, lambda: table[wanted]))
+
+
+def _records(rows: Sequence[Any], name: str, column: str) -> list[Any]:
+    found: list[Any] = []
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            reason = f"expected a mapping as in the rows before, found a {type(row).__name__}"
+            raise InputError(reason, name=name, row=number)
+        key = column if column in row else name
+        if key not in row:
+            reason = f"no {column!r}, the row has {_listed(list(row))}{_near(column, list(row))}"
+            raise InputError(reason, name=name, row=number)
+        found.append(row[key])
+    return found
+
+
+def _listed(names: Sequence[Any], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(short(repr(name)) for name in names[:most]) + more if names else "none"
+
+
+def _near(wanted: str, known: Sequence[Any]) -> str:
+    near = get_close_matches(wanted, [str(name) for name in known], n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

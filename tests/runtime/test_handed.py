@@ -1,0 +1,186 @@
+"""What may be handed to ``predict``: every form that can be meant gives the answers of a list."""
+
+from __future__ import annotations
+
+from collections import UserDict, deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+import bundles
+from kd2edge.errors import InputError, UsageError
+from kd2edge.runtime import Model, load
+
+TEXTS = ["book a flight", "", "play music now", "to paris"]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    place = bundles.text_bundle(tmp_path_factory.mktemp("handed") / "text")
+    return load(place, artefact="onnx-fp32", threads=1)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    place = bundles.image_bundle(tmp_path_factory.mktemp("handed") / "image")
+    return load(place, artefact="onnx-fp32", threads=1)
+
+
+class Series:
+    """A column as polars has it: no pandas, no array."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def to_list(self) -> list[Any]:
+        return list(self._values)
+
+
+class Frame:
+    """A data frame as polars has it; ``keys`` and ``==`` would mislead."""
+
+    columns = ("n", "text")
+
+    def __len__(self) -> int:
+        return len(TEXTS)
+
+    def __getitem__(self, name: str) -> Series:
+        return Series({"text": TEXTS, "n": [1, 2, 3, 4]}[name])
+
+
+class Lazy(Frame):
+    """A frame that was not computed yet."""
+
+    __len__ = None  # pyright: ignore[reportAssignmentType]
+
+    def collect(self) -> Frame:
+        return Frame()
+
+
+FORMS: dict[str, Any] = {
+    "data frame": pd.DataFrame({"n": [1, 2, 3, 4], "text": TEXTS}, index=[4, 3, 2, 1]),
+    "strings of pandas": pd.DataFrame({"text": pd.Series(TEXTS, dtype="string")}),
+    "categories": pd.DataFrame({"text": pd.Series(TEXTS, dtype="category")}),
+    "one of another library": Frame(),
+    "table of Arrow": pa.table({"text": TEXTS, "n": [1, 2, 3, 4]}),
+    "a series in a mapping": {"text": pd.Series(TEXTS, index=[9, 8, 7, 6])},
+    "an index": {"text": pd.Index(TEXTS)},
+    "a column in a mapping": {"text": Series(TEXTS)},
+    "an array of Arrow": {"text": pa.array(TEXTS)},
+    "an array of objects": {"text": np.array(TEXTS, dtype=object)},
+    "an array of strings": {"text": np.array(TEXTS)},
+    "a tuple": {"text": tuple(TEXTS)},
+    "another mapping": UserDict({"text": TEXTS}),
+    "rows": [{"text": one, "n": 1} for one in TEXTS],
+    "records of NumPy": np.array([(one, 1) for one in TEXTS], dtype=[("text", "U30"), ("n", "i4")]),
+    "the rows of the only input": TEXTS,
+    "its series": pd.Series(TEXTS),
+    "its array": np.array(TEXTS),
+    "a sequence": {"text": deque(TEXTS)},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_answered_as_a_list_is(text: Model, form: str) -> None:
+    right = text.predict({"text": TEXTS})
+    handed = FORMS[form]
+    assert text.predict(handed) == right
+    assert text.predict(handed, batch_size=2)["intent"] == right["intent"]
+    logits = text.logits(handed)
+    assert np.array_equal(logits["intent"], text.logits({"text": TEXTS})["intent"])
+    assert np.array_equal(
+        text.encode(handed)["text"].arrays["input_ids"],
+        text.encode({"text": TEXTS})["text"].arrays["input_ids"],
+    )
+
+
+def test_a_plain_value_is_one_row(text: Model, image: Model, tmp_path: Path) -> None:
+    (right,) = text.predict({"text": [TEXTS[0]]})["intent"]
+    for handed in (
+        {"text": TEXTS[0]},
+        TEXTS[0],
+        {"text": np.array(TEXTS[0])},
+        [{"text": TEXTS[0]}],
+    ):
+        assert text.predict(handed)["intent"] == [right]
+    picture = Image.fromarray(bundles.images(1)[0])
+    path = tmp_path / "a.png"
+    picture.save(path)
+    (right,) = image.predict({"image": bundles.images(1)})["digit"]
+    for handed in (picture, path, str(path), path.read_bytes()):
+        assert image.predict({"image": handed})["digit"] == [right]
+        assert image.predict({"image": [handed]})["digit"] == [right]
+
+
+def test_a_column_has_the_name_of_the_data_or_of_the_input(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    inputs = {"text": replace(bundles.TEXT_INPUT, columns=("sentence",))}
+    with load(bundles.text_bundle(tmp_path / "b", inputs=inputs), artefact="onnx-fp32") as model:
+        right = model.predict({"text": TEXTS})
+        frame = pd.DataFrame({"sentence": TEXTS})
+        for handed in (frame, frame.rename(columns={"sentence": "text"}), dict(frame)):
+            assert model.predict(handed) == right
+        with pytest.raises(InputError, match=r"'sentence' in the DataFrame, found 'sentense'.*did"):
+            model.predict(frame.rename(columns={"sentence": "sentense"}))
+
+
+@pytest.mark.parametrize(
+    ("handed", "words"),
+    [
+        (pd.DataFrame({"n": [1]}), "expected one column 'text' in the DataFrame, found 'n'"),
+        (pd.DataFrame([["a", "b"]], columns=["text", "text"]), "expected one column 'text'.*2"),
+        (pd.DataFrame({"text": []}), "at least one row"),
+        (pa.table({"n": [1]}), "expected one column 'text' in the Table"),
+        ({"text": pd.Series(["a", None], dtype=object)}, "row 1: .*, found None; fill it"),
+        ({"text": pd.Series(["a", float("nan")])}, "row 1: expected a string, found NaN; fill it"),
+        ({"text": pd.Series(["a", pd.NA], dtype="string")}, "row 1: .* found NA; fill it"),
+        ({"text": pd.Series(["a", pd.NaT], dtype=object)}, "row 1: .* found NaT; fill it"),
+        ({"text": pd.Series([1, 2])}, "row 0: expected a string, found a int"),
+        ({"text": [10**5000]}, "row 0: expected a string, found a int that is too long"),
+        ({"text": 10**5000}, "found a int"),
+        ({"text": (one for one in TEXTS)}, r"found a generator; write list\(...\) around it"),
+        ({"text": {"a": 1}.values()}, r"found a dict_values; write list\(...\) around it"),
+        ([{"text": "a"}, {"txt": "b"}], "row 1: no 'text', the row has 'txt'.*did you mean"),
+        ([{"text": "a"}, "b"], "row 1: expected a mapping"),
+        ({"text": b"hello"}, "row 0: expected a string, found a bytes"),
+        (Lazy(), r"a table with all its rows, found a Lazy; collect\(\) it first"),
+        (pd.DataFrame, "found a type"),
+    ],
+)
+def test_the_rest_is_an_input_error_that_says_how(text: Model, handed: Any, words: str) -> None:
+    for call in (text.predict, text.logits, text.encode):
+        with pytest.raises(InputError, match=words):
+            call(handed)
+
+
+def test_whatever_a_foreign_column_raises_is_an_input_error(text: Model) -> None:
+    class Broken:
+        def to_list(self) -> list[str]:
+            raise RuntimeError("on another device\x1b[2J")
+
+    with pytest.raises(InputError, match=r"does not give its values \(on another device\\x1b"):
+        text.predict({"text": Broken()})
+
+
+@pytest.mark.parametrize("kind", [str, bytes, Path])
+def test_paths_and_numbers_of_other_types(tmp_path: Path, kind: Any) -> None:
+    place = bundles.image_bundle(tmp_path / "b")
+    path = str(place).encode() if kind is bytes else kind(place)
+    for threads in (np.int64(1), np.uint8(1), 1):
+        with load(path, artefact="onnx-fp32", threads=threads, evidence=path) as model:
+            assert model.artefact == "onnx-fp32"
+    for threads in (True, 1.0, "1", 0, -1, 10**5000, np.float32(1)):
+        with pytest.raises(UsageError, match="threads must be a whole number from 1"):
+            load(path, threads=threads)
+    for path in (None, 3, ["a"]):
+        with pytest.raises(UsageError, match="expected the path of a folder, found a"):
+            load(path)  # pyright: ignore[reportArgumentType]
