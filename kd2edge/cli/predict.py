@@ -166,12 +166,12 @@ def _texts(inputs: Mapping[str, InputSpec], texts: tuple[str, ...]) -> Iterator[
             f"--text needs a model with one text input; this one takes {', '.join(inputs)}: "
             "give the rows as JSON lines"
         )
-    from kd2edge.inputs.blanks import cut_at_blanks
+    from kd2edge.inputs.words import words_of
 
     column, split = specs[0].columns[0], specs[0].kind == "tokens"
     for number, argument in enumerate(texts, start=1):
         value = _typed(argument)
-        yield PlacedRow({column: cut_at_blanks(value) if split else value}, f"--text:{number}")
+        yield PlacedRow({column: words_of(value) if split else value}, f"--text:{number}")
 
 
 def _typed(argument: str) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, cast
 
-from kd2edge.errors import IntegrityError
+from kd2edge.inputs.tokenizer_json import added_tokens, parsed
 
 __all__ = ["written"]
 
@@ -20,13 +19,10 @@ def written(tokenizer_json: bytes) -> dict[int, str]:
     Raises:
         IntegrityError: bytes that are no tokenizer.
     """
-    try:
-        content = json.loads(tokenizer_json)
-        model = content["model"]
-        added = {token["content"] for token in content.get("added_tokens") or ()}
-        pieces = _pieces(model.get("vocab") or {})
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise IntegrityError(f"tokenizer.json cannot be used: {error}") from error
+    content = parsed(tokenizer_json)
+    model = content["model"]
+    added = {token["content"] for token in added_tokens(content)}
+    pieces = _pieces(model.get("vocab") or {})
     inside = str(model.get("continuing_subword_prefix") or "")
     end = str(model.get("end_of_word_suffix") or "")
     bytes_of = _bytes_of() if '"ByteLevel"' in tokenizer_json.decode("utf-8", "replace") else None

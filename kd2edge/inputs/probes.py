@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from kd2edge.inputs.kind import Encoder, IdRows, Probes
 from kd2edge.inputs.pieces import written
-from kd2edge.inputs.tokenizer import vocabulary_size
+from kd2edge.inputs.tokenizer_json import vocabulary_size
 
 __all__ = ["word_probes"]
 

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from kd2edge.errors import InputError, UsageError
 from kd2edge.inputs.cell import require_whole
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec, WordStarts
-from kd2edge.inputs.tokenizer import open_tokenizer, pad_id
-from kd2edge.inputs.words import Word, casing, first_pieces
+from kd2edge.inputs.tokenizer import TokenizerFaultError, open_tokenizer
+from kd2edge.inputs.tokenizer_json import pad_id
+from kd2edge.inputs.words import Word, casing
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -50,31 +51,36 @@ class Subwords:
         """Pieces of checked ``rows``: texts, or lists of words.
 
         Raises:
-            InputError: text that is not whole (half a surrogate pair), naming its row.
+            InputError: a row that cannot be tokenized, as text that is not whole (half a surrogate
+                pair), naming it.
         """
         try:
-            return self._tokenizer.encode_batch(rows, is_pretokenized=are_words)
-        except (TypeError, UnicodeEncodeError) as error:
-            for row, value in enumerate(rows):
-                self._require_whole(row, "".join(value))
-            raise InputError(f"input {self.name!r} cannot be tokenized: {error}") from error
+            return self._tokenizer.encode_batch(rows, are_words=are_words)
+        except TokenizerFaultError:
+            return [self._alone(row, value, are_words) for row, value in enumerate(rows)]
 
     def encoded(
         self,
         encodings: Sequence[Encoding],
-        counts: Sequence[int],
+        starts: Sequence[Sequence[int]],
+        owners: Sequence[Sequence[int | None]],
         words: Sequence[Sequence[Word]],
     ) -> Encoded:
-        """Padded arrays; ``counts`` says how many words each row has."""
+        """Padded arrays.
+
+        Args:
+            encodings: of the rows.
+            starts: position of each word's first piece, a row; -1 where none is left.
+            owners: the word that each piece belongs to, a row; None where there is none.
+            words: of the rows.
+        """
         ids = [encoding.ids for encoding in encodings]
-        word_ids = [encoding.word_ids for encoding in encodings]
         masks = [encoding.attention_mask for encoding in encodings]
         arrays = [padded(ids, self._pad), padded(masks, 0)]
         if self.casing:
-            arrays.append(padded([*map(_casing_ids, word_ids, words)], 0))
-        starts = [first_pieces(row, count) for row, count in zip(word_ids, counts, strict=True)]
+            arrays.append(padded([*map(_casing_ids, owners, words)], 0))
         named = dict(zip(self._names, arrays, strict=True))
-        return Encoded(named, _joined(starts, counts), words)
+        return Encoded(named, _joined(starts), words)
 
     def lengths(self, encoded: Encoded) -> Ints:
         """Pieces of each row, control tokens included."""
@@ -82,7 +88,17 @@ class Subwords:
 
     def cuts(self, row: Any, *, are_words: bool) -> bool:
         """Whether the length limit cuts something off."""
-        return bool(self.encodings([row], are_words=are_words)[0].overflowing)
+        whole = self._tokenizer.at_most.of(row) is row
+        return not whole or bool(self.encodings([row], are_words=are_words)[0].overflowing)
+
+    def _alone(self, row: int, value: Any, are_words: bool) -> Encoding:
+        """One row of a batch that cannot be tokenized; the others have no part in that."""
+        try:
+            return self._tokenizer.encode_batch([value], are_words=are_words)[0]
+        except TokenizerFaultError as error:
+            self._require_whole(row, "".join(value))
+            reason = f"the tokenizer cannot cut it into pieces ({error})"
+            raise InputError(reason, name=self.name, row=row) from error
 
     def _require_whole(self, row: int, text: str) -> None:
         try:
@@ -103,14 +119,15 @@ def padded(rows: Sequence[Sequence[int]], fill: int) -> Ints:
     return full
 
 
-def _joined(starts: Sequence[Sequence[int]], counts: Sequence[int]) -> WordStarts:
+def _joined(starts: Sequence[Sequence[int]]) -> WordStarts:
+    counts = [*map(len, starts)]
     values = np.fromiter(chain.from_iterable(starts), dtype=np.int64, count=sum(counts))
     return WordStarts(values, np.array([0, *accumulate(counts)], dtype=np.int64))
 
 
-def _casing_ids(word_ids: Sequence[int | None], words: Sequence[Word]) -> list[int]:
+def _casing_ids(owners: Sequence[int | None], words: Sequence[Word]) -> list[int]:
     kinds = [casing(text) for _, _, text in words]
-    return [0 if word is None else kinds[word] for word in word_ids]
+    return [0 if word is None else kinds[word] for word in owners]
 
 
 def _max_length(spec: InputSpec) -> int:

@@ -14,7 +14,7 @@ from kd2edge.inputs.kind import Encoder, InputKind, Probes
 from kd2edge.inputs.probes import word_probes
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.inputs.subwords import DEFAULT_MAX_LENGTH, Subwords
-from kd2edge.inputs.words import TextWords, word_count
+from kd2edge.inputs.words import TextWords, cut_of
 
 
 @final
@@ -52,8 +52,9 @@ class TextEncoder(Encoder):
     def encode(self, values: Sequence[Any]) -> Encoded:
         texts = self._checked(values)
         encodings = self._subwords.encodings(texts, are_words=False)
-        counts = [word_count(encoding) for encoding in encodings]
-        return self._subwords.encoded(encodings, counts, TextWords(texts, encodings))
+        cuts = [cut_of(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
+        starts, owners = [cut.starts for cut in cuts], [cut.owners for cut in cuts]
+        return self._subwords.encoded(encodings, starts, owners, TextWords(texts, cuts))
 
     def length(self, encoded: Encoded) -> npt.NDArray[np.int64]:
         return self._subwords.lengths(encoded)

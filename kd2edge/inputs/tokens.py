@@ -15,7 +15,7 @@ from kd2edge.inputs.kind import Encoder, InputKind, Probes
 from kd2edge.inputs.probes import word_probes
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.inputs.subwords import DEFAULT_MAX_LENGTH, Subwords
-from kd2edge.inputs.words import ListWords
+from kd2edge.inputs.words import ListWords, first_pieces
 
 
 @final
@@ -53,7 +53,9 @@ class TokensEncoder(Encoder):
     def encode(self, values: Sequence[Any]) -> Encoded:
         rows = self._checked(values)
         encodings = self._subwords.encodings(rows, are_words=True)
-        return self._subwords.encoded(encodings, [len(row) for row in rows], ListWords(rows))
+        owners = [encoding.word_ids for encoding in encodings]
+        starts = [first_pieces(own, len(row)) for own, row in zip(owners, rows, strict=True)]
+        return self._subwords.encoded(encodings, starts, owners, ListWords(rows))
 
     def length(self, encoded: Encoded) -> npt.NDArray[np.int64]:
         return self._subwords.lengths(encoded)

@@ -13,10 +13,11 @@ import numpy.typing as npt
 from kd2edge.bundle import fingerprint, fingerprint_bytes
 from kd2edge.data.augment import Views
 from kd2edge.errors import UsageError
+from kd2edge.inputs.cut import cut_vocabulary
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.inputs.tokenizer import cut_vocabulary, id_rules, vocabulary_size
+from kd2edge.inputs.tokenizer_json import id_rules, vocabulary_size
 from kd2edge.nets.source import resolve_source, tokenizer_json
 from kd2edge.recipe.schema import (
     CnnModel,

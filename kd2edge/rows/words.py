@@ -7,16 +7,19 @@ from typing import Any, final
 
 from kd2edge.bundle.fingerprint import fingerprint
 from kd2edge.errors import DataError
-from kd2edge.inputs.blanks import cut_at_blanks
 from kd2edge.inputs.cell import described
+from kd2edge.inputs.words import words_of
 from kd2edge.rows.rows import Row, Rows
+
+#: Of the rule: rows that an older one cut are encoded anew.
+_RULE = 2
 
 
 @final
 class CutRows(Rows):
-    """Rows with columns of words beside their own: text cut at white space and around punctuation.
+    """Rows with columns of words beside their own: text cut at blanks and around punctuation.
 
-    The rule is that of BERT's pre-tokenizer; case is kept.  It cuts "don't" into three words, where
+    The rule is that of :func:`words_of`, which ``predict --text`` follows too.  It cuts "don't" into three words, where
     a treebank has two: good enough for teachers to speak about, no match for labels a word.
 
     Args:
@@ -25,13 +28,10 @@ class CutRows(Rows):
     """
 
     def __init__(self, rows: Rows, words: Mapping[str, str]) -> None:
-        from tokenizers.pre_tokenizers import BertPreTokenizer  # most rows need no tokenizer
-
         self._rows = rows
         self._words = dict(words)
-        self._cut = BertPreTokenizer().pre_tokenize_str
         self.root = rows.root
-        self.fingerprint = fingerprint([rows.fingerprint, self._words])
+        self.fingerprint = fingerprint([rows.fingerprint, self._words, _RULE])
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -62,7 +62,4 @@ class CutRows(Rows):
                 f"{self.place(position)}: column {column!r}: expected text to cut into words,"
                 f" found {described(text)}"
             )
-        try:
-            return [word for word, _ in self._cut(text)]
-        except (TypeError, UnicodeError):  # half a surrogate pair: for the input to refuse
-            return cut_at_blanks(text)
+        return words_of(text)

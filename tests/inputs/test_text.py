@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,11 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inputs.starts import rows_of
-from kd2edge.errors import InputError, UsageError
+from kd2edge.errors import InputError, IntegrityError, UsageError
 from kd2edge.inputs import ArraySpec, Encoder, InputSpec, input_kind
+from kd2edge.inputs.longest import AtMost
+from kd2edge.inputs.tokenizer import _PROBE, GuardedTokenizer
 from kd2edge.inputs.words import DIGIT, LOWER, OTHER, TITLE
 
 Opened = Callable[..., Encoder]
+#: Characters that opening tries.
+PROBED = sorted(set(_PROBE) - {"a"})
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +141,40 @@ def test_other_values_are_refused_by_row(encoder: Encoder, value: Any, found: st
 def test_half_a_surrogate_pair_is_refused_by_row(encoder: Encoder) -> None:
     with pytest.raises(InputError, match="row 1: the text is no valid Unicode at character 2"):
         encoder.encode(["fine", "ab\ud800"])
+
+
+def test_a_row_that_no_piece_is_there_for_is_refused_by_its_number() -> None:
+    model = {"type": "Unigram", "unk_id": None, "vocab": [["a", 0.0], *([c, -1.0] for c in PROBED)]}
+    spec = InputSpec("said", "text", ("said",))
+    encoder = input_kind("text").open(spec, {"tokenizer": json.dumps({"model": model}).encode()})
+    assert encoder.encode(["a", "aa"]).arrays["input_ids"].shape == (2, 2)
+    with pytest.raises(
+        InputError, match="input 'said', row 2: the tokenizer cannot cut it into pie"
+    ):
+        encoder.encode(["a", "aa", "\u0416", "a"])
+
+
+def test_a_panic_is_an_error_of_ours_that_names_the_row(tokenizer_json: bytes) -> None:
+    """An added token that the normaliser leaves nothing of: the library panics over such a text."""
+    content = json.loads(tokenizer_json)
+    gone = {"type": "Replace", "pattern": {"String": "qq"}, "content": ""}
+    content["normalizer"] = {"type": "Sequence", "normalizers": [gone, content["normalizer"]]}
+    token = {**content["added_tokens"][0], "id": 500, "content": "qq", "normalized": True}
+    content["added_tokens"].append({**token, "special": False})
+    with pytest.raises((InputError, IntegrityError), match=r"tokenizer"):
+        input_kind("text").open(
+            InputSpec("said", "text", ("said",)), {"tokenizer": json.dumps(content).encode()}
+        ).encode(["the", "the x in"])
+
+
+def test_an_interrupt_is_no_fault_of_the_tokenizer() -> None:
+    class Stopped:
+        def encode_batch(self, *_: Any, **__: Any) -> None:
+            raise KeyboardInterrupt
+
+    stopped: Any = Stopped()
+    with pytest.raises(KeyboardInterrupt):
+        GuardedTokenizer(stopped, AtMost(8)).encode_batch(["a"], are_words=False)
 
 
 def test_numpy_strings_are_strings(encoder: Encoder) -> None:

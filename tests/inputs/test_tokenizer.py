@@ -13,13 +13,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from kd2edge.errors import IntegrityError, UsageError
-from kd2edge.inputs.tokenizer import (
-    cut_vocabulary,
-    id_rules,
-    open_tokenizer,
-    pad_id,
-    vocabulary_size,
-)
+from kd2edge.inputs.cut import cut_vocabulary
+from kd2edge.inputs.tokenizer import open_tokenizer
+from kd2edge.inputs.tokenizer_json import id_rules, pad_id, vocabulary_size
 
 TEXTS = ("Playing music in Paris!", "unplayable", ["The", "players", "in", "Paris"])
 
@@ -28,9 +24,7 @@ def segmented(
     tokenizer_json: bytes, text: str | Sequence[str], limit: int | None = None
 ) -> list[str]:
     tokenizer = open_tokenizer(tokenizer_json, limit)
-    if isinstance(text, str):
-        return tokenizer.encode(text).tokens
-    return tokenizer.encode(list(text), is_pretokenized=True).tokens
+    return tokenizer.encode_batch([text], are_words=not isinstance(text, str))[0].tokens
 
 
 def test_own_truncation_and_padding_of_the_file_are_put_aside(tokenizer_json: bytes) -> None:
@@ -167,7 +161,7 @@ def test_cut_segments_alike_whatever_pieces_survive(
         tokenizer_json, [" ".join(corpus), corpus], minimum_count=minimum_count
     )
     before, after = (
-        open_tokenizer(content, None).encode(words, is_pretokenized=True)
+        open_tokenizer(content, None).encode_batch([words], are_words=True)[0]
         for content in (tokenizer_json, new)
     )
     assert all(0 <= index < len(kept) for index in after.ids)
@@ -203,7 +197,7 @@ def test_cut_renumbers_other_post_processors_too(tokenizer_json: bytes) -> None:
     }
     new, _ = cut_vocabulary(json.dumps(content).encode(), ["music"])
     assert segmented(new, "music") == ["[CLS]", "music", "[SEP]"]
-    assert open_tokenizer(new, None).encode("music").ids[0] == 2
+    assert open_tokenizer(new, None).encode_batch(["music"], are_words=False)[0].ids[0] == 2
 
 
 def test_cut_keeps_an_added_token_that_the_vocabulary_lacks(tokenizer_json: bytes) -> None:
@@ -212,7 +206,7 @@ def test_cut_keeps_an_added_token_that_the_vocabulary_lacks(tokenizer_json: byte
     entity = {**content["added_tokens"][0], "id": size, "content": "<e>", "special": False}
     content["added_tokens"].append(entity)
     new, kept = cut_vocabulary(json.dumps(content).encode(), ["music"])
-    found = open_tokenizer(new, None).encode("<e> music")
+    (found,) = open_tokenizer(new, None).encode_batch(["<e> music"], are_words=False)
     assert found.tokens == ["[CLS]", "<e>", "music", "[SEP]"]
     assert kept[found.ids[1]] == size
 
@@ -234,8 +228,13 @@ def test_cut_of_minilm_segments_its_texts_as_before(minilm: Path) -> None:
     assert kept[:5].tolist() == [0, 100, 101, 102, 103]
     before, after = open_tokenizer(whole, None), open_tokenizer(new, None)
     for text in texts:
-        assert after.encode(text).tokens == before.encode(text).tokens
-        assert kept[after.encode(text).ids].tolist() == before.encode(text).ids
-    unseen = after.encode("An entirely different sentence, quizzically put.")
+        (new_one,), (old_one,) = (
+            one.encode_batch([text], are_words=False) for one in (after, before)
+        )
+        assert new_one.tokens == old_one.tokens
+        assert kept[new_one.ids].tolist() == old_one.ids
+    (unseen,) = after.encode_batch(
+        ["An entirely different sentence, quizzically put."], are_words=False
+    )
     assert "[UNK]" not in unseen.tokens
     assert max(unseen.ids) < len(kept)

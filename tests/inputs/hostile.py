@@ -1,0 +1,212 @@
+"""Files that are no tokenizer, or one that would stop a service; run as a program, see the end."""
+
+from __future__ import annotations
+
+import base64
+import json
+import resource
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from inputs.tokenizers_of import every
+from kd2edge.errors import IntegrityError
+from kd2edge.inputs import InputSpec, input_kind
+
+WHOLE: dict[str, Any] = {
+    "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+    "pre_tokenizer": None, "post_processor": None, "decoder": None,
+    "model": {
+        "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+        "max_input_chars_per_word": 100, "vocab": {"[UNK]": 0, "a": 1, "##a": 2, "b": 3},
+    },
+}  # fmt: skip
+ADDED = {
+    "id": 4, "content": "[X]", "single_word": False, "lstrip": False, "rstrip": False,
+    "normalized": False, "special": False,
+}  # fmt: skip
+A, CLS = {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[CLS]", "type_id": 0}}
+UNIGRAM = {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a", -1.0]]}
+BPE = {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]]}
+
+
+def part(**changes: Any) -> bytes:
+    """The whole file with other parts."""
+    return json.dumps(WHOLE | changes).encode()
+
+
+def model(base: dict[str, Any], **changes: Any) -> bytes:
+    """The whole file with another model."""
+    return part(model=base | changes)
+
+
+def table(texts: bytes, trie: bytes = b"\0\0\0\0") -> dict[str, Any]:
+    """A Precompiled normaliser."""
+    content = struct.pack("<I", len(trie)) + trie + texts
+    return {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(content).decode()}
+
+
+def template(single: Any, tokens: Any) -> dict[str, Any]:
+    return {"type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": tokens}
+
+
+def replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": pattern, "content": content}
+
+
+def split(pattern: dict[str, str]) -> dict[str, Any]:
+    return {"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": False}
+
+
+def nested(kind: str, key: str, depth: int) -> bytes:
+    """Sequences in sequences, written by hand: Python's own writer gives up before."""
+    outer = b'{"type":"Sequence","%s":[' % key.encode()
+    return outer * depth + b'{"type":"%s"}' % kind.encode() + b"]}" * depth
+
+
+def with_raw(name: str, raw: bytes) -> bytes:
+    """The whole file with a part that is written already."""
+    return part(**{name: "HERE"}).replace(b'"HERE"', raw)
+
+
+def refused_files() -> Iterator[tuple[str, bytes]]:
+    """Name and content of files that must be refused when they are opened."""
+    yield "brackets", b"[" * 200_000
+    yield "brackets in the model", b'{"model": ' + b'{"a":' * 100_000
+    for depth in (17, 60, 500, 5_000, 100_000):
+        yield (
+            f"normalizers {depth}",
+            with_raw("normalizer", nested("Lowercase", "normalizers", depth)),
+        )
+    yield "pre-tokenizers", with_raw("pre_tokenizer", nested("Whitespace", "pretokenizers", 900))
+    yield (
+        "many normalizers",
+        part(normalizer={"type": "Sequence", "normalizers": [{"type": "Lowercase"}] * 5_000}),
+    )
+    for pattern in (r"(\s+)+x", r"(a|a)*b", r"(x+x+)+y", "("):
+        for key in ("normalizer", "decoder"):
+            yield f"{key} {pattern}", part(**{key: replace({"Regex": pattern}, "y")})
+        yield f"split {pattern}", part(pre_tokenizer=split({"Regex": pattern}))
+    yield "split at nothing", part(pre_tokenizer=split({"String": ""}))
+    yield "length 0", part(pre_tokenizer={"type": "FixedLength", "length": 0})
+    yield "growth", part(normalizer=replace({"String": "a"}, "a" * 200))
+    doubled = [replace({"String": "a"}, "aa")] * 40
+    yield "doubled", part(normalizer={"type": "Sequence", "normalizers": doubled})
+    yield "a long text", part(normalizer=replace({"String": "a"}, "a" * 1_000_000))
+    yield "prepended", part(normalizer={"type": "Prepend", "prepend": "x" * 200})
+    yield "another type", part(normalizer={"type": "Bogus"})
+    yield "no object", part(normalizer=3)
+    yield "a table of nothing", part(normalizer={"type": "Precompiled", "precompiled_charsmap": ""})
+    yield "no table", part(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"})
+    yield "a long table", part(normalizer=table(b"x" * 100_000 + b"\0"))
+    yield "half a table", part(normalizer=table(b"", b"\0"))
+    yield "no text in a table", part(normalizer=table(b"\xff\xff\0"))
+    yield "out of the trie", part(normalizer=table(b"\0", b"\xff\xff\xff\xff"))
+    yield "unknown token", part(post_processor=template([CLS, A], {}))
+    yield "no row", part(post_processor=template([], {}))
+    yield (
+        "another row",
+        part(post_processor=template([{"Sequence": {"id": "B", "type_id": 0}}], {})),
+    )
+    token = {"id": "[CLS]", "ids": [99], "tokens": ["[CLS]"]}
+    yield "a large token", part(post_processor=template([CLS, A], {"[CLS]": token}))
+    many = {"id": "[CLS]", "ids": [0] * 100_000, "tokens": ["[CLS]"] * 100_000}
+    yield "many tokens", part(post_processor=template([CLS, A], {"[CLS]": many}))
+    yield (
+        "bert",
+        part(post_processor={"type": "BertProcessing", "sep": ["x", 1 << 31], "cls": ["a", 1]}),
+    )
+    yield "bert words", part(post_processor={"type": "BertProcessing", "sep": "x", "cls": 3})
+    yield "padding", part(padding={"strategy": {"Fixed": 10**15}, "pad_id": 77, "pad_token": "x"})
+    yield "padding of another type", part(padding={"pad_id": "0"})
+    for at in (1 << 31, 10**6, -1, 2**70, 1.5, "1", None, True):
+        yield f"id {at}", model(WHOLE["model"], vocab={"[UNK]": 0, "a": at})
+        yield f"added {at}", part(added_tokens=[ADDED | {"id": at}])
+    yield "added id taken", part(added_tokens=[ADDED | {"id": 1}])
+    yield "a long added token", part(added_tokens=[ADDED | {"content": "x" * 5_000}])
+    yield (
+        "many added tokens",
+        part(added_tokens=[ADDED | {"id": at, "content": f"[{at}]"} for at in range(4, 70_000)]),
+    )
+    yield "added number", part(added_tokens=[ADDED | {"content": 3}])
+    yield "added list", part(added_tokens={"a": 1})
+    yield "no unknown", model(WHOLE["model"], unk_token="[NO]")
+    yield "long words", model(WHOLE["model"], max_input_chars_per_word=10**9)
+    yield "no long words", model(WHOLE["model"], max_input_chars_per_word=True)
+    yield "a long mark", model(WHOLE["model"], continuing_subword_prefix="#" * 10_000)
+    yield "vocabulary of another type", model(WHOLE["model"], vocab="abc")
+    yield "no vocabulary", model(WHOLE["model"], vocab={})
+    yield "unigram unknown", model(UNIGRAM, unk_id=7)
+    yield "unigram unknown text", model(UNIGRAM, unk_id="0")
+    yield "unigram empty", model(UNIGRAM, vocab=[])
+    for entry in (["a"], ["a", "b"], [3, 0.0], "ab", 3, ["a", 1.0, 2], ["a", None]):
+        yield f"unigram {entry}", model(UNIGRAM, vocab=[["<unk>", 0.0], entry])
+    yield "unigram infinite", model(UNIGRAM).replace(b"-1.0", b"-1e999")
+    yield "unigram nan", model(UNIGRAM).replace(b"-1.0", b"NaN")
+    for merges in ([["b", "a"]], [["a", "x"]], ["ab"], ["a b c"], [3], [["a"]], 3):
+        yield f"merges {merges}", model(BPE, merges=merges)
+    yield "merge marks", model(BPE, continuing_subword_prefix="####")
+    yield "bpe unknown", model(BPE, unk_token="[UNK]")
+    yield "by chance", model(BPE, dropout=0.5)
+    yield "half a character", part(model=WHOLE["model"] | {"unk_token": "\ud800"})
+    digits = model(WHOLE["model"], max_input_chars_per_word="HERE")
+    yield "digits", digits.replace(b'"HERE"', b"9" * 5_000)
+
+
+#: One of each family: they cost seconds.
+FAMILIES = (
+    "bert",
+    "byte-level trim=False prefix=False regex=True",
+    "metaspace first split=True",
+    "no pre-tokenizer",
+)
+
+
+def long_rows() -> Iterator[tuple[str, str]]:
+    """Rows of four million characters."""
+    for one in ("a", "Ab ", " ", "漢"):
+        yield repr(one), one * (4_000_000 // len(one))
+
+
+def open_files() -> None:
+    """Open each of the files; say which were not refused, or without a word."""
+    spec = InputSpec("said", "text", ("said",), {}, {"tokenizer": "t.json"})
+    input_kind("text").open(spec, {"tokenizer": part()}).encode(["a b"])
+    for name, content in refused_files():
+        say("opening", name)
+        try:
+            input_kind("text").open(spec, {"tokenizer": content})
+        except IntegrityError as error:
+            if not str(error).startswith("tokenizer.json") or len(str(error)) > 700:
+                say("BAD MESSAGE", name, str(error)[:900])
+        else:
+            say("TAKEN", name)
+
+
+def encode_rows() -> None:
+    """Encode rows that are far too long with every tokenizer."""
+    for name in FAMILIES:
+        specs = {kind: InputSpec("said", kind, ("said",)) for kind in ("text", "tokens")}
+        files = {"tokenizer": every()[name]}
+        text, tokens = (input_kind(kind).open(spec, files) for kind, spec in specs.items())
+        for row, value in long_rows():
+            say("encoding", name, row)
+            assert text.encode([value]).arrays["input_ids"].shape[1] <= 128
+        starts = tokens.encode([["ab"] * 2_000_000]).word_starts
+        assert starts is not None
+        assert len(starts.values) == 2_000_000
+        assert text.truncated("a" * 4_000_000)
+
+
+def say(*words: str) -> None:
+    sys.stdout.write(" ".join(words) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    # An abort, and a table of gigabytes, show in the exit status: no test around would live on.
+    resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+    resource.setrlimit(resource.RLIMIT_CPU, (240, 240))
+    {"files": open_files, "rows": encode_rows}[sys.argv[1]]()
+    say("to the end")
