@@ -28,7 +28,11 @@ _OTHER_KINDS = (".csv", ".csv.gz", ".parquet")
 @click.command("predict")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), required=False)
-@click.option("--text", multiple=True, help="Predict this text (repeatable), instead of FILE.")
+@click.option(
+    "--text",
+    multiple=True,
+    help="Predict this text (repeatable), instead of FILE; it is cut where words are wanted.",
+)
 @click.option("--artefact", default=None, help="Artefact id; default: the best that passed here.")
 @click.option("--task", "tasks", multiple=True, help="Only this task (repeatable).")
 @click.option("--top-k", type=click.IntRange(min=1), default=None, help="Labels a row.")

@@ -19,8 +19,9 @@ _RULE = 2
 class CutRows(Rows):
     """Rows with columns of words beside their own: text cut at blanks and around punctuation.
 
-    The rule is that of :func:`words_of`, which ``predict --text`` follows too.  It cuts "don't" into three words, where
-    a treebank has two: good enough for teachers to speak about, no match for labels a word.
+    The rule is that of :func:`words_of`, and of ``predict --text``.  It cuts "don't" into three
+    words, where a treebank has two: good enough for teachers to speak about, no match for labels a
+    word.
 
     Args:
         rows: the rows.

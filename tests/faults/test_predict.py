@@ -177,3 +177,10 @@ def test_rows_come_from_stdin_too(text_product: Product, monkeypatch: pytest.Mon
     answers = [json.loads(line) for line in result.out.splitlines()]
     assert [len(one["intent"]) for one in answers] == [2, 2]
     assert answers[0].keys() == {"intent", "urgent"}
+
+
+def test_a_typed_text_is_cut_as_recipes_cut_texts(token_product: Product) -> None:
+    result = kd2edge("predict", token_product.bundle, "--text", "Anna sees Paris.", "--json")
+    (row,) = json.loads(result.out)["rows"]
+    assert [word["text"] for word in row["pos"]] == ["Anna", "sees", "Paris", "."]
+    assert all(not entity["text"].endswith(".") for entity in row["ner"])

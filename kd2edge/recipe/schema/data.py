@@ -45,8 +45,8 @@ class FilePart(SourcePart):
     test: Texts = ()
     """File or files of the test split, relative to `data.root`."""
     words: dict[Text, Text] = {}
-    """Texts that nobody cut into words: the new column -> the column of text that is cut, at white
-    space and around punctuation. Not with tasks that have a label a word."""
+    """Texts that nobody cut into words: the new column -> the column of text that is cut, at ASCII
+    blanks and around punctuation. Not with tasks that have a label a word."""
     scheme: Scheme | dict[Name, Scheme] | None = None
     """How the labels of words write entities, for all tasks with a label a word or by task; they
     are read as `iob2`, where `B-` begins every entity. null: labels are taken as they are."""
