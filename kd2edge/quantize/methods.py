@@ -131,7 +131,9 @@ def int8_dynamic(
             weight_type=QuantType.QInt8,
             nodes_to_quantize=[name for node in nodes for name in _names_when_split(node)],
         )
-        return _bytes(type(model).FromString(path.read_bytes()))
+        made = type(model).FromString(path.read_bytes())
+    del made.graph.value_info[:]  # the shapes that the quantizer needed; an engine infers its own
+    return _bytes(made)
 
 
 def _with_shapes(data: bytes) -> ModelProto:

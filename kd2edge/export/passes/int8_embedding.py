@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 _SMALLEST = 4096
 #: Rows below this width gain nothing over their own 4-byte scale.
 _NARROWEST = 8
+#: What one scale for a whole table may cost a row, as a share of the row's own size, and how many
+#: rows may lose more.
+_LOSS, _OUTLIERS = 1 / 16, 0.01
 
 
 @final
 class Int8Embedding(GraphPass):
     """Quantizes float32 tables that only ``Gather`` reads: symmetric, one scale a row (a word).
 
-    A scale a row fits each word's own size and costs 4 bytes a row.  Both forms give the same
-    numbers:
+    A scale a row fits each word's own size and costs 4 bytes and two operators a look-up.  A table
+    whose rows are much of a size needs only one, if ``one_scale`` allows it.  Both forms give the
+    same numbers:
 
     * ``dequantize="rows"``: only the rows that were looked up become float (Gather, Cast, times the
       gathered scales).  What a CPU wants: ONNX Runtime turns the whole table into float at every
@@ -35,15 +39,19 @@ class Int8Embedding(GraphPass):
     Args:
         dequantize: ``rows`` or ``table``.
         smallest: tables with fewer elements stay as they are.
+        one_scale: one scale will do for a table whose rows it fits (``rows`` alone).
     """
 
     name = "int8_embedding"
 
-    def __init__(self, dequantize: str, *, smallest: int = _SMALLEST) -> None:
+    def __init__(
+        self, dequantize: str, *, smallest: int = _SMALLEST, one_scale: bool = False
+    ) -> None:
         if dequantize not in {"rows", "table"}:
             raise ValueError(f"dequantize must be 'rows' or 'table', found {dequantize!r}")
         self._by_row = dequantize == "rows"
         self._smallest = smallest
+        self._one_scale = one_scale
 
     def before(self, model: ModelProto) -> str:
         versions = [
@@ -56,6 +64,12 @@ class Int8Embedding(GraphPass):
         tables = self._tables(model.graph)
         for name, readers in tables.items():
             table = _pop_initializer(model.graph, name)
+            if self._one_scale and self._by_row and is_even(table):
+                quantized, scale = int8_table(table)
+                _add_initializer(model.graph, f"{name}_int8", quantized)
+                _add_initializer(model.graph, f"{name}_scale", scale)
+                _dequantize_looked_up(model.graph, name, readers)
+                continue
             quantized, scales = int8_rows(table)
             _add_initializer(model.graph, f"{name}_int8", quantized)
             if self._by_row:
@@ -101,6 +115,24 @@ def int8_rows(
     largest = np.abs(table).max(axis=1)
     scales = np.where(largest > 0, largest / 127.0, 1.0).astype(np.float32)  # [row]
     return np.clip(np.rint(table / scales[:, None]), -127, 127).astype(np.int8), scales
+
+
+def int8_table(
+    table: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Symmetric int8 of ``table`` [row, width] and one scale, a scalar; as :func:`int8_rows`."""
+    largest = float(np.abs(table).max(initial=0.0))
+    scale = np.array(largest / 127.0 if largest > 0 else 1.0, np.float32)
+    scale = scale if scale > 0 else np.array(1.0, np.float32)
+    return np.clip(np.rint(table / scale), -127, 127).astype(np.int8), scale
+
+
+def is_even(table: npt.NDArray[np.float32]) -> bool:
+    """Whether rows are so much of a size that one scale rounds (almost) none of them away."""
+    quantized, scale = int8_table(table)
+    errors = np.linalg.norm(quantized * scale.astype(np.float64) - table, axis=1)
+    sizes = np.linalg.norm(table.astype(np.float64), axis=1)
+    return float(np.mean(errors > _LOSS * sizes)) <= _OUTLIERS
 
 
 def _looks_up(node: NodeProto, table: str) -> bool:
@@ -154,6 +186,25 @@ def _dequantize_rows(graph: GraphProto, name: str, readers: list[NodeProto]) -> 
             helper.make_node("Cast", [names[0]], [names[1]], f"{stem}_cast", to=TensorProto.FLOAT),
             helper.make_node("Gather", [f"{name}_scales", ids], [names[2]], f"{stem}_scales"),
             helper.make_node("Mul", [names[1], names[2]], [output], stem),
+        ]
+        position = _position(graph, reader)
+        del graph.node[position]
+        for offset, node in enumerate(nodes):
+            graph.node.insert(position + offset, node)
+
+
+def _dequantize_looked_up(graph: GraphProto, name: str, readers: list[NodeProto]) -> None:
+    """Each Gather looks up int8 rows, which take the Gather's old output in float."""
+    from onnx import helper
+
+    for reader in readers:
+        output, stem = reader.output[0], reader.name or reader.output[0]
+        looked_up = [f"{output}_int8"]
+        nodes = [
+            helper.make_node(
+                "Gather", [f"{name}_int8", reader.input[1]], looked_up, f"{stem}_int8"
+            ),
+            helper.make_node("DequantizeLinear", [*looked_up, f"{name}_scale"], [output], stem),
         ]
         position = _position(graph, reader)
         del graph.node[position]

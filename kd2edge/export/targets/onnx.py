@@ -52,7 +52,8 @@ def _dynamic(source: Source) -> _Form:
     small = passed(source.graph, "int8_embedding_rows")
     graph = source.quantizers["dynamic"](small, exclude=source.exclude, **settings)
     named = {"exclude": list(source.exclude), "embedding": "int8 rows"}
-    return passed(graph, "strip_metadata"), settings | named, ("onnxruntime",)
+    plain = passed(graph, "no_zero_points", "strip_metadata")
+    return plain, settings | named, ("onnxruntime",)
 
 
 _FORMS: Mapping[tuple[str, str], Callable[[Source], _Form]] = {

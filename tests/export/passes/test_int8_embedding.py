@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from kd2edge.errors import Kd2edgeError
 from kd2edge.export.model_io import bytes_from_model, model_from_bytes
-from kd2edge.export.passes.int8_embedding import Int8Embedding, int8_rows
+from kd2edge.export.passes.int8_embedding import Int8Embedding, int8_rows, int8_table, is_even
 
 FORMS = ("rows", "table")
 
@@ -128,3 +128,31 @@ def test_old_opset_and_wrong_form_are_refused():
         Int8Embedding("rows")(look_up(TABLE, opset=11))
     with pytest.raises(ValueError, match="'columns'"):
         Int8Embedding("columns")
+
+
+def test_an_even_table_needs_one_scale(run):
+    before = look_up(TABLE)
+    result = Int8Embedding("rows", one_scale=True)(before)
+    assert [node.op_type for node in result.model.graph.node] == ["Gather", "DequantizeLinear"]
+    ids = np.random.default_rng(1).integers(0, len(TABLE), (3, 11))
+    quantized, scale = int8_table(TABLE)
+    found = run(bytes_from_model(result.model), {"ids": ids})["y"]
+    assert np.array_equal(found, quantized[ids].astype(np.float32) * scale)
+    assert np.abs(found - TABLE[ids]).max() <= scale * 0.5001
+    by_row = Int8Embedding("rows")(before).model
+    assert result.model.ByteSize() < by_row.ByteSize() - 4 * len(TABLE)
+    assert Int8Embedding("rows", one_scale=True)(result.model).changes == 0
+
+
+def test_a_table_of_uneven_rows_keeps_a_scale_a_row():
+    uneven = (
+        TABLE * np.where(np.arange(len(TABLE)) % 20 == 0, 0.01, 1.0).astype(np.float32)[:, None]
+    )
+    assert is_even(TABLE)
+    assert not is_even(uneven)
+    model = Int8Embedding("rows", one_scale=True)(look_up(uneven)).model
+    assert [node.op_type for node in model.graph.node] == ["Gather", "Cast", "Gather", "Mul"]
+    outlier = TABLE.copy()
+    outlier[0] *= 100  # one row would take all the steps
+    assert not is_even(outlier)
+    assert is_even(np.zeros_like(TABLE))
