@@ -140,7 +140,14 @@ def _with_shapes(data: bytes) -> ModelProto:
     """The model with the types and shapes of all tensors, which the quantizers need."""
     from onnx import ModelProto, shape_inference
 
-    return shape_inference.infer_shapes(ModelProto.FromString(data))
+    model = shape_inference.infer_shapes(ModelProto.FromString(data))
+    # A constant has its own shape.  Stated twice, the second is stale once ONNX Runtime (to 1.30)
+    # has turned a Gemm's weight round, and its own shape inference then refuses the graph.
+    held = {tensor.name for tensor in model.graph.initializer}
+    kept = [info for info in model.graph.value_info if info.name not in held]
+    del model.graph.value_info[:]
+    model.graph.value_info.extend(kept)
+    return model
 
 
 def _quantizable(
