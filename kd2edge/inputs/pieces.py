@@ -14,6 +14,7 @@ _BEGIN = "\u2581"
 def written(tokenizer_json: bytes) -> dict[int, str]:
     """Id -> the letters of its piece; "" for bytes that are no letters alone.  In id order.
 
+    A blank at the beginning is kept where it is a letter of the piece, as in those of bytes.
     Added tokens are left out: as text they are cut like any other word.
 
     Raises:
@@ -44,7 +45,7 @@ def _letters(piece: str, bytes_of: dict[str, int] | None) -> str:
     if bytes_of is None or not all(sign in bytes_of for sign in piece):
         return piece.replace(_BEGIN, " ").strip()
     try:
-        return bytes(bytes_of[sign] for sign in piece).decode().strip()
+        return bytes(bytes_of[sign] for sign in piece).decode()
     except UnicodeDecodeError:  # half a letter
         return ""
 

@@ -90,7 +90,7 @@ def word_probes(encoder: Encoder, tokenizer_json: bytes, max_length: int, join: 
 
 def own_texts(pieces: Sequence[str], max_length: int) -> dict[str, str]:
     """Texts of the vocabulary's own words: one of few words knows no others' letters."""
-    words = [word for word in pieces if len(word) > 2 and word.isalpha()][-_OWN:]
+    words = [word for word in map(str.strip, pieces) if len(word) > 2 and word.isalpha()][-_OWN:]
     if not words:
         return {}
     text = " ".join(words)
@@ -131,9 +131,9 @@ def vocabulary_texts(tokenizer_json: bytes, encoder: Encoder, join: Join) -> lis
                 covered.update(ids)
                 words.append((word, len(ids) - bare))
 
-    take([word for word in surfaces.values() if word])
+    take([word for word in surfaces.values() if word.strip()])
     for stem in _STEMS:
-        take([stem + word for at, word in surfaces.items() if at not in covered and word])
+        take([stem + word for at, word in surfaces.items() if at not in covered and word.strip()])
     return [join(part) for part in _packed(words, max(1, _room(encoder, join) - bare))]
 
 

@@ -71,7 +71,7 @@ def _fault(wanted: Floats, found: Floats, size: float, precision: str) -> str:
         return f"its outputs are not finite for the ids {_listed(bad)}"
     spread = float(np.sqrt(np.mean(np.square(wanted))))
     unit = max(spread, 0.02 * size, 1e-6)
-    off = np.sqrt(np.mean(np.square(found - wanted), axis=-1)) / unit
+    off = _apart(found - wanted) / unit
     share = _APART.get(precision, _APART["int8"])
     allowed = max(share, _ROUNDING / unit)
     if precision != "fp32":  # which claims to be PyTorch's own graph
@@ -99,10 +99,19 @@ def _listed(ids: Array) -> str:
 
 
 def _swapped(wanted: Floats, found: Floats, ids: Array) -> str:
-    """Whether the worst of them gives what PyTorch gives for another one."""
+    """Whether the worst of them and another one give what PyTorch gives for each other."""
     one = int(ids[0])
-    apart = np.sqrt(np.mean(np.square(wanted - found[one]), axis=-1))
-    other = int(np.argmin(apart))
-    if other == one or apart[other] > 0.1 * apart[one]:
+    other = int(np.argmin(_apart(wanted - found[one])))
+    if other == one or not _fits(wanted, found, one, other) or not _fits(wanted, found, other, one):
         return ""
-    return f"; id {one} gives what PyTorch gives for id {other}: rows of the table changed places"
+    return f"; the ids {one} and {other} give each other's: rows of the table changed places"
+
+
+def _fits(wanted: Floats, found: Floats, one: int, other: int) -> bool:
+    """Whether what ``one`` gives is PyTorch's for ``other``, and far from PyTorch's for itself."""
+    own, others = _apart(np.stack([wanted[one], wanted[other]]) - found[one])
+    return bool(others < 0.2 * own)
+
+
+def _apart(differences: Floats) -> Floats:
+    return np.sqrt(np.mean(np.square(differences), axis=-1))

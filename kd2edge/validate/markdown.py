@@ -115,13 +115,15 @@ def _notes(name: str, result: Json) -> Iterator[str]:
             which = f" of {', '.join(missing)}" if missing and any(numbers.values()) else ""
             yield f"- {name} numbers not run: no PyTorch logits{which} to compare with"
     for check in (*result["graph"], *result.get("answers", ()), *result["edges"]):
-        if check["status"] == "not_run":
+        # Where it stood against a pass it was said above.
+        said = any(check["detail"] in fault for fault in (result["reason"], *_faults(result)))
+        if check["status"] == "not_run" and not said:
             yield f"- {name} {check['name']} not run: {check['detail']}"
 
 
 def _reasons(start: str, result: Json) -> Iterator[str]:
     """What stood against a pass: every fault in a line of its own, and where it lies."""
-    faults = result.get("faults") or ([result["reason"]] if result["reason"] else [])
+    faults = _faults(result)
     if len(faults) == 1:
         yield f"{start} {faults[0]}"
     elif faults:
@@ -129,3 +131,8 @@ def _reasons(start: str, result: Json) -> Iterator[str]:
         yield from (f"  - {fault}" for fault in faults)
     if result.get("cause"):
         yield f"  Cause: {result['cause']}"
+
+
+def _faults(result: Json) -> Sequence[str]:
+    """All that stood against a pass; evidence of before has it in one text."""
+    return result.get("faults") or ([result["reason"]] if result["reason"] else [])

@@ -356,7 +356,8 @@ class _Work:
             verdict, reason = "undecided", doubt
         faults = artefact_faults(*levels, failures=failures)
         if verdict == "undecided":
-            faults = (*filter(None, [doubt]), *artefact_doubts(*levels[:4]))
+            doubts = artefact_doubts(*levels[:4])
+            faults = (doubt, *(one for one in doubts if doubt not in one)) if doubt else doubts
         checks = (*graph, *measure.answers, *edges)
         why = cause(checks, number_failures(artefact.precision, merged), measure.tasks)
         return ArtefactResult(

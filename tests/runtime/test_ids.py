@@ -1,0 +1,80 @@
+"""What ids tell: rounding is no fault, rows that changed places are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kd2edge.inputs.kind import IdRows
+from kd2edge.runtime.ids import id_faults
+from kd2edge.runtime.probes import IdOutputs
+
+IDS = 400
+NOISE = {"fp32": 1e-6, "fp16": 1e-3, "int8": 0.03}
+
+
+def probed(offset: float = 1.0, spread: float = 1.0) -> IdOutputs:
+    random = np.random.default_rng(5)
+    logits = random.normal(size=(IDS, 4)) * spread
+    template = {"ids": np.array([[1, 0, 2]])}
+    return IdOutputs(
+        IdRows(template, "ids", 1, IDS),
+        {"task": np.eye(4, dtype=np.float32)},
+        {"task": np.full(4, offset)},
+        {"task": logits.astype(np.float16)},
+    )
+
+
+def faults(ids: IdOutputs, precision: str, change=lambda table: table, noise: float | None = None):
+    random = np.random.default_rng(6)
+    table = ids.sums["task"].astype(float) + ids.means["task"]
+    scale = NOISE[precision] if noise is None else noise
+    table = change(table + random.normal(size=table.shape) * scale * ids.sums["task"].std())
+    return id_faults(ids, precision, lambda arrays: {"task": table[arrays["ids"][:, 1]]})
+
+
+@pytest.mark.parametrize("precision", NOISE)
+@pytest.mark.parametrize("offset", [0.0, 1.0, 50.0])
+def test_rounding_is_no_fault(precision: str, offset: float):
+    assert faults(probed(offset), precision) == {}
+
+
+def test_an_artefact_that_rounds_coarsely_everywhere_is_no_fault_of_the_table():
+    assert faults(probed(), "int8", noise=0.25) == {}
+
+
+@pytest.mark.parametrize("precision", NOISE)
+@pytest.mark.parametrize("share", [0.005, 0.05, 0.5, 1.0])
+def test_rows_that_changed_places_are(precision: str, share: float):
+    count = max(2, int(share * IDS))
+
+    def permuted(table: np.ndarray) -> np.ndarray:
+        chosen = np.arange(7, 7 + count) % IDS
+        table[chosen] = table[np.roll(chosen, 1)]
+        return table
+
+    assert "ids" in faults(probed(), precision, permuted)["task"]
+
+
+def test_a_pair_is_named_and_a_row_of_zeros_is_no_pair():
+    def swapped(table: np.ndarray) -> np.ndarray:
+        table[[17, 230]] = table[[230, 17]]
+        return table
+
+    def gone(table: np.ndarray) -> np.ndarray:
+        table[17] = table[3]
+        return table
+
+    pair, zero = (faults(probed(), "int8", change)["task"] for change in (swapped, gone))
+    assert "17 and 230 give" in pair or "230 and 17 give" in pair
+    assert "2 of 400 ids" in pair
+    assert "1 of 400 ids" in zero
+    assert "changed places" not in zero
+
+
+def test_outputs_that_are_not_finite_are_named():
+    def broken(table: np.ndarray) -> np.ndarray:
+        table[9] = np.nan
+        return table
+
+    assert faults(probed(), "int8", broken)["task"] == "its outputs are not finite for the ids 9"
