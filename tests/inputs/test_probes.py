@@ -111,10 +111,10 @@ def test_the_same_tokenizer_gives_the_same_probes():
 
 
 def test_pieces_are_written_without_their_marks():
-    content = json.dumps({"model": {
-        "type": "WordPiece", "continuing_subword_prefix": "##",
-        "vocab": {"[PAD]": 0, "##ing": 1, "a": 2},
-    }, "added_tokens": [{"id": 0, "content": "[PAD]"}]})  # fmt: skip
-    assert written(content.encode()) == {1: "ing", 2: "a"}
-    unigram = {"model": {"type": "Unigram", "vocab": [["<unk>", 0], ["\u2581the", -1.5]]}}
-    assert written(json.dumps(unigram).encode()) == {0: "<unk>", 1: "the"}
+    added = [{"id": 0, "content": "[PAD]"}]
+    pieces = {"[PAD]": 0, "##ing": 1, "a": 2, "[UNK]": 3}
+    model = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##"}
+    content = json.dumps({"model": {**model, "vocab": pieces}, "added_tokens": added})
+    assert written(content.encode()) == {1: "ing", 2: "a", 3: "[UNK]"}
+    unigram = {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["\u2581the", -1.5]]}
+    assert written(json.dumps({"model": unigram}).encode()) == {0: "<unk>", 1: "the"}
