@@ -26,11 +26,10 @@ def validation_table(found: Json) -> str:
     """
     artefacts: Json = found["artefacts"]
     lines = [shown(_title(found)), ""]
-    rows = [row for name, result in artefacts.items() for row in _rows(name, result)]
-    if rows:
-        lines += [*aligned(_HEADS, rows, _NUMBERS), "", shown(_metrics(artefacts)), ""]
+    lines += _tasks(artefacts)
     judged = [_verdict_row(name, result) for name, result in artefacts.items()]
     lines += aligned(_VERDICT_HEADS, judged, frozenset({2, 3, 4}))
+    lines += _which_rows(artefacts.values())
     notes = [shown(note) for name, result in artefacts.items() for note in _notes(name, result)]
     lines += ["", *notes] if notes else []
     return "\n".join(lines) + "\n"
@@ -44,6 +43,47 @@ def _title(found: Json) -> str:
         f"{found['name']}: {rows} of the {found['split']} split against "
         f"{found['reference']}; one-sided bounds at {found['confidence']:.0%}"
     )
+
+
+def _tasks(artefacts: Json) -> Iterator[str]:
+    """A table of tasks for all artefacts; one each for those that rest on other rows."""
+    groups: dict[tuple[tuple[str, int], ...], list[tuple[str, ...]]] = {}
+    for name, result in artefacts.items():
+        if rows := list(_rows(name, result)):
+            groups.setdefault(tuple(_measured_on(result)), []).extend(rows)
+    ordered = sorted(groups.items(), key=lambda group: (not group[0], -len(group[1])))
+    if len(ordered) > 1 and not ordered[-1][0]:  # what was not measured rests on no other rows
+        ordered[0][1].extend(ordered.pop()[1])
+    for rested, rows in ordered:
+        if len(ordered) > 1:
+            counts = {count for _, count in rested}
+            said = ", ".join(f"{count:,}" for count in sorted(counts, reverse=True))
+            yield f"On {said} rows:"
+            yield ""
+        yield from (*aligned(_HEADS, rows, _NUMBERS), "")
+    if groups:
+        yield from (shown(_metrics(artefacts)), "")
+
+
+def _measured_on(result: Json) -> Iterator[tuple[str, int]]:
+    """On how many labelled rows each task was measured."""
+    for task, part in result["tasks"].items():
+        metric = part["metrics"].get(part["metric"])
+        if metric is not None:
+            yield task, int(metric["candidate"]["rows"])
+
+
+def _which_rows(results: Iterable[Json]) -> Iterator[str]:
+    """Of which rows the numbers beside the verdicts speak: not of the same ones."""
+    most = max((_most_compared(result) for result in results), default=0)
+    if most:
+        yield ""
+        yield f"Errors and top-1: {most:,} rows with PyTorch's logits; changed: all rows above."
+
+
+def _most_compared(result: Json) -> int:
+    numbers = [part for parts in result["numbers"].values() for part in parts]
+    return max((int(part["rows"]) for part in numbers), default=0)
 
 
 def _metrics(artefacts: Json) -> str:

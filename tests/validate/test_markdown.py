@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from kd2edge.metrics.estimate import Estimate
 from kd2edge.validate.validation import (
@@ -51,6 +52,26 @@ def test_reasons_and_checks_that_did_not_run_are_named():
     text = validation().table()
     assert "- tensorrt-int8 not run: needs a | device" in text
     assert "- onnx-int8-portable onnx graph not run: onnx is not here" in text
+
+
+def test_metrics_of_different_rows_never_stand_in_one_table():
+    found = validation()
+    part = found.artefacts["onnx-int8-portable"]
+    fewer = Estimate(0.96, 0.95, 0.97, 0.95, 1501)
+    metric = MetricResult(fewer, fewer, Estimate(0.0, -0.001, 0.002, 0.95, 1501))
+    own = replace(part.tasks["left"], metrics={"accuracy": metric})
+    exact = replace(part, tasks={"left": own})
+    text = replace(found, artefacts={**found.artefacts, "onnx-fp32": exact}).table()
+    first, second = text.index("On 4,000 rows:"), text.index("On 1,501 rows:")
+    assert first < text.index("| onnx-int8-portable | left") < second
+    assert second < text.index("| onnx-fp32 ", second)
+    assert "| onnx-fp32 " not in text[first:second]
+    assert "On " not in validation().table()
+
+
+def test_it_says_of_which_rows_errors_and_changed_decisions_are():
+    text = validation().table()
+    assert "Errors and top-1: 4 rows with PyTorch's logits; changed: all rows above." in text
 
 
 def test_both_references_are_named_with_their_rows():
