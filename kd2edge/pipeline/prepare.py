@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from kd2edge.errors import DataError, Problem, RecipeError
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.kinds import misfit
 from kd2edge.pipeline.model_inputs import input_spec, word_cutters
-from kd2edge.pipeline.sources import SPLITS, RowsPlan, SourcePlan, open_labelled, open_split
+from kd2edge.pipeline.sources import (
+    SPLITS,
+    HoldOutPlan,
+    RowsPlan,
+    SourcePlan,
+    open_labelled,
+    open_split,
+)
 from kd2edge.recipe import LoadedRecipe
 from kd2edge.recipe.schema import (
     Binary,
@@ -174,7 +182,27 @@ def _plans(
         options = source.row_options()
         columns, words = dict(source.columns), dict(source.words)
         schemes = _schemes(recipe, source, tasks)
-        yield SourcePlan(name, source.kind, str(path), options, columns, tasks, words, schemes)
+        held = _hold_out(recipe, source, split, tasks, files)
+        yield SourcePlan(
+            name, source.kind, str(path), options, columns, tasks, words, schemes, held
+        )
+
+
+def _hold_out(
+    recipe: Recipe, source: FilePart, split: str, tasks: Iterable[str], files: Sequence[Path]
+) -> HoldOutPlan | None:
+    how = source.hold_out
+    if how is None or split not in {"train", *how.shares()}:
+        return None
+    labels = (recipe.tasks[task].column for task in tasks)
+    return HoldOutPlan(
+        split,
+        tuple(map(str, files)),
+        how.shares(),
+        how.group,
+        how.seed,
+        tuple(source.columns.get(column, column) for column in labels),
+    )
 
 
 def _schemes(recipe: Recipe, source: FilePart, tasks: Iterable[str]) -> dict[str, str]:

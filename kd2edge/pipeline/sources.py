@@ -13,15 +13,17 @@ import numpy as np
 from kd2edge.bundle import write_atomic
 from kd2edge.errors import IntegrityError, SchemaTooNewError, StorageError
 from kd2edge.rows.hashes import Hashes, row_hashes
+from kd2edge.rows.holdout import REST, held_out
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import open_rows
-from kd2edge.rows.leak import without
+from kd2edge.rows.leak import ChosenRows, without
 from kd2edge.rows.rows import Rows
 from kd2edge.rows.tags import TagRows
 from kd2edge.rows.words import CutRows
 
 __all__ = [
     "SPLITS",
+    "HoldOutPlan",
     "RowsPlan",
     "SourcePlan",
     "left_out",
@@ -41,6 +43,27 @@ SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
+class HoldOutPlan:
+    """How the rows of a source's training files are shared out.
+
+    Args:
+        part: the split that a source of the plan stands for.
+        files: all training files, in their order.
+        shares: split -> share of the rows that is held out for it.
+        group: column of what belongs together; None: the same input alone does.
+        seed: of the choice.
+        labels: columns of labels that every split gets its share of.
+    """
+
+    part: str
+    files: tuple[str, ...]
+    shares: Mapping[str, float]
+    group: str | None = None
+    seed: int = 0
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SourcePlan:
     """One source of one split.
 
@@ -53,6 +76,7 @@ class SourcePlan:
         tasks: tasks whose labels count; empty for rows that only teachers label.
         words: new column of words -> the column of text in the rows that is cut.
         schemes: column of tags in the rows -> the scheme that they are written in.
+        hold_out: which rows of the file these are; None: all.
     """
 
     name: str
@@ -63,6 +87,7 @@ class SourcePlan:
     tasks: tuple[str, ...] = ()
     words: Mapping[str, str] = field(default_factory=dict)
     schemes: Mapping[str, str] = field(default_factory=dict)
+    hold_out: HoldOutPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +107,7 @@ class RowsPlan:
 
 def open_split(plan: RowsPlan, split: str) -> JoinedRows:
     """Open the rows of a split; for the training split all rows may be read to find leaks."""
-    sources = [_opened(source) for source in plan.splits.get(split, ())]
+    sources = [_opened(source, plan) for source in plan.splits.get(split, ())]
     if split != "train" or not any(plan.drop_leaks or not source.tasks for source in sources):
         return joined(sources)
     return joined(_without_leaks(plan, sources))
@@ -91,7 +116,7 @@ def open_split(plan: RowsPlan, split: str) -> JoinedRows:
 def open_labelled(plan: RowsPlan) -> JoinedRows:
     """All labelled sources of all splits as one sequence, to take label inventories from."""
     sources = [
-        replace(_opened(source), name=f"{split}/{source.name}")
+        replace(_opened(source, plan), name=f"{split}/{source.name}")
         for split, several in plan.splits.items()
         for source in several
         if source.tasks
@@ -99,13 +124,35 @@ def open_labelled(plan: RowsPlan) -> JoinedRows:
     return joined(sources)
 
 
-def _opened(plan: SourcePlan) -> Source:
+def _opened(source: SourcePlan, plan: RowsPlan) -> Source:
+    rows = _rows(source) if source.hold_out is None else _part(source, source.hold_out, plan)
+    return Source(source.name, rows, tuple(source.tasks), dict(source.columns))
+
+
+def _rows(plan: SourcePlan) -> Rows:
     rows = open_rows(plan.kind, plan.place, options=plan.options)
     if plan.words:
         rows = CutRows(rows, plan.words)
     if plan.schemes:
         rows = TagRows(rows, plan.schemes)
-    return Source(plan.name, rows, tuple(plan.tasks), dict(plan.columns))
+    return rows
+
+
+def _part(source: SourcePlan, how: HoldOutPlan, plan: RowsPlan) -> Rows:
+    """The rows of a file that belong to a split; all files are shared out as one."""
+    files = [replace(source, place=file) for file in how.files]
+    every = joined([Source(str(at), _rows(file)) for at, file in enumerate(files)])
+    names = [source.columns.get(column, column) for column in plan.columns]
+    pictures = [source.columns.get(column, column) for column in plan.pictures]
+    hashes = row_hashes(every, names, loose=True, pictures=pictures)
+    # Not in the order of the mapping: that of `rows.json` is another.
+    shares = {split: how.shares[split] for split in SPLITS if split in how.shares}
+    parts = held_out(every, shares, hashes, labels=how.labels, group=how.group, seed=how.seed)
+    own = REST if how.part == "train" else 1 + list(shares).index(how.part)
+    own_file = how.files.index(str(source.place))
+    rows = every.sources[own_file].rows
+    start = sum(len(one.rows) for one in every.sources[:own_file])
+    return ChosenRows(rows, np.flatnonzero(parts[start : start + len(rows)] == own))
 
 
 def _without_leaks(plan: RowsPlan, sources: Sequence[Source]) -> list[Source]:
@@ -168,7 +215,12 @@ def _source(value: dict[str, Any], schema: int) -> SourcePlan:
     if schema == 1 and isinstance(options.get("columns"), list):
         named = {name: at for at, name in enumerate(options["columns"]) if name != "_"}
         options = {**options, "columns": named}
-    return SourcePlan(**{**value, "options": options, "tasks": tuple(value["tasks"])})
+    held = value.get("hold_out")
+    if held is not None:
+        lists = {name: tuple(held[name]) for name in ("files", "labels")}
+        held = HoldOutPlan(**{**held, **lists})
+    tasks = tuple(value["tasks"])
+    return SourcePlan(**{**value, "options": options, "tasks": tasks, "hold_out": held})
 
 
 def read_rows_plan(path: Path) -> RowsPlan:

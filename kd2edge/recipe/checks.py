@@ -18,7 +18,7 @@ from kd2edge.recipe.schema import (
     TokenClassification,
     TokenizerOfTeacher,
 )
-from kd2edge.recipe.schema.data import SourcePart
+from kd2edge.recipe.schema.data import FilePart, SourcePart
 from kd2edge.tasks.labels import label_text
 
 #: A fault: where, and what is wrong.
@@ -57,10 +57,32 @@ def _sources_have_splits(recipe: Recipe) -> Iterator[Fault]:
     have = {split for source in recipe.data.sources for split in source.splits()}
     for split in SPLITS:
         if split not in have:
-            yield ("data", "sources"), f"no source has a {split} split"
+            message = f"no source has a {split} split: name files, or hold rows out of training"
+            yield ("data", "sources"), f"{message}: hold_out: {{{split}: 0.1}}"
     for index, source in enumerate(recipe.data.sources):
         if not source.splits():
             yield ("data", "sources", index), "it names no file: expected train, validation or test"
+
+
+def _held_out_is_of_training(recipe: Recipe) -> Iterator[Fault]:
+    for index, source in enumerate(recipe.data.sources):
+        if not isinstance(source, FilePart) or source.hold_out is None:
+            continue
+        steps: Steps = ("data", "sources", index, "hold_out")
+        shares = source.hold_out.shares()
+        if not shares:
+            yield steps, "expected a share of the rows for validation or test, found neither"
+        if sum(shares.values()) >= 1:
+            yield steps, "the shares leave no row to train on: expected a sum below 1"
+        if not source.train:
+            yield steps, "rows are held out of training files, and the source has none"
+        for split in shares:
+            if getattr(source, split):
+                yield (*steps, split), f"the source has files for {split}: name those or hold out"
+    for index, source in enumerate(recipe.data.unlabelled):
+        if isinstance(source, FilePart) and source.hold_out is not None:
+            steps = ("data", "unlabelled", index, "hold_out")
+            yield steps, "unlabelled rows are for training only"
 
 
 def _unlabelled_is_for_training(recipe: Recipe) -> Iterator[Fault]:
@@ -79,7 +101,7 @@ def _only_train(source: SourcePart, steps: Steps) -> Iterator[Fault]:
     if "train" not in splits:
         yield steps, "the key 'train' is missing"
     for split in ("validation", "test"):
-        if split in splits:
+        if getattr(source, split, ()):
             yield (*steps, split), "unlabelled rows are for training only"
 
 
@@ -287,6 +309,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _names_are_unique,
     _sources_have_splits,
     _unlabelled_is_for_training,
+    _held_out_is_of_training,
     _cut_words_have_no_labels,
     _schemes_are_of_tags,
     _builders_choose_their_split,

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
-from kd2edge.recipe.schema.base import LocalPath, Name, Names, Part, Text, Texts
+from kd2edge.recipe.schema.base import LocalPath, Name, Names, Part, Seed, Text, Texts
 from kd2edge.recipe.schema.choices import ByKind
 
 #: How entities may be written as a label a word.
@@ -35,6 +35,24 @@ class SourcePart(Part, ABC):
         return {}
 
 
+class HoldOut(Part):
+    """Rows of the training files that are not trained on, as no other files are there for them."""
+
+    validation: Annotated[float, Strict(), Field(gt=0, lt=1)] | None = None
+    """Share of the training rows that become the validation split; null: none."""
+    test: Annotated[float, Strict(), Field(gt=0, lt=1)] | None = None
+    """Share of the training rows that become the test split; null: none."""
+    group: Text | None = None
+    """Column of what belongs together (a patient, a document): its rows stay in one split."""
+    seed: Seed = 17
+    """Another one holds out other rows. The recipe's own seed does not: runs stay comparable."""
+
+    def shares(self) -> dict[str, float]:
+        """Split -> its share."""
+        both = {"validation": self.validation, "test": self.test}
+        return {split: share for split, share in both.items() if share is not None}
+
+
 class FilePart(SourcePart):
     """A source that reads files."""
 
@@ -44,6 +62,9 @@ class FilePart(SourcePart):
     """File or files of the validation split, relative to `data.root`."""
     test: Texts = ()
     """File or files of the test split, relative to `data.root`."""
+    hold_out: HoldOut | None = None
+    """Validation and test rows to hold out of the training files: `{validation: 0.1, test: 0.1}`.
+    Every split gets its share of every label, and rows with the same input stay together."""
     words: dict[Text, Text] = {}
     """Texts that nobody cut into words: the new column -> the column of text that is cut, at ASCII
     blanks and around punctuation. Not with tasks that have a label a word."""
@@ -53,7 +74,9 @@ class FilePart(SourcePart):
 
     def splits(self) -> dict[str, tuple[str, ...]]:
         files = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {split: paths for split, paths in files.items() if paths}
+        held = self.hold_out.shares() if self.hold_out is not None else {}
+        own = {split: paths for split, paths in files.items() if paths}
+        return own | dict.fromkeys(held, self.train)
 
 
 class Jsonl(FilePart):
