@@ -16,6 +16,7 @@ from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
 from kd2edge.pipeline.rehearsal import NetSize, rehearsed
 from kd2edge.pipeline.sources import SPLITS, left_out
 from kd2edge.recipe import LoadedRecipe, Recipe
+from kd2edge.recipe.schema.data import FilePart
 from kd2edge.rows.check import SplitCheck
 from kd2edge.rows.hashes import row_hashes
 from kd2edge.rows.leak import leaks
@@ -55,6 +56,7 @@ class Plan:
     Args:
         rows: split -> rows.
         distinct: split -> different inputs among them: what bounds rest on.
+        held_out: source -> share of its training rows that each other split has.
         tasks: task -> kind, labels, labelled rows or words of training, labels that training lacks,
             and notes on its labels.
         models: teacher, student, baseline -> size and steps.
@@ -68,6 +70,7 @@ class Plan:
     name: str
     rows: Mapping[str, int]
     distinct: Mapping[str, int]
+    held_out: Mapping[str, Mapping[str, float]]
     tasks: Mapping[str, Mapping[str, Any]]
     models: Mapping[str, ModelPlan]
     cache_bytes: int
@@ -86,6 +89,9 @@ class Plan:
         if self.uncounted:
             cache += f"; not counted: features of {', '.join(self.uncounted)}"
         lines = [self.name, *self._row_lines()]
+        for source, shares in self.held_out.items():
+            of = ", ".join(f"{share:.1%} for {split}" for split, share in shares.items())
+            lines.append(f"held out   of the training rows of {source}: {of}")
         lines += [line for task, one in self.tasks.items() for line in _task_lines(task, one)]
         lines += [f"model      {name}: {model.text()}" for name, model in self.models.items()]
         lines += [f"cache      {cache}"]
@@ -126,6 +132,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         name=recipe.name,
         rows={split: len(rows) for split, rows in data.rows.items()},
         distinct=_distinct(data),
+        held_out=_held_out(recipe),
         tasks={str(name): _task(data, spec) for name, spec in data.tasks.items()},
         models=_models(recipe, data, rehearsed(loaded, list(data.tasks.values()), inputs)),
         cache_bytes=sum(_cache_bytes(recipe, data, split) for split in SPLITS),
@@ -134,6 +141,14 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         leaks=_leaks(data),
         left_out=tuple(left_out(data.rows["train"])),
     )
+
+
+def _held_out(recipe: Recipe) -> dict[str, dict[str, float]]:
+    return {
+        source.name: source.hold_out.shares()
+        for source in recipe.data.sources
+        if isinstance(source, FilePart) and source.hold_out is not None
+    }
 
 
 def _task_lines(task: str, one: Mapping[str, Any]) -> Iterator[str]:

@@ -199,7 +199,7 @@ def _hold_out(
         split,
         tuple(map(str, files)),
         how.shares(),
-        how.group,
+        None if how.group is None else source.columns.get(how.group, how.group),
         how.seed,
         tuple(source.columns.get(column, column) for column in labels),
     )
