@@ -12,7 +12,7 @@ from kd2edge.bundle.manifest import Artefact
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import InputError, IntegrityError
 from kd2edge.inputs.spec import Encoded
-from kd2edge.runtime.golden import golden_faults, relative_rms, tolerance
+from kd2edge.runtime.golden import golden_arrays, golden_faults, relative_rms, tolerance
 from kd2edge.runtime.ids import id_faults
 from kd2edge.runtime.probes import PROBES, Probed, open_probes
 from kd2edge.runtime.raw import probed_outputs, raw_faults
@@ -36,7 +36,8 @@ class Found:
         raw: what raw values became that they were not in training.
         outputs: head -> how it misses PyTorch's outputs for training's arrays of these values.
         ids: head -> what is wrong over the ids of the embedding table.
-        skipped: what could not be looked at, and why.
+        skipped: raw values that could not be looked at, and why.
+        missing: heads of which nothing is golden.
         stale: whose outputs the raw values have, if not this student's.
     """
 
@@ -45,6 +46,7 @@ class Found:
     outputs: Mapping[str, str] | None = None
     ids: Mapping[str, str] | None = None
     skipped: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     stale: str = ""
 
     @property
@@ -89,9 +91,10 @@ def self_test(
     """
     rows = golden_faults(bundle, artefact, run) if bundle.manifest.golden else {}
     probed = probes_of(bundle)
+    missing = _missing(bundle, probed)
     if probed is None:
         why = "no golden raw values in this bundle: export the run again, `samples` not none"
-        return Found(rows, skipped=(why,))
+        return Found(rows, skipped=(why,), missing=missing)
     odd, skipped = raw_faults(probed, encode) if raw is None else raw
     ids = {
         task: f"{artefact.id}: head {task!r}: {fault}"
@@ -99,7 +102,23 @@ def self_test(
         for task, fault in id_faults(part, artefact.precision, run).items()
     }
     outputs = _output_faults(bundle, artefact, probed, run)
-    return Found(rows, tuple(odd), outputs, ids, tuple(skipped), _stale(bundle, probed))
+    return Found(rows, tuple(odd), outputs, ids, tuple(skipped), missing, _stale(bundle, probed))
+
+
+def _missing(bundle: Bundle, probed: Probed | None) -> tuple[str, ...]:
+    """Heads that a golden file says nothing of: what comes out there was not looked at."""
+    known: dict[str, set[str]] = {}
+    if bundle.manifest.golden:
+        known["golden rows"] = set(golden_arrays(bundle.read(bundle.manifest.golden))[1])
+    if probed is not None:
+        known["golden raw values"] = {task for group in probed.groups for task in group.outputs}
+    if probed is not None and probed.ids:
+        known["golden ids"] = {task for part in probed.ids.values() for task in part.sums}
+    return tuple(
+        f"{what} say nothing of {', '.join(lacking)}: export the run again"
+        for what, heads in known.items()
+        if (lacking := [str(task) for task in bundle.manifest.tasks if task not in heads])
+    )
 
 
 def _stale(bundle: Bundle, probed: Probed) -> str:

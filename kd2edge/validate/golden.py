@@ -71,6 +71,7 @@ def _checks(bundle: Bundle, found: Found) -> Iterator[Check]:
         if found.ids is not None:
             yield from _of(IDS, _texts(found.ids))
     yield from (Check(RAW, "not_run", reason) for reason in found.skipped)
+    yield from (Check(OUTPUTS, "not_run", reason) for reason in found.missing)
 
 
 def _texts(faults: Mapping[str, str] | None) -> Iterable[str]:

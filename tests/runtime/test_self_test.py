@@ -315,3 +315,25 @@ def test_raw_values_of_another_student_than_the_manifest_s(text: Path):
     provenance = dict(open_bundle(text).manifest.provenance) | {"student": "f" * 64}
     found = refused(rewritten(text, {}, provenance=provenance))
     assert "golden/probes.npz is of another student: made with the weights 000000000000" in found
+
+
+def test_heads_of_which_nothing_is_golden_are_named(text: Path):
+    from kd2edge.bundle.npz import npz_arrays, npz_bytes
+
+    arrays = npz_arrays(open_bundle(text).read("golden/golden.npz"))
+    del arrays["out.ner"]
+    rewritten(text, {"golden/golden.npz": npz_bytes(arrays)})
+
+    def without(members: dict[str, Any], _about: Any) -> None:
+        for name in [one for one in members if one.endswith("/intent")]:
+            del members[name]
+
+    bundle = open_bundle(changed(text, without))
+    with load(text, artefact="onnx-fp32", threads=1, self_test=True) as model:
+        artefact = bundle.manifest.artefacts["onnx-fp32"]
+        found = self_test(bundle, artefact, model.logits, model.encode)
+    assert [note.split(":")[0] for note in found.missing] == [
+        "golden rows say nothing of ner",
+        "golden raw values say nothing of intent",
+        "golden ids say nothing of intent",
+    ]
