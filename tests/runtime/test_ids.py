@@ -39,6 +39,24 @@ def test_rounding_is_no_fault(precision: str, offset: float):
     assert faults(probed(offset), precision) == {}
 
 
+@pytest.mark.parametrize(("precision", "share"), [("fp32", 4e-4), ("int8", 0.03)])
+def test_an_id_far_from_all_others_may_be_rounded_as_much_more(precision: str, share: float):
+    ids = probed()
+    ids.sums["task"][11] = 40.0
+
+    def rounded(table: np.ndarray) -> np.ndarray:
+        table[11] *= 1 + share
+        return table
+
+    assert faults(ids, precision, rounded) == {}
+
+    def another(table: np.ndarray) -> np.ndarray:
+        table[11] = table[12]
+        return table
+
+    assert "1 of 400 ids" in faults(ids, precision, another)["task"]
+
+
 def test_an_artefact_that_rounds_coarsely_everywhere_is_no_fault_of_the_table():
     assert faults(probed(), "int8", noise=0.25) == {}
 
