@@ -67,6 +67,7 @@ def validate(
         bundle,
         rows=rows,
         split=split,
+        from_run=data is None,
         artefacts=list(artefacts) or None,
         max_drop=max_drop,
         confidence=confidence,

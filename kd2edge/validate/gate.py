@@ -139,7 +139,7 @@ def artefact_verdict(
     if faults:
         return "fail", "; ".join(faults)
     if tasks and all(part.verdict == "not_run" for part in tasks.values()):
-        return "not_run", next(iter(tasks.values())).reason
+        return "undecided", next(iter(tasks.values())).reason
     doubts = artefact_doubts(precision, graph, numbers, tasks)
     if doubts:
         return "undecided", "; ".join(doubts)

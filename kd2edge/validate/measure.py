@@ -78,11 +78,13 @@ class Measured:
         tasks: task -> the result of the worst way.
         answers: whether every row got an answer, finite, and the one that its outputs say.
         ways: that ran the whole split.
+        is_reference: it stands in for every row's reference, and was held against none.
     """
 
     tasks: Mapping[str, TaskResult] = field(default_factory=dict[str, TaskResult])
     answers: tuple[Check, ...] = ()
     ways: tuple[Way, ...] = ()
+    is_reference: bool = False
 
 
 def measured(
@@ -127,7 +129,8 @@ def measured(
     for done, (name, one) in enumerate(candidates.items(), start=1):
         is_helper = len(unknown) > 0 and helper is not None and name == helper[0]
         rows = known if is_helper else np.arange(len(at))
-        found[name] = _measured(split, wanted, served[name], rows, one.budgets, estimates)
+        result = _measured(split, wanted, served[name], rows, one.budgets, estimates)
+        found[name] = replace(result, is_reference=not len(rows))
         on_event(Progress("statistics", done, len(candidates)))
     return found, {"pytorch": len(known), "onnx-fp32": len(unknown)}
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from kd2edge.bundle.evidence import append_evidence, require_writable
@@ -20,6 +19,8 @@ from kd2edge.runtime import Model, load
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.validate.agreement import agreement
+from kd2edge.validate.asked import asked_budgets, asked_confidence, asked_names
+from kd2edge.validate.carried import carried_record, carried_reference
 from kd2edge.validate.cause import cause
 from kd2edge.validate.edges import edge_checks
 from kd2edge.validate.gate import (
@@ -34,18 +35,21 @@ from kd2edge.validate.golden import golden_checks, raw_found
 from kd2edge.validate.graph import graph_checks
 from kd2edge.validate.measure import Candidate, Measured, measured
 from kd2edge.validate.numbers import Numbers, merged_numbers, number_results
-from kd2edge.validate.record import REPORT, Record, open_record
-from kd2edge.validate.reference import Reference, open_reference
+from kd2edge.validate.reference import Reference
 from kd2edge.validate.sample import samples_of, usual_values
-from kd2edge.validate.split import Split
+from kd2edge.validate.split import Split, matches
+from kd2edge.validate.standing import (
+    FALLBACK,
+    as_reported,
+    require_stored,
+    stands_for,
+    unstored,
+)
 from kd2edge.validate.tasks import Budget
 from kd2edge.validate.validation import ArtefactResult, Check, Validation
 from kd2edge.validate.ways import shared_sizes, thread_counts
 
 __all__ = ["FALLBACK", "validate_bundle"]
-
-#: The artefact that stands in where rows have no stored PyTorch output.
-FALLBACK = "onnx-fp32"
 
 #: Number of threads -> an artefact loaded with as many.
 Models = dict[int, Model]
@@ -56,6 +60,7 @@ def validate_bundle(
     *,
     rows: Rows | None,
     split: str = "test",
+    from_run: bool = False,
     artefacts: Iterable[str] | None = None,
     max_drop: Mapping[str, float] | None = None,
     confidence: float | None = None,
@@ -70,6 +75,7 @@ def validate_bundle(
         rows: the rows of the split, labels included; None: graph, numbers and edges alone are
             looked at, and no artefact can pass.
         split: their split; its stored reference is what artefacts are held against.
+        from_run: the rows are the run's own, so that each has to have a stored output.
         artefacts: ids; None: all.
         max_drop: task -> budget in [0, 1]; overrides the manifest's.
         confidence: of each one-sided bound, above 0.5; None: the manifest's.
@@ -90,19 +96,22 @@ def validate_bundle(
         BackendError: nothing can run here.
     """
     bundle = open_bundle(path)
-    names = _names(bundle, artefacts)
-    sure = _confidence(bundle, confidence)
-    budgets = _budgets(bundle, max_drop or {}, sure)
+    names = asked_names(bundle, artefacts)
+    sure = asked_confidence(bundle, confidence)
+    budgets = asked_budgets(bundle, max_drop or {}, sure)
     home = out or bundle.path
     require_writable(home)
     tasks, counts = _tasks(bundle), thread_counts(threads)
-    reference = _reference(bundle, split, tasks)
+    reference = carried_reference(bundle, split, tasks)
     part = None if rows is None else Split.of(rows, bundle.manifest.inputs, tasks)
     if part is not None and reference is not None:
         part.require_labels_of(reference, tasks)
+    if part is not None and from_run:
+        stored = int((matches(reference, part) >= 0).sum())
+        require_stored(bundle, split, stored, len(part.ids))
     work = _Work(bundle, home, names, budgets, counts, part, split, reference, on_event)
     with ExitStack() as stack:
-        found, references = work.run(stack)
+        found, references = work.run(stack, from_run=from_run)
     result = Validation(
         manifest=bundle.identity,
         name=bundle.manifest.name,
@@ -119,70 +128,21 @@ def validate_bundle(
     )
     file = append_evidence(home, "validation", bundle.identity, result.to_json())
     result = replace(result, evidence=str(file))
-    if all(part.verdict == "not_run" for part in found.values()):
+    if not any(map(_says_something, found.values())):
         raise _nothing_judged(result, work.ran)
     return result
-
-
-def _names(bundle: Bundle, asked: Iterable[str] | None) -> list[str]:
-    known = list(bundle.manifest.artefacts)
-    names = known if asked is None else list(dict.fromkeys(asked))
-    for name in names:
-        if name not in known:
-            raise UsageError(f"{bundle.path} has no artefact {name!r}; it has {', '.join(known)}")
-    if not names:
-        raise UsageError(f"{bundle.path} has no artefact to validate; export the run again")
-    return names
-
-
-def _confidence(bundle: Bundle, asked: float | None) -> float:
-    stated = bundle.manifest.gate.get("confidence", 0.95) if asked is None else asked
-    if not 0.5 < stated < 1:
-        raise UsageError(
-            f"confidence must be between 0.5 and 1, found {stated}; state one with --confidence"
-        )
-    return float(stated)
-
-
-def _budgets(
-    bundle: Bundle, overrides: Mapping[str, float], confidence: float
-) -> dict[str, Budget]:
-    """Task -> budget; the fp32 artefacts' own demand is added where it applies."""
-    tasks = bundle.manifest.tasks
-    for task, value in overrides.items():
-        if task not in tasks:
-            near = get_close_matches(task, list(tasks), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(tasks)}"
-            raise UsageError(f"max_drop names the task {task!r}, which the bundle lacks; {hint}")
-        if not 0 <= value <= 1:
-            raise UsageError(f"max_drop of {task} must be a share from 0 to 1, found {value}")
-    stated = {**bundle.manifest.gate.get("max_drop", {}), **overrides}
-    missing = [task for task in tasks if task not in stated]
-    if missing:
-        raise UsageError(
-            f"no budget for {', '.join(missing)}: state it in the recipe (validate.max_drop) "
-            f"or with --max-drop {missing[0]}=0.005"
-        )
-    return {task: Budget(float(stated[task]), confidence, False) for task in tasks}
 
 
 def _tasks(bundle: Bundle) -> dict[str, TaskSpec]:
     return {str(name): spec for name, spec in bundle.manifest.tasks.items()}
 
 
-def _reference(bundle: Bundle, split: str, tasks: Mapping[str, TaskSpec]) -> Reference | None:
-    """The stored PyTorch outputs of a split; None when the bundle came without."""
-    file = bundle.manifest.references.get(split)
-    if file is None or file in bundle.left_out:
-        return None  # reference/ may stay out of a transfer archive
-    return open_reference(bundle.read(file), tasks)
-
-
-def _record(bundle: Bundle) -> Record | None:
-    """What the run's report says; None when the bundle came without."""
-    if REPORT not in bundle.files or REPORT in bundle.left_out:
-        return None
-    return open_record(bundle.read(REPORT))
+def _says_something(found: ArtefactResult) -> bool:
+    """Whether it ran and, where there are rows, a task was measured or something failed."""
+    unmeasured = bool(found.tasks) and all(
+        part.verdict == "not_run" for part in found.tasks.values()
+    )
+    return found.verdict != "not_run" and (found.verdict == "fail" or not unmeasured)
 
 
 def _nothing_judged(result: Validation, ran: bool) -> Exception:
@@ -223,9 +183,11 @@ class _Work:
         #: Whether any artefact could be loaded.
         self.ran = False
 
-    def run(self, stack: ExitStack) -> tuple[dict[str, ArtefactResult], dict[str, int]]:
+    def run(
+        self, stack: ExitStack, *, from_run: bool
+    ) -> tuple[dict[str, ArtefactResult], dict[str, int]]:
         """(artefact -> result, reference -> rows held against it)."""
-        record = _record(self._bundle)
+        record = carried_record(self._bundle)
         agreed = agreement(self._reference, record, self._bundle.manifest, self._split_name)
         graphs = {
             name: (*graph_checks(self._bundle, self._artefact(name)), *agreed.checks)
@@ -249,14 +211,34 @@ class _Work:
                 self._on_event,
             )
             if references.get(FALLBACK) and helper is not None:
+                said = None if record is None else record.splits.get(self._split_name)
+                tasks = {
+                    name: replace(one, tasks=as_reported(one.tasks, said))
+                    for name, one in tasks.items()
+                }
                 doubt = doubt or self._doubt(helper)
         found: dict[str, ArtefactResult] = {}
-        for done, name in enumerate(self._names, start=1):
+        # The stand-in first: what was held against it passes no sooner than it does.
+        for done, name in enumerate(sorted(self._names, key=FALLBACK.__ne__), start=1):
             found[name] = refused.get(name) or self._result(
                 name, models[name], graphs[name], numbers[name], tasks.get(name, Measured()), doubt
             )
+            if done == 1 and not doubt and references.get(FALLBACK):
+                doubt = self._unstored(references, found.get(FALLBACK), from_run=from_run)
+                if name != FALLBACK or from_run:
+                    found[name] = _doubted(found[name], doubt)
             self._on_event(Progress("edges", done, len(self._names)))
-        return found, references
+        return {name: found[name] for name in self._names}, references
+
+    def _unstored(
+        self, references: Mapping[str, int], own: ArtefactResult | None, *, from_run: bool
+    ) -> str:
+        """Why rows without a stored output show nothing; "" when their stand-in passed itself."""
+        missing, rows = references[FALLBACK], sum(references.values())
+        if from_run:
+            return unstored(self._split_name, missing, rows)
+        verdict = "not_run" if own is None else own.verdict
+        return stands_for(self._bundle, self._home, verdict, missing, rows)
 
     def _artefact(self, name: str) -> Artefact:
         return self._bundle.manifest.artefacts[name]
@@ -352,6 +334,8 @@ class _Work:
             failures.append(f"edges: {error}")
         levels = (artefact.precision, graph, merged, measure.tasks, edges, measure.answers)
         verdict, reason = artefact_verdict(*levels, failures=failures)
+        if measure.is_reference and verdict == "undecided":
+            verdict = "not_run"  # nothing to say of it, nor against the others
         if doubt and verdict == "pass":
             verdict, reason = "undecided", doubt
         faults = artefact_faults(*levels, failures=failures)
@@ -404,6 +388,13 @@ class _Work:
             )
         except (BackendError, InputError) as error:
             return str(error)
+
+
+def _doubted(found: ArtefactResult, doubt: str) -> ArtefactResult:
+    """A pass that something stands against, which is no fault of the artefact."""
+    if not doubt or found.verdict != "pass":
+        return found
+    return replace(found, verdict="undecided", reason=doubt, faults=(doubt, *found.faults))
 
 
 def _encoder(bundle: Bundle, name: str) -> Encoder:

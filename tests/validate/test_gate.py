@@ -74,7 +74,7 @@ def test_an_artefact_passes_only_when_every_task_passes():
     assert judge("pass", "undecided") == "undecided"
     assert judge("undecided", "fail") == "fail"
     assert judge("pass", "not_run") == "undecided"
-    assert judge("not_run", "not_run") == "not_run"
+    assert judge("not_run", "not_run") == "undecided"  # it ran, and nothing is known of it
     assert judge() == "undecided"
 
 

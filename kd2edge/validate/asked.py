@@ -1,0 +1,68 @@
+"""What a validation was asked for: artefacts, confidence and budgets, against the manifest's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+from kd2edge.bundle.store import Bundle
+from kd2edge.errors import UsageError
+from kd2edge.validate.tasks import Budget
+
+__all__ = ["asked_budgets", "asked_confidence", "asked_names"]
+
+
+def asked_names(bundle: Bundle, asked: Iterable[str] | None) -> list[str]:
+    """The artefacts to judge.
+
+    Raises:
+        UsageError: one that the bundle lacks, or none at all.
+    """
+    known = list(bundle.manifest.artefacts)
+    names = known if asked is None else list(dict.fromkeys(asked))
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{bundle.path} has no artefact {name!r}; it has {', '.join(known)}")
+    if not names:
+        raise UsageError(f"{bundle.path} has no artefact to validate; export the run again")
+    return names
+
+
+def asked_confidence(bundle: Bundle, asked: float | None) -> float:
+    """The confidence of each bound.
+
+    Raises:
+        UsageError: not between 0.5 and 1.
+    """
+    stated = bundle.manifest.gate.get("confidence", 0.95) if asked is None else asked
+    if not 0.5 < stated < 1:
+        raise UsageError(
+            f"confidence must be between 0.5 and 1, found {stated}; state one with --confidence"
+        )
+    return float(stated)
+
+
+def asked_budgets(
+    bundle: Bundle, overrides: Mapping[str, float], confidence: float
+) -> dict[str, Budget]:
+    """Task -> budget; the fp32 artefacts' own demand is added where it applies.
+
+    Raises:
+        UsageError: an unknown task, a budget that is no share, or none at all.
+    """
+    tasks = bundle.manifest.tasks
+    for task, value in overrides.items():
+        if task not in tasks:
+            near = get_close_matches(task, list(tasks), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(tasks)}"
+            raise UsageError(f"max_drop names the task {task!r}, which the bundle lacks; {hint}")
+        if not 0 <= value <= 1:
+            raise UsageError(f"max_drop of {task} must be a share from 0 to 1, found {value}")
+    stated = {**bundle.manifest.gate.get("max_drop", {}), **overrides}
+    missing = [task for task in tasks if task not in stated]
+    if missing:
+        raise UsageError(
+            f"no budget for {', '.join(missing)}: state it in the recipe (validate.max_drop) "
+            f"or with --max-drop {missing[0]}=0.005"
+        )
+    return {task: Budget(float(stated[task]), confidence, False) for task in tasks}
