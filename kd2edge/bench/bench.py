@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from kd2edge.bench.probe import footprint
 from kd2edge.bench.result import Bench, Footprint, Timing, with_ratios
-from kd2edge.bench.samples import ArrayDict, sample, tiled
-from kd2edge.bench.timing import interleaved
+from kd2edge.bench.samples import Sample, sample_of
+from kd2edge.bench.timing import Call, interleaved
 from kd2edge.bundle.evidence import append_evidence, require_writable
 from kd2edge.bundle.store import Bundle, open_bundle
 from kd2edge.errors import BackendError, UsageError
+from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.runtime.threads import default_threads
 
-__all__ = ["bench_bundle"]
+__all__ = ["SHAPES", "bench_bundle"]
+
+#: What may change from batch to batch: as the rows' lengths do, or nothing.
+SHAPES = ("rows", "fixed")
 
 
 def bench_bundle(
     path: str | os.PathLike[str],
     *,
+    rows: Rows | None = None,
+    shape: str = "rows",
     batches: Sequence[int] = (1, 32),
     threads: Sequence[int] | None = None,
     artefacts: Iterable[str] | None = None,
-    seconds: float = 2.0,
+    seconds: float = 1.0,
     out: Path | None = None,
     on_event: OnProgress = ignore,
 ) -> Bench:
@@ -37,10 +44,14 @@ def bench_bundle(
 
     Args:
         path: the bundle's folder.
+        rows: what to run on, as they come; None: the bundle's golden rows, else made-up ones.
+        shape: ``rows``: lengths change as the rows' do; ``fixed``: one batch over and over.
         batches: rows of a forward pass, each size on its own.
-        threads: thread counts, each on its own; None: the physical cores this process may use.
+        threads: thread counts, each on its own; None: 1, and the physical cores this process may
+            use.
         artefacts: ids; None: all.
-        seconds: time to spend on each artefact, batch size and thread count.
+        seconds: time to spend on each artefact, batch size and thread count, and as much on
+            ``predict``; at least 32 batches are run, however long they take.
         out: a folder for the evidence, when the bundle is read-only; engines are found there, too.
         on_event: told about progress: ``load`` (load times and memory), then ``time``.
 
@@ -48,27 +59,31 @@ def bench_bundle(
         Measurements; an artefact that cannot run here is in ``not_run`` with the reason.
 
     Raises:
-        UsageError: an unknown artefact, or sizes below 1.
+        UsageError: an unknown artefact or shape, or sizes below 1.
+        DataError: rows that the model's inputs cannot be read from.
         StorageError: the evidence cannot be written (noticed before anything is measured).
         IntegrityError: a file that is not the one the manifest names.
         BackendError: nothing can run here.
     """
     bundle = open_bundle(path)
-    counts = tuple(threads) if threads is not None else (default_threads(),)
+    counts = tuple(threads) if threads is not None else tuple({1: 0, default_threads(): 0})
+    if shape not in SHAPES:
+        raise UsageError(f"shape: expected {' or '.join(SHAPES)}, found {shape!r}")
     if not batches or not counts or min(*batches, *counts) < 1 or seconds <= 0:
         raise UsageError("bench needs batches and threads of at least 1, and seconds above 0")
     home = out or bundle.path
     require_writable(home)
     runnable, not_run = _runnable(bundle, home, artefacts)
     footprints = _footprints(bundle, home, runnable, counts, batches, on_event)
-    rows, source = sample(bundle)
+    work = _Work(sample_of(bundle, rows, max(batches)), shape == "fixed", seconds)
     opened = partial(load, bundle.path, evidence=home)
-    timings = _timings(opened, runnable, rows, counts, batches, seconds, on_event)
+    timings = _timings(opened, runnable, work, counts, batches, on_event)
     sizes = {one.artefact: one.bytes for one in footprints}
     result = Bench(
         bundle.manifest.name,
         bundle.identity,
-        source,
+        work.sample.source,
+        shape,
         tuple(footprints),
         with_ratios(timings, sizes),
         not_run,
@@ -115,13 +130,21 @@ def _footprints(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What each cell of the bench runs on, and for how long."""
+
+    sample: Sample
+    is_fixed: bool
+    seconds: float
+
+
 def _timings(
     opened: Callable[..., Model],
     names: Sequence[str],
-    rows: ArrayDict,
+    work: _Work,
     threads: Sequence[int],
     batches: Sequence[int],
-    seconds: float,
     on_event: OnProgress,
 ) -> list[Timing]:
     timings: list[Timing] = []
@@ -131,8 +154,28 @@ def _timings(
                 name: stack.enter_context(opened(artefact=name, threads=count)) for name in names
             }
             for batch in batches:
-                arrays = tiled(rows, batch)
-                calls = {name: partial(model.logits, arrays) for name, model in models.items()}
-                timings += interleaved(calls, batch=batch, threads=count, seconds=seconds)
+                timings += _cell(models, work, batch, count)
                 on_event(Progress("time", len(timings) // len(names), len(threads) * len(batches)))
     return timings
+
+
+def _cell(models: Mapping[str, Model], work: _Work, batch: int, threads: int) -> list[Timing]:
+    """All artefacts at one batch size and thread count: graph alone, and raw input to answer."""
+    first = next(iter(models.values()))
+    pieces = work.sample.pieces(
+        batch, first.encode, first.session.spec.inputs, is_fixed=work.is_fixed
+    )
+    calls: dict[str, Call] = {}
+    for name, model in models.items():
+        calls[f"{name} graph"] = partial(_run, model.logits, [piece.arrays for piece in pieces])
+        if all(piece.raw is not None for piece in pieces):
+            calls[f"{name} answer"] = partial(_run, model.predict, [one.raw for one in pieces])
+    found = interleaved(calls, batch=batch, batches=len(pieces), seconds=work.seconds)
+    return [
+        Timing(name, batch, threads, found[f"{name} graph"], found.get(f"{name} answer"))
+        for name in models
+    ]
+
+
+def _run(run: Callable[[Any], object], values: Sequence[Any], at: int) -> object:
+    return run(values[at])

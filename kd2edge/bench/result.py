@@ -10,8 +10,10 @@ from typing import Any
 from kd2edge.runtime.markdown import aligned
 from kd2edge.wording import shown
 
-__all__ = ["Bench", "Footprint", "Timing", "with_ratios"]
+__all__ = ["Bench", "Footprint", "Spread", "Timing", "with_ratios"]
 
+#: Version of the payload in ``reports/bench-<machine>.json``.
+SCHEMA = 2
 #: The artefact that speed-ups are counted from.
 REFERENCE = "onnx-fp32"
 
@@ -35,26 +37,57 @@ class Footprint:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """How long some calls took.
+
+    Args:
+        p50_ms, p99_ms: milliseconds of a call.
+        low_ms, high_ms: 95 % bootstrap interval of the median.
+        rows_per_second: rows over the time of all timed calls.
+        calls: timed calls.
+        outliers: calls that took much longer than the middle half of them.
+    """
+
+    p50_ms: float
+    low_ms: float
+    high_ms: float
+    p99_ms: float
+    rows_per_second: float
+    calls: int
+    outliers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
     """How fast an artefact answers at one batch size and thread count.
 
     Args:
-        p50_ms, p99_ms: milliseconds of one forward pass.
-        rows_per_second: rows over the time of all timed passes.
-        speed_up: times faster than ``onnx-fp32`` by p50, in the same rounds; 0: that was not timed.
+        graph: a forward pass on arrays.
+        answer: ``predict`` on the same rows, from raw input to answer; None: no raw rows at hand.
+        speed_up: times faster than ``onnx-fp32`` by the graph's p50, in the same rounds; 0: that
+            was not timed.
         best: no other artefact is both smaller and faster here (Pareto-best in size and p50).
-        calls: timed passes.
     """
 
     artefact: str
     batch: int
     threads: int
-    p50_ms: float
-    p99_ms: float
-    rows_per_second: float
-    calls: int
+    graph: Spread
+    answer: Spread | None = None
     speed_up: float = 0.0
     best: bool = False
+
+    @property
+    def p50_ms(self) -> float:
+        """Milliseconds of a forward pass."""
+        return self.graph.p50_ms
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values; the graph's stand beside ``artefact``, as they did before answers came."""
+        own = {"artefact": self.artefact, "batch": self.batch, "threads": self.threads}
+        marks = {"speed_up": self.speed_up, "best": self.best}
+        answer = None if self.answer is None else asdict(self.answer)
+        return {**own, **asdict(self.graph), **marks, "answer": answer}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +97,9 @@ class Bench:
     Args:
         bundle: the bundle's name.
         manifest: its identity.
-        samples: ``golden`` (the bundle's own rows) or ``synthetic`` (ones: the bundle has no rows).
+        samples: ``rows`` (of a file, or of the bundle's run), ``golden`` (the bundle's own) or
+            ``synthetic`` (ones, of lengths as they may come: there are no rows).
+        shape: ``rows``: as they come, their lengths changing; ``fixed``: one shape over and over.
         not_run: artefact -> why it was not measured.
         evidence: the file that the measurements were added to.
     """
@@ -72,6 +107,7 @@ class Bench:
     bundle: str
     manifest: str
     samples: str
+    shape: str
     footprints: tuple[Footprint, ...]
     timings: tuple[Timing, ...]
     not_run: Mapping[str, str]
@@ -80,9 +116,11 @@ class Bench:
     def to_json(self) -> dict[str, Any]:
         """JSON values; the payload of ``bench`` evidence (which names bundle and place itself)."""
         return {
+            "schema": SCHEMA,
             "samples": self.samples,
+            "shape": self.shape,
             "artefacts": [asdict(one) for one in self.footprints],
-            "timings": [asdict(one) for one in self.timings],
+            "timings": [one.to_json() for one in self.timings],
             "not_run": dict(self.not_run),
         }
 
@@ -91,7 +129,7 @@ class Bench:
         footprints = {one.artefact: one for one in self.footprints}
         rows = [_row(one, footprints[one.artefact]) for one in self.timings]
         return rows + [
-            dict.fromkeys(COLUMNS, "") | {"artefact": name, "p50 ms": f"not run: {reason}"}
+            dict.fromkeys(COLUMNS, "") | {"artefact": name, "graph ms": f"not run: {reason}"}
             for name, reason in self.not_run.items()
         ]
 
@@ -103,16 +141,39 @@ class Bench:
         notes = [f"{name} not run: {reason}" for name, reason in self.not_run.items()]
         parts = [
             _markdown(_TIMES, times),
-            _MARK if timed else "",
+            self._legend() if timed else "",
             _markdown(_FOOTPRINTS, list(sizes)),
             *("\n".join(textwrap.wrap(shown(note), _WIDTH)) for note in notes),
         ]
         return "\n".join(part for part in parts if part) + "\n"
 
+    def _legend(self) -> str:
+        """What was timed, on what, and which times stand out."""
+        rows = f"{_SAMPLES[self.samples]}, {_SHAPES[self.shape]}"
+        far = [
+            f"{one.artefact} at batch {one.batch}, {one.threads} threads: {one.graph.outliers}"
+            f" of {one.graph.calls:,}"
+            for one in self.timings
+            if one.graph.outliers > _MANY * one.graph.calls
+        ]
+        lines = [
+            f"graph: a forward pass on {rows}; answer: predict on the same rows, from raw input",
+            "±: half of the 95 % interval of the graph's median (bootstrap)",
+            "* Pareto-best in size and p50 among its batch size and thread count",
+        ]
+        lines += [f"many slow calls, is the machine busy? {'; '.join(far)}"] if far else []
+        return "".join(f"{part}\n" for line in lines for part in textwrap.wrap(line, _WIDTH))
+
 
 _WIDTH = 80
-_MARK = "* Pareto-best in size and p50 among its batch size and thread count\n"
-_TIMES = ("artefact", "batch", "threads", "p50 ms", "p99 ms", "rows/s", "speed-up")
+_MANY = 0.05  # share of outliers above which a line says so
+_SAMPLES = {
+    "rows": "real rows",
+    "golden": "the bundle's golden rows",
+    "synthetic": "synthetic rows (the bundle has none: give some with --data)",
+}
+_SHAPES = {"rows": "lengths as they come", "fixed": "one shape"}
+_TIMES = ("artefact", "batch", "thr", "graph ms", "±", "p99", "answer ms", "rows/s", "speed-up")
 _FOOTPRINTS = ("artefact", "size kB", "load ms", "memory MB")
 
 
@@ -124,26 +185,30 @@ def _markdown(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
     return "\n".join(aligned(columns, cells, range(1, len(columns)), gap="")) + "\n"
 
 
-COLUMNS = (
-    *("artefact", "batch", "threads", "p50 ms", "p99 ms", "rows/s", "speed-up"),
-    *("size kB", "load ms", "memory MB", "best"),
-)
+COLUMNS = (*_TIMES, "size kB", "load ms", "memory MB", "best")
 
 
 def _row(timing: Timing, footprint: Footprint) -> dict[str, str]:
+    graph, answer = timing.graph, timing.answer
     return {
         "artefact": timing.artefact,
         "batch": str(timing.batch),
-        "threads": str(timing.threads),
-        "p50 ms": f"{timing.p50_ms:.3f}",
-        "p99 ms": f"{timing.p99_ms:.3f}",
-        "rows/s": f"{timing.rows_per_second:,.0f}",
+        "thr": str(timing.threads),
+        "graph ms": _milliseconds(graph.p50_ms),
+        "±": _milliseconds((graph.high_ms - graph.low_ms) / 2),
+        "p99": _milliseconds(graph.p99_ms),
+        "answer ms": "" if answer is None else _milliseconds(answer.p50_ms),
+        "rows/s": f"{(answer or graph).rows_per_second:,.0f}",
         "speed-up": f"{timing.speed_up:.2f}x" if timing.speed_up else "",
         "size kB": f"{footprint.bytes / 1000:,.1f}",
         "load ms": f"{footprint.load_ms:.1f}",
         "memory MB": f"{footprint.memory_bytes / 1e6:.1f}" if footprint.memory_bytes else "",
         "best": "*" if timing.best else "",
     }
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.3f}" if value < 10 else f"{value:.1f}"
 
 
 def with_ratios(timings: Sequence[Timing], sizes: Mapping[str, int]) -> tuple[Timing, ...]:

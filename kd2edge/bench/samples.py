@@ -1,7 +1,9 @@
-"""Graph inputs of any batch size: the bundle's golden rows, over and over."""
+"""What a bench runs on: rows as they come, else golden or synthetic ones, in any batches."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,14 +11,135 @@ import numpy.typing as npt
 
 from kd2edge.bundle.manifest import Artefact
 from kd2edge.bundle.store import Bundle
-from kd2edge.inputs.spec import ArraySpec
+from kd2edge.errors import DataError
+from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.spec import ArraySpec, Encoded
+from kd2edge.rows.rows import Rows
+from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import golden_arrays
 
-__all__ = ["sample", "tiled"]
+__all__ = ["BATCHES", "Piece", "Sample", "sample", "sample_of", "tiled"]
+
+#: Batches of each size: at least this many calls are timed, of as many lengths as the rows have.
+BATCHES = 32
 
 ArrayDict = dict[str, npt.NDArray[Any]]
 
 _LENGTH = 32  # a dynamic length of synthetic rows, where the artefact takes that many
+# Lengths that they have one after the other, as shares of that: sentences are of any length.
+_SHARES = (0.4, 0.9, 0.2, 0.6, 1.0, 0.3, 0.7, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One batch: the graph's arrays, and the raw values that they are of (None: there are none)."""
+
+    arrays: ArrayDict
+    raw: Mapping[str, list[Any]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Rows to run on.
+
+    Args:
+        source: ``rows``, ``golden`` or ``synthetic``.
+        rows: graph inputs of some rows, or none where ``raw`` has them.
+        lengths: of each of ``rows``; what is beyond is padding.
+        raw: input -> raw values.
+    """
+
+    source: str
+    rows: ArrayDict
+    lengths: npt.NDArray[np.int64]
+    raw: Mapping[str, list[Any]] | None = None
+
+    def pieces(
+        self,
+        size: int,
+        encode: Callable[[Mapping[str, Any]], Mapping[str, Encoded]],
+        arrays: tuple[ArraySpec, ...],
+        *,
+        is_fixed: bool,
+    ) -> list[Piece]:
+        """:data:`BATCHES` batches of ``size`` rows in their order, from the first again at the end.
+
+        Args:
+            size: rows a batch.
+            encode: raw values to encoded inputs.
+            arrays: what the graph takes.
+            is_fixed: the first batch over and over.
+        """
+        count = 1 if is_fixed else BATCHES
+        made = [self._piece(at * size + np.arange(size), encode, arrays) for at in range(count)]
+        return made * (BATCHES // count)
+
+    def _piece(
+        self,
+        positions: npt.NDArray[np.int64],
+        encode: Callable[[Mapping[str, Any]], Mapping[str, Encoded]],
+        arrays: tuple[ArraySpec, ...],
+    ) -> Piece:
+        if self.raw is not None:
+            count = len(next(iter(self.raw.values())))
+            raw = {n: [values[at % count] for at in positions] for n, values in self.raw.items()}
+            return Piece(merged(encode(raw)), raw)
+        at = positions % len(self.lengths)
+        longest = int(self.lengths[at].max())
+        shapes = {array.name: array.shape for array in arrays}
+        return Piece({n: _cut(a[at], shapes[n], longest) for n, a in self.rows.items()}, None)
+
+
+def sample_of(bundle: Bundle, rows: Rows | None, most: int) -> Sample:
+    """Rows to run on: real ones where there are some, else the bundle's golden ones, else made-up.
+
+    Args:
+        bundle: the bundle.
+        rows: real ones; None: none are at hand.
+        most: rows of the largest batch.
+
+    Raises:
+        DataError: rows without a column, or values of a wrong type; the message names the place.
+    """
+    if rows is not None and len(rows):
+        count = min(len(rows), BATCHES * most)
+        chosen = np.linspace(0, len(rows) - 1, count).astype(np.int64)
+        return Sample("rows", {}, np.ones(count, np.int64), _values(bundle, rows, chosen.tolist()))
+    arrays, source = sample(bundle)
+    if source == "golden":
+        return Sample(source, arrays, _lengths(arrays))
+    artefact = next((one for one in bundle.manifest.artefacts.values() if one.inputs), None)
+    low, high = (1, _LENGTH) if artefact is None else artefact.ranges.get("length", (1, _LENGTH))
+    lengths = np.array([np.clip(share * _LENGTH, low, min(high, _LENGTH)) for share in _SHARES])
+    return Sample(source, tiled(arrays, len(_SHARES)) if arrays else {}, lengths.astype(np.int64))
+
+
+def _values(bundle: Bundle, rows: Rows, positions: list[int]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {name: [] for name in bundle.manifest.inputs}
+    for at in positions:
+        row = rows[at]
+        for name, spec in bundle.manifest.inputs.items():
+            try:
+                found[name].append(input_kind(spec.kind).value(spec, row, rows.root_of(at)))
+            except ValueError as error:
+                raise DataError(f"{rows.place(at)}: input {name}: {error}") from error
+    return found
+
+
+def _lengths(arrays: ArrayDict) -> npt.NDArray[np.int64]:
+    """Length of each row, by its mask; without one the rows are all as long as they are."""
+    masks = [array for name, array in arrays.items() if name.endswith("attention_mask")]
+    rows = len(next(iter(arrays.values())))
+    if not masks:
+        return np.full(rows, np.iinfo(np.int32).max, np.int64)
+    return np.maximum(np.max([mask.sum(axis=1) for mask in masks], axis=0), 1).astype(np.int64)
+
+
+def _cut(array: npt.NDArray[Any], shape: tuple[int | str, ...], longest: int) -> npt.NDArray[Any]:
+    if "length" not in shape:
+        return np.ascontiguousarray(array)
+    at = shape.index("length")
+    return np.ascontiguousarray(array[(slice(None),) * at + (slice(longest),)])
 
 
 def sample(bundle: Bundle) -> tuple[ArrayDict, str]:

@@ -17,7 +17,7 @@ from kd2edge.rows.kinds import open_rows
 from kd2edge.rows.rows import Rows
 from kd2edge.validate import Validation, validate_bundle
 
-__all__ = ["latest_bundle", "validate"]
+__all__ = ["latest_bundle", "rows_from_file", "validate"]
 
 #: Ending of a file's name -> kind of rows, for ``--data``.
 _KINDS = {
@@ -62,7 +62,7 @@ def validate(
         Kd2edgeError: see ``validate.validate_bundle``.
     """
     opened = open_bundle(bundle)
-    rows = _from_file(opened, data) if data is not None else _from_run(opened, run, split)
+    rows = rows_from_file(opened, data) if data is not None else _from_run(opened, run, split)
     return validate_bundle(
         bundle,
         rows=rows,
@@ -89,7 +89,12 @@ def latest_bundle() -> Path:
     return path
 
 
-def _from_file(bundle: Bundle, path: Path) -> Rows:
+def rows_from_file(bundle: Bundle, path: Path) -> Rows:
+    """Rows of a file with the inputs' and tasks' columns.
+
+    Raises:
+        UsageError: no such file, or none of rows.
+    """
     kind = next((kind for ending, kind in _KINDS.items() if path.name.endswith(ending)), None)
     if kind is None:
         raise UsageError(f"{path}: expected a file of rows ending in {', '.join(_KINDS)}")

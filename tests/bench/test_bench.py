@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from kd2edge.bench import Bench, Progress, bench_bundle
 from kd2edge.bundle import open_bundle, read_evidence
 from kd2edge.cli.bench import command
 from kd2edge.cli.output import numbers
-from kd2edge.errors import BackendError, StorageError, UsageError
+from kd2edge.errors import BackendError, DataError, StorageError, UsageError
+from kd2edge.rows.kinds import open_rows
+from kd2edge.rows.rows import Rows
 from kd2edge.runtime import load
 
 FAST = {"batches": (1, 4), "threads": (1,), "seconds": 0.01}
@@ -43,6 +46,7 @@ def test_the_verb_has_the_function_s_defaults():
     assert numbers(str(shown["batch"]), "--batch") == own["batches"]
     assert shown["seconds"] == own["seconds"]
     assert shown["threads"] is own["threads"] is None
+    assert shown["shape"] == own["shape"]
 
 
 def test_measures_every_artefact_that_can_run(result: Bench):
@@ -53,9 +57,11 @@ def test_measures_every_artefact_that_can_run(result: Bench):
         (batch, name) for batch in (1, 4) for name in ("onnx-fp32", "onnx-int8-qdq")
     ]
     for one in result.timings:
-        assert 0 < one.p50_ms <= one.p99_ms
-        assert one.rows_per_second > 0
-        assert one.calls >= 5
+        assert 0 < one.graph.low_ms <= one.graph.p50_ms <= one.graph.high_ms
+        assert one.graph.p50_ms <= one.graph.p99_ms
+        assert one.graph.rows_per_second > 0
+        assert one.graph.calls >= 30
+        assert one.answer is None  # golden rows are arrays: there is no raw input
     assert [one.speed_up for one in result.timings if one.artefact == "onnx-fp32"] == [1, 1]
 
 
@@ -82,6 +88,32 @@ def test_the_result_is_evidence_that_load_goes_by(result: Bench, folder: Path):
     load(folder, threads=1).close()
 
 
+def rows_of(folder: Path, rows: list[dict[str, str]]) -> Rows:
+    path = folder / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return open_rows("jsonl", path)
+
+
+TEXTS = [{"text": "book"}, {"text": "book a flight to paris now"}, {"text": ""}]
+
+
+def test_real_rows_are_timed_as_they_come_from_raw_input_to_answer(tmp_path: Path):
+    folder = bundles.text_bundle(tmp_path / "text")
+    rows = rows_of(tmp_path, TEXTS)
+    found = bench_bundle(folder, rows=rows, batches=(1, 2), threads=(1, 2), seconds=0.01)
+    assert (found.samples, found.shape) == ("rows", "rows")
+    cells = {(one.artefact, one.batch, one.threads) for one in found.timings}
+    assert len(cells) == 2 * 2 * 2
+    for one in found.timings:
+        assert one.answer is not None
+        assert one.answer.calls >= 30
+    (evidence,) = read_evidence(folder, "bench")
+    assert evidence.payload["timings"][0]["answer"]["p50_ms"] > 0
+    bad = rows_of(tmp_path, [{"words": "a"}])
+    with pytest.raises(DataError, match="input text"):
+        bench_bundle(folder, rows=bad, batches=(1,), threads=(1,), seconds=0.01)
+
+
 def test_progress_is_told(result: Bench, events: list[Progress]):
     del result
     stages = [(one.what, one.done, one.total) for one in events]
@@ -105,7 +137,7 @@ def test_a_folder_that_cannot_take_evidence_is_noticed_at_once(folder: Path, mon
     "wrong",
     [
         {"batches": ()}, {"batches": (0,)}, {"threads": (0,)}, {"threads": ()}, {"seconds": 0},
-        {"artefacts": ["onnx-int4"]},
+        {"artefacts": ["onnx-int4"]}, {"shape": "square"},
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(folder: Path, wrong):

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kd2edge.bench.result import COLUMNS, Bench, Footprint, Timing, with_ratios
+from kd2edge.bench.result import COLUMNS, Bench, Footprint, Spread, Timing, with_ratios
 
 
 def timing(artefact: str, p50: float, batch: int = 1, threads: int = 1) -> Timing:
-    return Timing(artefact, batch, threads, p50, p50 * 2, 1000 / p50, 10)
+    graph = Spread(p50, p50 * 0.9, p50 * 1.1, p50 * 2, 1000 / p50, 10)
+    return Timing(artefact, batch, threads, graph)
 
 
 def test_speed_up_is_counted_from_onnx_fp32_of_the_same_batch_and_threads():
@@ -50,6 +52,7 @@ BENCH = Bench(
     "tiny",
     "sha",
     "golden",
+    "rows",
     (Footprint("onnx-fp32", 2500, 1.25, 0),),
     with_ratios([timing("onnx-fp32", 0.5)], {"onnx-fp32": 2500}),
     {"tensorrt-fp16": "it needs a device"},
@@ -58,21 +61,22 @@ BENCH = Bench(
 
 def test_json_is_the_payload_that_loading_reads():
     found = json.loads(json.dumps(BENCH.to_json()))
-    assert set(found) == {"samples", "artefacts", "timings", "not_run"}
+    assert set(found) == {"schema", "samples", "shape", "artefacts", "timings", "not_run"}
     assert found["timings"][0]["p50_ms"] == 0.5
-    assert {"artefact", "batch", "threads"} <= set(found["timings"][0])
+    assert {"artefact", "batch", "threads", "low_ms", "high_ms"} <= set(found["timings"][0])
+    assert found["timings"][0]["answer"] is None
     assert found["not_run"] == {"tensorrt-fp16": "it needs a device"}
 
 
 def test_rows_show_what_was_measured_and_what_was_not():
     measured, not_run = BENCH.rows()
     assert tuple(measured) == tuple(not_run) == COLUMNS
-    assert measured["p50 ms"] == "0.500"
+    assert measured["graph ms"] == "0.500"
     assert measured["size kB"] == "2.5"
     assert measured["speed-up"] == "1.00x"
     assert measured["memory MB"] == ""  # unknown is not zero
     assert measured["best"] == "*"
-    assert not_run["p50 ms"] == "not run: it needs a device"
+    assert not_run["graph ms"] == "not run: it needs a device"
 
 
 def test_the_table_fits_a_terminal_and_says_what_was_not_run():
@@ -83,10 +87,13 @@ def test_the_table_fits_a_terminal_and_says_what_was_not_run():
         "tiny",
         "sha",
         "golden",
+        "rows",
         (Footprint(long, 123_456_789, 1234.5, 987_654_321),),
         with_ratios([slow], {long: 123_456_789}),
         {"tensorrt-fp16": reason.strip()},
     )
+    answered = replace(slow, answer=slow.graph)
+    assert replace(bench, timings=(answered,)).rows()[0]["answer ms"] == "1234.5"
     lines = bench.table().splitlines()
     assert max(map(len, lines)) <= 80
     assert sum(line.startswith(f"|{long}") for line in lines) == 2
@@ -94,5 +101,13 @@ def test_the_table_fits_a_terminal_and_says_what_was_not_run():
 
 
 def test_a_table_without_a_measurement_has_the_reasons_alone():
-    bench = Bench("tiny", "sha", "golden", (), (), {"tensorrt-fp16": "no device"})
+    bench = Bench("tiny", "sha", "golden", "rows", (), (), {"tensorrt-fp16": "no device"})
     assert bench.table().split("\n") == ["tensorrt-fp16 not run: no device", ""]
+
+
+def test_slow_calls_are_named_where_they_are_many():
+    odd = replace(timing("onnx-fp32", 0.5), graph=replace(timing("a", 0.5).graph, outliers=3))
+    assert "slow calls" not in BENCH.table()
+    text = replace(BENCH, timings=(odd,)).table()
+    assert "onnx-fp32 at batch 1, 1 threads: 3 of 10" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80

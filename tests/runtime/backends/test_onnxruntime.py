@@ -45,8 +45,9 @@ def test_a_provider_that_is_listed_but_does_not_start_is_an_error(monkeypatch):
 
     real = onnxruntime.InferenceSession
 
-    def without_cuda(graph, options, *, providers, enable_fallback):
+    def without_cuda(graph, options, *, providers, enable_fallback, disabled_optimizers):
         assert enable_fallback == 0
+        assert disabled_optimizers == []  # what is slow on a CPU is not on a GPU
         return real(graph, options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
     monkeypatch.setattr(
@@ -133,3 +134,10 @@ def test_float16_and_string_types_get_numpy_names():
         assert opened.spec.inputs[0].shape == ("?", 2)
         array = np.ones((3, 2), np.float16)
         np.testing.assert_array_equal(opened.run({"x": array})["y"], array)
+
+
+def test_a_sum_and_a_layer_norm_stay_two_nodes_on_a_cpu():
+    opened = session()
+    opened.open()
+    assert opened.options["disabled_optimizers"] == ["SkipLayerNormFusion"]
+    opened.close()
