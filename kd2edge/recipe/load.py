@@ -22,6 +22,9 @@ from kd2edge.recipe.schema.base import FOLDER
 from kd2edge.recipe.schema.recipe import Recipe
 from kd2edge.recipe.yaml_text import LONGEST, dump_yaml, parse_yaml
 
+#: Most problems that are told: who reads more of them?
+_MOST = 100
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,11 @@ def _validated(
         recipe = Recipe.model_validate(tree, context=context)
     except ValidationError as error:
         found = [one for one in error.errors(include_url=False) if not is_echo(one)]
-        problems += [problem_of(one, places) for one in found]
+        problems += [problem_of(one, places) for one in found[:_MOST]]
+        if len(found) > _MOST:  # no recipe with slips: only the first ones are worth their words
+            rest = ((steps_of(one["loc"], one["type"]), one["msg"]) for one in found[_MOST:])
+            problems += [places.problem(steps, message) for steps, message in rest]
+            return None
         recipe = _mended(tree, [steps_of(one["loc"], one["type"]) for one in found], context)
         if recipe is not None:
             problems += [places.problem(steps, message) for steps, message in faults(recipe)]
@@ -158,7 +165,9 @@ def _without(value: Any, steps: Steps) -> Any:
 def _in_order(problems: Sequence[Problem]) -> list[Problem]:
     """Without repetitions, as they stand in the file."""
     unique = dict.fromkeys(problems)
-    return sorted(unique, key=lambda one: (one.file.startswith("--"), one.line, one.column))
+    kept = sorted(unique, key=lambda one: (one.file.startswith("--"), one.line, one.column))
+    more = len(kept) - _MOST
+    return kept if more <= 0 else [*kept[:_MOST], Problem(f"and {more:,} more problems")]
 
 
 def _loaded(recipe: Recipe, file: Path, text: str, places: Places) -> LoadedRecipe:

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, NoReturn, final
 
 import yaml
 from yaml.composer import ComposerError
@@ -25,6 +25,8 @@ from kd2edge.recipe.places import Place, Places, Steps
 LONGEST = 256 << 10
 #: Most levels of mappings and lists in each other.
 DEEPEST = 32
+#: Most keys and values as they are written; the largest in the gallery has a few hundred.
+MOST_NODES = 20_000
 #: Most values, and most characters in them, once aliases are followed.
 MOST_VALUES = 20_000
 MOST_TEXT = 1 << 20
@@ -108,21 +110,26 @@ def _escaped(value: Any) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's scanner and composer with the types of YAML 1.2 and a limit to nesting."""
+    """PyYAML's scanner and composer with the types of YAML 1.2, and limits of depth and number."""
 
     yaml_implicit_resolvers: dict[Any, Any] = {None: list(_RESOLVERS)}  # noqa: RUF012
     _depth = 0
+    _nodes = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         self._depth += 1
+        self._nodes += 1
         try:
             if self._depth > DEEPEST:
-                mark = self.peek_event().start_mark
-                problem = f"nested deeper than {DEEPEST} levels"
-                raise ComposerError(None, None, problem, mark)
+                self._refuse(f"nested deeper than {DEEPEST} levels")
+            if self._nodes > MOST_NODES:  # now: composing the rest would take seconds
+                self._refuse(f"more than {MOST_NODES:,} keys and values")
             return super().compose_node(parent, index)
         finally:
             self._depth -= 1
+
+    def _refuse(self, problem: str) -> NoReturn:
+        raise ComposerError(None, None, problem, self.peek_event().start_mark)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -446,3 +447,21 @@ def test_a_teacher_is_shown_the_student_s_views(load: Load, problems: Problems) 
     assert "expected [28, 48]" in found.message
     # Without a shift each may see the picture at its own size.
     load(edited(larger, ", augment: shift", ""))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" + ", ".join(f"epochz{at}: {at}" for at in range(9000)) + "}",
+        "{" + "a, " * 9000 + "}",
+        "{" + ",".join("a" * 75_000) + "}",
+        "{version: 1, data: {sources: [" + "{kindd: x}, " * 6000 + "]}}",
+    ],
+)
+def test_a_hundred_problems_are_told_and_the_rest_counted(problems: Problems, text: str) -> None:
+    found = problems(text)
+    assert len(found) <= 101
+    if len(found) > 100:
+        assert re.fullmatch(r"and [\d,]+ more problems", found[-1].message)
+    else:
+        assert "more than 20,000 keys and values" in found[0].message
