@@ -160,7 +160,7 @@ def _folder(directory: Path) -> Path:
 
 def _file(path: Path, kind: str | None, directory: Path) -> list[Evidence]:
     place = str(path)
-    value = parsed(read_inside(path.parent, path.name, limit=_LIMIT), place, _LIMIT)
+    value = parsed(read_inside(path.parent, path.name, limit=_LIMIT, links=True), place, _LIMIT)
     fields = Fields(value, place)
     schema = fields.one("schema", as_integer)
     if schema > SCHEMA:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from pathlib import Path
 
@@ -48,22 +49,27 @@ def checked_path(path: str, where: str) -> str:
     return path
 
 
-def read_inside(folder: Path, path: str, *, limit: int) -> bytes:
+def read_inside(folder: Path, path: str, *, limit: int, links: bool = False) -> bytes:
     """Read a regular file of a folder, once and whole.
 
     Args:
         folder: the folder that the file must not leave, links resolved.
         path: relative path, already checked by :func:`checked_path`.
         limit: most bytes the file may have.
+        links: the file may be a link into the cache of a model hub's client that holds the folder.
+            For what is held against a checksum, or read as a stranger's, alone.
 
     Raises:
         PathEscapeError: a link on the way leads out of the folder.
         IntegrityError: not there, no regular file, not readable, or more than ``limit`` bytes.
     """
     place = folder / path
-    real = Path(os.path.realpath(place))
-    if not real.is_relative_to(os.path.realpath(folder)):
-        raise PathEscapeError(f"{place}: a link that leaves {folder}")
+    real, root = Path(os.path.realpath(place)), Path(os.path.realpath(folder))
+    if not real.is_relative_to(root) and not (links and real.parent in _blobs(root)):
+        raise PathEscapeError(
+            f"{place}: a link that leaves {folder}; copy the bundle with its files in place of"
+            f" links: {_copied(folder)}"
+        )
     try:
         # Not blocking: a pipe under that name would otherwise wait for a writer forever.
         descriptor = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
@@ -74,12 +80,30 @@ def read_inside(folder: Path, path: str, *, limit: int) -> bytes:
             # No more than is there: Python sets aside what it is asked for, whatever that is.
             content = handle.read(max(min(limit, found.st_size), 0) + 1)
     except FileNotFoundError as error:
-        raise IntegrityError(f"{place}: missing") from error
+        raise IntegrityError(f"{place}: {_missing(place)}") from error
     except OSError as error:
         raise IntegrityError(f"{place}: cannot be read: {error.strerror or error}") from error
     if len(content) > limit:
         raise IntegrityError(f"{place}: larger than the {limit:,} bytes it may have")
     return content
+
+
+def _blobs(folder: Path) -> list[Path]:
+    """Where a hub's client keeps the files of a folder: ``blobs`` beside its ``snapshots``.
+
+    Nothing that a bundle, or an archive of one, brings along can be there.
+    """
+    return [above.parent / "blobs" for above in folder.parents if above.name == "snapshots"]
+
+
+def _missing(place: Path) -> str:
+    if not place.is_symlink():
+        return "missing"
+    return "missing: a link to a file that is not there; download or copy the bundle again, whole"
+
+
+def _copied(folder: Path) -> str:
+    return f"cp -rL {shlex.quote(str(folder))} {shlex.quote(f'{folder.name}-copy')}"
 
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends

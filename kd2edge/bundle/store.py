@@ -59,12 +59,12 @@ class Bundle:
 
         Raises:
             IntegrityError: not named by the manifest, missing, or not the bytes it names.
-            PathEscapeError: a link leads out of the bundle.
+            PathEscapeError: a link leads out of the bundle, and not into a hub's cache.
         """
         entry = self._entries.get(file)
         if entry is None:
             raise IntegrityError(f"{self.path / MANIFEST}: names no file {file!r}")
-        content = read_inside(self.path, entry.path, limit=entry.bytes)
+        content = read_inside(self.path, entry.path, limit=entry.bytes, links=True)
         found = fingerprint_bytes(content)
         if len(content) != entry.bytes or found != entry.sha256:
             raise IntegrityError(
@@ -139,7 +139,7 @@ def open_bundle(path: str | bytes | os.PathLike[str], *, identity: str | None = 
         raise UsageError(f"{folder}: no such folder; a bundle is the folder that `export` writes")
     if not os.path.lexists(folder / MANIFEST):
         raise UsageError(f"{folder}: no bundle (it has no {MANIFEST})")
-    content = read_inside(folder, MANIFEST, limit=LIMIT)
+    content = read_inside(folder, MANIFEST, limit=LIMIT, links=True)
     found = fingerprint_bytes(content)
     if wanted not in {None, found}:
         raise IntegrityError(
@@ -250,12 +250,14 @@ def _place(goal: Path, source: bytes | Path, entry: FileEntry) -> None:
 def _walk(folder: Path) -> set[str]:
     """Paths of every file and link below a bundle, its manifest, evidence and lock left out.
 
-    Links are never left out: nothing of ours is one.
+    Links are not left out, but for files that a hub's client links to: the manifest, evidence.
     """
     found: set[str] = set()
     for root, folders, names in os.walk(folder):
         places = [Path(root, name) for name in (*names, *folders)]
-        links = {place for place in places if place.is_symlink()}
+        links = {
+            place for place in places if place.is_symlink() and not _is_laid_out(folder, place)
+        }
         files = {place for place in places[: len(names)] if not _is_ours(folder, place)}
         found |= {place.relative_to(folder).as_posix() for place in files | links}
     return found
@@ -264,3 +266,9 @@ def _walk(folder: Path) -> set[str]:
 def _is_ours(folder: Path, place: Path) -> bool:
     top, *_ = place.relative_to(folder).parts
     return place in {folder / MANIFEST, folder / LOCK} or top == REPORTS
+
+
+def _is_laid_out(folder: Path, place: Path) -> bool:
+    """Whether a link stands for the manifest or a file of evidence, which are read through it."""
+    evidence = place.parent == folder / REPORTS and place.suffix == ".json"
+    return (evidence or place == folder / MANIFEST) and place.is_file()

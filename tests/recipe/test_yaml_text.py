@@ -12,6 +12,7 @@ from kd2edge.recipe.places import Place
 from kd2edge.recipe.yaml_text import (
     DEEPEST,
     LONGEST,
+    MOST_NODES,
     MOST_VALUES,
     Document,
     dump_yaml,
@@ -165,7 +166,9 @@ def test_a_few_aliases_are_fine_and_independent() -> None:
 def test_the_size_is_limited() -> None:
     (complaint,) = complaints("#" * (LONGEST + 1))
     assert "characters; at most" in complaint
-    (complaint,) = complaints("[" + "1," * (MOST_VALUES + 1) + "]")
+    (complaint,) = complaints("[" + "1," * (MOST_NODES + 1) + "]")
+    assert "more than 20,000 keys and values" in complaint
+    (complaint,) = complaints("a: &a [1, 2, 3]\nb: [" + "*a, " * (MOST_VALUES // 3) + "]")
     assert "too large" in complaint
 
 
