@@ -13,21 +13,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kd2edge.cli.output import emit, emit_line, note
+from kd2edge.cli.rows import asked, rows_options
 from kd2edge.errors import DataError, InputError, UsageError
 
 if TYPE_CHECKING:
     from kd2edge.inputs.spec import InputSpec
+    from kd2edge.pipeline.handed import Asked
     from kd2edge.rows.lines import PlacedRow
 
 _CHUNK = 256  # rows read at a time: bounds memory, keeps batches full
 _BATCH = 64  # rows of a forward pass that a file is run with, as far as the artefact takes them
-#: Files of rows that a recipe's sources may be, and that are no JSON lines.
-_OTHER_KINDS = (".csv", ".csv.gz", ".parquet")
 
 
 @click.command("predict")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), required=False)
+@rows_options
 @click.option(
     "--text",
     multiple=True,
@@ -52,6 +53,9 @@ _OTHER_KINDS = (".csv", ".csv.gz", ".parquet")
 def command(
     bundle: Path,
     file: Path | None,
+    kind: str,
+    options: tuple[str, ...],
+    source: str,
     text: tuple[str, ...],
     artefact: str | None,
     tasks: tuple[str, ...],
@@ -62,13 +66,15 @@ def command(
     identity: str | None,
     as_json: bool,
 ) -> None:
-    """Run BUNDLE on FILE (JSON lines, one object a row with the input's columns) or stdin.
+    """Run BUNDLE on FILE, or on JSON lines from stdin, one object a row with the input's columns.
 
-    They are UTF-8 whatever the locale, perhaps packed (.jsonl.gz); so are the answers.
+    FILE is what a recipe's source may be (JSON lines, CSV, Parquet, column files, packed ones too),
+    and is read as the recipe read such files.  Answers are JSON lines, UTF-8 whatever the locale.
     """
     from kd2edge.runtime import load
 
     _require_rows(file, text)
+    said = asked(kind, options, source, otherwise="jsonl")
     with load(
         bundle,
         artefact=artefact,
@@ -80,7 +86,7 @@ def command(
     ) as model:
         note(f"{model.artefact}: {model.why}")
         _require_tasks(model.tasks, tasks)  # before a row is read: its own faults would hide theirs
-        rows = _reader(file, text, model.inputs)
+        rows = _texts(model.inputs, text) if text else _reader(bundle, file, said)
         root = str(file.parent) if file is not None else "."
         answers: list[dict[str, Any]] = []
         for chunk in _chunks(rows):
@@ -108,16 +114,8 @@ def _require_rows(file: Path | None, texts: tuple[str, ...]) -> None:
             "expected rows on standard input, and it is closed: name a FILE of JSON lines, or give"
             " a --text"
         )
-    if file is None:
-        return
-    if texts:
+    if file is not None and texts:
         raise UsageError(f"expected FILE or --text, found both: {file}")
-    found = next((one for one in _OTHER_KINDS if file.name.lower().endswith(one)), None)
-    if found is not None:
-        raise UsageError(
-            f"{file}: expected JSON lines, one object a row, found a {found} file: write its rows "
-            "so, with the input's columns as keys"
-        )
 
 
 def _require_tasks(known: Collection[str], asked: tuple[str, ...]) -> None:
@@ -148,17 +146,22 @@ def _placed(chunk: list[PlacedRow]) -> Iterator[None]:
         raise DataError(f"{place}: input {error.name}: {error.reason}") from error
 
 
-def _reader(
-    file: Path | None, texts: tuple[str, ...], inputs: Mapping[str, InputSpec]
-) -> Iterator[PlacedRow]:
+def _reader(bundle: Path, file: Path | None, said: Asked) -> Iterator[PlacedRow]:
     """The rows to answer, from where they are: chosen once, read as they are asked for."""
-    from kd2edge.rows.lines import json_lines
+    from kd2edge.bundle import open_bundle
+    from kd2edge.pipeline.handed import forms_of, handed_rows, is_plain, source_of
+    from kd2edge.rows.lines import PlacedRow, json_lines
 
-    if texts:
-        return _texts(inputs, texts)
-    if file is not None and str(file) != "-":
+    if file is None or str(file) == "-":
+        if said.kind not in {"", "jsonl"}:
+            raise UsageError(f"--kind {said.kind}: standard input is JSON lines; name a FILE")
+        return json_lines(sys.stdin.buffer, "stdin")
+    forms = forms_of(open_bundle(bundle))
+    # What is no file (a pipe by its name) can be read once, from its start; so can JSON lines.
+    if not file.is_file() or is_plain(source_of(file, forms, said)):
         return json_lines(file, str(file))
-    return json_lines(sys.stdin.buffer, "stdin")
+    rows = handed_rows(file, forms, (), said)
+    return (PlacedRow(row, rows.place(position)) for position, row in enumerate(rows))
 
 
 def _texts(inputs: Mapping[str, InputSpec], texts: tuple[str, ...]) -> Iterator[PlacedRow]:

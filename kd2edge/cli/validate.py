@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from kd2edge.cli.output import emit, json_option, pairs, say, say_lines
+from kd2edge.cli.rows import asked, rows_options
 
 _CODES = {"pass": 0, "fail": 3, "undecided": 3, "not_run": 6}
 
@@ -16,6 +17,7 @@ _CODES = {"pass": 0, "fail": 3, "undecided": 3, "not_run": 6}
 @click.option("--artefact", "artefacts", multiple=True, help="Only this artefact (repeatable).")
 @click.option("--split", default="test", show_default=True, help="The split to judge on.")
 @click.option("--data", type=click.Path(path_type=Path), default=None, help="A file of rows.")
+@rows_options
 @click.option("--run", type=click.Path(path_type=Path), default=None, help="The bundle's run.")
 @click.option("--max-drop", multiple=True, metavar="TASK=X", help="Budget of a task (repeatable).")
 @click.option(
@@ -32,6 +34,9 @@ def command(
     artefacts: tuple[str, ...],
     split: str,
     data: Path | None,
+    kind: str,
+    options: tuple[str, ...],
+    source: str,
     run: Path | None,
     max_drop: tuple[str, ...],
     confidence: float | None,
@@ -52,6 +57,7 @@ def command(
             bundle or latest_bundle(),
             split=split,
             data=data,
+            asked=asked(kind, options, source),
             run=run,
             artefacts=artefacts,
             max_drop=_drops(max_drop),

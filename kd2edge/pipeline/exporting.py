@@ -27,6 +27,7 @@ from kd2edge.inputs.spec import ArraySpec
 from kd2edge.nets import Net, describe_net, load_net
 from kd2edge.pipeline.agreement import require_one_student
 from kd2edge.pipeline.folders import MODELS, RunFolder
+from kd2edge.pipeline.handed import SOURCES, forms_json
 from kd2edge.pipeline.probing import PROBES
 from kd2edge.pipeline.provenance import read_report, run_fingerprint
 from kd2edge.pipeline.samples import (
@@ -37,6 +38,7 @@ from kd2edge.pipeline.samples import (
     calibration_sample,
     read_arrays,
 )
+from kd2edge.pipeline.sources import read_rows_plan
 from kd2edge.quantize import QUANTIZERS
 from kd2edge.recipe import Recipe, by_task, load_recipe
 from kd2edge.reporting import model_card
@@ -264,6 +266,7 @@ def _foreign(error: Exception) -> str:
 
 def _files(recipe: Recipe, run: RunFolder, net: Net) -> dict[str, bytes]:
     files = {path: _read(run.path / path) for spec in net.inputs for path in spec.files.values()}
+    files[SOURCES] = forms_json(read_rows_plan(run.rows))
     if recipe.export.samples == "real":
         files["golden/golden.npz"] = _sample(run.samples / GOLDEN)
     if recipe.export.samples != "none" and (run.samples / PROBES).is_file():  # old runs have none

@@ -29,6 +29,7 @@ __all__ = [
     "left_out",
     "open_labelled",
     "open_split",
+    "opened",
     "read_rows_plan",
     "write_rows_plan",
 ]
@@ -124,8 +125,20 @@ def open_labelled(plan: RowsPlan) -> JoinedRows:
     return joined(sources)
 
 
+def opened(source: SourcePlan) -> Source:
+    """Open a source whole, whatever a recipe holds out of it.
+
+    Raises:
+        DataError: no such file, or one that is not of its kind.
+        BackendError: a package that the kind needs is not installed.
+    """
+    return Source(source.name, _rows(source), tuple(source.tasks), dict(source.columns))
+
+
 def _opened(source: SourcePlan, plan: RowsPlan) -> Source:
-    rows = _rows(source) if source.hold_out is None else _part(source, source.hold_out, plan)
+    if source.hold_out is None:
+        return opened(source)
+    rows = _part(source, source.hold_out, plan)
     return Source(source.name, rows, tuple(source.tasks), dict(source.columns))
 
 

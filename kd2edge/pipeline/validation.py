@@ -10,24 +10,13 @@ from kd2edge.bundle import Bundle, open_bundle
 from kd2edge.errors import UsageError
 from kd2edge.pipeline.agreement import require_run_of
 from kd2edge.pipeline.folders import MODELS, RunFolder, latest_run
+from kd2edge.pipeline.handed import Asked, forms_of, handed_rows
 from kd2edge.pipeline.provenance import read_report, run_of
 from kd2edge.pipeline.sources import open_split, read_rows_plan
-from kd2edge.rows.join import Source, joined
-from kd2edge.rows.kinds import open_rows
 from kd2edge.rows.rows import Rows
 from kd2edge.validate import Validation, validate_bundle
 
 __all__ = ["latest_bundle", "rows_from_file", "validate"]
-
-#: Ending of a file's name -> kind of rows, for ``--data``.
-_KINDS = {
-    ".jsonl": "jsonl",
-    ".jsonl.gz": "jsonl",
-    ".csv": "csv",
-    ".csv.gz": "csv",
-    ".parquet": "parquet",
-    ".conll": "conll",
-}
 
 
 def validate(
@@ -35,6 +24,7 @@ def validate(
     *,
     split: str = "test",
     data: Path | None = None,
+    asked: Asked | None = None,
     run: Path | None = None,
     artefacts: Sequence[str] = (),
     max_drop: Mapping[str, float] | None = None,
@@ -48,7 +38,9 @@ def validate(
     Args:
         bundle: the bundle's folder.
         split: whose stored reference to compare with.
-        data: a file of rows with the inputs' and tasks' columns; None: the run's rows.
+        data: a file of rows with the inputs' and tasks' columns, read as the recipe's sources
+            were; None: the run's rows.
+        asked: what the caller says of how ``data`` is read.
         run: the run's folder; None: it is looked for by the manifest's fingerprint.
         artefacts: ids; empty: all.
         max_drop: task -> budget in [0, 1]; overrides the manifest's.
@@ -62,7 +54,10 @@ def validate(
         Kd2edgeError: see ``validate.validate_bundle``.
     """
     opened = open_bundle(bundle)
-    rows = rows_from_file(opened, data) if data is not None else _from_run(opened, run, split)
+    if data is not None:
+        rows: Rows = rows_from_file(opened, data, asked)
+    else:
+        rows = _from_run(opened, run, split)
     return validate_bundle(
         bundle,
         rows=rows,
@@ -89,19 +84,14 @@ def latest_bundle() -> Path:
     return path
 
 
-def rows_from_file(bundle: Bundle, path: Path) -> Rows:
-    """Rows of a file with the inputs' and tasks' columns.
+def rows_from_file(bundle: Bundle, path: Path, asked: Asked | None = None) -> Rows:
+    """Rows of a file with the inputs' and tasks' columns, read as the recipe's sources were.
 
     Raises:
-        UsageError: no such file, or none of rows.
+        UsageError: no such file, or nothing tells how it is read.
+        DataError: it is not of its kind.
     """
-    kind = next((kind for ending, kind in _KINDS.items() if path.name.endswith(ending)), None)
-    if kind is None:
-        raise UsageError(f"{path}: expected a file of rows ending in {', '.join(_KINDS)}")
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file")
-    tasks = tuple(str(task) for task in bundle.manifest.tasks)
-    return joined([Source(path.stem, open_rows(kind, path), tasks)])
+    return handed_rows(path, forms_of(bundle), map(str, bundle.manifest.tasks), asked)
 
 
 def _from_run(bundle: Bundle, path: Path | None, split: str) -> Rows:

@@ -148,7 +148,7 @@ def open_content(path: Path) -> Content:
         StorageError: the file cannot be read.
     """
     require_file(path)
-    return PackedContent(path) if path.suffix == ".gz" else PlainContent(path)
+    return PackedContent(path) if path.suffix.lower() == ".gz" else PlainContent(path)
 
 
 def require_file(path: Path) -> None:
