@@ -172,4 +172,8 @@ def test_a_typed_text_is_cut_as_recipes_cut_texts(token_product: Product) -> Non
     result = kd2edge("predict", token_product.bundle, "--text", "Anna sees Paris.", "--json")
     (row,) = json.loads(result.out)["rows"]
     assert [word["text"] for word in row["pos"]] == ["Anna", "sees", "Paris", "."]
-    assert all(not entity["text"].endswith(".") for entity in row["ner"])
+    given = json.dumps({"tokens": ["Anna", "sees", "Paris", "."]})
+    lines = token_product.folder / "typed.jsonl"
+    lines.write_text(f"{given}\n", encoding="utf-8")
+    (same,) = json.loads(kd2edge("predict", token_product.bundle, lines, "--json").out)["rows"]
+    assert row == same
