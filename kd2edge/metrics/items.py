@@ -77,6 +77,13 @@ def _spread(labels: Ragged, decided: Ragged) -> Ints:
     return values
 
 
+def cut_off(truth: Truth, decoded: Decoded) -> int:
+    """Labelled words that a model decides nothing on, as the length limit cut them off."""
+    if not isinstance(truth.labels, Ragged):
+        return 0
+    return int((items_of(truth, decoded).labelled().decided < 0).sum())
+
+
 def has_label(truth: Truth) -> npt.NDArray[np.bool_]:
     """Which rows have a label, or at least one labelled word ``[row]``."""
     labels = truth.labels

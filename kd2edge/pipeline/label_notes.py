@@ -10,7 +10,7 @@ from kd2edge.tasks.schemes import Beginnings
 from kd2edge.tasks.spans import read_tag
 from kd2edge.tasks.spec import TaskSpec
 
-__all__ = ["label_notes"]
+__all__ = ["absent_labels", "label_notes"]
 
 #: Labels, and groups of labels, that a note names.
 _LISTED = 5
@@ -26,9 +26,16 @@ def label_notes(data: Prepared, spec: TaskSpec) -> tuple[str, ...]:
     )
 
 
+def absent_labels(data: Prepared, spec: TaskSpec) -> dict[str, list[str]]:
+    """Split -> labels that no row of it has: it can say nothing of them."""
+    return {
+        split: [label for label, count in check.labels[spec.name].items() if not count]
+        for split, check in data.checks.items()
+    }
+
+
 def _unseen(data: Prepared, spec: TaskSpec) -> Iterator[str]:
-    for split, check in data.checks.items():
-        absent = [label for label, count in check.labels[spec.name].items() if not count]
+    for split, absent in absent_labels(data, spec).items():
         if absent:
             yield f"labels without a {_OF[split]} row: {_some(map(_shown, absent), len(absent))}"
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from kd2edge.data import steps_an_epoch
 from kd2edge.data.layout import aligned
-from kd2edge.inputs.kinds import input_kind
 from kd2edge.metrics.items import distinct
-from kd2edge.pipeline.label_notes import label_notes
-from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs, views_of
+from kd2edge.pipeline.label_notes import absent_labels, label_notes
+from kd2edge.pipeline.model_inputs import student_inputs, views_of
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
 from kd2edge.pipeline.rehearsal import NetSize, rehearsed
 from kd2edge.pipeline.sources import SPLITS, left_out
+from kd2edge.pipeline.truncation import Cut, cut_rows
 from kd2edge.recipe import LoadedRecipe, Recipe
 from kd2edge.recipe.schema.data import FilePart
 from kd2edge.rows.check import SplitCheck
@@ -26,8 +26,6 @@ from kd2edge.wording import shown
 
 __all__ = ["Plan", "plan_of"]
 
-#: Rows that the share of cut-off rows is measured on.
-_SAMPLE = 2000
 _FP16 = 2
 #: Bytes a row of a cache that say where the row stands.
 _PLACE = 8
@@ -63,6 +61,7 @@ class Plan:
         cache_bytes: estimate of the teachers' cached logits, of all splits.
         uncounted: teachers' layers whose features are cached too, and not in ``cache_bytes``.
         truncated: input -> share of training rows that ``max_length`` cuts.
+        cut: input -> split -> how many rows it cuts.
         leaks: "train/test" -> rows that stand in both splits.
         left_out: a line a source whose rows are not all trained on: how many, and why.
     """
@@ -76,6 +75,7 @@ class Plan:
     cache_bytes: int
     uncounted: tuple[str, ...]
     truncated: Mapping[str, float]
+    cut: Mapping[str, Mapping[str, Cut]]
     leaks: Mapping[str, int]
     left_out: tuple[str, ...] = ()
 
@@ -97,6 +97,7 @@ class Plan:
         lines += [f"cache      {cache}"]
         lines += [
             f"input      {name}: max_length cuts {share:.1%} of the training rows"
+            f"{_counted(self.cut[name])}"
             for name, share in self.truncated.items()
         ]
         lines += [
@@ -128,6 +129,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
     data = prepared(loaded)
     require_sound(loaded, data)
     inputs = student_inputs(recipe, data.rows["train"])
+    cut = cut_rows(data, inputs)
     return Plan(
         name=recipe.name,
         rows={split: len(rows) for split, rows in data.rows.items()},
@@ -137,10 +139,18 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         models=_models(recipe, data, rehearsed(loaded, list(data.tasks.values()), inputs)),
         cache_bytes=sum(_cache_bytes(recipe, data, split) for split in SPLITS),
         uncounted=_uncounted(recipe),
-        truncated=_truncated(data, inputs),
+        truncated={name: splits["train"].share for name, splits in cut.items()},
+        cut=cut,
         leaks=_leaks(data),
         left_out=tuple(left_out(data.rows["train"])),
     )
+
+
+def _counted(cut: Mapping[str, Cut]) -> str:
+    """How many rows of each split are cut, where any is."""
+    if not any(one.cut for one in cut.values()):
+        return ""
+    return "".join([": ", ", ".join(f"{one.text()} in {split}" for split, one in cut.items())])
 
 
 def _held_out(recipe: Recipe) -> dict[str, dict[str, float]]:
@@ -167,6 +177,7 @@ def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
         "labels": len(spec.labels),
         "labelled": sum(counts.values()),
         "unseen": [label for label, count in counts.items() if not count],
+        "absent": absent_labels(data, spec),
         "metric": spec.metric,
         "notes": label_notes(data, spec),
     }
@@ -230,22 +241,6 @@ def _uncounted(recipe: Recipe) -> tuple[str, ...]:
     """Layers whose features are cached; how large they are is not known before a net answers."""
     hints = recipe.distill.features
     return tuple(sorted({f"{hint.teacher} {hint.teacher_layer}" for hint in hints}))
-
-
-def _truncated(data: Prepared, inputs: ModelInputs) -> dict[str, float]:
-    rows = data.rows["train"]
-    step = max(len(rows) // _SAMPLE, 1)
-    shares: dict[str, float] = {}
-    for name, spec in inputs.specs.items():
-        if "max_length" not in spec.options:
-            continue
-        kind, encoder = input_kind(spec.kind), inputs.encoders[name]
-        cut = [
-            encoder.truncated(kind.value(spec, rows[at], rows.root_of(at)))
-            for at in range(0, len(rows), step)
-        ]
-        shares[name] = sum(cut) / len(cut)
-    return shares
 
 
 def _distinct(data: Prepared) -> dict[str, int]:

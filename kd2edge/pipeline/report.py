@@ -17,7 +17,7 @@ from kd2edge.errors import DataError
 from kd2edge.metrics import drop, evaluate
 from kd2edge.metrics.calibration import reliability
 from kd2edge.metrics.groups import class_groups, group_scores
-from kd2edge.metrics.items import distinct
+from kd2edge.metrics.items import cut_off, distinct
 from kd2edge.metrics.per_class import ClassScore, confusion, per_class
 from kd2edge.nets import Net
 from kd2edge.pipeline.finite import finite
@@ -226,6 +226,7 @@ def _model_report(
             for score, count, group in zip(scores, support, groups, strict=True)
         ],
         "groups": {one.group: asdict(one) for one in group_scores(scores, groups)},
+        "cut_words": cut_off(truth, decoded),
         "reliability": asdict(reliability(spec, truth, decoded)),
     }
     if len(spec.labels) <= _CONFUSED:

@@ -30,6 +30,8 @@ def validation_table(found: Json) -> str:
     judged = [_verdict_row(name, result) for name, result in artefacts.items()]
     lines += aligned(_VERDICT_HEADS, judged, frozenset({2, 3, 4}))
     lines += _which_rows(artefacts.values())
+    cut = [shown(line) for line in _cut_words(artefacts)]
+    lines += ["", *cut] if cut else []
     notes = [shown(note) for name, result in artefacts.items() for note in _notes(name, result)]
     lines += ["", *notes] if notes else []
     return "\n".join(lines) + "\n"
@@ -79,6 +81,19 @@ def _which_rows(results: Iterable[Json]) -> Iterator[str]:
     if most:
         yield ""
         yield f"Errors and top-1: {most:,} rows with PyTorch's logits; changed: all rows above."
+
+
+def _cut_words(artefacts: Json) -> Iterator[str]:
+    """Words that no artefact reads: once a task where they are as many for all."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for name, result in artefacts.items():
+        for task, part in result["tasks"].items():
+            if part.get("cut"):
+                found.setdefault((task, part["cut"]), []).append(name)
+    for (task, count), names in found.items():
+        of = "" if len(names) == len(artefacts) else f" in {', '.join(names)}"
+        words = "labelled word lies" if count == 1 else "labelled words lie"
+        yield f"{task}: {count:,} {words} beyond the length limit{of}, and count as wrong."
 
 
 def _most_compared(result: Json) -> int:

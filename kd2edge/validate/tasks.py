@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from kd2edge.errors import DataError
 from kd2edge.metrics.estimate import Estimate, rows_needed
+from kd2edge.metrics.items import cut_off
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec, Truth
 from kd2edge.validate.estimates import Estimates
@@ -91,7 +92,7 @@ def task_result(
         raise DataError(f"task {spec.name}: labels do not fit the rows: {error}") from error
     if spec.metric not in found:
         return _not_measured(spec, budget, f"{spec.metric} has no value on these rows")
-    return _judged(spec, found, differences, budget)
+    return replace(_judged(spec, found, differences, budget), cut=cut_off(truth, candidate))
 
 
 def _not_measured(spec: TaskSpec, budget: Budget, reason: str) -> TaskResult:

@@ -106,6 +106,7 @@ class TaskResult:
         changed: rows (words) that are decided otherwise than by the reference.
         ties: how many of them are ties.
         differences: the first of them, largest margin first.
+        cut: labelled words beyond the length limit: no decision, and wrong.
     """
 
     metric: str
@@ -117,6 +118,7 @@ class TaskResult:
     changed: int = 0
     ties: int = 0
     differences: tuple[Difference, ...] = ()
+    cut: int = 0
     way: str = ""
 
 

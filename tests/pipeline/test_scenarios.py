@@ -140,6 +140,34 @@ def test_long_rows_are_reported_as_cut(project: Project) -> None:
     assert 0.5 < share <= 1
 
 
+def test_what_is_cut_is_counted_in_every_split(project: Project) -> None:
+    project.change("test", 2, text="please " * 20)
+    project.change("validation", 3, text="please " * 20)
+    project.change("validation", 5, text="hello " * 20)
+    plan = succeed("check", project.recipe, "--json").json
+    assert plan["truncated"]["text"] == 0
+    assert {split: one["cut"] for split, one in plan["cut"]["text"].items()} == {
+        "train": 0,
+        "validation": 2,
+        "test": 1,
+    }
+    assert plan["cut"]["text"]["test"] == {"rows": 24, "cut": 1, "sample": False}
+    said = succeed("check", project.recipe).out
+    assert "of the training rows: 0 of 60 in train, 2 of 24 in validation, 1 of 24 in test" in said
+
+
+def test_labels_that_a_split_lacks_are_named(project: Project) -> None:
+    for split in ("validation", "test"):
+        for line, text in enumerate(project.lines(split), start=1):
+            if '"cancel"' in text:
+                project.change(split, line, intent="greet")
+    plan = succeed("check", project.recipe, "--json").json["tasks"]["intent"]
+    assert plan["absent"] == {"train": [], "validation": ["cancel"], "test": ["cancel"]}
+    said = succeed("check", project.recipe).out
+    assert "labels without a validation row: cancel" in said
+    assert "labels without a test row: cancel" in said
+
+
 def test_a_metric_that_cannot_be_computed_is_null(project: Project) -> None:
     """The area under the curve of a test split in which nobody is urgent."""
     for line in range(1, len(project.lines("test")) + 1):

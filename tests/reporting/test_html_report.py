@@ -9,6 +9,7 @@ import pytest
 
 from kd2edge.errors import SchemaTooNewError, UsageError
 from kd2edge.reporting import html_report
+from kd2edge.reporting.reading import FORMS
 
 VOID = {"meta", "link", "br", "img"}
 
@@ -163,3 +164,12 @@ def test_every_fault_its_cause_and_what_int8_does_not_gain_are_said(report, vali
     page = html_report(report, validation=validation, bench=bench)
     assert "first &lt;fault&gt;; second. Cause: the graph." in page
     assert f"{name} saves nothing" in page
+
+
+def test_words_beyond_the_length_limit_are_named(report):
+    task = next(iter(report["tasks"]))
+    said = "Labelled words beyond the length limit, which count as wrong"
+    assert said not in html_report(report)
+    report["splits"]["test"]["tasks"][task]["student"]["cut_words"] = 1234
+    report["splits"]["test"]["tasks"][task]["teacher"]["cut_words"] = 0
+    assert f"{said}: {FORMS['student']} 1,234<" in html_report(report)

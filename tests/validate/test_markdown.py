@@ -99,3 +99,17 @@ def test_evidence_gives_the_same_table():
     found = validation()
     assert validation_table(json.loads(json.dumps(found.to_json()))) == found.table()
     assert "not finite" in found.table()
+
+
+def test_words_beyond_the_length_limit_are_named_once_a_task():
+    found = validation()
+    (name, part), *others = found.artefacts.items()
+    cut = {task: replace(one, cut=3) for task, one in part.tasks.items() if task == "left"}
+    left = replace(part, tasks=cut)
+    both = replace(found, artefacts={name: left, "onnx-fp32": left}).table()
+    assert (
+        both.count("left: 3 labelled words lie beyond the length limit, and count as wrong.") == 1
+    )
+    one = replace(found, artefacts={name: left, **dict(others)}).table()
+    assert f"left: 3 labelled words lie beyond the length limit in {name}, and count" in one
+    assert "length limit" not in found.table()

@@ -200,3 +200,15 @@ def test_a_drop_at_the_budget_is_told_in_words(changed, logits):
     assert (found.verdict, found.rows_needed) == ("undecided", None)
     assert "more would not decide" in found.reason
     assert "too near the budget" in found.reason
+
+
+def test_words_that_were_cut_off_are_counted():
+    spec = TaskSpec(TaskName("tag"), "token_classification", ("O", "B-x"), "accuracy")
+    words = np.tile([4.0, -4.0], (2 * ROWS, 1)).astype(np.float32)
+    words[5] = words[8] = np.nan  # no position: cut off
+    offsets = np.arange(0, 2 * ROWS + 1, 2)
+    said = task_kind(spec.kind).decode(spec, Ragged(words, offsets))
+    truth = Truth(Ragged(np.zeros(2 * ROWS, np.int64), offsets))
+    found = task_result(spec, truth, said, said, IDS, INPUTS, LOOSE)
+    assert found.cut == 2
+    assert found.metrics["accuracy"].candidate.value == pytest.approx(1 - 1 / ROWS)

@@ -38,7 +38,18 @@ def section(report: Json, task: str, index: int) -> Section:
     kind = str(report["tasks"][task].get("kind", "")).replace("_", " ")
     labels = len(report["tasks"][task].get("labels", ()))
     lead = Note(f"{kind}, {labels} labels, {split} split", "lead")
-    return Section(f"task-{index}", f"Task: {task}", [lead, *blocks], menu=task)
+    cut = _cut_words(report, split, task)
+    return Section(f"task-{index}", f"Task: {task}", [lead, *cut, *blocks], menu=task)
+
+
+def _cut_words(report: Json, split: str, task: str) -> list[Block]:
+    """Words that a model does not read, as they lie beyond its length limit."""
+    counts = {
+        form: task_block(report, split, task, form).get("cut_words") for form in forms(report)
+    }
+    said = [f"{FORMS[form]} {count:,}" for form, count in counts.items() if count]
+    text = "Labelled words beyond the length limit, which count as wrong"
+    return [Note(f"{text}: {', '.join(said)}")] if said else []
 
 
 def _metrics(report: Json, split: str, task: str) -> Grid | None:
