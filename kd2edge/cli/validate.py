@@ -24,7 +24,10 @@ _CODES = {"pass": 0, "fail": 3, "undecided": 3, "not_run": 6}
     "--confidence", type=click.FloatRange(0.5, 1, min_open=True, max_open=True), default=None,
     help="Of each bound (default: the bundle's).",
 )  # fmt: skip
-@click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads to use.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=None,
+    help="Threads to judge (default: one, and the physical cores this process may use).",
+)  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), default=None, help="Folder of evidence and engines."
 )

@@ -45,7 +45,7 @@ def validate(
         artefacts: ids; empty: all.
         max_drop: task -> budget in [0, 1]; overrides the manifest's.
         confidence: of each one-sided bound; None: the manifest's.
-        threads: threads of one forward pass.
+        threads: threads of one forward pass; None: one, and the physical cores.
         out: folder for the evidence of a read-only bundle.
         on_event: told about progress.
 

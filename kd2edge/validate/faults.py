@@ -41,6 +41,8 @@ def _refused(served: Served, ids: Sequence[str]) -> Iterator[str]:
     if refused:
         first = next(iter(refused.values()))
         yield f"predict refuses {_rows(list(refused), ids)}: {first} ({served.way})"
+    for (first, last), said in list(served.faults.together.items())[:1]:
+        yield f"predict fails on rows {first} to {last} together: {said} ({served.way})"
     if served.faults.stopped is not None:
         yield f"rows behind {served.faults.stopped} were not tried ({served.way})"
 

@@ -185,7 +185,7 @@ def _all_ways(
     more: dict[str, list[Served]] = {}
     for name, one in candidates.items():
         kept = {part.way.batch: part for part in served[name] if not part.way.length}
-        full = [part.way for part in served[name]]
+        full = [part.way for part in served[name] if not part.way.length]
         more[name] = [
             Served(one.models[way.threads], way, kit.of(way), frozenset())
             for way in other_ways(tuple(one.models), full)

@@ -294,7 +294,14 @@ def _row(values: npt.NDArray[Any] | Ragged, row: int) -> Floats:
 
 def _suspects(sample: Sample, found: Sequence[_Found]) -> tuple[Way, ...]:
     """Ways that are like neither of the first two, alone and largest batch; the furthest first."""
-    bases, others = found[:2], found[2:]
+    with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, and that is looked for
+        worst = _beyond(sample, found[:2], found[2:])
+    # NaN too: infinitely far is beyond any limit, and a limit of infinity is kept by nothing.
+    return tuple(way for way in sorted(worst, key=lambda way: -worst[way]) if not worst[way] <= 1)
+
+
+def _beyond(sample: Sample, bases: Sequence[_Found], others: Sequence[_Found]) -> dict[Way, float]:
+    """How far the outputs of each way are from those of the nearest base; above 1: too far."""
     worst: dict[Way, float] = {}
     for task, wanted in sample.logits.items():
         known = [dict(base.outputs[task]) for base in bases]
@@ -306,8 +313,7 @@ def _suspects(sample: Sample, found: Sequence[_Found]) -> tuple[Way, ...]:
             distances = _distances(one.outputs[task], known, scale)
             beyond = float(np.max(np.array(_mean_and_most(distances)) / allowed))
             worst[one.way] = max(worst.get(one.way, 0.0), beyond)
-    # Also NaN: infinitely far is beyond any limit, and a limit of infinity is kept by nothing.
-    return tuple(way for way in sorted(worst, key=lambda way: -worst[way]) if not worst[way] <= 1)
+    return worst
 
 
 def _distances(

@@ -33,6 +33,8 @@ _ENOUGH = 32
 
 Logits = npt.NDArray[Any] | Ragged
 Values = Mapping[str, Sequence[Any]]
+#: Rows of the split that were a batch, how they were encoded, and what the graph gave.
+_Seen = tuple[list[int], Mapping[str, Encoded], Outputs]
 
 
 @dataclass(slots=True)
@@ -43,12 +45,14 @@ class Faults:
         not_finite: task -> rows with an output that is NaN or infinite.
         refused: row -> what ``predict`` raised.
         odd: task -> row -> how its answer is not what its outputs say.
+        together: first and last row of a call -> what ``predict`` raised for no row among them.
         stopped: the first row that was not tried any more; None: all were.
     """
 
     not_finite: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     refused: dict[int, str] = field(default_factory=dict[int, str])
     odd: dict[str, dict[int, str]] = field(default_factory=dict[str, dict[int, str]])
+    together: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
     stopped: int | None = None
 
 
@@ -136,6 +140,18 @@ def task_logits(spec: TaskSpec, output: npt.NDArray[Any], encoded: Mapping[str, 
     return gather_words(output, starts)
 
 
+def _are_finite(spec: TaskSpec, seen: Sequence[_Seen]) -> npt.NDArray[np.bool_]:
+    """Which rows have outputs that are all finite; of words that are cut off nothing is asked."""
+    logits = stacked([task_logits(spec, out[spec.name], enc) for _, enc, out in seen])
+    if not isinstance(logits, Ragged):
+        return np.isfinite(logits).all(axis=-1)
+    starts = [enc[spec.input].word_starts for _, enc, _ in seen]
+    asked = np.concatenate([one.values for one in starts if one is not None]) >= 0
+    bad = ~np.isfinite(logits.values).all(axis=-1) & asked
+    row = np.repeat(np.arange(logits.rows), np.diff(logits.offsets))
+    return np.bincount(row, bad, minlength=logits.rows) == 0
+
+
 @final
 class Served:
     """One way to run a split, fed with some rows at a time.
@@ -161,8 +177,9 @@ class Served:
         self._rows: list[int] = []
         self._parts: list[dict[str, Decoded]] = []
         self._at: Sequence[int] = ()  # rows of the split that the running call is about
-        self._seen: list[tuple[list[int], Mapping[str, Encoded], Outputs]] = []
+        self._seen: list[_Seen] = []
         self._answers: dict[int, dict[str, Any]] = {}
+        self._error = ""  # the first of the running call
 
     @property
     def rows(self) -> npt.NDArray[np.int64]:
@@ -185,7 +202,10 @@ class Served:
         for start in range(0, len(rows), step):
             stop = min(start + step, len(rows))
             own = {name: column[start:stop] for name, column in values.items()}
+            self._error, before = "", len(self.faults.refused)
             self._through(rows[start:stop], own)
+            if self._error and len(self.faults.refused) == before:
+                self.faults.together[rows[start], rows[stop - 1]] = self._error
             if len(self.faults.refused) >= _ENOUGH:
                 self.faults.stopped = rows[min(stop, len(rows) - 1)]
                 break
@@ -225,8 +245,15 @@ class Served:
     def _blame(self, rows: Sequence[int], values: Values, before: int, error: Exception) -> None:
         ran = [row for part, _, _ in self._seen[before:] for row in part]
         said = f"{type(error).__name__}: {error}"
+        self._error = self._error or said
         if ran and not isinstance(error, InputError):  # an answer to the last batch failed
-            self.faults.refused.update(dict.fromkeys(self._seen[-1][0], said))
+            last = self._seen[-1][0]
+            bad = ~np.all(
+                [_are_finite(one, self._seen[-1:]) for one in self.tasks.values()], axis=0
+            )
+            self.faults.refused.update({last[int(at)]: said for at in np.flatnonzero(bad)})
+            if not bad.any():
+                self.faults.together[min(last), max(last)] = said
         elif len(rows) == 1:
             self.faults.refused[rows[0]] = said
             return
@@ -244,34 +271,16 @@ class Served:
         rising = [rows[at] for at in order]
         found: dict[str, Decoded] = {}
         for task, spec in self.tasks.items():
-            logits = rows_of(
-                stacked([task_logits(spec, out[task], enc) for _, enc, out in self._seen]), order
-            )
+            parts = [task_logits(spec, out[task], enc) for _, enc, out in self._seen]
+            logits = rows_of(stacked(parts), order)
             found[task] = task_kind(spec.kind).decode(spec, logits)
-            self._require_finite(task, logits, order, rising)
+            bad = ~_are_finite(spec, self._seen)[order]
+            if bad.any():
+                named = self.faults.not_finite.setdefault(task, [])
+                named += [rising[int(at)] for at in np.flatnonzero(bad)]
             self._compare(spec, found[task], order, rising)
         self._rows += rising
         self._parts.append(found)
-
-    def _require_finite(
-        self, task: str, logits: Logits, order: npt.NDArray[np.int64], rows: Sequence[int]
-    ) -> None:
-        values = logits.values if isinstance(logits, Ragged) else logits
-        bad = ~np.isfinite(values).all(axis=-1)
-        if isinstance(logits, Ragged):
-            spec = self.tasks[task]
-            starts = [enc[spec.input].word_starts for _, enc, _ in self._seen]
-            own = stacked([Ragged(one.values, one.offsets) for one in starts if one is not None])
-            bad &= rows_of(own, order).values >= 0  # of a word that was cut off nothing is asked
-            bad = np.bincount(
-                np.repeat(np.arange(logits.rows), np.diff(logits.offsets)),
-                bad,
-                minlength=logits.rows,
-            ).astype(np.bool_)
-        if bad.any():
-            self.faults.not_finite.setdefault(task, []).extend(
-                rows[int(at)] for at in np.flatnonzero(bad)
-            )
 
     def _compare(
         self, spec: TaskSpec, decoded: Decoded, order: npt.NDArray[np.int64], rows: Sequence[int]

@@ -31,7 +31,7 @@ from kd2edge.validate.gate import (
     number_failures,
     outcome,
 )
-from kd2edge.validate.golden import golden_checks, raw_found
+from kd2edge.validate.golden import OUTPUTS, golden_checks, raw_found
 from kd2edge.validate.graph import graph_checks
 from kd2edge.validate.measure import Candidate, Measured, measured
 from kd2edge.validate.numbers import Numbers, merged_numbers, number_results
@@ -323,8 +323,10 @@ class _Work:
         artefact, model = self._artefact(name), next(iter(models.values()))
         failures: list[str] = []
         golden = golden_checks(self._bundle, model, self._raw)
-        graph = (*graph, *(check for check in golden if check.status != "not_run"))
-        edges = tuple(check for check in golden if check.status == "not_run")
+        # A head that golden lacks is a doubt, like a graph that was not looked at.
+        notes = [check for check in golden if check.status == "not_run" and check.name != OUTPUTS]
+        graph = (*graph, *(check for check in golden if check not in notes))
+        edges = tuple(notes)
         if isinstance(numbers, str):  # one level that cannot run hides no other
             failures.append(f"numbers: {numbers}")
         merged = {} if isinstance(numbers, str) else merged_numbers(numbers)
