@@ -87,8 +87,8 @@ def distill_recipe(
 
 
 def _run(work: Work) -> None:
-    inputs = student_inputs(work.recipe, work.data.rows["train"])
-    rehearsed(work.loaded, work.tasks, inputs)
+    inputs = student_inputs(work.recipe, work.data.rows["train"], work.data.learned)
+    rehearsed(work.loaded, work.tasks, inputs, work.data.learned)
     with _put_back_if_refused(work.run, inputs):
         _begin(work, inputs)
         teachers = [taught(work, teacher) for teacher in work.recipe.teachers]

@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from kd2edge.bundle import fingerprint, fingerprint_bytes
 from kd2edge.data.augment import Views
-from kd2edge.errors import UsageError
+from kd2edge.errors import IntegrityError, UsageError
 from kd2edge.inputs.cut import cut_vocabulary
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.inputs.tokenizer_json import id_rules, vocabulary_size
 from kd2edge.nets.source import resolve_source, tokenizer_json
+from kd2edge.pipeline.learned import NONE, Learned, learned_key
 from kd2edge.recipe.schema import (
     CnnModel,
     ImageInput,
@@ -26,6 +27,7 @@ from kd2edge.recipe.schema import (
     TextInput,
     TokenClassification,
     TokenizerInPackage,
+    TokenizerLearned,
     TokenizerOfTeacher,
     TokensInput,
     TransformersModel,
@@ -109,52 +111,54 @@ def input_spec(
     return InputSpec(name, one.kind, tuple(one.columns), options, files)
 
 
-def teacher_inputs(recipe: Recipe, teacher: str) -> ModelInputs:
+def teacher_inputs(recipe: Recipe, teacher: str, learned: Learned = NONE) -> ModelInputs:
     """The inputs of a teacher: its own ones or the recipe's, with the tokenizer uncut.
+
+    Args:
+        recipe: what says so.
+        teacher: its name.
+        learned: the tokenizers that were learned from the rows.
 
     Raises:
         UsageError: a tokenizer that is not where the recipe says.
+        IntegrityError: a file that is no tokenizer.
     """
     inputs = recipe.teacher(teacher).inputs or recipe.inputs
-    tokenizers = {
-        name: _tokenizer(recipe, one) for name, one in inputs.items() if isinstance(one, WordsPart)
-    }
+    tokenizers = _tokenizers(recipe, inputs, learned)
     return _opened(inputs, tokenizers, None, _fingerprints(tokenizers))
 
 
-def student_inputs(recipe: Recipe, rows: Rows) -> ModelInputs:
+def student_inputs(recipe: Recipe, rows: Rows, learned: Learned = NONE) -> ModelInputs:
     """The inputs of the student; its vocabulary is cut to ``rows`` where the recipe says so.
 
     Raises:
         UsageError: a tokenizer that is not where the recipe says.
+        IntegrityError: a file that is no tokenizer.
     """
-    tokenizers = {
-        name: _tokenizer(recipe, one)
-        for name, one in recipe.inputs.items()
-        if isinstance(one, WordsPart)
-    }
+    tokenizers = _tokenizers(recipe, recipe.inputs, learned)
     whole = _fingerprints(tokenizers)
     kept: npt.NDArray[np.int64] | None = None
     for name, one in recipe.inputs.items():
-        if isinstance(one, WordsPart) and one.tokenizer.vocab == "cut":
+        if isinstance(one, WordsPart) and getattr(one.tokenizer, "vocab", "") == "cut":
             texts = _texts(rows, input_spec(name, one))
             tokenizers[name], kept = cut_vocabulary(tokenizers[name], texts)
     return _opened(recipe.inputs, tokenizers, kept, whole)
 
 
-def word_cutters(recipe: Recipe) -> dict[str, Encoder]:
+def word_cutters(recipe: Recipe, learned: Learned = NONE) -> dict[str, Encoder]:
     """The encoders of raw texts whose words a task labels: only a tokenizer can count those.
 
     Raises:
         UsageError: a tokenizer that is not where the recipe says.
+        IntegrityError: a file that is no tokenizer.
     """
     named = {one.input for one in recipe.tasks.values() if isinstance(one, TokenClassification)}
     texts = {
         name: one
         for name, one in recipe.inputs.items()
-        if name in named and isinstance(one, TextInput)
+        if name in named and isinstance(one, TextInput) and _is_there(one, learned)
     }
-    tokenizers = {name: _tokenizer(recipe, one) for name, one in texts.items()}
+    tokenizers = _tokenizers(recipe, texts, learned)
     return dict(_opened(texts, tokenizers, None, {}).encoders)
 
 
@@ -208,9 +212,29 @@ def _texts(rows: Rows, spec: InputSpec) -> Iterator[Any]:
     return (kind.value(spec, row, rows.root) for row in rows)
 
 
-def _tokenizer(recipe: Recipe, one: WordsPart) -> bytes:
+def _tokenizers(
+    recipe: Recipe, inputs: Mapping[str, AnyInput], learned: Learned
+) -> dict[str, bytes]:
+    """Input -> the bytes of its ``tokenizer.json``."""
+    return {
+        name: _tokenizer(recipe, name, one, learned)
+        for name, one in inputs.items()
+        if isinstance(one, WordsPart)
+    }
+
+
+def _is_there(one: WordsPart, learned: Learned) -> bool:
+    """Whether a tokenizer can be had: of rows that nobody can read none was learned."""
+    return not isinstance(one.tokenizer, TokenizerLearned) or learned_key(one) in learned
+
+
+def _tokenizer(recipe: Recipe, name: str, one: WordsPart, learned: Learned) -> bytes:
     """Bytes of the ``tokenizer.json`` that an input names: a teacher's, a package's or a file's."""
     origin = one.tokenizer
+    if isinstance(origin, TokenizerLearned):
+        if not _is_there(one, learned):
+            raise UsageError(f"input {name}: no tokenizer can be learned: no row has a word")
+        return learned[learned_key(one)]
     if isinstance(origin, TokenizerOfTeacher):
         model = recipe.teacher(origin.teacher).model
         if not isinstance(model, TransformersModel) or model.source is None:
@@ -218,15 +242,26 @@ def _tokenizer(recipe: Recipe, one: WordsPart) -> bytes:
                 f"tokenizer from {origin.teacher}: this teacher starts from no pretrained weights; "
                 "name a tokenizer.json by `path`, or by `package` and `path`"
             )
-        return tokenizer_json(source_folder(model.source))
+        folder = source_folder(model.source)
+        return _sound(folder, tokenizer_json(folder))
     if isinstance(origin, TokenizerInPackage):
         path = resolve_source({"package": origin.package}) / origin.path
     else:
         path = origin.path
     try:
-        return (path / "tokenizer.json" if path.is_dir() else path).read_bytes()
+        content = (path / "tokenizer.json" if path.is_dir() else path).read_bytes()
     except OSError as error:
         raise UsageError(f"tokenizer {path}: cannot be read: {error.strerror}") from error
+    return _sound(path, content)
+
+
+def _sound(path: Path, content: bytes) -> bytes:
+    """The bytes, once they are known to be a tokenizer's; else the message names the path."""
+    try:
+        vocabulary_size(content)
+    except IntegrityError as error:
+        raise IntegrityError(f"{path}: {error}") from error
+    return content
 
 
 def _opened(

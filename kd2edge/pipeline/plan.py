@@ -128,7 +128,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
     recipe = loaded.recipe
     data = prepared(loaded)
     require_sound(loaded, data)
-    inputs = student_inputs(recipe, data.rows["train"])
+    inputs = student_inputs(recipe, data.rows["train"], data.learned)
     cut = cut_rows(data, inputs)
     return Plan(
         name=recipe.name,
@@ -136,7 +136,9 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         distinct=_distinct(data),
         held_out=_held_out(recipe),
         tasks={str(name): _task(data, spec) for name, spec in data.tasks.items()},
-        models=_models(recipe, data, rehearsed(loaded, list(data.tasks.values()), inputs)),
+        models=_models(
+            recipe, data, rehearsed(loaded, list(data.tasks.values()), inputs, data.learned)
+        ),
         cache_bytes=sum(_cache_bytes(recipe, data, split) for split in SPLITS),
         uncounted=_uncounted(recipe),
         truncated={name: splits["train"].share for name, splits in cut.items()},

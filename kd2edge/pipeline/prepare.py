@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kd2edge.errors import DataError, Problem, RecipeError
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.kinds import misfit
+from kd2edge.pipeline.learned import Learned, learned_tokenizers
 from kd2edge.pipeline.model_inputs import input_spec, word_cutters
 from kd2edge.pipeline.sources import (
     SPLITS,
@@ -51,6 +52,7 @@ class Prepared:
         inputs: input -> spec as in the recipe; tokenizers are each model's own.
         tasks: task -> spec, labels known.
         checks: what a walk over each split found: label counts and problems.
+        learned: the tokenizers that were learned from the training rows.
     """
 
     plan: RowsPlan
@@ -58,6 +60,7 @@ class Prepared:
     inputs: Mapping[str, InputSpec]
     tasks: Mapping[TaskName, TaskSpec]
     checks: Mapping[str, SplitCheck]
+    learned: Learned = field(default_factory=dict[str, bytes])
 
     @property
     def train_support(self) -> dict[TaskName, dict[str, int]]:
@@ -82,9 +85,10 @@ def prepared(loaded: LoadedRecipe) -> Prepared:
     tasks = _tasks(loaded, plan)
     inputs = {name: input_spec(name, one) for name, one in recipe.inputs.items()}
     both = [*inputs.values(), *_of_teachers(recipe)], list(tasks.values())
-    cutters = word_cutters(recipe)
+    learned = learned_tokenizers(recipe, rows["train"])
+    cutters = word_cutters(recipe, learned)
     checks = {split: check_rows(split, rows[split], *both, cutters=cutters) for split in SPLITS}
-    return Prepared(plan, rows, inputs, tasks, checks)
+    return Prepared(plan, rows, inputs, tasks, checks, learned)
 
 
 def _of_teachers(recipe: Recipe) -> Iterator[InputSpec]:

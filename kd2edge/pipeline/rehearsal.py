@@ -18,6 +18,7 @@ from kd2edge.distill import HintSpec
 from kd2edge.distill.hint import form_of, projector_between
 from kd2edge.errors import Problem, RecipeError, UsageError
 from kd2edge.nets import Net, load_net
+from kd2edge.pipeline.learned import NONE, Learned
 from kd2edge.pipeline.learning import start_from
 from kd2edge.pipeline.model_inputs import ModelInputs, require_own_tokenizer, teacher_inputs
 from kd2edge.pipeline.settings import hint_specs
@@ -43,7 +44,10 @@ class NetSize:
 
 
 def rehearsed(
-    loaded: LoadedRecipe, tasks: Sequence[TaskSpec], inputs: ModelInputs
+    loaded: LoadedRecipe,
+    tasks: Sequence[TaskSpec],
+    inputs: ModelInputs,
+    learned: Learned = NONE,
 ) -> dict[str, NetSize]:
     """Make every net that the recipe trains, and try what joins them; their sizes by name.
 
@@ -51,13 +55,14 @@ def rehearsed(
         loaded: the recipe.
         tasks: all tasks, their labels known.
         inputs: the student's.
+        learned: the tokenizers that were learned from the rows.
 
     Raises:
         RecipeError: all that does not fit, each at its place.
         IntegrityError, StorageError: weights that are damaged or cannot be read.
     """
     recipe = loaded.recipe
-    rehearsal = _Rehearsal(loaded, tasks, inputs)
+    rehearsal = _Rehearsal(loaded, tasks, inputs, learned)
     for index, teacher in enumerate(recipe.teachers):
         rehearsal.teacher(index, teacher)
     rehearsal.student()
@@ -74,6 +79,7 @@ class _Rehearsal:
     loaded: LoadedRecipe
     tasks: Sequence[TaskSpec]
     inputs: ModelInputs
+    learned: Learned
     problems: list[Problem] = field(default_factory=list)
     sizes: dict[str, NetSize] = field(default_factory=dict)
     # Of the teachers only what the student is joined to: they are large.
@@ -86,7 +92,7 @@ class _Rehearsal:
         net: Net | None = None
         inputs: ModelInputs | None = None
         with self._noted(f"teachers.{index}"):
-            inputs = teacher_inputs(self.loaded.recipe, teacher.name)
+            inputs = teacher_inputs(self.loaded.recipe, teacher.name, self.learned)
             net = self._teacher_net(teacher, inputs)
         if net is None or not self._runs(net, f"teachers.{index}.model"):
             return

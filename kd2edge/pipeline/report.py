@@ -21,6 +21,7 @@ from kd2edge.metrics.items import cut_off, distinct
 from kd2edge.metrics.per_class import ClassScore, confusion, per_class
 from kd2edge.nets import Net
 from kd2edge.pipeline.finite import finite
+from kd2edge.pipeline.learned import learned_summary
 from kd2edge.pipeline.prepare import Prepared
 from kd2edge.pipeline.provenance import code_fingerprint
 from kd2edge.pipeline.trained import NetRecord
@@ -93,6 +94,7 @@ def write_report(work: Work, splits: Splits, results: Mapping[str, ModelResult])
 def _report(
     work: Work, splits: Splits, results: Mapping[str, ModelResult], parts: Mapping[str, Any]
 ) -> dict[str, Any]:
+    learned = learned_summary(work.recipe, work.data.learned)
     return {
         "schema": 1,
         "name": work.recipe.name,
@@ -105,7 +107,7 @@ def _report(
         "fingerprints": _fingerprints(work, splits, results),
         "machine": asdict(machine()),
         "cache": _cache(results),
-    }
+    } | ({"tokenizers": learned} if learned else {})
 
 
 def _task(spec: TaskSpec) -> dict[str, Any]:

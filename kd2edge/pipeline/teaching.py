@@ -43,7 +43,7 @@ def taught(work: Work, teacher: Teacher) -> Taught:
         IntegrityError: a net or cache that is damaged.
         Interrupted: stopped; the state was saved.
     """
-    inputs = teacher_inputs(work.recipe, teacher.name)
+    inputs = teacher_inputs(work.recipe, teacher.name, work.data.learned)
     learner = Learner(inputs, work.encoded(inputs))
     if teacher.checkpoint is None:
         stem = work.run.teachers / teacher.name

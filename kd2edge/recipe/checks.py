@@ -16,6 +16,7 @@ from kd2edge.recipe.schema import (
     Recipe,
     Teacher,
     TokenClassification,
+    TokenizerLearned,
     TokenizerOfTeacher,
 )
 from kd2edge.recipe.schema.data import FilePart, SourcePart
@@ -226,12 +227,32 @@ def _cut_tables_are_fresh(recipe: Recipe) -> Iterator[Fault]:
     if getattr(recipe.student.model, "source", None) is None:
         return
     for name, spec in recipe.inputs.items():
-        if not isinstance(spec, ImageInput) and spec.tokenizer.vocab == "cut":
+        if not isinstance(spec, ImageInput) and getattr(spec.tokenizer, "vocab", "") == "cut":
             message = (
                 "the student starts from pretrained weights, whose table has a row for every "
                 "piece: write keep, or leave the student's source out and start it by init"
             )
             yield ("inputs", name, "tokenizer", "vocab"), message
+
+
+def _learned_pieces_have_fresh_tables(recipe: Recipe) -> Iterator[Fault]:
+    """A pretrained table knows the pieces of its own tokenizer alone."""
+    for steps, spec in _inputs(recipe):
+        if isinstance(spec, ImageInput) or not isinstance(spec.tokenizer, TokenizerLearned):
+            continue
+        named = {"student": recipe.student.model} if steps[0] == "inputs" else {}
+        for index, teacher in enumerate(recipe.teachers):
+            own = teacher.inputs is not None
+            if steps[:2] == ("teachers", index) or (steps[0] == "inputs" and not own):
+                named[teacher.name] = teacher.model
+        for name, model in named.items():
+            if getattr(model, "source", None) is not None:
+                message = (
+                    f"{name} starts from pretrained weights, whose table has a row for every piece "
+                    "of their own tokenizer: leave its source out, or name that tokenizer (for a "
+                    "teacher under `inputs` of its own)"
+                )
+                yield (*steps, "tokenizer", "train"), message
 
 
 def _inputs(recipe: Recipe) -> Iterator[tuple[Steps, Input]]:
@@ -321,6 +342,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _labels_are_unique,
     _tokenizers_are_there,
     _cut_tables_are_fresh,
+    _learned_pieces_have_fresh_tables,
     _images_agree_with_channels,
     _views_are_the_same_for_all,
     _inits_fit,

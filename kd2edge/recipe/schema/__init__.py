@@ -11,6 +11,7 @@ from kd2edge.recipe.schema.inputs import (
     TextInput,
     TokenizerFile,
     TokenizerInPackage,
+    TokenizerLearned,
     TokenizerOfTeacher,
     TokensInput,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "TokenClassification",
     "TokenizerFile",
     "TokenizerInPackage",
+    "TokenizerLearned",
     "TokenizerOfTeacher",
     "TokensInput",
     "Train",

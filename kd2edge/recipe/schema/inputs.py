@@ -51,8 +51,52 @@ class TokenizerFile(TokenizerPart):
     """The file; a relative path starts at the recipe's folder."""
 
 
+class LearnedPart(Part):
+    """What every tokenizer that is learned has."""
+
+    size: Annotated[Count, Field(ge=300, le=200_000)] = 8000
+    """Most pieces, control tokens included; few texts give fewer."""
+    lowercase: Flag = False
+    """Fold capitals; `casing` can then tell the net how words were written."""
+    strip_accents: Flag = False
+    """Leave out accents, and all other marks that stand over letters: vowels in some scripts."""
+
+
+class Unigram(LearnedPart):
+    """Likely pieces over whole words; the one for scripts without blanks."""
+
+    kind: Literal["unigram"] = "unigram"
+
+
+class MergedPart(LearnedPart):
+    """What is learned by putting together what stands together most often."""
+
+    min_frequency: Count = 2
+    """How often two pieces must stand together to become one."""
+
+
+class Bpe(MergedPart):
+    """Pairs put together, over bytes: nothing is unknown."""
+
+    kind: Literal["bpe"] = "bpe"
+
+
+class WordPiece(MergedPart):
+    """Longest pieces first; pieces inside a word are marked."""
+
+    kind: Literal["wordpiece"] = "wordpiece"
+
+
+class TokenizerLearned(Part):
+    """A tokenizer that is learned from the recipe's training rows, unlabelled ones included."""
+
+    train: Annotated[Unigram | Bpe | WordPiece, ByKind()]
+    """What is learned; the same rows give the same tokenizer."""
+
+
 Tokenizer = Annotated[
-    TokenizerOfTeacher | TokenizerInPackage | TokenizerFile, ByKey(("from", "package", "path"))
+    TokenizerOfTeacher | TokenizerInPackage | TokenizerFile | TokenizerLearned,
+    ByKey(("from", "package", "path", "train")),
 ]
 
 Column = Annotated[Texts, Field(min_length=1, max_length=1)]
