@@ -1,7 +1,7 @@
 """A validation as this checkout makes it against another commit's: how much longer does it take?
 
-Both judge the same bundle on the same rows, in processes of their own and by turns.  Seconds are those
-of the processor, user and system: others on the machine do not count in them, waiting threads do.
+Both judge the same bundle on the same rows, in processes of their own and by turns.  Seconds are
+the processor's, user and system: others on the machine do not count in them, waiting threads do.
 """
 
 from __future__ import annotations

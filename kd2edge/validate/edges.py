@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,24 @@ from kd2edge.runtime.batches import merged
 from kd2edge.runtime.model import Model
 from kd2edge.validate.validation import Check
 
-__all__ = ["edge_checks"]
+__all__ = ["edge_checks", "edges_of"]
 
 #: Values that no input kind may accept.
 _REFUSED: Mapping[str, Any] = {"None": None, "NaN": float("nan")}
+
+
+def edges_of(
+    models: Mapping[int, Model], encoders: Mapping[str, Encoder], usual: Mapping[str, Any]
+) -> tuple[Check, ...]:
+    """Every check once, over all numbers of threads: what failed with any of them has failed."""
+    found: dict[str, Check] = {}
+    for count, model in models.items():
+        for check in edge_checks(model, encoders, usual):
+            known = found.setdefault(check.name, check)
+            if known.status == "ok" and check.status != "ok":
+                detail = f"{check.detail} ({count} threads)"
+                found[check.name] = replace(check, detail=detail)
+    return tuple(found.values())
 
 
 def edge_checks(

@@ -22,7 +22,7 @@ from kd2edge.validate.agreement import agreement
 from kd2edge.validate.asked import asked_budgets, asked_confidence, asked_names
 from kd2edge.validate.carried import carried_record, carried_reference
 from kd2edge.validate.cause import cause
-from kd2edge.validate.edges import edge_checks
+from kd2edge.validate.edges import edges_of
 from kd2edge.validate.gate import (
     artefact_doubts,
     artefact_faults,
@@ -331,7 +331,7 @@ class _Work:
             failures.append(f"numbers: {numbers}")
         merged = {} if isinstance(numbers, str) else merged_numbers(numbers)
         try:
-            edges = (*self._edges(models), *edges)
+            edges = (*edges_of(models, self._encoders, self._usual), *edges)
         except (BackendError, InputError) as error:
             failures.append(f"edges: {error}")
         levels = (artefact.precision, graph, merged, measure.tasks, edges, measure.answers)
@@ -360,16 +360,6 @@ class _Work:
             answers=measure.answers,
             ways=measure.ways,
         )
-
-    def _edges(self, models: Models) -> tuple[Check, ...]:
-        """Level 5 with every number of threads; one result of each check, the first that failed."""
-        found: dict[str, Check] = {}
-        for count, model in models.items():
-            for check in edge_checks(model, self._encoders, self._usual):
-                if found.setdefault(check.name, check).status == "ok" != check.status:
-                    detail = f"{check.detail} ({count} threads)"
-                    found[check.name] = replace(check, detail=detail)
-        return tuple(found.values())
 
     def _numbers(self, name: str, models: Models) -> tuple[Numbers, ...] | str:
         """Level 2 at every number of threads, or why it did not get to its end."""

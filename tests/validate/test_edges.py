@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import pytest
 
@@ -7,7 +8,8 @@ import bundles
 from kd2edge.bundle.store import open_bundle
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.runtime import load
-from kd2edge.validate.edges import edge_checks
+from kd2edge.runtime.session import Session
+from kd2edge.validate.edges import edge_checks, edges_of
 
 
 def failures(folder, name: str, usual) -> dict[str, str]:
@@ -115,3 +117,23 @@ def test_another_number_of_answers_is_caught(tmp_path, monkeypatch, rows):
 
     monkeypatch.setattr(Model, "logits", short)
     assert "batch of one" in failures(folder, "onnx-fp32", {"text": "book"})
+
+
+def test_an_edge_that_fails_with_some_threads_has_failed(tmp_path, monkeypatch):
+    folder = bundles.image_bundle(tmp_path / "image")
+    sound = Session.run
+
+    def odd(self, arrays):
+        outputs = sound(self, arrays)
+        if self.threads == 2 and not next(iter(arrays.values())).any():
+            outputs["digit"] = outputs["digit"] * np.nan
+        return outputs
+
+    monkeypatch.setattr(Session, "run", odd)
+    models = {count: load(folder, artefact="onnx-fp32", threads=count) for count in (1, 2)}
+    encoder = input_kind("image").open(bundles.IMAGE_INPUT, {})
+    found = edges_of(models, {"image": encoder}, {"image": encoder.edge_values()["noise"]})
+    failed = {check.name: check.detail for check in found if check.status == "failed"}
+    assert set(failed) == {"image: black"}
+    assert "(2 threads)" in failed["image: black"]
+    assert len({check.name for check in found}) == len(found)
