@@ -12,6 +12,8 @@ from kd2edge.recipe.names import FOLDER_NAME, TAKEN_NAME
 __all__ = ["GalleryRecipe", "gallery", "started"]
 
 _NAME = re.compile(r"^name:.*$", re.MULTILINE)
+#: Where a header's last part begins: what its recipe reached.
+_RESULTS = re.compile(r"^#\n# Reached on ", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ def gallery() -> tuple[GalleryRecipe, ...]:
 def started(origin: str, name: str) -> str:
     """The text of a new recipe called ``name``, started from ``origin``.
 
+    Its header has the commands of the old one, for the new name, and none of its results.
+
     Raises:
         UsageError: no recipe of that name in the gallery, or a name that cannot be a folder's.
     """
@@ -50,8 +54,24 @@ def started(origin: str, name: str) -> str:
     chosen = recipes.get(origin) or short.get(origin)
     if chosen is None:
         raise UsageError(f"no recipe {origin!r} in the gallery; there are {', '.join(recipes)}")
+    header, body = _header(chosen.path.read_text(encoding="utf-8"))
     # In quotes: plain, 42 would be a number and true no name.
-    return _NAME.sub(f'name: "{name}"', chosen.path.read_text(encoding="utf-8"), count=1)
+    body = _NAME.sub(f'name: "{name}"', body, count=1)
+    return f"{_renamed(_RESULTS.split(header)[0], chosen, name)}{body}"
+
+
+def _header(text: str) -> tuple[str, str]:
+    """The comment lines that a recipe begins with, and the rest."""
+    lines = text.splitlines(keepends=True)
+    count = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return "".join(lines[:count]), "".join(lines[count:])
+
+
+def _renamed(header: str, recipe: GalleryRecipe, name: str) -> str:
+    """A header whose commands read the new recipe and go on with what it makes."""
+    header = header.replace(f"recipes/{recipe.name}.yaml", f"{name}.yaml")
+    header = re.sub(rf"\bmodels/{re.escape(Path(recipe.name).name)}\b", f"models/{name}", header)
+    return f"# {name}, started from the recipe {recipe.name}:\n{header}"
 
 
 def _root() -> Path:
