@@ -29,7 +29,6 @@ SCHEMA = 1
 
 Array = npt.NDArray[Any]
 
-_HALF = 6e4  # what float16 still holds
 _DAMAGE = (ValueError, TypeError, LookupError, AttributeError, IntegrityError)
 
 
@@ -142,7 +141,7 @@ def _packed(place: str, group: Group, members: dict[str, Array]) -> dict[str, An
         "start": {name: starts.values for name, starts in group.starts.items()},
         "row": {name: starts.offsets for name, starts in group.starts.items()},
         "span": group.spans,
-        "out": {task: _small(one) for task, one in group.outputs.items()},
+        "out": {task: one.astype(np.float32) for task, one in group.outputs.items()},
     }
     for key, table in tables.items():
         members |= {f"{key}/{place}/{name}": array for name, array in table.items()}
@@ -154,12 +153,6 @@ def _packed(place: str, group: Group, members: dict[str, Array]) -> dict[str, An
         for name, column in group.values.items()
     }
     return {"names": list(group.names), "values": values}
-
-
-def _small(logits: Array) -> Array:
-    """As float16, which misses a logit by a 2,000th of it, unless it cannot hold them."""
-    fits = logits.size == 0 or np.nanmax(np.abs(logits), initial=0) < _HALF
-    return logits.astype(np.float16 if fits else np.float32)
 
 
 def _stored(value: Any, member: str, members: dict[str, Array]) -> Any:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kd2edge.bundle.store import Bundle
+from kd2edge.errors import BackendError, InputError, IntegrityError
 from kd2edge.inputs.kind import Encoder
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import golden_arrays
+from kd2edge.runtime.probes import Group
+from kd2edge.runtime.self_test import probes_of
+from kd2edge.tasks.spec import Ragged, TaskName
 from kd2edge.validate.numbers import Indices, Sample
 from kd2edge.validate.reference import Reference
 from kd2edge.validate.selection import rows_of
@@ -39,12 +43,12 @@ def samples_of(
         positions = np.flatnonzero((at >= 0) & (at < reference.full))
         if len(positions):
             found.append(_stored_sample(encoders, split, reference, positions, at[positions]))
-    known = {task for sample in found for task in sample.logits}
-    golden = _golden_sample(bundle)
-    if golden is not None:
+    for golden in (_golden_sample(bundle), _probed_sample(bundle, encoders)):
+        known = {task for sample in found for task in sample.logits}
         wanted = set(map(str, bundle.manifest.tasks)) - known
-        left = {task: part for task, part in golden.logits.items() if task in wanted}
-        if left:
+        logits = golden.logits if golden is not None else {}
+        left = {task: part for task, part in logits.items() if task in wanted}
+        if golden is not None and left:
             found.append(Sample(golden.encode, golden.rows, left))
     return tuple(found)
 
@@ -58,6 +62,19 @@ def _stored_sample(
 ) -> Sample:
     values = split.values([int(position) for position in positions])
 
+    logits = {
+        task: rows_of(part, places)
+        for task, part in reference.logits.items()
+        if task in reference.decoded  # of the bundle's tasks
+    }
+    return Sample(_encoding(encoders, values), len(positions), logits)
+
+
+def _encoding(
+    encoders: Mapping[str, Encoder], values: Mapping[str, Sequence[Any]]
+) -> Callable[[Sequence[int]], Any]:
+    """From the numbers of some rows to their arrays and words."""
+
     def encode(rows: Sequence[int]) -> Any:
         encoded = {
             name: part.encode([values[name][row] for row in rows])
@@ -68,12 +85,43 @@ def _stored_sample(
         }
         return merged(encoded), starts
 
-    logits = {
-        task: rows_of(part, places)
-        for task, part in reference.logits.items()
-        if task in reference.decoded  # of the bundle's tasks
-    }
-    return Sample(encode, len(positions), logits)
+    return encode
+
+
+def _probed_sample(bundle: Bundle, encoders: Mapping[str, Encoder]) -> Sample:
+    """Golden raw values, as far as they can be encoded here."""
+    try:
+        probed = probes_of(bundle)
+    except IntegrityError:  # the check of what is golden says so
+        probed = None
+    groups = [
+        group
+        for group in (probed.groups if probed else ())
+        if group.outputs and group.values.keys() == encoders.keys() and _are_taken(encoders, group)
+    ]
+    values = {name: [one for group in groups for one in group.values[name]] for name in encoders}
+    tasks = set.intersection(*(set(group.outputs) for group in groups)) if groups else set[str]()
+    logits = {task: _all_logits(bundle, task, groups) for task in sorted(tasks)}
+    return Sample(_encoding(encoders, values), sum(len(group.names) for group in groups), logits)
+
+
+def _are_taken(encoders: Mapping[str, Encoder], group: Group) -> bool:
+    try:
+        for name, encoder in encoders.items():
+            encoder.encode(group.values[name])
+    except (BackendError, InputError):
+        return False
+    return True
+
+
+def _all_logits(bundle: Bundle, task: str, groups: Sequence[Group]) -> Any:
+    """One head's logits for all rows, ragged where it labels words."""
+    whole = np.concatenate([group.outputs[task] for group in groups])
+    spec = bundle.manifest.tasks.get(TaskName(task))
+    if spec is None or not all(spec.input in group.starts for group in groups):
+        return whole
+    lengths = [np.diff(group.starts[spec.input].offsets) for group in groups]
+    return Ragged(whole, np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64))
 
 
 def _golden_sample(bundle: Bundle) -> Sample | None:

@@ -196,3 +196,25 @@ def test_a_golden_file_that_cannot_be_read_fails_each_artefact(text):
     found = run(probing.rewritten(folder, {PROBES: b"no zip"}), rows, ANY)
     assert {result.verdict for result in found.artefacts.values()} == {"fail"}
     assert "golden/probes.npz cannot be read" in found.artefacts["onnx-fp32"].reason
+
+
+@pytest.mark.parametrize("lacking", ["all rows", "a head"])
+def test_raw_values_stand_in_where_no_golden_row_has_a_head(tmp_path, tools, lacking):
+    rows = tools.text_rows()
+    folder = bundles.text_bundle(tmp_path / "text")
+    probing.with_probes(folder, bundles.text_graph())
+    if lacking == "all rows":  # as with `samples: synthetic`
+        probing.rewritten(folder, {}, golden="")
+    else:
+        arrays = npz_arrays(open_bundle(folder).read(GOLDEN))
+        probing.rewritten(
+            folder, {GOLDEN: npz_bytes({k: v for k, v in arrays.items() if k != "out.ner"})}
+        )
+    found = run(folder, rows, ANY)
+    numbers = found.artefacts["onnx-fp32"].numbers
+    assert all(numbers[task] for task in ("intent", "ner"))
+    assert max(part.max_abs for task in numbers.values() for part in task) <= 1e-4
+    wrong = tools.scaled(bundles.text_graph(), "ner_weight", -1.0)
+    bad = run(probing.rewritten(folder, {GRAPHS[0]: wrong}), rows, ANY).artefacts["onnx-fp32"]
+    assert bad.verdict == "fail"
+    assert any(fault.startswith("ner: logits differ by") for fault in bad.faults)
