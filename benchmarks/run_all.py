@@ -40,8 +40,10 @@ def plan(runs: Path, models: Path) -> Iterator[list[str]]:
         print(f"{name}: no run with a bundle here; make it with benchmarks/accuracy.py")
     if finished:
         yield ["parity.py", *(f"{runs / name}:{models / name}" for name in finished)]
+        yield ["lengths.py", *(str(models / name) for name in finished)]
     if made:
         yield ["overhead.py", *(str(models / name) for name in made)]
+        yield ["peers.py", *(str(models / name) for name in made)]
     yield ["generate.py"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from kd2edge.rows.rows import Rows
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import golden_arrays
 
-__all__ = ["BATCHES", "Piece", "Sample", "sample", "sample_of", "tiled"]
+__all__ = ["BATCHES", "Piece", "Sample", "sample", "sample_of", "tiled", "values_of"]
 
 #: Batches of each size: at least this many calls are timed, of as many lengths as the rows have.
 BATCHES = 32
@@ -104,7 +104,9 @@ def sample_of(bundle: Bundle, rows: Rows | None, most: int) -> Sample:
     if rows is not None and len(rows):
         count = min(len(rows), BATCHES * most)
         chosen = np.linspace(0, len(rows) - 1, count).astype(np.int64)
-        return Sample("rows", {}, np.ones(count, np.int64), _values(bundle, rows, chosen.tolist()))
+        return Sample(
+            "rows", {}, np.ones(count, np.int64), values_of(bundle, rows, chosen.tolist())
+        )
     arrays, source = sample(bundle)
     if source == "golden":
         return Sample(source, arrays, _lengths(arrays))
@@ -114,7 +116,12 @@ def sample_of(bundle: Bundle, rows: Rows | None, most: int) -> Sample:
     return Sample(source, tiled(arrays, len(_SHARES)) if arrays else {}, lengths.astype(np.int64))
 
 
-def _values(bundle: Bundle, rows: Rows, positions: list[int]) -> dict[str, list[Any]]:
+def values_of(bundle: Bundle, rows: Rows, positions: Iterable[int]) -> dict[str, list[Any]]:
+    """Raw values of some rows, by input.
+
+    Raises:
+        DataError: a row without a column, or a value of a wrong type; the message names the place.
+    """
     found: dict[str, list[Any]] = {name: [] for name in bundle.manifest.inputs}
     for at in positions:
         row = rows[at]

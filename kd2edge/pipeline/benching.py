@@ -14,7 +14,7 @@ from kd2edge.pipeline.sources import open_split, read_rows_plan
 from kd2edge.pipeline.validation import rows_from_file
 from kd2edge.rows.rows import Rows
 
-__all__ = ["bench"]
+__all__ = ["bench", "rows_of_run"]
 
 _SPLIT = "test"
 
@@ -51,7 +51,7 @@ def bench(
     opened = open_bundle(bundle)
     return bench_bundle(
         bundle,
-        rows=rows_from_file(opened, data) if data is not None else _of_run(opened),
+        rows=rows_from_file(opened, data) if data is not None else rows_of_run(opened),
         shape=shape,
         batches=batches,
         threads=threads,
@@ -62,7 +62,7 @@ def bench(
     )
 
 
-def _of_run(bundle: Bundle) -> Rows | None:
+def rows_of_run(bundle: Bundle) -> Rows | None:
     """Test rows of the bundle's run; None where they are not at hand: a bench goes on without."""
     run = run_of(bundle.manifest.provenance.get("run", ""), bundle.path)
     if run is None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import accuracy
 import imports
+import lengths
 import numpy as np
 import overhead
 import parity
+import peers
 import pytest
 import recording
 import step
@@ -93,6 +95,25 @@ def test_a_distilled_step_really_asks_the_cache(token_product: Product, monkeypa
     monkeypatch.setattr(step.TeacherCache, "logits", logits)
     step.measured(token_product.recipe, 32, 1)
     assert set(asked) == {"ner", "pos"}
+
+
+def test_sorting_by_length_is_measured_on_the_rows_of_the_run(token_product: Product):
+    found = lengths.measured(token_product.bundle, None, 8, 1, 2)
+    assert found["rows"] > 8
+    assert "onnx-fp32" in found["artefacts"]
+    for one in found["artefacts"].values():
+        assert one["gain"] > 0
+        assert set(one["rows_per_second"]) == {"as_they_come", "sorted"}
+        assert all(speed > 0 for speed in one["words_per_second"].values())
+
+
+def test_our_int8_is_held_against_the_quantizer_s_default(text_product: Product):
+    found = peers.measured(text_product.bundle, [1], 50)
+    assert set(found["bytes"]) == {"float", "ours", "default"}
+    (call,) = found["calls"]
+    assert set(call["runtime_over"]) == {"float", "ours", "default", "fused", "runtime"}
+    assert call["runtime_over"]["runtime"] == 1.0
+    assert all(0 <= error < 0.5 for errors in call["rms_of_logits"].values() for error in errors)
 
 
 def test_start_up_loads_nothing_heavy():
