@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.inputs.piece_counts import PieceCounts
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
 
 
@@ -33,6 +34,15 @@ class Encoder(ABC):
     @abstractmethod
     def length(self, encoded: Encoded) -> npt.NDArray[np.int64]:
         """Length of each row before padding, for length buckets; 1 for inputs of a fixed size."""
+
+    def piece_counts(self, values: Sequence[Any]) -> PieceCounts | None:
+        """How these values fall into pieces; None for inputs without a tokenizer.
+
+        Raises:
+            InputError: as :meth:`encode`.
+        """
+        del values
+        return None
 
     @abstractmethod
     def truncated(self, value: Any) -> bool:

@@ -13,7 +13,7 @@ from kd2edge.errors import InputError, UsageError
 from kd2edge.inputs.cell import require_whole
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec, WordStarts
 from kd2edge.inputs.tokenizer import TokenizerFaultError, open_tokenizer
-from kd2edge.inputs.tokenizer_json import pad_id
+from kd2edge.inputs.tokenizer_json import pad_id, parsed, unknown_id
 from kd2edge.inputs.words import Word, casing
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Subwords:
             raise UsageError(f"input {spec.name!r} needs the file `tokenizer` (a tokenizer.json)")
         self._tokenizer = open_tokenizer(content, self.max_length)
         self._pad = pad_id(content)
+        self.unknown = unknown_id(parsed(content))
         prefix = str(spec.options.get("prefix", ""))
         names = ["input_ids", "attention_mask"] + ["casing_ids"] * self.casing
         self._names = [prefix + name for name in names]

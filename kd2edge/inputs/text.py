@@ -11,6 +11,7 @@ import numpy.typing as npt
 from kd2edge.errors import InputError
 from kd2edge.inputs.cell import advice, cell, described, listed, require_whole
 from kd2edge.inputs.kind import Encoder, InputKind, Probes
+from kd2edge.inputs.piece_counts import PieceCounts, counted
 from kd2edge.inputs.probes import word_probes
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.inputs.subwords import DEFAULT_MAX_LENGTH, Subwords
@@ -72,6 +73,18 @@ class TextEncoder(Encoder):
             "unusual characters": "\u00e9\u0130 \u6f22\u5b57 \U0001f642\ufe0f \u0627 \u0000\u200b",
             "control tokens": "[CLS] [SEP] [PAD] [MASK] <s> </s>",
         }
+
+    def piece_counts(self, values: Sequence[Any]) -> PieceCounts:
+        found = PieceCounts()
+        texts = self._checked(values)
+        encodings = self._subwords.encodings(texts, are_words=False)
+        for text, one in zip(texts, encodings, strict=True):
+            cut = cut_of(text, one)
+            parts = [text[start:end] for start, end in one.offsets]
+            lengths = [end - start for start, end in cut.words]
+            pieces = zip(one.ids, cut.owners, parts, strict=True)
+            found += counted(pieces, lengths, self._subwords.unknown)
+        return found
 
     def _checked(self, values: Sequence[Any]) -> list[str]:
         texts = values.tolist() if isinstance(values, np.ndarray) else list(values)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from kd2edge.errors import InputError
 from kd2edge.inputs.cell import advice, cell, described, listed, require_whole
 from kd2edge.inputs.kind import Encoder, InputKind, Probes
+from kd2edge.inputs.piece_counts import PieceCounts, counted
 from kd2edge.inputs.probes import word_probes
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.inputs.subwords import DEFAULT_MAX_LENGTH, Subwords
@@ -73,6 +74,17 @@ class TokensEncoder(Encoder):
             "unusual characters": ["\u00e9\u0130", "\u6f22\u5b57", "\U0001f642", "\ufe0f", "a b"],
             "control tokens": ["[CLS]", "[SEP]", "[PAD]", "<s>"],
         }
+
+    def piece_counts(self, values: Sequence[Any]) -> PieceCounts:
+        found = PieceCounts()
+        rows = self._checked(values)
+        encodings = self._subwords.encodings(rows, are_words=True)
+        for row, one in zip(rows, encodings, strict=True):
+            spans = zip(one.word_ids, one.offsets, strict=True)
+            parts = ["" if word is None else row[word][start:end] for word, (start, end) in spans]
+            pieces = zip(one.ids, one.word_ids, parts, strict=True)
+            found += counted(pieces, [*map(len, row)], self._subwords.unknown)
+        return found
 
     def _checked(self, values: Sequence[Any]) -> list[list[str]]:
         rows: list[list[str]] = []

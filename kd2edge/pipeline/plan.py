@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from kd2edge.data import steps_an_epoch
@@ -11,6 +11,7 @@ from kd2edge.data.layout import aligned
 from kd2edge.metrics.items import distinct
 from kd2edge.pipeline.label_notes import absent_labels, label_notes
 from kd2edge.pipeline.model_inputs import student_inputs, views_of
+from kd2edge.pipeline.piece_fit import PieceFit, fit_lines, piece_fits
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
 from kd2edge.pipeline.rehearsal import NetSize, rehearsed
 from kd2edge.pipeline.sources import SPLITS, left_out
@@ -62,6 +63,7 @@ class Plan:
         uncounted: teachers' layers whose features are cached too, and not in ``cache_bytes``.
         truncated: input -> share of training rows that ``max_length`` cuts.
         cut: input -> split -> how many rows it cuts.
+        pieces: input -> how its training rows fall into pieces, and whether the tokenizer fits.
         leaks: "train/test" -> rows that stand in both splits.
         left_out: a line a source whose rows are not all trained on: how many, and why.
     """
@@ -78,6 +80,7 @@ class Plan:
     cut: Mapping[str, Mapping[str, Cut]]
     leaks: Mapping[str, int]
     left_out: tuple[str, ...] = ()
+    pieces: Mapping[str, PieceFit] = field(default_factory=dict[str, PieceFit])
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -100,6 +103,7 @@ class Plan:
             f"{_counted(self.cut[name])}"
             for name, share in self.truncated.items()
         ]
+        lines += fit_lines(self.pieces)
         lines += [
             f"leak       {count:,} rows stand in {pair}" for pair, count in self.leaks.items()
         ]
@@ -144,6 +148,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         truncated={name: splits["train"].share for name, splits in cut.items()},
         cut=cut,
         leaks=_leaks(data),
+        pieces=piece_fits(data, recipe, inputs),
         left_out=tuple(left_out(data.rows["train"])),
     )
 
