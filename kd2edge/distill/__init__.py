@@ -20,10 +20,10 @@ from kd2edge.distill.schedule import Constant, Moment, Schedule
 from kd2edge.distill.settings import DistillSettings, HintSpec, TrainSettings
 
 __all__ = [
+    "BeginEvent",
     "Constant",
     "CurvePoint",
     "DistillSettings",
-    "BeginEvent",
     "EpochEvent",
     "Event",
     "HintSpec",

@@ -18,12 +18,10 @@ from kd2edge.validate.validation import Check
 __all__ = ["IDS", "OUTPUTS", "RAW", "RAW_OUTPUTS", "golden_checks", "raw_found"]
 
 #: Names of the checks: of golden rows, of what raw values become, of the outputs for that, of ids.
-OUTPUTS, RAW, RAW_OUTPUTS, IDS = (
-    "golden outputs",
-    "golden raw values",
-    "golden outputs of raw values",
-    "golden ids",
-)
+OUTPUTS = "golden outputs"
+RAW = "golden raw values"
+RAW_OUTPUTS = "golden outputs of raw values"
+IDS = "golden ids"
 
 
 Raw = tuple[Sequence[str], Sequence[str]]
