@@ -110,9 +110,8 @@ def _by_measures(
     if word == "not_run":
         return Judged(word, stated)
     tasks: Mapping[str, Any] = found.get("tasks", {})
-    odd = [name for name, part in tasks.items() if part["verdict"] == "fail"]
-    if word == "fail" and (_failed_checks(found) or not odd):
-        return Judged(word, stated)
+    if word != "pass" and (_failed_checks(found) or not _is_by_bounds(tasks, word)):
+        return Judged(word, stated)  # not for its bounds alone, so another budget changes nothing
     parts = [_task(name, tasks.get(name), most) for name, most in max_drop.items()]
     again, sure = worst(one.verdict for one in parts), _confidence(payload, tasks)
     reason = "; ".join(one.reason for one in parts if one.verdict == again and one.reason)
@@ -123,8 +122,6 @@ def _by_measures(
         return Judged("not_run", asked, is_trial=True)
     if word == "pass":
         return Judged(word)
-    if not any(one["verdict"] == word for one in tasks.values()):
-        return Judged(word, stated)  # not for its bounds, and these are not all that counts
     return Judged("not_run", "judged by stricter budgets than the manifest's", is_trial=True)
 
 
@@ -166,6 +163,17 @@ def _contradiction(payload: Mapping[str, Any], artefact: str, word: str) -> str:
         return f"a pass with outputs that are not PyTorch's: {', '.join(odd)}"
     turned = [name for name, part in tasks.items() if part["changed"] > part["ties"]]
     return f"a pass with other decisions: {', '.join(turned)}" if is_exact and turned else ""
+
+
+def _is_by_bounds(tasks: Mapping[str, Any], word: str) -> bool:
+    """Whether some task has this verdict, and each that has it for its leading metric's bounds.
+
+    A class that is lost or a decision that changed fails a task whose bounds are within the budget.
+    """
+    own = {name: part for name, part in tasks.items() if part["verdict"] == word}
+    return bool(own) and all(
+        _task(name, part, _number(part["max_drop"])).verdict == word for name, part in own.items()
+    )
 
 
 def _is_near(way: Mapping[str, Any], is_exact: bool) -> bool:

@@ -133,6 +133,17 @@ def test_a_trial_by_other_measures_shows_what_its_bounds_show(payload, wanted):
     assert not found.contradiction
 
 
+@pytest.mark.parametrize("word", ["fail", "undecided"])
+def test_what_failed_for_more_than_its_bounds_stays_what_it_is(word):
+    """A class that is lost, say: the leading metric may be within its budget."""
+    for budget in (0.01, 0.006):
+        assert again(stored(word, high=0.005, max_drop=budget)).verdict == word
+    # A stricter trial that its bounds explain shows nothing.
+    assert again(stored(word, low=0.001, high=0.005, max_drop=0.0005)).verdict == (
+        "not_run" if word == "fail" else word
+    )
+
+
 def test_the_confidence_of_a_bound_itself_counts():
     payload = stored()
     task = payload["artefacts"]["onnx-int8"]["tasks"]["intent"]
