@@ -83,6 +83,7 @@ def validate(
     data: PathLike | None = None,
     artefacts: Sequence[str] = (),
     max_drop: Mapping[str, float] | None = None,
+    max_drop_class: Mapping[str, float] | None = None,
     confidence: float | None = None,
 ) -> Validation:
     """Judge a bundle's artefacts; see ``pipeline.validation.validate``."""
@@ -95,5 +96,6 @@ def validate(
         data=file,
         artefacts=artefacts,
         max_drop=max_drop,
+        max_drop_class=max_drop_class,
         confidence=confidence,
     )

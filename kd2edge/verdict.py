@@ -183,10 +183,20 @@ def _is_near(way: Mapping[str, Any], is_exact: bool) -> bool:
 
 
 def _task(name: str, part: Mapping[str, Any] | None, max_drop: float) -> Judged:
-    """What the leading metric's bounds say under a budget."""
+    """What the bounds of the metrics that are held to it say under a budget, and the classes."""
     if part is None or part["verdict"] == "not_run":
         return Judged("undecided", f"{name} was not measured")
-    drop = part["metrics"][part["metric"]]["drop"]
+    lost = [one["label"] for one in part.get("classes", ()) if one["failed"]]
+    if lost:
+        return Judged("fail", f"{name}: the recall of {', '.join(map(repr, lost[:3]))} falls")
+    parts = [
+        _metric(name, part["metrics"][held]["drop"], max_drop)
+        for held in part.get("held") or [part["metric"]]
+    ]
+    return max(parts, key=lambda one: ORDER.index(one.verdict))
+
+
+def _metric(name: str, drop: Mapping[str, Any], max_drop: float) -> Judged:
     low, high = (_number(drop[bound]) for bound in ("low", "high"))
     found = verdict(low, high, max_drop)
     reason = (

@@ -191,3 +191,17 @@ def test_whatever_stands_in_it_a_bound_above_the_budget_is_no_pass(low, width, o
 def test_what_is_no_such_payload_is_said_by_an_exception(payload):
     with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
         again(payload)
+
+
+def test_a_class_that_fell_and_decisions_beside_a_rank_decide_as_well():
+    payload = stored("fail")
+    part = payload["artefacts"]["onnx-int8"]["tasks"]["intent"]
+    part["classes"] = [{"label": "greet", "failed": True}]
+    assert again(payload).verdict == "fail"
+    assert "'greet'" in again(payload).reason
+    payload = stored("fail")
+    part = payload["artefacts"]["onnx-int8"]["tasks"]["intent"]
+    worse = {"drop": {"low": 0.02, "high": 0.04, "confidence": 0.95}}
+    part["metrics"]["auc"], part["metric"] = part["metrics"]["accuracy"], "auc"
+    part["metrics"]["accuracy"], part["held"] = worse, ["auc", "accuracy"]
+    assert again(payload).verdict == "fail"

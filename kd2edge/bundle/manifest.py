@@ -61,7 +61,8 @@ class Manifest:
         references: split -> path of ``reference/<split>.npz``.
         golden: path of the golden inputs and outputs, "" when there are none.
         preferred: artefact ids, best first.
-        gate: ``{"max_drop": {task: points in [0, 1]}, "confidence": 0.95}``.
+        gate: ``{"max_drop": {task: points in [0, 1]}, "confidence": 0.95}``, and
+            ``max_drop_class`` likewise, which older manifests lack.
         licences: ``{"weights": [...], "data": [...]}``.
         provenance: fingerprints ``{"recipe", "data", "teacher", "student", "run"}`` (SHA-256, hex);
             ``student`` is that of its weights.

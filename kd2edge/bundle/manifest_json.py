@@ -162,8 +162,9 @@ _SETTINGS: Mapping[str, Callable[[object, str], float]] = {
 
 def _gate(value: object, where: str) -> Mapping[str, Any]:
     gate = as_object(value, where)
-    for task, budget in as_object(gate.get("max_drop", {}), f"{where}.max_drop").items():
-        as_share(budget, f"{where}.max_drop.{task}")
+    for name in ("max_drop", "max_drop_class"):
+        for task, budget in as_object(gate.get(name, {}), f"{where}.{name}").items():
+            as_share(budget, f"{where}.{name}.{task}")
     # Which confidence can decide is for `validate` to say: a bundle with another one still runs.
     as_share(gate.get("confidence", 0.95), f"{where}.confidence")
     return gate

@@ -21,6 +21,10 @@ _CODES = {"pass": 0, "fail": 3, "undecided": 3, "not_run": 6}
 @click.option("--run", type=click.Path(path_type=Path), default=None, help="The bundle's run.")
 @click.option("--max-drop", multiple=True, metavar="TASK=X", help="Budget of a task (repeatable).")
 @click.option(
+    "--max-drop-class", multiple=True, metavar="TASK=X",
+    help="What the recall of a task's class may lose (repeatable).",
+)  # fmt: skip
+@click.option(
     "--confidence", type=click.FloatRange(0.5, 1, min_open=True, max_open=True), default=None,
     help="Of each bound (default: the bundle's).",
 )  # fmt: skip
@@ -42,6 +46,7 @@ def command(
     source: str,
     run: Path | None,
     max_drop: tuple[str, ...],
+    max_drop_class: tuple[str, ...],
     confidence: float | None,
     threads: int | None,
     out: Path | None,
@@ -63,7 +68,8 @@ def command(
             asked=asked(kind, options, source),
             run=run,
             artefacts=artefacts,
-            max_drop=_drops(max_drop),
+            max_drop=_drops(max_drop, "--max-drop"),
+            max_drop_class=_drops(max_drop_class, "--max-drop-class"),
             confidence=confidence,
             threads=threads,
             out=out,
@@ -76,13 +82,13 @@ def command(
     return _CODES[result.outcome]
 
 
-def _drops(values: tuple[str, ...]) -> dict[str, float]:
+def _drops(values: tuple[str, ...], option: str) -> dict[str, float]:
     drops: dict[str, float] = {}
-    for task, text in pairs(values, "--max-drop").items():
+    for task, text in pairs(values, option).items():
         try:
             drops[task] = float(text)
         except ValueError:
             raise click.BadParameter(
-                f"expected TASK=NUMBER, found {task}={text}", param_hint="--max-drop"
+                f"expected TASK=NUMBER, found {task}={text}", param_hint=option
             ) from None
     return drops

@@ -323,6 +323,7 @@ def _manifest(
         golden="golden/golden.npz" if "golden/golden.npz" in files else "",
         gate={
             "max_drop": by_task(recipe.gate.max_drop, list(recipe.tasks)),
+            "max_drop_class": by_task(recipe.gate.max_drop_class, list(recipe.tasks)),
             "confidence": recipe.gate.confidence,
         },
         licences={"weights": recipe.licences.weights, "data": recipe.licences.data},

@@ -28,6 +28,7 @@ def validate(
     run: Path | None = None,
     artefacts: Sequence[str] = (),
     max_drop: Mapping[str, float] | None = None,
+    max_drop_class: Mapping[str, float] | None = None,
     confidence: float | None = None,
     threads: int | None = None,
     out: Path | None = None,
@@ -44,6 +45,7 @@ def validate(
         run: the run's folder; None: it is looked for by the manifest's fingerprint.
         artefacts: ids; empty: all.
         max_drop: task -> budget in [0, 1]; overrides the manifest's.
+        max_drop_class: task -> what the recall of a class may lose; overrides the manifest's.
         confidence: of each one-sided bound; None: the manifest's.
         threads: threads of one forward pass; None: one, and the physical cores.
         out: folder for the evidence of a read-only bundle.
@@ -65,6 +67,7 @@ def validate(
         from_run=data is None,
         artefacts=list(artefacts) or None,
         max_drop=max_drop,
+        max_drop_class=max_drop_class,
         confidence=confidence,
         threads=threads,
         out=out,

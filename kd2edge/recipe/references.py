@@ -28,6 +28,7 @@ REFERENCES: tuple[tuple[str, str], ...] = (
     ("distill.features.*.teacher", "teacher"),
     ("distill.balance.weights.@", "task"),
     ("validate.max_drop.@", "task"),
+    ("validate.max_drop_class.@", "task"),
 )
 
 

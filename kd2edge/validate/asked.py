@@ -43,7 +43,10 @@ def asked_confidence(bundle: Bundle, asked: float | None) -> float:
 
 
 def asked_budgets(
-    bundle: Bundle, overrides: Mapping[str, float], confidence: float
+    bundle: Bundle,
+    overrides: Mapping[str, float],
+    classes: Mapping[str, float],
+    confidence: float,
 ) -> dict[str, Budget]:
     """Task -> budget; the fp32 artefacts' own demand is added where it applies.
 
@@ -51,13 +54,8 @@ def asked_budgets(
         UsageError: an unknown task, a budget that is no share, or none at all.
     """
     tasks = bundle.manifest.tasks
-    for task, value in overrides.items():
-        if task not in tasks:
-            near = get_close_matches(task, list(tasks), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(tasks)}"
-            raise UsageError(f"max_drop names the task {task!r}, which the bundle lacks; {hint}")
-        if not 0 <= value <= 1:
-            raise UsageError(f"max_drop of {task} must be a share from 0 to 1, found {value}")
+    _require_shares(bundle, "max_drop", overrides)
+    _require_shares(bundle, "max_drop_class", classes)
     stated = {**bundle.manifest.gate.get("max_drop", {}), **overrides}
     missing = [task for task in tasks if task not in stated]
     if missing:
@@ -65,4 +63,20 @@ def asked_budgets(
             f"no budget for {', '.join(missing)}: state it in the recipe (validate.max_drop) "
             f"or with --max-drop {missing[0]}=0.005"
         )
-    return {task: Budget(float(stated[task]), confidence, False) for task in tasks}
+    # Bundles of before it was stated name the classes that fall, and fail none for it.
+    of_classes = {**bundle.manifest.gate.get("max_drop_class", {}), **classes}
+    return {
+        task: Budget(float(stated[task]), confidence, False, float(of_classes.get(task, 1.0)))
+        for task in tasks
+    }
+
+
+def _require_shares(bundle: Bundle, what: str, overrides: Mapping[str, float]) -> None:
+    tasks = bundle.manifest.tasks
+    for task, value in overrides.items():
+        if task not in tasks:
+            near = get_close_matches(task, list(tasks), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(tasks)}"
+            raise UsageError(f"{what} names the task {task!r}, which the bundle lacks; {hint}")
+        if not 0 <= value <= 1:
+            raise UsageError(f"{what} of {task} must be a share from 0 to 1, found {value}")

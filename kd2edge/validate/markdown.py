@@ -8,11 +8,13 @@ from typing import Any
 from kd2edge.runtime.markdown import aligned
 from kd2edge.wording import shown
 
-__all__ = ["validation_table"]
+__all__ = ["falls_told", "validation_table"]
 
 Json = Mapping[str, Any]
 
 _HEADS = ("artefact", "task", "value", "drop", "at most", "budget", "verdict")
+#: Classes that fall of which a line names so many.
+_FALLS = 3
 _NUMBERS = frozenset({2, 3, 4, 5})
 _SHARED = 32
 _VERDICT_HEADS = ("artefact", "verdict", "max abs error", "top-1", "changed decisions")
@@ -169,11 +171,26 @@ def _notes(name: str, result: Json) -> Iterator[str]:
         if missing or not numbers:
             which = f" of {', '.join(missing)}" if missing and any(numbers.values()) else ""
             yield f"- {name} numbers not run: no PyTorch logits{which} to compare with"
+    for task, part in result["tasks"].items():
+        falls = [one for one in part.get("classes", ()) if not one["failed"]]
+        if falls:  # those that failed stand above
+            yield f"- {name} {task}, within max_drop_class: recall falls: {falls_told(falls)}"
     for check in (*result["graph"], *result.get("answers", ()), *result["edges"]):
         # Where it stood against a pass it was said above.
         said = any(check["detail"] in fault for fault in (result["reason"], *_faults(result)))
         if check["status"] == "not_run" and not said:
             yield f"- {name} {check['name']} not run: {check['detail']}"
+
+
+def falls_told(falls: Sequence[Json]) -> str:
+    """Classes whose recall falls, in words, the gravest first: a few, and how many more."""
+    parts = [
+        f"{fall['label']!r} {fall['reference']:.1%} -> {fall['candidate']:.1%} of "
+        f"{fall['support']:,}{' (never decided)' if fall['gone'] else ''}"
+        for fall in falls[:_FALLS]
+    ]
+    more = f" and {len(falls) - _FALLS:,} more" if len(falls) > _FALLS else ""
+    return f"{', '.join(parts)}{more}"
 
 
 def _reasons(start: str, result: Json) -> Iterator[str]:

@@ -10,9 +10,9 @@ from kd2edge.bundle.store import Bundle
 from kd2edge.errors import UsageError
 from kd2edge.runtime.known import known_here
 from kd2edge.validate.record import SplitRecord
-from kd2edge.validate.validation import TaskResult
+from kd2edge.validate.validation import ArtefactResult, TaskResult
 
-__all__ = ["FALLBACK", "as_reported", "require_stored", "stands_for", "unstored"]
+__all__ = ["FALLBACK", "as_reported", "require_stored", "says_something", "stands_for", "unstored"]
 
 #: The artefact that stands in where rows have no stored PyTorch output.
 FALLBACK = "onnx-fp32"
@@ -92,3 +92,11 @@ def _as_reported(task: str, part: TaskResult, said: SplitRecord | None) -> TaskR
         "report: rows or labels are unlike those of the report, so that no drop would show"
     )
     return replace(part, verdict="undecided", reason=reason)
+
+
+def says_something(found: ArtefactResult) -> bool:
+    """Whether it ran and, where there are rows, a task was measured or something failed."""
+    unmeasured = bool(found.tasks) and all(
+        part.verdict == "not_run" for part in found.tasks.values()
+    )
+    return found.verdict != "not_run" and (found.verdict == "fail" or not unmeasured)

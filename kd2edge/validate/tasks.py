@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError
+from kd2edge.metrics.accuracy import Accuracy
 from kd2edge.metrics.estimate import Estimate, rows_needed
 from kd2edge.metrics.items import cut_off
+from kd2edge.metrics.kinds import metric
+from kd2edge.metrics.metric import RankMetric
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec, Truth
+from kd2edge.validate.classes import class_falls
 from kd2edge.validate.estimates import Estimates
-from kd2edge.validate.gate import verdict
+from kd2edge.validate.gate import verdict, worst
 from kd2edge.validate.margins import TIE, margins
+from kd2edge.validate.markdown import falls_told
 from kd2edge.validate.split import labelled
-from kd2edge.validate.validation import Difference, MetricResult, TaskResult
+from kd2edge.validate.validation import ClassFall, Difference, MetricResult, TaskResult
 
 __all__ = ["LISTED", "Budget", "task_result"]
 
@@ -26,6 +31,8 @@ __all__ = ["LISTED", "Budget", "task_result"]
 LISTED = 20
 
 
+#: The metric of decisions that stands beside one that ranks.
+_DECISIONS = Accuracy.name
 #: Position of a row in its split, and its id.
 RowName = tuple[int, str]
 #: The hash of each row's input.
@@ -45,11 +52,13 @@ class Budget:
         max_drop: of the leading metric, in [0, 1].
         confidence: of each bound, one-sided.
         same_decisions: every decision but ties has to be the reference's (fp32 artefacts).
+        max_drop_class: of the recall of each class, in [0, 1]; 1: classes are named and fail none.
     """
 
     max_drop: float
     confidence: float
     same_decisions: bool
+    max_drop_class: float = 1.0
 
 
 def task_result(
@@ -92,7 +101,17 @@ def task_result(
         raise DataError(f"task {spec.name}: labels do not fit the rows: {error}") from error
     if spec.metric not in found:
         return _not_measured(spec, budget, f"{spec.metric} has no value on these rows")
-    return replace(_judged(spec, found, differences, budget), cut=cut_off(truth, candidate))
+    pair, sure = (reference, rounded), budget.confidence
+    falls = class_falls(spec, truth, pair, inputs, sure, budget.max_drop_class)
+    result = _judged(spec, found, differences, falls, budget)
+    return replace(result, cut=cut_off(truth, candidate))
+
+
+def _held(spec: TaskSpec) -> tuple[str, ...]:
+    """What is held to the budget: where the leading metric ranks, no decision shows in it."""
+    if isinstance(metric(spec.metric), RankMetric):
+        return (spec.metric, _DECISIONS)
+    return (spec.metric,)
 
 
 def _not_measured(spec: TaskSpec, budget: Budget, reason: str) -> TaskResult:
@@ -109,7 +128,7 @@ def _metrics(
 ) -> Iterator[tuple[str, MetricResult]]:
     reference, candidate, rounded = models
     how = _How(inputs=inputs, confidence=confidence)
-    for name in dict.fromkeys((spec.metric, *spec.metrics)):
+    for name in dict.fromkeys((*_held(spec), *spec.metrics)):
         try:
             yield (
                 name,
@@ -127,20 +146,31 @@ def _judged(
     spec: TaskSpec,
     metrics: Mapping[str, MetricResult],
     differences: Sequence[Difference],
+    falls: tuple[ClassFall, ...],
     budget: Budget,
 ) -> TaskResult:
-    found = metrics[spec.metric].drop
-    result, needed = verdict(found, budget.max_drop), None
+    held = tuple(name for name in _held(spec) if name in metrics)
+    verdicts = {name: verdict(metrics[name].drop, budget.max_drop) for name in held}
+    result = worst(verdicts.values())
+    name = next(name for name in held if verdicts[name] == result)
+    found, needed = metrics[name].drop, None
     ties = sum(part.tie for part in differences)
     reason = ""
     if result == "undecided":
         needed = rows_needed(found, budget.max_drop)
         reason = _undecided(found, budget.max_drop, needed)
+        reason = reason if name == spec.metric else f"{name}: {reason}"
     elif result == "fail":
         reason = (
-            f"{spec.metric} drops by {_points(found.value)} points, at least {_points(found.low)}; "
+            f"{name} drops by {_points(found.value)} points, at least {_points(found.low)}; "
             f"the budget is {_points(budget.max_drop)}"
         )
+    failed = [fall for fall in falls if fall.failed]
+    if failed:
+        told = falls_told([asdict(fall) for fall in failed])
+        told = f"recall falls: {told}; max_drop_class is {budget.max_drop_class:g}"
+        reason = f"{reason}; {told}" if result == "fail" else told
+        result, needed = "fail", None
     if budget.same_decisions and len(differences) > ties:
         result = "fail"
         reason = (
@@ -157,6 +187,9 @@ def _judged(
         changed=len(differences),
         ties=ties,
         differences=tuple(differences[:LISTED]),
+        held=held,
+        classes=falls[:LISTED],
+        max_drop_class=budget.max_drop_class,
     )
 
 

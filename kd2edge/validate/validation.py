@@ -14,6 +14,7 @@ from kd2edge.validate.ways import Way
 __all__ = [
     "ArtefactResult",
     "Check",
+    "ClassFall",
     "Difference",
     "MetricResult",
     "NumberResult",
@@ -91,6 +92,28 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassFall:
+    """A class whose recall falls against the reference's.
+
+    Args:
+        support: labelled rows (words) of it.
+        reference: recall of the reference.
+        candidate: recall of the artefact.
+        low: lower bound of the fall, over all classes together; 0 where none is shown.
+        gone: the artefact decides it nowhere.
+        failed: it falls by more than ``max_drop_class`` allows.
+    """
+
+    label: str
+    support: int
+    reference: float
+    candidate: float
+    low: float
+    gone: bool
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TaskResult:
     """Level 3 for one task.
 
@@ -107,6 +130,10 @@ class TaskResult:
         ties: how many of them are ties.
         differences: the first of them, largest margin first.
         cut: labelled words beyond the length limit: no decision, and wrong.
+        held: the metrics that are held to the budget: ``metric`` and, where that one ranks, one of
+            the decisions.
+        classes: those that the artefact decides worse, the gravest first.
+        max_drop_class: what the recall of a class may lose, in [0, 1].
     """
 
     metric: str
@@ -120,6 +147,9 @@ class TaskResult:
     differences: tuple[Difference, ...] = ()
     cut: int = 0
     way: str = ""
+    held: tuple[str, ...] = ()
+    classes: tuple[ClassFall, ...] = ()
+    max_drop_class: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

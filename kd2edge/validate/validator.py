@@ -42,6 +42,7 @@ from kd2edge.validate.standing import (
     FALLBACK,
     as_reported,
     require_stored,
+    says_something,
     stands_for,
     unstored,
 )
@@ -63,6 +64,7 @@ def validate_bundle(
     from_run: bool = False,
     artefacts: Iterable[str] | None = None,
     max_drop: Mapping[str, float] | None = None,
+    max_drop_class: Mapping[str, float] | None = None,
     confidence: float | None = None,
     threads: int | None = None,
     out: Path | None = None,
@@ -78,6 +80,7 @@ def validate_bundle(
         from_run: the rows are the run's own, so that each has to have a stored output.
         artefacts: ids; None: all.
         max_drop: task -> budget in [0, 1]; overrides the manifest's.
+        max_drop_class: task -> what the recall of a class may lose; overrides the manifest's.
         confidence: of each one-sided bound, above 0.5; None: the manifest's.
         threads: threads of one forward pass; None: one, and the physical cores that this process
             may use, which is what ``load`` takes when nobody says.
@@ -98,7 +101,7 @@ def validate_bundle(
     bundle = open_bundle(path)
     names = asked_names(bundle, artefacts)
     sure = asked_confidence(bundle, confidence)
-    budgets = asked_budgets(bundle, max_drop or {}, sure)
+    budgets = asked_budgets(bundle, max_drop or {}, max_drop_class or {}, sure)
     home = out or bundle.path
     require_writable(home)
     tasks, counts = _tasks(bundle), thread_counts(threads)
@@ -128,21 +131,13 @@ def validate_bundle(
     )
     file = append_evidence(home, "validation", bundle.identity, result.to_json())
     result = replace(result, evidence=str(file))
-    if not any(map(_says_something, found.values())):
+    if not any(map(says_something, found.values())):
         raise _nothing_judged(result, work.ran)
     return result
 
 
 def _tasks(bundle: Bundle) -> dict[str, TaskSpec]:
     return {str(name): spec for name, spec in bundle.manifest.tasks.items()}
-
-
-def _says_something(found: ArtefactResult) -> bool:
-    """Whether it ran and, where there are rows, a task was measured or something failed."""
-    unmeasured = bool(found.tasks) and all(
-        part.verdict == "not_run" for part in found.tasks.values()
-    )
-    return found.verdict != "not_run" and (found.verdict == "fail" or not unmeasured)
 
 
 def _nothing_judged(result: Validation, ran: bool) -> Exception:

@@ -44,6 +44,9 @@ class Gate(Part):
     max_drop: ByTask[Share] = 0.005
     """Largest loss of a task's metric against the PyTorch student, in [0, 1]: 0.005 is half a
     point."""
+    max_drop_class: ByTask[Share] = 0.05
+    """Largest loss of a class's recall against the PyTorch student, in [0, 1], as far as the rows
+    prove it; a class that is never decided any more is one too. 1: classes are named alone."""
     # Above 0.5, as the bounds themselves ask for: a coin is half sure.
     confidence: Annotated[float, Strict(), Field(gt=0.5, lt=1)] = 0.95
     """Confidence of the bounds that decide."""
