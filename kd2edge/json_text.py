@@ -43,11 +43,11 @@ def json_value(
     text = content if isinstance(content, str) else _decoded(content)
     try:
         if strict:
-            found: Any = json.loads(
+            found: Any = json.loads(  # noqa: TID251  (this is the one)
                 text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_float
             )
         else:
-            found = json.loads(text)
+            found = json.loads(text)  # noqa: TID251
     except RecursionError as error:
         raise ValueError(_too_deep(deepest)) from error
     except ValueError as error:

@@ -20,6 +20,7 @@ from kd2edge.bench.result import Footprint
 from kd2edge.bench.samples import sample, tiled
 from kd2edge.bundle.store import open_bundle
 from kd2edge.errors import BackendError
+from kd2edge.json_text import json_value
 from kd2edge.runtime.backends.table import preload
 from kd2edge.runtime.model import Model, load
 
@@ -47,12 +48,13 @@ def footprint(
     ended = subprocess.run(
         [sys.executable, "-m", "kd2edge.bench.probe", *map(str, arguments)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         env=_environment(),
         check=False,
     )
     try:
-        return Footprint(**json.loads(ended.stdout))
+        return Footprint(**json_value(ended.stdout))
     except (ValueError, TypeError) as error:
         raise BackendError(
             f"{artefact}: its own process ended with status {ended.returncode} and no result:"

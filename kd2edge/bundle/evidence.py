@@ -25,6 +25,7 @@ from kd2edge.errors import (
     StorageError,
     UsageError,
 )
+from kd2edge.json_text import json_value
 
 #: Version of the evidence files that this kd2edge writes, and the newest that it reads.
 SCHEMA = 2
@@ -107,7 +108,7 @@ def append_evidence(
     with folder_lock(folder, wait=_WAIT):
         old = _entries(_file(path, kind, directory)) if path.exists() else []
         # What will be read is what is summed: JSON has no tuples, and no keys but texts.
-        entry = json.loads(_text({"manifest": manifest_sha, "time": now, "payload": payload}))
+        entry = json_value(_text({"manifest": manifest_sha, "time": now, "payload": payload}))
         entry["checksum"] = fingerprint(entry)
         value = {"schema": SCHEMA, "kind": kind, "machine": here, "entries": [*old, entry]}
         write_atomic(path, _text(value))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from kd2edge.cli.output import emit, json_option, say
+from kd2edge.json_text import json_value
 
 
 @click.command("inspect")
@@ -26,7 +26,7 @@ def command(bundle: Path, as_json: bool) -> None:
             for name, one in known.verdicts.items()
         }
         here = {"verdicts": verdicts, "notes": list(known.notes)}
-        whole = json.loads(manifest_to_json(manifest))
+        whole = json_value(manifest_to_json(manifest))
         emit({"identity": opened.identity, "manifest": whole, "here": here})
         return
     say(f"{manifest.name}  (kd2edge {manifest.version}, schema {manifest.schema})")

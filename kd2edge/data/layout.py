@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from kd2edge.bundle import fingerprint
 from kd2edge.errors import IntegrityError
+from kd2edge.json_text import json_value
 
 #: Version of this layout; a folder of another version is refused.
 FORMAT = 2
@@ -140,7 +141,7 @@ def read_layout(directory: Path) -> Layout:
     """
     path = directory / MANIFEST
     try:
-        document = json.loads(path.read_bytes())
+        document = json_value(path.read_bytes(), strict=False)
         if document.pop("format") != FORMAT:
             raise IntegrityError(f"{path}: written in another format; {advice(directory)}")
         return _layout(document)

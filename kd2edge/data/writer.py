@@ -17,6 +17,7 @@ from kd2edge.bundle import folder_lock, write_atomic
 from kd2edge.data.columns import Column, offsets_of, ranges
 from kd2edge.data.layout import ALIGN, MANIFEST, Field, Layout, RecordForm, Shard, layout_to_json
 from kd2edge.errors import IntegrityError
+from kd2edge.json_text import json_value
 from kd2edge.tasks.spec import Ragged
 
 Bytes = npt.NDArray[np.uint8]
@@ -105,7 +106,7 @@ class ArrayWriter:
 
     def _finished_shard(self, record: Path) -> Shard | None:
         try:
-            document = json.loads(record.read_bytes())
+            document = json_value(record.read_bytes(), strict=False)
             if document["fingerprint"] != self._fingerprint:
                 return None
             shard = Shard(**document["shard"])

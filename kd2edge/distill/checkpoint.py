@@ -19,6 +19,7 @@ from torch import Tensor
 from kd2edge.bundle import fingerprint, fingerprint_bytes, write_atomic
 from kd2edge.bundle.atomic import storage_error
 from kd2edge.errors import IntegrityError
+from kd2edge.json_text import json_value
 
 NAME = "checkpoint.json"
 #: Version of what a checkpoint holds.
@@ -78,7 +79,7 @@ def load_checkpoint(directory: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        document = json.loads(path.read_bytes())
+        document = json_value(path.read_bytes(), strict=False)
         payload = document["payload"]
         if fingerprint(payload) != document["sha256"] or payload["format"] != FORMAT:
             raise IntegrityError(_damaged(path, "its checksum or format does not hold"))

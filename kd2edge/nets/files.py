@@ -15,6 +15,7 @@ from kd2edge.bundle.atomic import storage_error, write_atomic
 from kd2edge.bundle.fingerprint import fingerprint_bytes
 from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.inputs.spec import InputSpec
+from kd2edge.json_text import json_value
 from kd2edge.nets.net import Net, build_net
 from kd2edge.nets.spec import ModelSpec
 from kd2edge.tasks.spec import TaskName, TaskSpec
@@ -159,7 +160,7 @@ def _read(path: Path) -> bytes:
 
 def _described(text: bytes, path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(text)
+        content = json_value(text, strict=False)
     except ValueError as error:
         raise IntegrityError(f"{path}: not readable as JSON ({error}); {_WAY_OUT}") from error
     if not isinstance(content, dict) or not isinstance(content.get("schema"), int):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from kd2edge.bundle import fingerprint, fingerprint_bytes
 from kd2edge.errors import IntegrityError, StorageError
+from kd2edge.json_text import json_value
 from kd2edge.pipeline.folders import RUNS, RunFolder
 
 __all__ = ["code_fingerprint", "read_report", "run_fingerprint", "run_of"]
@@ -36,12 +36,13 @@ def read_report(path: Path) -> dict[str, Any]:
         IntegrityError: it is damaged.
     """
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = json_value(path.read_bytes(), strict=False)
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise IntegrityError(f"{path}: damaged ({error}): run `kd2edge distill` again") from error
-    if not isinstance(report, dict) or "fingerprints" not in report:
+    prints = report.get("fingerprints") if isinstance(report, dict) else None
+    if not isinstance(prints, dict) or any(key not in prints for key in _KEYS):
         raise IntegrityError(f"{path}: no report of a run: run `kd2edge distill` again")
     return report
 

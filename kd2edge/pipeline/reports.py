@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kd2edge.bundle import Bundle, open_bundle, read_evidence, write_atomic
-from kd2edge.errors import UsageError
+from kd2edge.errors import IntegrityError, UsageError
 from kd2edge.pipeline.folders import MODELS, RunFolder, latest_run, opened_run
 from kd2edge.pipeline.provenance import read_report, run_fingerprint, run_of
 from kd2edge.reporting import Table, compare_reports, html_report, report_from_validation
@@ -24,21 +25,43 @@ def write_html(path: Path | None, out: Path | None) -> Path:
     A run's report also shows the newest evidence of its bundle ``models/NAME``, when there is one.
     """
     place = path or latest_run().path
-    report, validation, bench = findings(place)
+    with _understood(place):
+        report, validation, bench = findings(place)
+        page = html_report(report, validation=validation, bench=bench).encode()
     target = out or (place / "report.html" if _is_run(place) else Path(f"{place.name}-report.html"))
-    write_atomic(target, html_report(report, validation=validation, bench=bench).encode())
+    write_atomic(target, page)
     return target
 
 
 def comparison(a: Path, b: Path) -> Table:
     """Two runs or bundles, side by side."""
-    first, second = findings(a), findings(b)
-    return compare_reports(
-        first[0],
-        second[0],
-        validations=(first[1], second[1]),
-        benches=(first[2], second[2]),
-    )
+    with _understood(a):
+        first = findings(a)
+    with _understood(b):
+        second = findings(b)
+    with _understood(f"{a}, {b}"):
+        return compare_reports(
+            first[0],
+            second[0],
+            validations=(first[1], second[1]),
+            benches=(first[2], second[2]),
+        )
+
+
+@contextmanager
+def _understood(place: Path | str) -> Generator[None]:
+    """What a report or evidence holds in the wrong place or type is damage, and said as that.
+
+    Raises:
+        IntegrityError: it was found.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise IntegrityError(
+            f"{place}: its report or evidence does not say what kd2edge writes"
+            f" ({type(error).__name__}: {error}); run `kd2edge distill` or `kd2edge validate` again"
+        ) from error
 
 
 def findings(

@@ -12,6 +12,7 @@ import numpy as np
 
 from kd2edge.bundle import write_atomic
 from kd2edge.errors import IntegrityError, SchemaTooNewError, StorageError
+from kd2edge.json_text import json_value
 from kd2edge.rows.hashes import Hashes, row_hashes
 from kd2edge.rows.holdout import REST, held_out
 from kd2edge.rows.join import JoinedRows, Source, joined
@@ -249,7 +250,7 @@ def read_rows_plan(path: Path) -> RowsPlan:
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        value = json.loads(text)
+        value = json_value(text, strict=False)
         if value["schema"] > SCHEMA:
             raise SchemaTooNewError(
                 f"{path}: has schema {value['schema']}, this kd2edge reads up to {SCHEMA}: "

@@ -17,6 +17,7 @@ from kd2edge.data.split import EncodedSplit
 from kd2edge.distill import BeginEvent, Knowledge, TrainSettings, train, training_key
 from kd2edge.distill.checkpoint import has_checkpoint, not_resumable
 from kd2edge.errors import IntegrityError, UsageError
+from kd2edge.json_text import json_value
 from kd2edge.nets import (
     Net,
     describe_net,
@@ -222,7 +223,7 @@ def _write(stem: Path, record: NetRecord) -> None:
 
 def _record(stem: Path) -> NetRecord | None:
     try:
-        found = json.loads(record_path(stem).read_text(encoding="utf-8"))
+        found = json_value(record_path(stem).read_bytes(), strict=False)
         return NetRecord(**{**found, "curve": tuple(found["curve"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None  # not there, or of another version: the net is trained again

@@ -6,7 +6,6 @@ from a raw value to the graph's arrays, and every row of the embedding table.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -19,6 +18,7 @@ from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.inputs.kind import IdRows
 from kd2edge.inputs.spec import WordStarts
+from kd2edge.json_text import json_value
 
 __all__ = ["PROBES", "Group", "IdOutputs", "Probed", "open_probes", "probe_bytes"]
 
@@ -109,7 +109,7 @@ def open_probes(content: bytes) -> Probed:
     """
     try:
         members = npz_arrays(content)
-        about = json.loads(members["about"].tobytes())
+        about = json_value(members["about"].tobytes(), strict=False)
         if about["schema"] > SCHEMA:
             raise SchemaTooNewError(
                 f"{PROBES}: written with schema {about['schema']}, this kd2edge reads up to"

@@ -14,6 +14,7 @@ from typing import Any, final
 
 from kd2edge.errors import BackendError, IntegrityError, Kd2edgeError, SchemaTooNewError, UsageError
 from kd2edge.inputs.spec import ArraySpec
+from kd2edge.json_text import json_value
 from kd2edge.runtime.backends.tensorrt import DTYPES, quiet_logger, toolkit
 
 _SCHEMA = 1
@@ -60,7 +61,7 @@ class BuildSettings:
             SchemaTooNewError: written by a newer kd2edge.
         """
         try:
-            content = json.loads(data)
+            content = json_value(data, strict=False)
             if int(content["schema"]) > _SCHEMA:
                 raise SchemaTooNewError(
                     f"build settings of schema {content['schema']}, this kd2edge reads {_SCHEMA};"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 
 from kd2edge.errors import IntegrityError, UsageError
+from kd2edge.json_text import json_value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,7 +91,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"{folder}: expected a folder of weights with config.json, found none")
     try:
-        content = json.loads(path.read_bytes())
+        content = json_value(path.read_bytes(), strict=False)
     except ValueError as error:
         raise IntegrityError(f"{path}: not readable as JSON ({error}); {_WAY_OUT}") from error
     if not isinstance(content, dict):
