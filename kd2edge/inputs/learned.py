@@ -15,6 +15,7 @@ from kd2edge.errors import UsageError
 from kd2edge.inputs.learned_unigram import unigram_pieces
 from kd2edge.inputs.longest import AtMost
 from kd2edge.inputs.tokenizer import TokenizerFaultError, guarded
+from kd2edge.json_text import json_value
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -82,7 +83,7 @@ def _learned(texts: Iterable[str | Sequence[str]], training: TokenizerTraining) 
     made.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair=None, special_tokens=ends
     )
-    content = json.loads(made.to_str())
+    content = json_value(made.to_str(), strict=False)
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -181,7 +182,7 @@ def _trained(model: Any, trainer: Any, words: Mapping[str, int]) -> dict[str, An
     made: Any = Tokenizer(model)
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     made.train_from_iterator((" ".join([word] * count) for word, count in words.items()), trainer)
-    return json.loads(made.to_str())["model"]
+    return json_value(made.to_str(), strict=False)["model"]
 
 
 def _letters(words: Mapping[str, int], most: int) -> list[str]:

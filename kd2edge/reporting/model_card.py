@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from kd2edge.reporting.reading import (
     task_block,
 )
 from kd2edge.tasks.spec import TaskSpec
+from kd2edge.wording import PATH, shown
+from kd2edge.wording import value as short
 
 __all__ = ["model_card"]
 
@@ -87,7 +90,9 @@ def _front_matter(manifest: Manifest, report: Json | None) -> str:
     data["metrics"] = sorted({task.metric for task in manifest.tasks.values()})
     if report is not None:
         data["model-index"] = [{"name": manifest.name, "results": _index(report, tags)}]
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in data.items()]
+    # What a terminal would obey is escaped as YAML has it; JSON did so with the lowest characters.
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in data.items()}
+    lines = [f"{key}: {shown(text, len(text) + 1)}" for key, text in texts.items()]
     return "\n".join(["---", *lines, "---"])
 
 
@@ -117,14 +122,22 @@ def _targets(manifest: Manifest) -> list[str]:
 
 
 def _line(value: str) -> str:
-    """A name inside Markdown: one line, nothing in it is markup."""
-    flat = " ".join(value.split())
-    return "".join("\\" + sign if sign in "\\`*_{}[]<>#|" else sign for sign in flat)
+    """A name inside Markdown: one line, all of it visible, nothing in it is markup."""
+    flat = shown(" ".join(value.split()), PATH)
+    return "".join("\\" + sign if sign in "\\`*_{}[]<>#|&~$" else sign for sign in flat)
+
+
+def _code(value: object) -> str:
+    """The same as code, where no sign in it could end that."""
+    text = str(value)
+    return f"`{text}`" if re.fullmatch(r"[\w.-]{1,128}", text) else _line(text)
 
 
 def _summary(manifest: Manifest) -> str:
     names = ", ".join(_line(task) for task in manifest.tasks)
-    inputs = ", ".join(f"{_line(name)} ({spec.kind})" for name, spec in manifest.inputs.items())
+    inputs = ", ".join(
+        f"{_line(name)} ({_line(spec.kind)})" for name, spec in manifest.inputs.items()
+    )
     return (
         f"One small network for {len(manifest.tasks)} task(s) ({names}) on {inputs}, taught by a "
         "larger teacher and exported by kd2edge. It needs neither torch nor a network to run."
@@ -138,15 +151,15 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _task_table(manifest: Manifest) -> str:
     rows = [
-        [_line(name), spec.kind, str(len(spec.labels)), _some(spec.labels), spec.metric]
+        [_line(name), spec.kind, str(len(spec.labels)), _some(spec.labels), _line(spec.metric)]
         for name, spec in manifest.tasks.items()
     ]
     return _table(["task", "kind", "labels", "for example", "metric"], rows)
 
 
 def _some(labels: Sequence[str], most: int = 6) -> str:
-    shown = ", ".join(_line(label) for label in labels[:most])
-    return f"{shown}, ..." if len(labels) > most else shown
+    named = ", ".join(_line(short(label)) for label in labels[:most])
+    return f"{named}, ..." if len(labels) > most else named
 
 
 def _results(report: Json | None) -> list[str]:
@@ -157,7 +170,7 @@ def _results(report: Json | None) -> list[str]:
     rows = [
         [
             _line(task),
-            str(spec["metric"]),
+            _line(str(spec["metric"])),
             *(_estimate(report, split, task, form) for form in present),
         ]
         for task, spec in report["tasks"].items()
@@ -227,7 +240,7 @@ def _calibrations(manifest: Manifest) -> list[str]:
 def _sample_of(calibration: Json) -> str:
     return (
         f"{calibration['rows']:,} rows of the {_line(calibration['split'])} split, drawn by seed "
-        f"{calibration['seed']} (SHA-256 of the arrays' file: `{calibration['sha256']}`)."
+        f"{calibration['seed']} (SHA-256 of the arrays' file: {_code(calibration['sha256'])})."
     )
 
 
@@ -265,7 +278,7 @@ def _weak_classes(report: Json) -> Iterator[str]:
         weakest = sorted(scored, key=lambda entry: (entry["f1"], str(entry["label"])))[:_WEAKEST]
         if len(scored) > _WEAKEST:
             names = ", ".join(
-                f"{_line(str(entry['label']))} ({entry['f1']:.2f})" for entry in weakest
+                f"{_line(short(entry['label']))} ({entry['f1']:.2f})" for entry in weakest
             )
             yield f"{_line(task)}: weakest classes by F1: {names}."
 
@@ -273,11 +286,13 @@ def _weak_classes(report: Json) -> Iterator[str]:
 def _licences(manifest: Manifest) -> str:
     named = {what: manifest.licences.get(what, ()) for what in ("weights", "data")}
     return "\n".join(
-        f"- {what}: {', '.join(map(_line, licences)) or 'not stated'}"
+        f"- {_line(what)}: {', '.join(map(_line, licences)) or 'not stated'}"
         for what, licences in named.items()
     )
 
 
 def _provenance(manifest: Manifest) -> str:
-    prints = [f"- {name}: `{value}`" for name, value in sorted(manifest.provenance.items())]
+    prints = [
+        f"- {_line(name)}: {_code(value)}" for name, value in sorted(manifest.provenance.items())
+    ]
     return "\n".join(["SHA-256 fingerprints:", "", *prints]) if prints else "Not stated."
