@@ -52,7 +52,8 @@ def main() -> None:
         finally:
             git("worktree", "remove", "--force", str(base))
     content = {"base": given.base, "limit": LIMIT, "bundles": found}
-    record("validation", content, given.out, ["onnxruntime", "openvino"])
+    names = "-".join(bundle.name for _, bundle in pairs)
+    record(f"validation-{names}", content, given.out, ["onnxruntime", "openvino"])
 
 
 def git(*words: str) -> None:
