@@ -6,6 +6,7 @@ answers are worked out a second time.  Nothing here counts on the order of batch
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -241,6 +242,16 @@ class Served:
         for task, found in answers.items():
             for row, answer in zip(rows, found, strict=True):
                 self._answers.setdefault(row, {})[task] = answer
+        self._require_run(rows, before)
+
+    def _require_run(self, rows: Sequence[int], before: int) -> None:
+        """Every row that was answered went through the graph once, or its answer is another's."""
+        times = Counter(row for part, _, _ in self._seen[before:] for row in part)
+        for row in rows:
+            if times[row] != 1:
+                said = f"predict answers a row after {times[row]} runs of it, expected one"
+                for task in self.tasks:
+                    self.faults.odd.setdefault(task, {})[row] = said
 
     def _blame(self, rows: Sequence[int], values: Values, before: int, error: Exception) -> None:
         ran = [row for part, _, _ in self._seen[before:] for row in part]

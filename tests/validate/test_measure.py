@@ -173,6 +173,23 @@ def test_batches_that_say_other_rows_than_theirs_fail(bundle, rows, monkeypatch)
     assert "predict fails on rows 0 to 199 together" in found.reason
 
 
+def test_rows_that_are_answered_without_a_run_fail(bundle, rows, monkeypatch):
+    """Each batch says the right rows; one runs twice, and one that never ran is answered too."""
+    from kd2edge.runtime.batches import Batches
+
+    sound = Batches.of
+
+    def odd(self, inputs, batch_size):
+        batches = list(sound(self, inputs, batch_size))
+        return batches if len(batches) < 3 else [batches[0], batches[0], *batches[2:]]
+
+    monkeypatch.setattr(Batches, "of", odd)
+    found = run(bundle, rows, "onnx-fp32").artefacts["onnx-fp32"]
+    (answers,) = [check for check in found.answers if check.name == "answers"]
+    assert found.verdict == "fail"
+    assert "predict answers a row after" in answers.detail
+
+
 def test_entities_that_are_lost_fail(tmp_path, tools, monkeypatch):
     from kd2edge.tasks import token_classification
     from kd2edge.tasks.spans import spans_of
