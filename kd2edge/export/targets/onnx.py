@@ -44,7 +44,7 @@ def _qdq(source: Source) -> _Form:
     graph = source.quantizers["static"](small, source.calibration(), **settings, **chosen)
     named = {"exclude": list(source.exclude), "method": source.method, "embedding": "int8 rows"}
     stated = {**settings, **named, **source.calibrated()}
-    return passed(graph, "strip_metadata"), stated, ("onnxruntime",)
+    return passed(graph, "strip_metadata", "short_names"), stated, ("onnxruntime",)
 
 
 def _dynamic(source: Source) -> _Form:
@@ -52,7 +52,7 @@ def _dynamic(source: Source) -> _Form:
     small = passed(source.graph, "int8_embedding_rows")
     graph = source.quantizers["dynamic"](small, exclude=source.exclude, **settings)
     named = {"exclude": list(source.exclude), "embedding": "int8 rows"}
-    plain = passed(graph, "no_zero_points", "strip_metadata")
+    plain = passed(graph, "no_zero_points", "strip_metadata", "short_names")
     return plain, settings | named, ("onnxruntime",)
 
 
