@@ -10,7 +10,9 @@ import bundles
 from commands import kd2edge, succeed
 from kd2edge.errors import BackendError, UsageError
 from kd2edge.export.targets.tensorrt_builder import BuildSettings, EngineBuild
+from kd2edge.rows.kinds import open_rows
 from kd2edge.runtime import load
+from validate.conftest import with_reference
 
 NAME = "onnx-int8-device"
 
@@ -27,8 +29,11 @@ class Builder:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A bundle with an artefact that must be built before it can be loaded."""
+def folder(tmp_path: Path, rows: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle with an artefact that must be built before it can be loaded, and what it is held to.
+
+    Few rows prove little: its own budgets are as wide as they go.
+    """
     monkeypatch.setattr("kd2edge.pipeline.building.Network", Builder)
     arrays = (bundles.IMAGE_ARRAYS, bundles.IMAGE_HEADS)
     files = {
@@ -39,7 +44,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         NAME, "onnx/device.onnx", files, *arrays,
         status="needs_device", reason="no device", ranges={"batch": (1, 64)},
     )  # fmt: skip
-    return bundles.image_bundle(tmp_path / "bundle", artefacts={NAME: (waiting, files)})
+    gate = {"max_drop": {"digit": 1.0, "larger": 1.0}, "confidence": 0.95}
+    made = bundles.image_bundle(tmp_path / "bundle", artefacts={NAME: (waiting, files)}, gate=gate)
+    return with_reference(made, open_rows("jsonl", rows))
 
 
 @pytest.fixture
@@ -61,8 +68,7 @@ def test_a_bundle_is_finished_judged_and_loaded_without_writing_to_it(
     before, out = contents(folder), tmp_path / "out"
     only: tuple[Any, ...] = ("--artefact", NAME, "--threads", "1", "--out", out)
     succeed("build", folder, "--out", out)
-    wide = ("--max-drop", "digit=1", "--max-drop", "larger=1")
-    succeed("validate", folder, "--data", rows, *wide, *only)
+    succeed("validate", folder, "--data", rows, *only)
     succeed("bench", folder, "--batch", "1", "--seconds", "0.1", *only)
 
     assert contents(folder) == before
@@ -82,8 +88,7 @@ def test_a_folder_of_evidence_adds_to_the_bundle_s_own(
 ) -> None:
     out = tmp_path / "out"
     succeed("build", folder)  # the engine is in the bundle, its verdict is not
-    wide = ("--max-drop", "digit=1", "--max-drop", "larger=1")
-    succeed("validate", folder, "--data", rows, *wide, "--artefact", NAME, "--out", out)
+    succeed("validate", folder, "--data", rows, "--artefact", NAME, "--out", out)
     with load(folder, threads=1, evidence=out) as model:
         assert model.artefact == NAME
 

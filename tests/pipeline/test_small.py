@@ -14,7 +14,6 @@ from kd2edge.pipeline.events import Log, StageEvent
 from kd2edge.pipeline.exporting import _assert_makes_one
 from kd2edge.pipeline.finite import finite
 from kd2edge.pipeline.model_inputs import student_inputs, teacher_inputs
-from kd2edge.pipeline.plan import _task_lines
 from kd2edge.pipeline.settings import student_settings, teacher_settings
 from kd2edge.recipe import LoadedRecipe, load_recipe
 from kd2edge.rows.jsonl import JsonlRows
@@ -53,14 +52,6 @@ def _step() -> object:
     from kd2edge.distill import StepEvent
 
     return StepEvent(1, 2, 1, 1, {}, 0.1, 0.0, 0.0)
-
-
-@pytest.mark.parametrize(("count", "end"), [(2, "0, 1"), (5, "3, 4"), (8, "3, 4 and 3 more")])
-def test_labels_without_a_training_row_are_named_or_counted(count: int, end: str) -> None:
-    task = {"kind": "classification", "labels": 9, "labelled": 1, "metric": "accuracy"}
-    unseen = [str(label) for label in range(count)]
-    (_, line) = _task_lines("intent", {**task, "unseen": unseen})
-    assert line.endswith(end)
 
 
 def test_a_target_that_was_asked_for_makes_something() -> None:
