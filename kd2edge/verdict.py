@@ -10,10 +10,12 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["FP32_TOLERANCE", "ORDER", "Judged", "judged", "verdict", "worst"]
+__all__ = ["CONFIDENCE", "FP32_TOLERANCE", "ORDER", "Judged", "judged", "verdict", "worst"]
 
+#: Confidence of each one-sided bound where a manifest states none.
+CONFIDENCE = 0.95
 #: Largest absolute error of a logit of an fp32 artefact.
 FP32_TOLERANCE = 1e-4
 
@@ -63,6 +65,7 @@ def judged(
     *,
     max_drop: Mapping[str, float],
     confidence: float,
+    max_drop_class: Mapping[str, float] = MappingProxyType({}),
     stand_ins: Mapping[str, str] = MappingProxyType({}),
 ) -> Judged:
     """Judge an artefact again by what a validation stored of it.
@@ -76,13 +79,16 @@ def judged(
         artefact: its id.
         max_drop: the manifest's budget of every task.
         confidence: the manifest's, of each one-sided bound.
+        max_drop_class: the manifest's budget of every task's classes; a task that is not in it
+            fails for none.
         stand_ins: artefact -> verdict by earlier evidence, for those that stood in for PyTorch
             where rows had no stored output; what this validation itself says comes first.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: it is not built like such a payload.
     """
-    found = _by_measures(payload, artefact, max_drop, confidence)
+    measures = _Measures(max_drop, max_drop_class, confidence)
+    found = _by_measures(payload, artefact, measures)
     if found.verdict != "pass":
         return found
     references: Mapping[str, int] = payload["references"]
@@ -91,17 +97,26 @@ def judged(
             continue
         own = "not_run"
         if name in payload["artefacts"]:
-            own = _by_measures(payload, name, max_drop, confidence).verdict
+            own = _by_measures(payload, name, measures).verdict
         if (stand_ins.get(name) if own == "not_run" else own) != "pass":
             reason = f"{rows:,} rows were held against {name}, which did not pass against PyTorch"
             return Judged("undecided", reason)
     return found
 
 
-def _by_measures(
-    payload: Mapping[str, Any], artefact: str, max_drop: Mapping[str, float], confidence: float
-) -> Judged:
-    """The verdict by the manifest's budget and confidence, whatever the rows were held against."""
+class _Measures(NamedTuple):
+    """What the manifest asks for."""
+
+    max_drop: Mapping[str, float]
+    max_drop_class: Mapping[str, float]
+    confidence: float
+
+    def of_classes(self, task: str) -> float:
+        return float(self.max_drop_class.get(task, 1.0))
+
+
+def _by_measures(payload: Mapping[str, Any], artefact: str, measures: _Measures) -> Judged:
+    """The verdict by the manifest's measures, whatever the rows were held against."""
     found = payload["artefacts"][artefact]
     word, stated = _word(found), str(found.get("reason", ""))
     own = _contradiction(payload, artefact, word)
@@ -110,10 +125,14 @@ def _by_measures(
     if word == "not_run":
         return Judged(word, stated)
     tasks: Mapping[str, Any] = found.get("tasks", {})
-    if word != "pass" and (_failed_checks(found) or not _is_by_bounds(tasks, word)):
+    if word != "pass" and (_beyond_bounds(found, artefact) or not _is_by_bounds(tasks, word)):
         return Judged(word, stated)  # not for its bounds alone, so another budget changes nothing
-    parts = [_task(name, tasks.get(name), most) for name, most in max_drop.items()]
+    parts = [
+        _task(name, tasks.get(name), most, measures.of_classes(name))
+        for name, most in measures.max_drop.items()
+    ]
     again, sure = worst(one.verdict for one in parts), _confidence(payload, tasks)
+    confidence = measures.confidence
     reason = "; ".join(one.reason for one in parts if one.verdict == again and one.reason)
     if again == "undecided" or (again == "fail" and sure >= confidence - _SAME):
         return Judged(again, reason)
@@ -121,7 +140,8 @@ def _by_measures(
         asked = f"judged at confidence {sure:g}, the manifest asks {confidence:g}"
         return Judged("not_run", asked, is_trial=True)
     if word == "pass":
-        return Judged(word)
+        unjudged = _unjudged_classes(tasks, measures)
+        return Judged("not_run", unjudged, is_trial=True) if unjudged else Judged(word)
     return Judged("not_run", "judged by stricter budgets than the manifest's", is_trial=True)
 
 
@@ -132,9 +152,20 @@ def _word(found: Mapping[str, Any]) -> str:
     return word
 
 
-def _failed_checks(found: Mapping[str, Any]) -> list[str]:
+def _beyond_bounds(found: Mapping[str, Any], artefact: str) -> str:
+    """What fails it whatever its bounds are: checks, outputs, decisions; "" when nothing does."""
     checks = [one for level in ("graph", "answers", "edges") for one in found.get(level, ())]
-    return [str(check["name"]) for check in checks if check["status"] == "failed"]
+    failed = [str(check["name"]) for check in checks if check["status"] == "failed"]
+    if failed:
+        return f"a failed check: {', '.join(failed)}"
+    is_exact = artefact.split("-")[1:2] == ["fp32"]
+    numbers: Mapping[str, Any] = found.get("numbers", {})
+    odd = [task for task, ways in numbers.items() if not all(_is_near(w, is_exact) for w in ways)]
+    if odd:
+        return f"outputs that are not PyTorch's: {', '.join(odd)}"
+    tasks: Mapping[str, Any] = found.get("tasks", {})
+    turned = [name for name, part in tasks.items() if part["changed"] > part["ties"]]
+    return f"other decisions: {', '.join(turned)}" if is_exact and turned else ""
 
 
 def _contradiction(payload: Mapping[str, Any], artefact: str, word: str) -> str:
@@ -143,37 +174,50 @@ def _contradiction(payload: Mapping[str, Any], artefact: str, word: str) -> str:
     tasks: Mapping[str, Any] = found.get("tasks", {})
     for name, part in tasks.items():
         if _word(part) == "pass":
-            one = _task(name, part, _number(part["max_drop"]))
+            one = _by_its_own(name, part)
             if one.verdict != "pass":
                 return f"{name} is said to pass, but {one.reason}"
         elif word == "pass":
             return f"a pass in which {name} did not pass"
     if word != "pass":
         return ""
-    failed = _failed_checks(found)
-    if failed:
-        return f"a pass in which a check failed: {', '.join(failed)}"
     rows = payload["rows"]
     if not tasks or not isinstance(rows, int) or rows < 1:
         return "a pass without rows or tasks that were measured"
-    is_exact = artefact.split("-")[1:2] == ["fp32"]
-    numbers: Mapping[str, Any] = found.get("numbers", {})
-    odd = [task for task, ways in numbers.items() if not all(_is_near(w, is_exact) for w in ways)]
-    if odd:
-        return f"a pass with outputs that are not PyTorch's: {', '.join(odd)}"
-    turned = [name for name, part in tasks.items() if part["changed"] > part["ties"]]
-    return f"a pass with other decisions: {', '.join(turned)}" if is_exact and turned else ""
+    against = _beyond_bounds(found, artefact)
+    return f"a pass with {against}" if against else ""
 
 
 def _is_by_bounds(tasks: Mapping[str, Any], word: str) -> bool:
-    """Whether some task has this verdict, and each that has it for its leading metric's bounds.
+    """Whether some task has this verdict, and each that has it for its bounds, classes' included.
 
-    A class that is lost or a decision that changed fails a task whose bounds are within the budget.
+    Anything else (a decision of an fp32 artefact, say) is none of a budget's business.
     """
     own = {name: part for name, part in tasks.items() if part["verdict"] == word}
-    return bool(own) and all(
-        _task(name, part, _number(part["max_drop"])).verdict == word for name, part in own.items()
-    )
+    return bool(own) and all(_by_its_own(name, part).verdict == word for name, part in own.items())
+
+
+def _by_its_own(name: str, part: Mapping[str, Any]) -> Judged:
+    """What the bounds of a task say under the budgets that it was judged by."""
+    return _task(name, part, _number(part["max_drop"]), _stated_classes(part))
+
+
+def _stated_classes(part: Mapping[str, Any]) -> float:
+    return _number(part.get("max_drop_class", 1.0))
+
+
+def _unjudged_classes(tasks: Mapping[str, Any], measures: _Measures) -> str:
+    """That a class was let go which the manifest may not allow; "" when none was.
+
+    A class that is gone with too few rows for a bound fails by their number, which is not stored.
+    """
+    for name, part in tasks.items():
+        most, stated = measures.of_classes(name), _stated_classes(part)
+        if stated > most + _SAME and any(
+            one["gone"] and _fall(one) > most for one in part.get("classes", ())
+        ):
+            return f"{name} judged by max_drop_class {stated:g}, the manifest allows {most:g}"
+    return ""
 
 
 def _is_near(way: Mapping[str, Any], is_exact: bool) -> bool:
@@ -182,11 +226,13 @@ def _is_near(way: Mapping[str, Any], is_exact: bool) -> bool:
     return math.isfinite(rms) and most <= (FP32_TOLERANCE if is_exact else math.inf)
 
 
-def _task(name: str, part: Mapping[str, Any] | None, max_drop: float) -> Judged:
+def _task(
+    name: str, part: Mapping[str, Any] | None, max_drop: float, max_drop_class: float
+) -> Judged:
     """What the bounds of the metrics that are held to it say under a budget, and the classes."""
     if part is None or part["verdict"] == "not_run":
         return Judged("undecided", f"{name} was not measured")
-    lost = [one["label"] for one in part.get("classes", ()) if one["failed"]]
+    lost = [one["label"] for one in part.get("classes", ()) if _is_lost(one, max_drop_class)]
     if lost:
         return Judged("fail", f"{name}: the recall of {', '.join(map(repr, lost[:3]))} falls")
     parts = [
@@ -194,6 +240,19 @@ def _task(name: str, part: Mapping[str, Any] | None, max_drop: float) -> Judged:
         for held in part.get("held") or [part["metric"]]
     ]
     return max(parts, key=lambda one: ORDER.index(one.verdict))
+
+
+def _is_lost(one: Mapping[str, Any], max_drop_class: float) -> bool:
+    """Whether a class falls by more than is allowed: for certain, or it is gone as it failed."""
+    if max_drop_class >= 1:
+        return False
+    return _number(one["low"]) > max_drop_class or (
+        one["gone"] and one["failed"] and _fall(one) > max_drop_class
+    )
+
+
+def _fall(one: Mapping[str, Any]) -> float:
+    return _number(one["reference"]) - _number(one["candidate"])
 
 
 def _metric(name: str, drop: Mapping[str, Any], max_drop: float) -> Judged:

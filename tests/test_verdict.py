@@ -193,12 +193,57 @@ def test_what_is_no_such_payload_is_said_by_an_exception(payload):
         again(payload)
 
 
+def fallen(*, low: float = 0.0, gone: bool = False, failed: bool = False) -> dict[str, Any]:
+    """A class whose recall falls by 40 points."""
+    numbers = {"support": 9, "reference": 0.6, "candidate": 0.2, "low": low}
+    return {"label": "greet", "gone": gone, "failed": failed, **numbers}
+
+
+@pytest.mark.parametrize(
+    ("word", "of_class", "stated", "ours", "wanted"),
+    [
+        ("pass", {"low": 0.3}, 1.0, 0.05, "fail"),  # let go by a looser budget than the manifest's
+        ("pass", {"low": 0.3}, 1.0, 1.0, "pass"),  # the manifest fails none
+        ("pass", {"low": 0.03}, 1.0, 0.05, "pass"),
+        ("pass", {"gone": True}, 1.0, 0.05, "not_run"),  # too few for a bound: not judged by ours
+        ("pass", {"gone": True}, 0.05, 0.05, "pass"),
+        ("fail", {"low": 0.1, "failed": True}, 0.0, 0.2, "not_run"),  # stricter than the manifest's
+        ("fail", {"low": 0.1, "failed": True}, 0.0, 0.05, "fail"),
+        ("fail", {"gone": True, "failed": True}, 0.05, 0.05, "fail"),
+        ("fail", {"gone": True, "failed": True}, 0.05, 0.5, "not_run"),
+    ],
+)
+def test_classes_are_judged_by_the_manifest_s_budget(word, of_class, stated, ours, wanted):
+    payload = stored(word)
+    part = payload["artefacts"]["onnx-int8"]["tasks"]["intent"]
+    part |= {"classes": [fallen(**of_class)], "max_drop_class": stated}
+    found = again(payload, max_drop_class={"intent": ours})
+    assert (found.verdict, found.contradiction) == (wanted, "")
+
+
+def test_a_pass_beside_a_class_far_beyond_its_own_budget_is_a_contradiction():
+    payload = stored()
+    part = payload["artefacts"]["onnx-int8"]["tasks"]["intent"]
+    part |= {"classes": [fallen(low=0.3)], "max_drop_class": 0.05}
+    assert again(payload, max_drop_class={"intent": 0.05}).contradiction
+
+
+def test_a_stricter_trial_does_not_hide_outputs_that_are_wrong():
+    """Whatever the budget: what is infinite, or no decision of PyTorch's in fp32, stays a fail."""
+    nan = {"numbers": {"intent": [{"max_abs": None, "rms": None}]}}
+    assert again(stored("fail", max_drop=0.0, low=0.001, found=nan)).verdict == "fail"
+    turned = stored("fail", max_drop=0.0, low=0.001, artefact="onnx-fp32")
+    turned["artefacts"]["onnx-fp32"]["tasks"]["intent"]["changed"] = 2
+    assert again(turned, "onnx-fp32").verdict == "fail"
+
+
 def test_a_class_that_fell_and_decisions_beside_a_rank_decide_as_well():
     payload = stored("fail")
     part = payload["artefacts"]["onnx-int8"]["tasks"]["intent"]
-    part["classes"] = [{"label": "greet", "failed": True}]
-    assert again(payload).verdict == "fail"
-    assert "'greet'" in again(payload).reason
+    part |= {"classes": [fallen(low=0.2, failed=True)], "max_drop_class": 0.05}
+    found = again(payload, max_drop_class={"intent": 0.05})
+    assert found.verdict == "fail"
+    assert "'greet'" in found.reason
     payload = stored("fail")
     part = payload["artefacts"]["onnx-int8"]["tasks"]["intent"]
     worse = {"drop": {"low": 0.02, "high": 0.04, "confidence": 0.95}}

@@ -15,10 +15,7 @@ from kd2edge.bundle.manifest import Manifest
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import IntegrityError
 from kd2edge.runtime.engines import Engine
-from kd2edge.verdict import judged
-
-#: Confidence of a manifest that states none.
-CONFIDENCE = 0.95
+from kd2edge.verdict import CONFIDENCE, judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +137,7 @@ def _verdicts(
     evidence: Sequence[Evidence], manifest: Manifest, notes: list[str]
 ) -> dict[str, Verdict]:
     budget = {str(task): 0.0 for task in manifest.tasks} | dict(manifest.gate.get("max_drop", {}))
+    of_classes: Mapping[str, float] = manifest.gate.get("max_drop_class", {})
     confidence = float(manifest.gate.get("confidence", CONFIDENCE))
     verdicts: dict[str, Verdict] = {}
     said: dict[str, str] = {}
@@ -151,7 +149,12 @@ def _verdicts(
         artefacts: Mapping[str, Any] = one.payload["artefacts"]
         for name in artefacts.keys() & manifest.artefacts.keys():
             found = judged(
-                one.payload, name, max_drop=budget, confidence=confidence, stand_ins=before
+                one.payload,
+                name,
+                max_drop=budget,
+                confidence=confidence,
+                max_drop_class=of_classes,
+                stand_ins=before,
             )
             said.pop(name, None)
             if found.verdict != "not_run":  # says nothing against an earlier verdict

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import UsageError
 from kd2edge.validate.tasks import Budget
+from kd2edge.verdict import CONFIDENCE
 
 __all__ = ["asked_budgets", "asked_confidence", "asked_names"]
 
@@ -34,7 +35,7 @@ def asked_confidence(bundle: Bundle, asked: float | None) -> float:
     Raises:
         UsageError: not between 0.5 and 1.
     """
-    stated = bundle.manifest.gate.get("confidence", 0.95) if asked is None else asked
+    stated = bundle.manifest.gate.get("confidence", CONFIDENCE) if asked is None else asked
     if not 0.5 < stated < 1:
         raise UsageError(
             f"confidence must be between 0.5 and 1, found {stated}; state one with --confidence"

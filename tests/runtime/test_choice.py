@@ -152,6 +152,27 @@ def test_a_looser_budget_never_makes_load_prefer_an_artefact(manifest: Manifest)
     assert chosen(manifest, changed(strict)).artefact.id == "onnx-int8-qdq"
 
 
+def test_a_looser_budget_of_classes_never_makes_load_prefer_an_artefact(manifest: Manifest):
+    gate = manifest.gate | {"max_drop_class": dict.fromkeys(map(str, manifest.tasks), 0.05)}
+    fallen = {"label": "7", "reference": 0.9, "candidate": 0.4, "low": 0.3, "gone": False}
+
+    def loose(_: Any, part: Any) -> None:
+        part["tasks"]["digit"] |= {"classes": [fallen | {"failed": False}], "max_drop_class": 1.0}
+
+    def strict(_: Any, part: Any) -> None:
+        mild = fallen | {"low": 0.01, "failed": True}
+        part["verdict"] = part["tasks"]["digit"]["verdict"] = "fail"
+        part["tasks"]["digit"] |= {"classes": [mild], "max_drop_class": 0.0}
+
+    asked = replace(manifest, gate=gate)
+    assert chosen(asked, changed(loose)).artefact.id == "onnx-fp32"
+    before = validation("2026-01-01", onnx_int8_qdq="pass")
+    assert chosen(asked, before, changed(loose)).artefact.id == "onnx-fp32"
+    assert chosen(asked, before, changed(strict)).artefact.id == "onnx-int8-qdq"
+    # A manifest of before classes had a budget fails none for them.
+    assert chosen(manifest, changed(loose)).artefact.id == "onnx-int8-qdq"
+
+
 def test_rows_without_pytorch_need_a_stand_in_that_passed(manifest: Manifest):
     def without(whole: Any, _: Any) -> None:
         whole["references"] = {"pytorch": 0, "onnx-fp32": 500}
