@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from kd2edge.bundle.twins import shortcomings
 from kd2edge.runtime.markdown import aligned
 from kd2edge.wording import shown
 
@@ -119,10 +120,30 @@ class Bench:
             "schema": SCHEMA,
             "samples": self.samples,
             "shape": self.shape,
-            "artefacts": [asdict(one) for one in self.footprints],
+            "artefacts": [
+                asdict(one) | {"shortcomings": list(self.shortcomings(one.artefact))}
+                for one in self.footprints
+            ],
             "timings": [one.to_json() for one in self.timings],
             "not_run": dict(self.not_run),
         }
+
+    def shortcomings(self, artefact: str) -> tuple[str, ...]:
+        """What it fails to gain over the float artefact of its target, a sentence each.
+
+        Bytes once; time for every batch size and thread count that both were timed at, by what
+        ``load`` goes by too: the answer where it was timed, else the graph.
+        """
+        sizes = {one.artefact: one.bytes for one in self.footprints}
+        found = list(shortcomings(artefact, sizes))
+        for cell in dict.fromkeys(map(_cell, self.timings)):
+            times = {
+                one.artefact: (one.answer or one.graph).p50_ms
+                for one in self.timings
+                if _cell(one) == cell
+            }
+            found += [f"{said} at {_place(*cell)}" for said in shortcomings(artefact, {}, times)]
+        return tuple(found)
 
     def rows(self) -> list[dict[str, str]]:
         """Table rows, words and numbers already formatted; one a timing, then what was not run."""
@@ -138,7 +159,8 @@ class Bench:
         timed = [row for row in self.rows() if row["batch"]]
         times = [{**row, "speed-up": f"{row['speed-up']} {row['best']}".strip()} for row in timed]
         sizes = {row["artefact"]: row for row in timed}.values()
-        notes = [f"{name} not run: {reason}" for name, reason in self.not_run.items()]
+        notes = [said for one in self.footprints for said in self.shortcomings(one.artefact)]
+        notes += [f"{name} not run: {reason}" for name, reason in self.not_run.items()]
         parts = [
             _markdown(_TIMES, times),
             self._legend() if timed else "",
@@ -151,8 +173,7 @@ class Bench:
         """What was timed, on what, and which times stand out."""
         rows = f"{_SAMPLES[self.samples]}, {_SHAPES[self.shape]}"
         far = [
-            f"{one.artefact} at batch {one.batch}, {one.threads} threads: {one.graph.outliers}"
-            f" of {one.graph.calls:,}"
+            f"{one.artefact} at {_place(*_cell(one))}: {one.graph.outliers} of {one.graph.calls:,}"
             for one in self.timings
             if one.graph.outliers > _MANY * one.graph.calls
         ]
@@ -222,6 +243,10 @@ def with_ratios(timings: Sequence[Timing], sizes: Mapping[str, int]) -> tuple[Ti
 
 def _cell(timing: Timing) -> tuple[int, int]:
     return timing.batch, timing.threads
+
+
+def _place(batch: int, threads: int) -> str:
+    return f"batch {batch}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def _speed_up(timing: Timing, peers: Sequence[Timing]) -> float:

@@ -109,5 +109,29 @@ def test_slow_calls_are_named_where_they_are_many():
     odd = replace(timing("onnx-fp32", 0.5), graph=replace(timing("a", 0.5).graph, outliers=3))
     assert "slow calls" not in BENCH.table()
     text = replace(BENCH, timings=(odd,)).table()
-    assert "onnx-fp32 at batch 1, 1 threads: 3 of 10" in " ".join(text.split())
+    assert "onnx-fp32 at batch 1, 1 thread: 3 of 10" in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_what_rounding_fails_to_gain_is_said_in_table_and_json():
+    """The answer's time counts where there is one: ``load`` goes by it, too."""
+    slow, fast = timing("onnx-int8-dynamic", 2.0), timing("onnx-int8-dynamic", 0.5, batch=32)
+    plain, wide = timing("onnx-fp32", 1.0), timing("onnx-fp32", 1.0, batch=32)
+    bench = replace(
+        BENCH,
+        footprints=(
+            Footprint("onnx-fp32", 306_719, 1.0, 0),
+            Footprint("onnx-int8-dynamic", 305_176, 1.0, 0),
+        ),
+        timings=(plain, slow, wide, fast),
+    )
+    disguised, slower = bench.shortcomings("onnx-int8-dynamic")
+    assert "saves nothing: 305,176 bytes, onnx-fp32 has 306,719" in disguised
+    assert "slower than onnx-fp32: 2.00x of its time at batch 1, 1 thread" in slower
+    assert bench.shortcomings("onnx-fp32") == ()
+    written = {one["artefact"]: one["shortcomings"] for one in bench.to_json()["artefacts"]}
+    assert written == {"onnx-fp32": [], "onnx-int8-dynamic": [disguised, slower]}
+    assert disguised in " ".join(bench.table().split())
+    assert max(map(len, bench.table().splitlines())) <= 80
+    timings = (replace(plain, answer=slow.graph), replace(slow, answer=slow.graph), wide, fast)
+    assert len(replace(bench, timings=timings).shortcomings("onnx-int8-dynamic")) == 1
