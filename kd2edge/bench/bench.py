@@ -20,7 +20,7 @@ from kd2edge.errors import BackendError, UsageError
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
-from kd2edge.runtime.threads import default_threads
+from kd2edge.runtime.threads import usual_threads
 
 __all__ = ["SHAPES", "bench_bundle"]
 
@@ -66,7 +66,7 @@ def bench_bundle(
         BackendError: nothing can run here.
     """
     bundle = open_bundle(path)
-    counts = tuple(threads) if threads is not None else tuple({1: 0, default_threads(): 0})
+    counts = usual_threads() if threads is None else tuple(threads)
     if shape not in SHAPES:
         raise UsageError(f"shape: expected {' or '.join(SHAPES)}, found {shape!r}")
     if not batches or not counts or min(*batches, *counts) < 1 or seconds <= 0:

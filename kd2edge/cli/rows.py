@@ -10,7 +10,7 @@ import click
 from kd2edge.cli.output import pairs
 
 if TYPE_CHECKING:
-    from kd2edge.pipeline.handed import Asked
+    from kd2edge.pipeline.source_forms import Asked
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -36,7 +36,7 @@ def rows_options(command: Command) -> Command:
 
 def asked(kind: str, options: tuple[str, ...], source: str, *, otherwise: str = "") -> Asked:
     """What these options say of a file; ``otherwise`` is its kind where nothing tells."""
-    from kd2edge.pipeline.handed import Asked
+    from kd2edge.pipeline.source_forms import Asked
 
     found: dict[str, Any] = {
         key: tuple(value.split(",")) if key == "columns" else _ESCAPES.get(value, value)

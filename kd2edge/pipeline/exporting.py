@@ -27,7 +27,6 @@ from kd2edge.inputs.spec import ArraySpec
 from kd2edge.nets import Net, describe_net, load_net
 from kd2edge.pipeline.agreement import require_one_student
 from kd2edge.pipeline.folders import MODELS, RunFolder
-from kd2edge.pipeline.handed import SOURCES, forms_json
 from kd2edge.pipeline.probing import PROBES
 from kd2edge.pipeline.provenance import read_report, run_fingerprint
 from kd2edge.pipeline.samples import (
@@ -38,6 +37,7 @@ from kd2edge.pipeline.samples import (
     calibration_sample,
     read_arrays,
 )
+from kd2edge.pipeline.source_forms import SOURCES, forms_json
 from kd2edge.pipeline.sources import read_rows_plan
 from kd2edge.quantize import QUANTIZERS
 from kd2edge.recipe import Recipe, by_task, load_recipe

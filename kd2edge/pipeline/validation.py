@@ -10,8 +10,8 @@ from kd2edge.bundle import Bundle, open_bundle
 from kd2edge.errors import UsageError
 from kd2edge.pipeline.agreement import require_run_of
 from kd2edge.pipeline.folders import MODELS, RunFolder, latest_run
-from kd2edge.pipeline.handed import Asked, forms_of, handed_rows
 from kd2edge.pipeline.provenance import read_report, run_of
+from kd2edge.pipeline.source_forms import Asked, forms_of, handed_rows
 from kd2edge.pipeline.sources import open_split, read_rows_plan
 from kd2edge.rows.rows import Rows
 from kd2edge.validate import Validation, validate_bundle

@@ -29,6 +29,11 @@ def default_threads() -> int:
     return max(1, min(len(cores), _quota()))
 
 
+def usual_threads() -> tuple[int, ...]:
+    """Numbers of threads that are judged and timed when nobody says: one, and the default."""
+    return tuple(sorted({1, default_threads()}))
+
+
 def _usable() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))

@@ -45,7 +45,8 @@ class NumberResult:
     """Level 2: one head against stored PyTorch logits, for one way to batch and pad.
 
     Args:
-        way: ``batch 7``, ``length +8``, ...
+        way: threads, rows a forward pass and the length they are padded to: ``ways.Way`` as text,
+            or how many other sizes are taken together.
         rows: rows compared.
         max_abs: largest absolute error of a logit; infinite where an output is not finite.
         cosine: smallest cosine of a row's (word's) logits.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kd2edge.runtime.threads import default_threads
+from kd2edge.runtime.threads import usual_threads
 
 __all__ = [
     "FREE",
@@ -52,7 +52,7 @@ class Way:
 
 def thread_counts(asked: int | None) -> tuple[int, ...]:
     """Numbers of threads that are judged: the one asked for, else one and the default."""
-    return (asked,) if asked is not None else tuple(sorted({1, default_threads()}))
+    return usual_threads() if asked is None else (asked,)
 
 
 def full_ways(threads: Sequence[int], sizes: Iterable[int]) -> tuple[Way, ...]:

@@ -94,7 +94,7 @@ def spoil(monkeypatch, is_so):
         return outputs
 
     monkeypatch.setattr(Session, "run", odd)
-    monkeypatch.setattr("kd2edge.validate.ways.default_threads", lambda: 2)
+    monkeypatch.setattr("kd2edge.runtime.threads.default_threads", lambda: 2)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def spoil(monkeypatch, is_so):
     ],
 )
 def test_what_is_wrong_with_some_threads_fails(bundle, rows, monkeypatch, is_so, way):
-    monkeypatch.setattr("kd2edge.validate.ways.default_threads", lambda: 2)
+    monkeypatch.setattr("kd2edge.runtime.threads.default_threads", lambda: 2)
     assert run(bundle, rows, "onnx-int8-qdq", threads=None).outcome == "pass"
     spoil(monkeypatch, is_so)
     validation = run(bundle, rows, "onnx-int8-qdq", threads=None)
@@ -116,7 +116,7 @@ def test_what_is_wrong_with_some_threads_fails(bundle, rows, monkeypatch, is_so,
 
 
 def test_threads_that_give_the_same_cost_no_second_run(bundle, rows, monkeypatch):
-    monkeypatch.setattr("kd2edge.validate.ways.default_threads", lambda: 2)
+    monkeypatch.setattr("kd2edge.runtime.threads.default_threads", lambda: 2)
     found = run(bundle, rows, "onnx-fp32", threads=None).artefacts["onnx-fp32"]
     assert [str(way) for way in found.ways] == ["2 threads, batch 64", "1 thread, batch 1"]
 

@@ -7,10 +7,10 @@ from kd2edge.validate.ways import Way, full_ways, other_ways, shared_sizes, swee
 
 
 def test_one_thread_and_the_default_are_judged_unless_somebody_says(monkeypatch):
-    monkeypatch.setattr("kd2edge.validate.ways.default_threads", lambda: 4)
+    monkeypatch.setattr("kd2edge.runtime.threads.default_threads", lambda: 4)
     assert thread_counts(None) == (1, 4)
     assert thread_counts(3) == (3,)
-    monkeypatch.setattr("kd2edge.validate.ways.default_threads", lambda: 1)
+    monkeypatch.setattr("kd2edge.runtime.threads.default_threads", lambda: 1)
     assert thread_counts(None) == (1,)
 
 

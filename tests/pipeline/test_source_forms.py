@@ -12,8 +12,8 @@ import pytest
 
 from commands import kd2edge, succeed
 from kd2edge.errors import IntegrityError, SchemaTooNewError, UsageError
-from kd2edge.pipeline import handed
-from kd2edge.pipeline.handed import Asked, forms_json, handed_rows, read_forms, source_of
+from kd2edge.pipeline import source_forms
+from kd2edge.pipeline.source_forms import Asked, forms_json, handed_rows, read_forms, source_of
 from kd2edge.pipeline.sources import RowsPlan, SourcePlan, open_split
 from products import Product, write_jsonl
 
@@ -127,7 +127,7 @@ def test_options_of_another_type_are_refused(sources: dict[str, SourcePlan]) -> 
 
 def test_every_field_of_a_source_is_kept() -> None:
     known = {one.name for one in fields(SourcePlan)} - {"place", "hold_out"}
-    assert known == set(handed._KEYS) <= set(handed._READ)
+    assert known == set(source_forms._KEYS) <= set(source_forms._READ)
 
 
 def test_predict_and_validate_read_what_recipes_read(text_product: Product, tmp_path: Path) -> None:
