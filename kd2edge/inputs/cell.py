@@ -6,6 +6,7 @@ import math
 import reprlib
 from collections.abc import Mapping
 from difflib import get_close_matches
+from operator import index
 from typing import Any, cast
 
 import numpy as np
@@ -38,6 +39,19 @@ def listed(value: Any) -> list[Any] | None:
     if isinstance(value, np.ndarray):
         return cast("npt.NDArray[Any]", value).tolist() if value.ndim else None
     return list(cast("list[Any]", value)) if isinstance(value, (list, tuple)) else None
+
+
+def whole_number(value: object) -> int | None:
+    """A Python or NumPy integer; None for anything else, and for True and False.
+
+    These are an index to Python, and to nobody else a number of anything.
+    """
+    if isinstance(value, bool):
+        return None
+    try:
+        return index(value)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        return None
 
 
 def file_of(value: Any) -> Any:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import index
 from typing import Any, NamedTuple, final
 
 import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError
+from kd2edge.inputs.cell import described, whole_number
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.rows import has_length, taken
 from kd2edge.inputs.spec import Encoded
 from kd2edge.runtime.graph import GraphSpec
-from kd2edge.runtime.handed import are_rows, rows_by_input
+from kd2edge.runtime.handed import are_rows, near, rows_by_input
 from kd2edge.runtime.padding import with_length
 
 ArrayDict = dict[str, npt.NDArray[Any]]
@@ -103,7 +103,7 @@ class Batches:
         for name in inputs:
             if name not in self._encoders:
                 raise InputError(
-                    f"unknown input {name!r}{_near(name, self._encoders)}; {self._names()}"
+                    f"unknown input {name!r}{near(name, list(self._encoders))}; {self._names()}"
                 )
         for name in self._encoders:
             if name not in inputs:
@@ -209,14 +209,9 @@ def whole(name: str, value: object) -> int:
     Raises:
         InputError: it is anything else.
     """
-    try:
-        if isinstance(value, bool):  # an index to Python, and to nobody else a number of labels
-            raise TypeError
-        number = index(value)  # pyright: ignore[reportArgumentType]
-    except TypeError:
-        raise InputError(
-            f"{name} must be a whole number, found a {type(value).__name__} ({value!r:.40})"
-        ) from None
+    number = whole_number(value)
+    if number is None:
+        raise InputError(f"{name} must be a whole number, found {described(value)}")
     if number < 1:
         raise InputError(f"{name} must be at least 1, found {number}")
     return number
@@ -260,10 +255,3 @@ def _count(name: str, values: Any) -> int:
         f"input {name!r} must be a list or an array with one entry a row,"
         f" found a {type(values).__name__}"
     )
-
-
-def _near(name: object, known: Mapping[str, Any]) -> str:
-    from difflib import get_close_matches  # only a caller's slip needs it
-
-    near = get_close_matches(str(name), list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

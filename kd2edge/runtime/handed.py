@@ -126,7 +126,7 @@ def _column(table: Any, names: Sequence[Any], name: str, column: str) -> Any:
     if count != 1:
         raise InputError(
             f"input {name!r}: expected one column {column!r} in the {type(table).__name__}, "
-            + (f"found {count}" if count else f"found {_listed(names)}{_near(column, names)}")
+            + (f"found {count}" if count else f"found {_listed(names)}{near(column, names)}")
         )
     return _rows(name, _list(name, table, lambda: table[wanted]))
 
@@ -139,7 +139,7 @@ def _records(rows: Sequence[Any], name: str, column: str) -> list[Any]:
             raise InputError(reason, name=name, row=number)
         key = column if column in row else name
         if key not in row:
-            reason = f"no {column!r}, the row has {_listed(list(row))}{_near(column, list(row))}"
+            reason = f"no {column!r}, the row has {_listed(list(row))}{near(column, list(row))}"
             raise InputError(reason, name=name, row=number)
         found.append(row[key])
     return found
@@ -150,6 +150,7 @@ def _listed(names: Sequence[Any], most: int = 8) -> str:
     return ", ".join(short(repr(name)) for name in names[:most]) + more if names else "none"
 
 
-def _near(wanted: str, known: Sequence[Any]) -> str:
-    near = get_close_matches(wanted, [str(name) for name in known], n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+def near(wanted: object, known: Sequence[Any]) -> str:
+    """The name that may have been meant, as the end of a message; "" where none is like it."""
+    found = get_close_matches(str(wanted), [str(name) for name in known], n=1)
+    return f" (did you mean {found[0]!r}?)" if found else ""

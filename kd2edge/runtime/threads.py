@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from operator import index
 from pathlib import Path
 
 from kd2edge.errors import UsageError
-from kd2edge.inputs.cell import described
+from kd2edge.inputs.cell import described, whole_number
 
 # More than any machine has: engines take memory for each thread, and die of too many.
 _MOST = 4096
@@ -62,14 +61,9 @@ def counted(name: str, value: object) -> int:
     Raises:
         UsageError: it is anything else.
     """
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = index(value)  # pyright: ignore[reportArgumentType]
-        if not 1 <= number <= _MOST:
-            raise TypeError
-    except TypeError:
+    number = whole_number(value)
+    if number is None or not 1 <= number <= _MOST:
         raise UsageError(
             f"{name} must be a whole number from 1 to {_MOST}, found {described(value)}"
-        ) from None
+        )
     return number

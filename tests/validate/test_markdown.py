@@ -74,6 +74,16 @@ def test_it_says_of_which_rows_errors_and_changed_decisions_are():
     assert "Errors and top-1: 4 rows with PyTorch's logits; changed: all rows above." in text
 
 
+def test_rows_that_run_again_in_other_ways_are_counted_once():
+    found = validation()
+    part = found.artefacts["onnx-int8-portable"]
+    (alone,) = part.numbers["left"]
+    again = replace(alone, way="1 thread, 60 other sizes", rows=2_000)
+    more = replace(part, numbers={"left": (alone, again)})
+    text = replace(found, artefacts={"onnx-int8-portable": more}).table()
+    assert "Errors and top-1: 4 rows with" in text
+
+
 def test_both_references_are_named_with_their_rows():
     assert "stored PyTorch outputs (3,990 rows)" in validation().table()
     alone = validation(references={"pytorch": 4000, "onnx-fp32": 0})
