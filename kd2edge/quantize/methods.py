@@ -133,7 +133,24 @@ def int8_dynamic(
         )
         made = type(model).FromString(path.read_bytes())
     del made.graph.value_info[:]  # the shapes that the quantizer needed; an engine infers its own
+    _name_after_float(made.graph, model.graph)
     return _bytes(made)
+
+
+def _name_after_float(graph: GraphProto, float_graph: GraphProto) -> None:
+    """Give an int8 product the name of the float one that it stands for, and its helpers none.
+
+    By that name its module is found; what scales and casts around it is found beside it.
+    """
+    known = {node.name for node in float_graph.node}
+    named = {
+        f"{split}_quant": node.name
+        for node in float_graph.node
+        for split in _names_when_split(node)
+    }
+    for node in graph.node:
+        if node.name not in known:
+            node.name = named.get(node.name, "")
 
 
 def _with_shapes(data: bytes) -> ModelProto:

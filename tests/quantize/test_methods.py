@@ -134,6 +134,18 @@ def test_excluded_nodes_stay_float(text, text_batches):
         assert "down" not in initializers(made)
 
 
+def test_an_int8_product_has_the_name_of_the_float_one_that_it_stands_for(text):
+    nodes = ModelProto.FromString(text).graph.node
+    products = {one.name for one in nodes if one.op_type in {"MatMul", "Gemm"}}
+    made = ModelProto.FromString(int8_dynamic(text)).graph
+    found = [one.name for one in made.node if one.op_type == "MatMulInteger"]
+    assert found
+    assert len(set(found)) == len(found)
+    assert set(found) <= products
+    known = {one.name for one in ModelProto.FromString(text).graph.node}
+    assert {one.name for one in made.node} <= {*known, ""}  # what was added has none
+
+
 def test_a_shape_that_is_stated_for_a_constant_as_well_does_no_harm(image):
     """ONNX Runtime before 1.32 turns a Gemm's weight round and then trips over what was stated."""
     model = ModelProto.FromString(image)
