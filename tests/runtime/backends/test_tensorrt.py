@@ -88,7 +88,7 @@ def test_libraries_that_cannot_be_loaded_are_as_missing(monkeypatch: pytest.Monk
     def broken(name: str) -> None:
         raise OSError("libnvinfer.so.10: cannot open shared object file")
 
-    monkeypatch.setattr(tensorrt, "import_module", broken)
+    monkeypatch.setattr(tensorrt, "quietly_imported", broken)
     with pytest.raises(BackendError, match=r'libnvinfer.*pip install "kd2edge\[rtx\]"'):
         session(ENGINE, sha(ENGINE)).open()
 
