@@ -48,12 +48,17 @@ def main() -> None:
     faults: list[Found] = []
     clean: list[Found] = []
     for one in made:
-        state = State(given.cache / f"found-{one.name}-{scale.name}.json")
+        state = State(given.cache / f"found-{one.folder.name}.json")
         faults += planted(one, state, kinds, _say)
         clean += clean_verdicts(one, state, _say, given.clean)
     found = summary(faults, clean)
     if not given.no_record:
-        measured = {"summary": found, "faults": faults, "clean": clean, "scale": scale.name}
+        measured = {
+            "summary": found,
+            "faults": faults,
+            "clean": clean,
+            "products": [one.folder.name for one in made],
+        }
         recording.record(NAME, measured, given.out, ("onnxruntime", "openvino", "torch"))
     for one in faults:
         if one["verdict"] in ("slipped", "broken harness"):

@@ -242,6 +242,59 @@ def initializer(model: onnx.ModelProto, *parts: str) -> TensorProto:
     )
 
 
+# What a tensor is for, by its place in the graph: exporters may name it as they like.
+
+
+def held(model: onnx.ModelProto) -> dict[str, TensorProto]:
+    """Initializers by name."""
+    return {tensor.name: tensor for tensor in model.graph.initializer}
+
+
+def piece_tables(model: onnx.ModelProto) -> list[TensorProto]:
+    """What is looked up by the ids of pieces: the embedding table, and its scales a row."""
+    known, ids = held(model), model.graph.input[0].name
+    return [
+        known[node.input[0]]
+        for node in nodes(model, "Gather")
+        if node.input[1] == ids and len(known[node.input[0]].dims) == 2
+    ]
+
+
+def position_tables(model: onnx.ModelProto) -> list[TensorProto]:
+    """What is looked up by a slice of numbered positions."""
+    known = held(model)
+    sliced = {node.output[0] for node in nodes(model, "Slice")}
+    return [
+        known[node.input[0]]
+        for node in nodes(model, "Gather")
+        if node.input[1] in sliced and node.input[0] in known
+    ]
+
+
+def scales(model: onnx.ModelProto) -> list[TensorProto]:
+    """Scales of channels: of weights that are made float, or multiplied with a measured scale."""
+    known = held(model)
+    measured = {node.output[1] for node in nodes(model, "DynamicQuantizeLinear")}
+    names = [node.input[1] for node in nodes(model, "DequantizeLinear")]
+    names += [
+        name for node in nodes(model, "Mul") if measured & set(node.input) for name in node.input
+    ]
+    found = {name: known[name] for name in names if name in known}
+    return [tensor for tensor in found.values() if tensor.dims and tensor.dims[0] > 1]
+
+
+def biases(model: onnx.ModelProto) -> list[TensorProto]:
+    """Vectors that are added, or stand third at a product, float or int32."""
+    known = held(model)
+    made = {node.output[0]: node.input[0] for node in nodes(model, "DequantizeLinear")}
+    names = [name for node in nodes(model, "Add") for name in node.input]
+    names += [
+        node.input[2] for op in ("Conv", "Gemm") for node in nodes(model, op) if len(node.input) > 2
+    ]
+    found = {name: known.get(made.get(name, name)) for name in names}
+    return [one for one in found.values() if one is not None and len(one.dims) == 1]
+
+
 def nodes(model: onnx.ModelProto, op: str) -> list[onnx.NodeProto]:
     return [node for node in model.graph.node if node.op_type == op]
 

@@ -83,7 +83,10 @@ def cropped(site: Site) -> Plant:
     del site
 
     def wrong(image: Any, height: int, width: int) -> Any:
-        return image[:height, :width]
+        found = np.zeros((height, width, image.shape[2]), image.dtype)
+        part = image[:height, :width]
+        found[: part.shape[0], : part.shape[1]] = part
+        return found
 
     return Plant((OTHER_SIZES,), lambda: replaced("kd2edge.inputs.picture", "resized", wrong))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from planted.graphs import Editor, array_of, put
+from planted.graphs import Editor, array_of, piece_tables, position_tables, put
 from planted.kind import WORDS, Plant, Site, kind, replaced
 from planted.measure import Look
 from planted.products import Product
@@ -202,11 +202,10 @@ def _table(
     rows = np.array([vocabulary[piece] for piece in unseen])
 
     def edited(model: onnx.ModelProto) -> None:
-        for tensor in model.graph.initializer:
-            if "word_embeddings" in tensor.name and len(tensor.dims) == 2:
-                value = array_of(tensor)
-                change(value, rows)
-                put(tensor, value)
+        for tensor in piece_tables(model):
+            value = array_of(tensor)
+            change(value, rows)
+            put(tensor, value)
 
     site.draft.change_graph(site.artefact, edited)
     return Plant((_with(set(unseen), site),))
@@ -247,11 +246,10 @@ def late_positions(site: Site) -> Plant:
     first = 20 if site.product.name == "texts" else 40
 
     def change(model: onnx.ModelProto) -> None:
-        for tensor in model.graph.initializer:
-            if "position_embeddings" in tensor.name:
-                value = array_of(tensor)
-                value[first:] = value[first:][::-1]
-                put(tensor, value)
+        for tensor in position_tables(model):
+            value = array_of(tensor)
+            value[first:] = value[first:][::-1]
+            put(tensor, value)
 
     from planted.serving import long_rows
 

@@ -7,6 +7,7 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from planted import (
 from planted.clean import CONTROL, cases, verdict
 from planted.draft import Draft
 from planted.judge import judged
-from planted.kind import KINDS, Kind, Said, Site, artefact_of
+from planted.kind import KINDS, Kind, Plant, Said, Site, artefact_of
 from planted.measure import COSTLY, Cost, Measurer
 from planted.products import Product
 
@@ -94,6 +95,7 @@ def plant(one: Kind, product: Product, measurer: Measurer) -> Found | None:
         made = one.plant(site)
         if made is None:
             return None
+        _require_change(site, made)
         bundle = site.draft.write(target)
         # Faults of the process are measured first: the gate could only stop what is there.
         cost = made.cost or measurer.cost(product, bundle, site.artefact, made.looks, made.patch)
@@ -113,7 +115,15 @@ def plant(one: Kind, product: Product, measurer: Measurer) -> Found | None:
     }
 
 
-def _said(site: Site, bundle: Path, made: Any) -> Said:
+def _require_change(site: Site, made: Plant) -> None:
+    """A kind that changes nothing would pass for a harmless one."""
+    clean = Draft(site.product.bundle)
+    same = (clean.manifest, clean.files) == (site.draft.manifest, site.draft.files)
+    if same and made.data is None and made.patch is nullcontext and made.door is None:
+        raise ValueError("nothing was planted")
+
+
+def _said(site: Site, bundle: Path, made: Plant) -> Said:
     if made.door is not None:
         return made.door(bundle)
     with made.patch():

@@ -7,18 +7,22 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
+from onnx import numpy_helper
 
 from planted.draft import Draft
 from planted.graphs import (
     Editor,
     always,
     array_of,
+    biases,
     initializer,
     nodes,
     noisy,
     perturbed,
+    piece_tables,
+    position_tables,
     put,
+    scales,
     set_attribute,
     tensors,
 )
@@ -42,13 +46,11 @@ def noise_float(site: Site) -> Plant:
 
 
 @kind("weights", "one scale for all channels")
-def scales(site: Site) -> Plant:
+def one_scale(site: Site) -> Plant:
     def change(model: onnx.ModelProto) -> None:
-        for tensor in model.graph.initializer:
-            if "scale" in tensor.name and tensor.data_type == TensorProto.FLOAT:
-                value = array_of(tensor)
-                if value.size > 1:
-                    put(tensor, np.full_like(value, value.mean()))
+        for tensor in scales(model):
+            value = array_of(tensor)
+            put(tensor, np.full_like(value, value.mean()))
 
     return changed(site, change)
 
@@ -56,9 +58,8 @@ def scales(site: Site) -> Plant:
 @kind("weights", "each scale beside its channel")
 def scales_rolled(site: Site) -> Plant:
     def change(model: onnx.ModelProto) -> None:
-        for tensor in model.graph.initializer:
-            if "scale" in tensor.name and tensor.data_type == TensorProto.FLOAT:
-                put(tensor, np.roll(array_of(tensor), 1, axis=0))
+        for tensor in scales(model):
+            put(tensor, np.roll(array_of(tensor), 1, axis=0))
 
     return changed(site, change)
 
@@ -162,8 +163,8 @@ def mask(site: Site) -> Plant:
 @kind("weights", "positions are shifted by one", WORDS)
 def positions(site: Site) -> Plant:
     def change(model: onnx.ModelProto) -> None:
-        tensor = initializer(model, "position_ids")
-        put(tensor, np.minimum(array_of(tensor) + 1, tensor.dims[-1] - 1))
+        for tensor in position_tables(model):
+            put(tensor, np.roll(array_of(tensor), -1, axis=0))
 
     return changed(site, change)
 
@@ -171,9 +172,8 @@ def positions(site: Site) -> Plant:
 @kind("weights", "pieces are shifted by one", WORDS)
 def pieces(site: Site) -> Plant:
     def change(model: onnx.ModelProto) -> None:
-        for tensor in model.graph.initializer:
-            if "word_embeddings" in tensor.name:
-                put(tensor, np.roll(array_of(tensor), 1, axis=0))
+        for tensor in piece_tables(model):
+            put(tensor, np.roll(array_of(tensor), 1, axis=0))
 
     return changed(site, change)
 
@@ -190,13 +190,12 @@ def dead(site: Site) -> Plant:
 
 
 @kind("weights", "half of the biases are lost")
-def biases(site: Site) -> Plant:
+def half_biases(site: Site) -> Plant:
     def change(model: onnx.ModelProto) -> None:
-        for tensor in model.graph.initializer:
-            if "bias" in tensor.name and tensor.data_type in (TensorProto.FLOAT, TensorProto.INT32):
-                value = array_of(tensor)
-                value[: len(value) // 2] = 0
-                put(tensor, value)
+        for tensor in biases(model):
+            value = array_of(tensor)
+            value[: len(value) // 2] = 0
+            put(tensor, value)
 
     return changed(site, change)
 
@@ -227,9 +226,8 @@ def pooling(site: Site) -> Plant:
     def change(model: onnx.ModelProto) -> None:
         edit = Editor(model)
         for node in nodes(model, "Clip"):
-            if node.output[0] == "clamp":
-                length = edit.cast(edit.length())
-                edit.redirect("clamp", edit.add("Max", node.output[0], length))
+            length = edit.cast(edit.length())
+            edit.redirect(node.output[0], edit.add("Max", node.output[0], length))
         edit.sorted()
 
     return changed(site, change)
@@ -391,7 +389,7 @@ def layer(site: Site) -> Plant:
 @kind("weights", "the embedding table is read in another type's bytes", WORDS, "onnx-fp32")
 def bytes_wrong(site: Site) -> Plant:
     def change(model: onnx.ModelProto) -> None:
-        tensor = initializer(model, "word_embeddings")
+        (tensor,) = piece_tables(model)
         value = array_of(tensor)
         half = value.astype(np.float16).astype(np.float32)
         half[::7] *= -1
