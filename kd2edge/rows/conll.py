@@ -73,6 +73,11 @@ class ConllRows(Rows):
     def _fields(self, line: bytes, position: int, number: int) -> list[str]:
         """The columns of a line, which is the ``number``-th of its sentence."""
         text = decoded(line, lambda: self._place(position, number)).rstrip("\r")
+        if "\r" in text:
+            raise DataError(
+                f"{self._place(position, number)}: a lone carriage return; save the file with the "
+                "line ends \\n or \\r\\n"
+            )
         apart = self._separator
         fields = cut_at_blanks(text) if apart is None else text.split(apart)
         needed = max(i + 1 if i >= 0 else -i for i in self._columns.values())

@@ -96,8 +96,15 @@ def _row(text: str) -> Row:
 
 
 def _why_no_json(text: str, error: Exception) -> str:
+    if text.startswith("\ufeff"):
+        return "a byte-order mark inside the file (files joined to one?); remove it"
+    if "\r" in text:
+        return "a lone carriage return; save the file with the line ends \\n or \\r\\n"
+    if text.endswith("},"):
+        return "a comma behind the object; JSON lines have one object a line, and nothing between"
     if text.startswith("{") and not text.endswith("}"):
-        return f"the line is cut off: it ends with {text[-30:]!r}, expected '}}'"
+        end = text[-30:]
+        return f"the line is cut off: it ends with {end!r}, expected '}}' (one object a line)"
     return f"not JSON: {error}"
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast, final
 
 from kd2edge.errors import DataError, StorageError
+from kd2edge.inputs.blanks import BLANKS
 from kd2edge.rows.content import BOM, wide_encoding
 from kd2edge.rows.jsonl import row_of_line
 from kd2edge.rows.rows import Row
@@ -23,6 +24,7 @@ from kd2edge.rows.rows import Row
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+_BLANKS = BLANKS.encode()
 _GZIP = b"\x1f\x8b"
 _LOOKED_AT = 512  # bytes that tell the encoding
 _HEAD = 4  # bytes that tell how the rest is written
@@ -54,7 +56,7 @@ def json_lines(source: Path | BinaryIO, name: str) -> Iterator[PlacedRow]:
         with ExitStack() as opened:
             raw = opened.enter_context(source.open("rb")) if isinstance(source, Path) else source
             for number, line in enumerate(_lines(_unpacked(raw), name), start=1):
-                if line.strip():
+                if line.strip(_BLANKS):
                     place = f"{name}:{number}"
                     yield PlacedRow(row_of_line(line, place), place)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

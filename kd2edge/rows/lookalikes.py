@@ -12,6 +12,15 @@ from itertools import pairwise
 from kd2edge.tasks.spans import read_tag
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
+#: Categories of characters with nothing to see: control and format characters.
+_UNSEEN = frozenset({"Cc", "Cf"})
+#: Characters that look like a plain one, or like nothing: minus, quotes, what joins or varies.
+_PLAIN = {
+    "\u2212": "-",
+    **dict.fromkeys("\u2018\u2019\u201b\u02bc\u0060\u00b4", "'"),
+    **dict.fromkeys("\u201c\u201d\u201f", '"'),
+    **dict.fromkeys("\u034f\ufe0e\ufe0f\u115f\u1160\u3164\uffa0\u2800", ""),
+}
 #: Labels that are likelier the text that a program wrote for a missing value.
 _NOTHING = frozenset({"nan", "null", "<na>", "n/a", "#n/a", "nat"})
 
@@ -83,20 +92,33 @@ def _without_blanks(label: str) -> str:
 
 
 def _unicode_form(label: str) -> str:
-    """Composed, without what cannot be seen, and with one kind of dash."""
+    """Composed, without what cannot be seen, and with one kind of dash and of quote."""
     categories = ((letter, unicodedata.category(letter)) for letter in label)
-    seen = ("-" if kind == "Pd" else letter for letter, kind in categories if kind != "Cf")
+    seen = (
+        "-" if kind == "Pd" else _PLAIN.get(letter, letter)
+        for letter, kind in categories
+        if kind not in _UNSEEN
+    )
     return unicodedata.normalize("NFKC", "".join(seen))
 
 
 def _number_form(label: str) -> str:
-    return str(Decimal(label).normalize()) if _NUMBER.fullmatch(label) else label
+    """The number that a label is, a comma for its point included."""
+    plain = label.replace(",", ".") if label.count(",") == 1 and "." not in label else label
+    if not _NUMBER.fullmatch(plain):
+        return label
+    number = Decimal(plain).normalize()
+    return str(number) if number else "0"  # not "-0"
+
+
+def _one_case(label: str) -> str:
+    return label.casefold().replace("i\u0307", "i")  # the dotted capital I of Turkish
 
 
 #: What may tell two labels apart, in the order in which it is taken away.
 _FORMS: Mapping[str, Callable[[str], str]] = {
     "blanks": _without_blanks,
     "Unicode form": _unicode_form,
-    "case": str.casefold,
+    "case": _one_case,
     "number form": _number_form,
 }

@@ -14,9 +14,10 @@ from kd2edge.inputs.cell import described, listed
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows.join import JoinedRows
+from kd2edge.rows.lookalikes import lookalikes, says_nothing
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.labels import is_missing, label_text
+from kd2edge.tasks.labels import inventory, is_missing, label_text
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
 #: A class index, or one a word.
@@ -114,7 +115,8 @@ def _inventory(rows: JoinedRows, task: TaskSpec, values: list[Hashable]) -> tupl
     try:
         labels = kind.labels_from_values([values] if kind.per_word else values)
     except ValueError as error:
-        raise DataError(f"task {task.name}: column {task.column!r}: {error}") from error
+        alike = _alike(values)
+        raise DataError(f"task {task.name}: column {task.column!r}: {error}{alike}") from error
     if not labels:
         raise DataError(f"task {task.name}: {_why_no_label(rows, task)}")
     if len(labels) == 1:
@@ -126,6 +128,18 @@ def _inventory(rows: JoinedRows, task: TaskSpec, values: list[Hashable]) -> tupl
             f"{labels[0]!r}: name the column that was meant, or all labels under `labels`"
         )
     return labels
+
+
+def _alike(values: list[Hashable]) -> str:
+    """Which of the labels may be meant as one, or as none; "" where nothing looks so."""
+    labels = inventory(values)
+    for group in lookalikes(labels):
+        # Composed or not, the letter looks the same.
+        shown = " and ".join(map(ascii, group.labels[:3]))
+        return f"; {shown} differ in {' and '.join(group.differ_in)} alone: write them alike"
+    for label in filter(says_nothing, labels):
+        return f"; {label!r} looks like a missing label: leave its value empty (null)"
+    return ""
 
 
 def _why_no_label(rows: JoinedRows, task: TaskSpec) -> str:

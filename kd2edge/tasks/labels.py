@@ -20,6 +20,9 @@ import numpy as np
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0", re.ASCII)
 #: A number that is no whole one: beside it, "1.0" is a name like "1.5".
 _FRACTION = re.compile(r"-?[0-9]+\.[0-9]*[1-9][0-9]*", re.ASCII)
+#: Letters and marks with nothing to see that Unicode counts among those that have: the fillers of
+#: Hangul, Braille without a dot, what joins or varies the letter before it.
+_UNSEEN = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\ufe0e\ufe0f")
 #: How data frames and spreadsheets write booleans.
 _BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 
@@ -35,11 +38,13 @@ def label_text(value: Any) -> str:
     """
     if isinstance(value, str):
         whole = _WHOLE.fullmatch(value)
-        return _BOOLEANS.get(value, str(value)) if whole is None else f"{int(whole[1]):d}"
+        if whole is None:
+            return _BOOLEANS.get(value, str(value))
+        return whole[1] if whole[1] != "-0" else "0"
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, (int, np.integer)):
-        return f"{value:d}"
+        return _digits(value)
     if _is_number(value) and np.isfinite(float(value)) and value == int(value):
         return f"{int(value):d}"
     raise ValueError(f"expected a label as text or a whole number, found {_found(value)}")
@@ -48,7 +53,10 @@ def label_text(value: Any) -> str:
 def is_missing(value: Any) -> bool:
     """Whether a raw value says that there is no label: None, NaN, or text with nothing to see."""
     if isinstance(value, str):
-        return not any(letter.isprintable() and not letter.isspace() for letter in value)
+        return not any(
+            letter.isprintable() and not letter.isspace() and letter not in _UNSEEN
+            for letter in value
+        )
     return value is None or (_is_number(value) and bool(value != value))
 
 
@@ -86,6 +94,16 @@ def inventory(values: Iterable[Any]) -> tuple[str, ...]:
     if all(text.isascii() and text.removeprefix("-").isdigit() for text in found):
         return tuple(sorted(found, key=lambda text: (int(text), text)))
     return tuple(sorted(found))
+
+
+def _digits(value: int | np.integer[Any]) -> str:
+    try:
+        return f"{value:d}"
+    except ValueError as error:  # Python's own limit, and its advice to raise it
+        raise ValueError(
+            "expected a label, found a whole number of thousands of digits; write it as text if it "
+            "is meant"
+        ) from error
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -116,6 +116,7 @@ def test_other_encodings_are_named(bundle: Path, tmp_path: Path, encoding: str) 
         (b"[" * 100_000, b"stdin:2: not JSON: nested deeper"),
         (b'{"text": "\\ud83d"}', b"stdin:2: not JSON: half a surrogate pair"),
         (b'{"text": "a', b"stdin:2: the line is cut off"),
+        (b"\x0c", b"stdin:2: not JSON"),  # as in a file: blank lines are of JSON's own blanks
         (b"[1]", b"stdin:2: expected a JSON object"),
     ],
 )

@@ -45,6 +45,18 @@ def test_ascii_blanks_and_tabs_alone_stand_between_columns(blank, write):
         open_rows("conll", write("r.conll", f"a O\n{blank}\n"))[0]
 
 
+@pytest.mark.parametrize("columns", [["tokens", "ner"], {"tokens": 0, "ner": -1}])
+@pytest.mark.parametrize("blank", [" ", "\t"])
+def test_lines_that_end_in_a_lone_carriage_return_are_named(columns, blank, write):
+    text = f"a{blank}O\n\nb{blank}O\rc{blank}B-PER\r\rd{blank}O\r"
+    for separator in (None, blank):
+        options = {"columns": columns, "separator": separator}
+        rows = open_rows("conll", write("r.conll", text), options=options)
+        assert rows[0] == {"tokens": ["a"], "ner": ["O"]}
+        with pytest.raises(DataError, match=r"r\.conll:3: a lone carriage return; save"):
+            rows[1]
+
+
 def test_text_that_is_not_utf8_is_named(write):
     rows = open_rows("conll", write("r.conll", "a O\n\nb O\nZo\u00eb O\n".encode("latin-1")))
     with pytest.raises(DataError, match=r"r\.conll:4: not UTF-8 text: byte 0xeb at 3 of the line"):

@@ -101,6 +101,22 @@ def test_a_column_of_one_label_leaves_nothing_to_decide(kind, join_lists):
         labels_of(rows, [task(kind=kind)])
 
 
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (["no", "yes", "yes "], "'yes' and 'yes ' differ in blanks alone: write them alike"),
+        (["0", "1", "1,0"], "'1' and '1,0' differ in number form alone"),
+        (["0", "1", "\uff11"], r"'1' and '\\uff11' differ in Unicode form alone"),
+        (["0", "1", "nan"], "'nan' looks like a missing label: leave its value empty"),
+        (["0", "1", "2"], "or use classification$"),
+    ],
+)
+def test_a_third_label_that_looks_like_one_of_two_is_said_to(labels, words, join_lists):
+    rows = join_lists([{"mood": label} for label in labels], "mood")
+    with pytest.raises(DataError, match=words):
+        labels_of(rows, [task(kind="binary")])
+
+
 def test_a_task_that_the_data_lacks_is_named(join_lists):
     with pytest.raises(DataError, match="task mood: rows.jsonl:1: no column 'mood'.*mean 'mod'"):
         labels_of(join_lists([{"mod": "a"}], "mood"), [task()])

@@ -18,7 +18,8 @@ from kd2edge.tasks.labels import inventory, is_missing, label_index, label_text
         (1, "1"), (-3, "-3"), (np.int64(7), "7"), (np.uint8(7), "7"),
         (5.0, "5"), (-0.0, "0"), (np.float32(-3), "-3"), (1e16, "10000000000000000"),
         (True, "true"), (False, "false"), (np.True_, "true"),
-        ("1.0", "1"), ("-3.0", "-3"), ("-0.0", "0"), ("10.0", "10"), (Decimal("7.00"), "7"),
+        ("1.0", "1"), ("-3.0", "-3"), ("-0.0", "0"),
+        ("9" * 5000 + ".0", "9" * 5000), ("10.0", "10"), (Decimal("7.00"), "7"),
         ("True", "true"), ("TRUE", "true"), ("False", "false"), ("FALSE", "false"),
     ],
 )  # fmt: skip
@@ -50,6 +51,11 @@ def test_text_that_no_data_frame_made_of_a_number_stays_as_it_is(name: str) -> N
     assert inventory([name, "other"]) == tuple(sorted([name, "other"]))
 
 
+def test_a_number_that_python_will_not_write_is_refused_in_our_words() -> None:
+    with pytest.raises(ValueError, match="found a whole number of thousands of digits"):
+        label_text(10**5000)
+
+
 def test_the_same_values_of_every_source_are_the_same_labels() -> None:
     """CSV writes texts, JSON numbers and booleans, Parquet also floats for columns with gaps."""
     assert inventory(["0.0", "1.0", "0", "1", 0, 1, 0.0, np.float32(1), Decimal(1)]) == ("0", "1")
@@ -59,7 +65,7 @@ def test_the_same_values_of_every_source_are_the_same_labels() -> None:
 @pytest.mark.parametrize(
     "value",
     [None, float("nan"), np.float32("nan"), Decimal("nan"), "", " ", "\t\n", "\u00a0", "\u3000"]
-    + ["\u200b", "\ufeff "],
+    + ["\u200b", "\ufeff ", "\u3164", "\u2800", "\ufe0f", "\x00"],
 )
 def test_what_says_nothing_is_missing(value: Any) -> None:
     assert is_missing(value)
