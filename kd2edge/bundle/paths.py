@@ -8,7 +8,7 @@ import shlex
 import stat
 from pathlib import Path
 
-from kd2edge.errors import IntegrityError, PathEscapeError, UsageError
+from kd2edge.errors import IntegrityError, PathEscapeError, StorageError, UsageError
 
 MANIFEST = "manifest.json"
 #: Folder of the evidence: beside the identity, never part of it.
@@ -30,6 +30,18 @@ def folder_path(path: object) -> Path:
         return Path(os.fsdecode(path))  # pyright: ignore[reportArgumentType]
     except TypeError as error:
         raise UsageError(f"expected the path of a folder, found a {type(path).__name__}") from error
+
+
+def is_folder(folder: Path) -> bool:
+    """Whether there is such a folder.
+
+    Raises:
+        StorageError: nobody can say, as of a name that is too long.
+    """
+    try:
+        return folder.is_dir()
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
 
 def checked_path(path: str, where: str) -> str:

@@ -15,7 +15,14 @@ from kd2edge.bundle.fingerprint import fingerprint_bytes, fingerprint_file
 from kd2edge.bundle.lock import LOCK
 from kd2edge.bundle.manifest import FileEntry, Manifest
 from kd2edge.bundle.manifest_json import LIMIT, entries, manifest_from_json, manifest_to_json
-from kd2edge.bundle.paths import MANIFEST, REPORTS, checked_path, folder_path, read_inside
+from kd2edge.bundle.paths import (
+    MANIFEST,
+    REPORTS,
+    checked_path,
+    folder_path,
+    is_folder,
+    read_inside,
+)
 from kd2edge.errors import IntegrityError, Kd2edgeError, StorageError, UsageError
 
 __all__ = [
@@ -128,6 +135,7 @@ def open_bundle(path: str | bytes | os.PathLike[str], *, identity: str | None = 
 
     Raises:
         UsageError: there is no bundle, or an ``identity`` that is no SHA-256.
+        StorageError: the folder cannot be read.
         IntegrityError: its manifest is damaged, another than ``identity`` says, or names a path
             that leaves it (PathEscapeError).
         SchemaTooNewError: a newer kd2edge wrote it.
@@ -135,7 +143,7 @@ def open_bundle(path: str | bytes | os.PathLike[str], *, identity: str | None = 
     folder, wanted = folder_path(path), None if identity is None else _sha256(identity)
     if folder.name.endswith(PARTIAL):
         raise UsageError(f"{folder}: an unfinished bundle of a stopped export; export it again")
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UsageError(f"{folder}: no such folder; a bundle is the folder that `export` writes")
     if not os.path.lexists(folder / MANIFEST):
         raise UsageError(f"{folder}: no bundle (it has no {MANIFEST})")

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from os import PathLike
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -29,8 +29,8 @@ def rows_by_input(handed: Any, columns: Mapping[str, str]) -> Mapping[str, Any]:
 
     Args:
         handed: input (or column of the data) -> rows; a data frame or table with the inputs'
-            columns; a list of rows, each a mapping; for a model with one input also its rows alone.
-            A text, the bytes or the path of a file, or a picture may stand for one row.
+            columns; a row, or a list of rows, each a mapping or as a data frame gives it;
+            for a model with one input also its rows alone.  A text, the bytes or the path of a file, or a picture may stand for one row.
         columns: input -> the column of the data that its values come from.
 
     Raises:
@@ -41,7 +41,9 @@ def rows_by_input(handed: Any, columns: Mapping[str, str]) -> Mapping[str, Any]:
     names = _column_names(handed)
     if names is not None:
         return {name: _column(handed, names, name, columns[name]) for name in columns}
-    if isinstance(handed, (list, tuple)) and handed and isinstance(handed[0], Mapping):
+    if _is_record(handed, columns):
+        return {name: _records([handed], name, columns[name]) for name in columns}
+    if isinstance(handed, (list, tuple)) and handed and _is_record(handed[0], columns):
         return {name: _records(handed, name, columns[name]) for name in columns}
     if len(columns) == 1 and not isinstance(handed, (int, float)) and handed is not None:
         (name,) = columns
@@ -100,6 +102,8 @@ def _list(name: Any, values: Any, give: Callable[[], Any]) -> Any:
 def _advice(values: Any) -> str:
     if hasattr(values, "collect"):
         return "; collect() it first"
+    if isinstance(values, Mapping):
+        return "; hand over list(....values())"
     return "; write list(...) around it" if hasattr(values, "__iter__") else ""
 
 
@@ -133,9 +137,10 @@ def _column(table: Any, names: Sequence[Any], name: str, column: str) -> Any:
 
 def _records(rows: Sequence[Any], name: str, column: str) -> list[Any]:
     found: list[Any] = []
-    for number, row in enumerate(rows):
-        if not isinstance(row, Mapping):
-            reason = f"expected a mapping as in the rows before, found a {type(row).__name__}"
+    for number, given in enumerate(rows):
+        row = _record(given)
+        if row is None:
+            reason = f"expected a mapping as in the rows before, found a {type(given).__name__}"
             raise InputError(reason, name=name, row=number)
         key = column if column in row else name
         if key not in row:
@@ -143,6 +148,27 @@ def _records(rows: Sequence[Any], name: str, column: str) -> list[Any]:
             raise InputError(reason, name=name, row=number)
         found.append(row[key])
     return found
+
+
+def _is_record(row: Any, columns: Mapping[str, str]) -> bool:
+    """Whether it is one row by the names of its columns: a mapping, or a data frame's own row."""
+    if isinstance(row, Mapping):
+        return True
+    names = _record(row)
+    return names is not None and any(name in names for name in (*columns, *columns.values()))
+
+
+def _record(row: Any) -> Mapping[Any, Any] | None:
+    """A row by column: a mapping, a named tuple, a row that a data frame gave; None for others."""
+    if isinstance(row, Mapping):
+        return cast("Mapping[Any, Any]", row)
+    if isinstance(row, tuple):
+        give = getattr(row, "_asdict", None)
+        return cast("Mapping[str, Any]", give()) if callable(give) else None
+    names, values = getattr(row, "index", None), getattr(row, "to_list", None)
+    if not callable(values) or callable(names) or not hasattr(names, "to_list"):
+        return None
+    return dict(zip(cast("Any", names).to_list(), cast("list[Any]", values()), strict=False))
 
 
 def _listed(names: Sequence[Any], most: int = 8) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle.paths import folder_path
+from kd2edge.bundle.paths import folder_path, is_folder
 from kd2edge.bundle.store import Bundle, open_bundle
 from kd2edge.errors import InputError, IntegrityError, UsageError
 from kd2edge.inputs.kind import Encoder
@@ -80,6 +80,8 @@ def load(
             golden outputs that do not come out.
         BackendError: the artefact cannot run here; the message says what would help.
     """
+    if artefact is not None and not isinstance(artefact, str):
+        raise UsageError(f"artefact must be the id of one, found a {type(artefact).__name__}")
     wish = Wish(
         artefact,
         None if threads is None else counted("threads", threads),
@@ -268,7 +270,7 @@ class Model:
             raise InputError(
                 f"expected tasks among {', '.join(map(repr, heads))}, found {unknown or 'none'}"
             )
-        return {name: heads[name] for name in names}
+        return {str(name): heads[name] for name in names}  # NumPy's text is one too
 
 
 def _in_order(answers: list[Any], rows: list[int]) -> list[Any]:
@@ -283,7 +285,7 @@ def _in_order(answers: list[Any], rows: list[int]) -> list[Any]:
 
 def _known(bundle: Bundle, asked: str | None, folder: Path) -> Known:
     """What evidence says; not read where it decides nothing, so that damage then does no harm."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UsageError(
             f"{folder}: no such folder of evidence; it is the --out of kd2edge validate"
         )

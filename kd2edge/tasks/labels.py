@@ -22,7 +22,7 @@ _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0", re.ASCII)
 _FRACTION = re.compile(r"-?[0-9]+\.[0-9]*[1-9][0-9]*", re.ASCII)
 #: Letters and marks with nothing to see that Unicode counts among those that have: the fillers of
 #: Hangul, Braille without a dot, what joins or varies the letter before it.
-_UNSEEN = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\ufe0e\ufe0f")
+_UNSEEN = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5\ufe0e\ufe0f")
 #: How data frames and spreadsheets write booleans.
 _BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 
@@ -96,7 +96,7 @@ def inventory(values: Iterable[Any]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _digits(value: int | np.integer[Any]) -> str:
+def _digits(value: Any) -> str:
     try:
         return f"{value:d}"
     except ValueError as error:  # Python's own limit, and its advice to raise it

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import bundles
-from kd2edge.errors import InputError, UsageError
+from kd2edge.errors import InputError, StorageError, UsageError
 from kd2edge.runtime import Model, load
 
 TEXTS = ["book a flight", "", "play music now", "to paris"]
@@ -65,6 +65,7 @@ class Lazy(Frame):
         return Frame()
 
 
+FRAME = {"n": [1, 2, 3, 4], "text": TEXTS}
 FORMS: dict[str, Any] = {
     "data frame": pd.DataFrame({"n": [1, 2, 3, 4], "text": TEXTS}, index=[4, 3, 2, 1]),
     "strings of pandas": pd.DataFrame({"text": pd.Series(TEXTS, dtype="string")}),
@@ -81,6 +82,8 @@ FORMS: dict[str, Any] = {
     "another mapping": UserDict({"text": TEXTS}),
     "rows": [{"text": one, "n": 1} for one in TEXTS],
     "records of NumPy": np.array([(one, 1) for one in TEXTS], dtype=[("text", "U30"), ("n", "i4")]),
+    "rows as a data frame gives them": [row for _, row in pd.DataFrame(FRAME).iterrows()],
+    "named tuples": list(pd.DataFrame(FRAME).itertuples()),
     "the rows of the only input": TEXTS,
     "its series": pd.Series(TEXTS),
     "its array": np.array(TEXTS),
@@ -109,6 +112,8 @@ def test_a_plain_value_is_one_row(text: Model, image: Model, tmp_path: Path) -> 
         TEXTS[0],
         {"text": np.array(TEXTS[0])},
         [{"text": TEXTS[0]}],
+        pd.DataFrame({"tail": TEXTS, "text": TEXTS, "n": 1}).iloc[0],
+        next(pd.DataFrame({"tail": TEXTS, "text": TEXTS}).itertuples()),
     ):
         assert text.predict(handed)["intent"] == [right]
     picture = Image.fromarray(bundles.images(1)[0])
@@ -151,6 +156,7 @@ def test_a_column_has_the_name_of_the_data_or_of_the_input(tmp_path: Path) -> No
         ({"text": {"a": 1}.values()}, r"found a dict_values; write list\(...\) around it"),
         ([{"text": "a"}, {"txt": "b"}], "row 1: no 'text', the row has 'txt'.*did you mean"),
         ([{"text": "a"}, "b"], "row 1: expected a mapping"),
+        ({"text": {0: "a", 1: "b"}}, r"found a dict; hand over list\(....values\(\)\)"),
         ({"text": b"hello"}, "row 0: expected a string, found a bytes"),
         (Lazy(), r"a table with all its rows, found a Lazy; collect\(\) it first"),
         (pd.DataFrame, "found a type"),
@@ -181,6 +187,19 @@ def test_paths_and_numbers_of_other_types(tmp_path: Path, kind: Any) -> None:
     for threads in (True, 1.0, "1", 0, -1, 10**5000, np.float32(1)):
         with pytest.raises(UsageError, match="threads must be a whole number from 1"):
             load(path, threads=threads)
+    for artefact in (["onnx-fp32"], b"onnx-fp32", 5):
+        with pytest.raises(UsageError, match="artefact must be the id of one, found a"):
+            load(path, artefact=artefact)  # pyright: ignore[reportArgumentType]
+    for path in ("a" * 5000, b"a" * 5000, "b/" * 3000):
+        with pytest.raises(StorageError, match="aaa: cannot be read|b: cannot be read"):
+            load(path)
+        with pytest.raises(StorageError, match="cannot be read"):
+            load(place, evidence=path)
     for path in (None, 3, ["a"]):
         with pytest.raises(UsageError, match="expected the path of a folder, found a"):
             load(path)  # pyright: ignore[reportArgumentType]
+
+
+def test_tasks_are_named_as_text_whatever_names_them(text: Model) -> None:
+    (name,) = text.predict(TEXTS, tasks=np.array(["intent"]))
+    assert type(name) is str
