@@ -29,8 +29,9 @@ def rows_by_input(handed: Any, columns: Mapping[str, str]) -> Mapping[str, Any]:
 
     Args:
         handed: input (or column of the data) -> rows; a data frame or table with the inputs'
-            columns; a row, or a list of rows, each a mapping or as a data frame gives it;
-            for a model with one input also its rows alone.  A text, the bytes or the path of a file, or a picture may stand for one row.
+            columns; a row, or a list of rows, each a mapping or as a data frame gives it; for a
+            model with one input also its rows alone.  A text, the bytes or the path of a file, or
+            a picture may stand for one row.
         columns: input -> the column of the data that its values come from.
 
     Raises:
