@@ -7,12 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from commands import succeed
 from products import QUICKSTART, Product, write_text_project, write_token_project
 
 # One thread a test process: the suite runs on two cores and must not depend on timing.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# No absolute times: the first example of a test may pay for an import.
+settings.register_profile("kd2edge", deadline=None, max_examples=50)
+settings.load_profile("kd2edge")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

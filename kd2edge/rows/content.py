@@ -24,7 +24,9 @@ _WIDE_MARKS = (
     (b"\xfe\xff", "UTF-16"),
 )
 #: Bytes that tell the encoding.
-_LOOKED_AT = 512
+LOOKED_AT = 512
+#: What reading a damaged gzip file raises.
+GZIP_DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error)
 
 #: Bytes handled at a time, so that opening a file takes the same memory whatever its size.
 CHUNK = 1 << 18
@@ -57,7 +59,7 @@ class Content(ABC):
         Raises:
             DataError: UTF-16 or UTF-32, with its mark or without.
         """
-        start = self.read(0, _LOOKED_AT)
+        start = self.read(0, LOOKED_AT)
         other = wide_encoding(start)
         if other:
             raise DataError(f"{self.path}: this is {other}; save it as UTF-8")
@@ -140,6 +142,11 @@ def not_utf8(error: UnicodeDecodeError) -> str:
     )
 
 
+def damaged_gzip(place: str, error: Exception) -> DataError:
+    """The error that says that a gzip file is not whole."""
+    return DataError(f"{place}: not a whole gzip file ({error}); copy it again")
+
+
 def open_content(path: Path) -> Content:
     """Open a data file; a name that ends in ``.gz`` is decompressed.
 
@@ -213,8 +220,8 @@ class PackedContent(Content):
                 while block := handle.read(CHUNK):
                     size += len(block)
                     self._blocks.append(zlib.compress(block, 6))
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise DataError(f"{path}: not a whole gzip file ({error}); copy it again") from error
+        except GZIP_DAMAGE as error:
+            raise damaged_gzip(str(path), error) from error
         except OSError as error:
             raise _unreadable(path, error) from error
         self.size = size

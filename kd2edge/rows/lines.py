@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast, final
 
 from kd2edge.errors import DataError, StorageError
 from kd2edge.inputs.blanks import BLANKS
-from kd2edge.rows.content import BOM, wide_encoding
+from kd2edge.rows.content import BOM, GZIP_DAMAGE, LOOKED_AT, damaged_gzip, wide_encoding
 from kd2edge.rows.jsonl import row_of_line
 from kd2edge.rows.rows import Row
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 _BLANKS = BLANKS.encode()
 _GZIP = b"\x1f\x8b"
-_LOOKED_AT = 512  # bytes that tell the encoding
 _HEAD = 4  # bytes that tell how the rest is written
 #: Most bytes of a line: what never ends is refused before memory does.
 _LONGEST = 1 << 28
@@ -59,8 +57,8 @@ def json_lines(source: Path | BinaryIO, name: str) -> Iterator[PlacedRow]:
                 if line.strip(_BLANKS):
                     place = f"{name}:{number}"
                     yield PlacedRow(row_of_line(line, place), place)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{name}: not a whole gzip file ({error}); copy it again") from error
+    except GZIP_DAMAGE as error:
+        raise damaged_gzip(name, error) from error
     except FileNotFoundError as error:
         raise DataError(f"{name}: no such file") from error
     except OSError as error:
@@ -69,7 +67,7 @@ def json_lines(source: Path | BinaryIO, name: str) -> Iterator[PlacedRow]:
 
 def _lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
     first = stream.readline(_LONGEST + 1)
-    if other := wide_encoding(first[:_LOOKED_AT]):
+    if other := wide_encoding(first[:LOOKED_AT]):
         raise DataError(f"{name}: this is {other}; save it as UTF-8")
     line = first.removeprefix(BOM)
     number = 1

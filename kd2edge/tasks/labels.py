@@ -92,7 +92,8 @@ def inventory(values: Iterable[Any]) -> tuple[str, ...]:
     if any(_FRACTION.fullmatch(text) for text in found):
         found = {_as_written(text, written[text]) for text in found}
     if all(text.isascii() and text.removeprefix("-").isdigit() for text in found):
-        return tuple(sorted(found, key=lambda text: (int(text), text)))
+        # Decimal, for int() refuses texts of thousands of digits.
+        return tuple(sorted(found, key=lambda text: (Decimal(text), text)))
     return tuple(sorted(found))
 
 

@@ -9,13 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from kd2edge.inputs import Encoder, InputSpec, input_kind
-
-# No absolute times: the first example of a test may pay for an import.
-settings.register_profile("kd2edge", deadline=None, max_examples=50)
-settings.load_profile("kd2edge")
 
 #: Ids follow the order: control tokens are not the first ones, as in BERT's own vocabulary.
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-[]<>/"

@@ -6,13 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from kd2edge.tasks import TaskName, TaskSpec
-
-# No absolute times: the first example of a test may pay for an import.
-settings.register_profile("kd2edge", deadline=None, max_examples=50)
-settings.load_profile("kd2edge")
 
 
 @pytest.fixture(scope="session")

@@ -148,6 +148,12 @@ def test_an_unknown_label_is_refused_with_the_nearest(value: Any, message: str) 
         label_index(("book_flight", "play", "a", "b", "c", "d"), value)
 
 
+def test_numbers_of_thousands_of_digits_are_labels_too() -> None:
+    long = "1" * 5000
+    assert label_text(f"-{long}.0") == f"-{long}"
+    assert inventory([f"{long}.0", 7, f"-{long}"]) == (f"-{long}", "7", long)
+
+
 def test_inventory_puts_whole_numbers_by_size_and_others_by_name() -> None:
     assert inventory(["10", "9", 2, "-1"]) == ("-1", "2", "9", "10")
     assert inventory(["b", "10", "9", "a"]) == ("10", "9", "a", "b")
