@@ -41,7 +41,8 @@ _ROUNDING = 2e-4
 def summed(logits: Array, slot: int, mix: Array) -> Floats:
     """Sums of the logits of rows ``[row, C]``, or of those at the ids' own place."""
     rows = logits[:, slot] if logits.ndim == 3 else logits
-    return rows.astype(np.float64) @ mix.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinity less infinity is looked for
+        return rows.astype(np.float64) @ mix.astype(np.float64)
 
 
 def id_faults(probed: IdOutputs, precision: str, run: Run) -> dict[str, str]:

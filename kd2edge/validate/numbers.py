@@ -294,7 +294,8 @@ def _row(values: npt.NDArray[Any] | Ragged, row: int) -> Floats:
 
 def _suspects(sample: Sample, found: Sequence[_Found]) -> tuple[Way, ...]:
     """Ways that are like neither of the first two, alone and largest batch; the furthest first."""
-    with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, and that is looked for
+    # Infinity less infinity is NaN, squares of what is next to it are infinite: both looked for.
+    with np.errstate(invalid="ignore", over="ignore"):
         worst = _beyond(sample, found[:2], found[2:])
     # NaN too: infinitely far is beyond any limit, and a limit of infinity is kept by nothing.
     return tuple(way for way in sorted(worst, key=lambda way: -worst[way]) if not worst[way] <= 1)

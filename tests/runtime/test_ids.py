@@ -96,3 +96,13 @@ def test_outputs_that_are_not_finite_are_named():
         return table
 
     assert faults(probed(), "int8", broken)["task"] == "its outputs are not finite for the ids 9"
+
+
+def test_infinity_in_the_logits_is_a_fault_and_no_warning():
+    def change(table):
+        return np.where(np.arange(IDS)[:, None] % 50 == 0, [np.inf, -np.inf, 0.0, np.nan], table)
+
+    ids = probed()
+    mixed = IdOutputs(ids.rows, {"task": np.full((4, 4), 0.5) - np.eye(4)}, ids.means, ids.sums)
+    (fault,) = faults(mixed, "int8", change).values()
+    assert "not finite" in fault

@@ -116,3 +116,19 @@ def test_padding_adds_zeros_to_the_length_alone():
     ids = np.ones((2, 3), np.int64)
     found = padded({"input_ids": ids, "attention_mask": ids}, bundles.TEXT_ARRAYS, 2)
     assert found["attention_mask"].tolist() == [[1, 1, 1, 0, 0]] * 2
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, 3e38])
+def test_an_output_without_measure_at_one_size_is_a_suspect_and_no_warning(value: float):
+    graph = bundles.text_graph()
+
+    def wrong(arrays):
+        outputs = bundles.run_onnx(graph, arrays)
+        if len(arrays["input_ids"]) != 3:
+            return outputs
+        return {name: np.full(array.shape, value) for name, array in outputs.items()}
+
+    inputs, ranges = bundles.TEXT_ARRAYS, {"batch": (1, 8), "length": (2, 12)}
+    tasks = {str(task.name): task for task in bundles.TEXT_TASKS}
+    found = number_results(text_sample(graph), wrong, tasks, inputs, ranges)
+    assert 3 in {way.batch for way in found.suspects}
