@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from kd2edge.bundle.twins import shortcomings
+from kd2edge.bundle.twins import shortcomings, twin_of
 from kd2edge.runtime.markdown import aligned
 from kd2edge.wording import shown
 
@@ -131,19 +131,24 @@ class Bench:
     def shortcomings(self, artefact: str) -> tuple[str, ...]:
         """What it fails to gain over the float artefact of its target, a sentence each.
 
-        Bytes once; time for every batch size and thread count that both were timed at, by what
-        ``load`` goes by too: the answer where it was timed, else the graph.
+        Time is the graph's, as the speed-up beside it: what ``predict`` does around it is the same
+        for both.  It is said where it is worst, and in how many of the timings.
         """
         sizes = {one.artefact: one.bytes for one in self.footprints}
-        found = list(shortcomings(artefact, sizes))
+        slow: list[tuple[float, str]] = []
+        pairs = 0
         for cell in dict.fromkeys(map(_cell, self.timings)):
-            times = {
-                one.artefact: (one.answer or one.graph).p50_ms
-                for one in self.timings
-                if _cell(one) == cell
-            }
-            found += [f"{said} at {_place(*cell)}" for said in shortcomings(artefact, {}, times)]
-        return tuple(found)
+            times = {one.artefact: one.p50_ms for one in self.timings if _cell(one) == cell}
+            twin = times.get(twin_of(artefact))
+            if artefact not in times or twin is None:
+                continue
+            pairs += 1
+            share = times[artefact] / twin
+            slow += [
+                (share, f"{said} at {_place(*cell)}") for said in shortcomings(artefact, {}, times)
+            ]
+        counted = f" (slower in {len(slow)} of {pairs} timings)" if pairs > 1 else ""
+        return (*shortcomings(artefact, sizes), *(f"{said}{counted}" for _, said in _worst(slow)))
 
     def rows(self) -> list[dict[str, str]]:
         """Table rows, words and numbers already formatted; one a timing, then what was not run."""
@@ -243,6 +248,10 @@ def with_ratios(timings: Sequence[Timing], sizes: Mapping[str, int]) -> tuple[Ti
 
 def _cell(timing: Timing) -> tuple[int, int]:
     return timing.batch, timing.threads
+
+
+def _worst(slow: Sequence[tuple[float, str]]) -> Sequence[tuple[float, str]]:
+    return [max(slow)] if slow else []
 
 
 def _place(batch: int, threads: int) -> str:

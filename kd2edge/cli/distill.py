@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -52,4 +53,4 @@ def command(
         say_lines("\n" + headline_table(report))
         say(f"run:    {run.path}")
         say(f"report: {run.html}")
-        say("next:   kd2edge export --onnx --openvino --trt")
+        say(f"next:   kd2edge export {shlex.quote(str(run.path))}")

@@ -105,7 +105,8 @@ class Plan:
         ]
         lines += fit_lines(self.pieces)
         lines += [
-            f"leak       {count:,} rows stand in {pair}" for pair, count in self.leaks.items()
+            f"leak       {count:,} {'row stands' if count == 1 else 'rows stand'} in {pair}"
+            for pair, count in self.leaks.items()
         ]
         return "\n".join(map(shown, lines))
 

@@ -172,7 +172,8 @@ def _told(job: Training, event: Any) -> None:
         job.on_event(event)
         return
     unused = f" of {event.of:,}, the others have no label" if event.rows < event.of else ""
-    detail = f"{event.rows:,} rows{unused}; {event.epochs:,} epochs, {event.steps:,} steps"
+    epochs = f"{event.epochs:,} epoch{'' if event.epochs == 1 else 's'}"
+    detail = f"{event.rows:,} rows{unused}; {epochs}, {event.steps:,} steps"
     job.on_event(StageEvent(job.name, detail))
 
 

@@ -46,7 +46,8 @@ def problem_of(error: ErrorDetails, places: Places) -> Problem:
     kind, location = error["type"], error["loc"]
     steps = steps_of(location, kind)
     if kind == "extra_forbidden":
-        message = f"unknown key; {hint(steps[-1], _keys_beside(location))}"
+        elsewhere = _elsewhere(location)
+        message = f"unknown key; {elsewhere or hint(steps[-1], _keys_beside(location))}"
         return places.problem(steps, message, key=True)
     if steps == ("version",) and kind == "literal_error" and _is_newer(error["input"]):
         message = f"written for a newer kd2edge (version {error['input']}): install that"
@@ -130,12 +131,45 @@ def _mismatch(value: Any, pattern: str) -> str:
 
 def _keys_beside(location: Sequence[str | int]) -> list[str]:
     """The keys that the part at an unknown key's location has."""
+    return list(_fields(_type_at(location[:-1])))
+
+
+def _type_at(location: Sequence[str | int]) -> Any:
+    """The type of what stands at a location, nothing around it."""
     found: Any = Recipe
     metadata: Sequence[Any] = ()
-    for step in location[:-1]:
+    for step in location:
         found, metadata = _below(found, metadata, step)
-    part = _plain(found)
-    return [field.alias or name for name, field in part.model_fields.items()]
+    return _plain(found)
+
+
+def _fields(part: Any) -> dict[str, Any]:
+    """The keys of a part with their types; none of what is no part."""
+    if not (isinstance(part, type) and issubclass(part, BaseModel)):
+        return {}
+    return {field.alias or name: field.annotation for name, field in part.model_fields.items()}
+
+
+def _elsewhere(location: Sequence[str | int]) -> str:
+    """Where an unknown key is known: in a part of this one, or beside it; "" for neither.
+
+    ``delimiter`` belongs under a source's ``options``, and its ``scheme`` does not.
+    """
+    *above, key = location
+    below = [
+        name
+        for name, annotation in _fields(_type_at(above)).items()
+        if key in _fields(_plain(annotation))
+    ]
+    if len(below) == 1:
+        return f"it belongs under {below[0]!r}"
+    while above and is_tag(above[-1]):
+        above.pop()
+    if not above or isinstance(above[-1], int):  # an item of a list: beside it stand others
+        return ""
+    *around, own = above
+    beside = _fields(_type_at(around))
+    return f"it belongs beside {own!r}, not under it" if own in beside and key in beside else ""
 
 
 def _below(annotation: Any, metadata: Sequence[Any], step: str | int) -> tuple[Any, Sequence[Any]]:

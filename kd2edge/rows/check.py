@@ -16,7 +16,7 @@ from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows.join import JoinedRows
-from kd2edge.rows.problems import is_of_type, kind_of_problem
+from kd2edge.rows.problems import is_one_mistake, kind_of_problem
 from kd2edge.rows.reading import Target, read_input, read_target
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
@@ -272,7 +272,7 @@ class _Walk:
             return
         kind = kind_of_problem(message)
         alike = self._alike.setdefault((field, kind), [])
-        if len(alike) == (1 if is_of_type(kind) else _SHOWN_ALIKE):
+        if len(alike) == (1 if is_one_mistake(kind) else _SHOWN_ALIKE):
             alike[-1].like_it += 1
             return
         file, _, line = self._rows.place(position).rpartition(":")

@@ -14,6 +14,8 @@ _VALUE = re.compile(r"""'[^']*'|"[^"]*"|\S*[/\\]\S*|[-+]?\d[\d.,]*""")
 _SHOWN_VALUE = re.compile(r"found (an? \w+) \(.*")
 #: What a count of further rows looks like.
 _MORE = re.compile(r" \(and in [\d,]+ more rows?(?: like it)?\)")
+#: How a message names what to state in the recipe, for all rows at once.
+_SETTINGS = ("state `", "under `columns`")
 #: Ends the kind of a problem whose value is of a wrong type.
 _TYPE = "(a value)"
 
@@ -33,7 +35,7 @@ def told_once(problems: Iterable[Problem]) -> list[Problem]:
     found: dict[tuple[str, str], Problem] = {}
     for problem in problems:
         kind = kind_of_problem(problem.message)
-        bare = kind if is_of_type(kind) else _MORE.sub("", problem.message)
+        bare = kind if is_one_mistake(kind) else _MORE.sub("", problem.message)
         # A problem of no row stands for itself: it says which split it is of.
         key = (problem.field, bare if problem.file else f"{len(found)}")
         if key not in found:
@@ -45,6 +47,9 @@ def told_once(problems: Iterable[Problem]) -> list[Problem]:
     return list(found.values())
 
 
-def is_of_type(kind: str) -> bool:
-    """Whether a kind of problem is a value of a wrong type: any of them shows the mistake."""
-    return kind.endswith(_TYPE)
+def is_one_mistake(kind: str) -> bool:
+    """Whether any row of a kind of problem shows the mistake, whatever its value.
+
+    A value of a wrong type does, and what a setting of the recipe remedies for all rows at once.
+    """
+    return kind.endswith(_TYPE) or any(setting in kind for setting in _SETTINGS)

@@ -31,7 +31,7 @@ def validation_table(found: Json) -> str:
     lines += _tasks(artefacts)
     judged = [_verdict_row(name, result) for name, result in artefacts.items()]
     lines += aligned(_VERDICT_HEADS, judged, frozenset({2, 3, 4}))
-    lines += _which_rows(artefacts.values())
+    lines += _which_rows(artefacts.values(), found["rows"])
     cut = [shown(line) for line in _cut_words(artefacts)]
     lines += ["", *cut] if cut else []
     notes = [shown(note) for name, result in artefacts.items() for note in _notes(name, result)]
@@ -44,9 +44,15 @@ def _title(found: Json) -> str:
     if found.get("distinct", 0) not in (0, found["rows"]):
         rows += f", {found['distinct']:,} distinct,"
     return (
-        f"{found['name']}: {rows} of the {found['split']} split against "
+        f"{found['name']}: {rows}{_of_split(found)} against "
         f"{found['reference']}; one-sided bounds at {found['confidence']:.0%}"
     )
+
+
+def _of_split(found: Json) -> str:
+    """Which split the rows are of; "" where they are a file's, which no split has."""
+    others = sum(rows for name, rows in found.get("references", {}).items() if name != "pytorch")
+    return "" if others else f" of the {found['split']} split"
 
 
 def _tasks(artefacts: Json) -> Iterator[str]:
@@ -77,12 +83,13 @@ def _measured_on(result: Json) -> Iterator[tuple[str, int]]:
             yield task, int(metric["candidate"]["rows"])
 
 
-def _which_rows(results: Iterable[Json]) -> Iterator[str]:
+def _which_rows(results: Iterable[Json], rows: int) -> Iterator[str]:
     """Of which rows the numbers beside the verdicts speak: not of the same ones."""
     most = max((_most_compared(result) for result in results), default=0)
     if most:
         yield ""
-        yield f"Errors and top-1: {most:,} rows with PyTorch's logits; changed: all rows above."
+        unit = "words" if 0 < rows < most else "rows"  # more than there are rows: a task of words
+        yield f"Errors and top-1: {most:,} {unit} with PyTorch's logits; changed: all rows above."
 
 
 def _cut_words(artefacts: Json) -> Iterator[str]:

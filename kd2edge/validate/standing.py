@@ -54,14 +54,15 @@ def stands_for(bundle: Bundle, home: Path, verdict: str, missing: int, rows: int
         bundle: the bundle.
         home: where its evidence is.
         verdict: the stand-in's own in this validation; ``not_run`` when none of its rows has a
-            stored output.
+            stored output, ``undecided`` when few of them have.
         missing: rows that it stands in for.
         rows: all rows.
     """
     if verdict == "pass":
         return ""
     known = known_here(bundle, home).verdicts.get(FALLBACK)
-    if verdict == "not_run" and known is not None and known.word == "pass":
+    # Few rows of its own say nothing against what more of them showed before; a fail does.
+    if verdict in {"not_run", "undecided"} and known is not None and known.word == "pass":
         return ""
     return (
         f"{missing:,} of {rows:,} rows have no stored PyTorch output, and {FALLBACK}, which stands "

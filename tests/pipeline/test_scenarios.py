@@ -203,7 +203,7 @@ def test_a_head_of_a_training_says_which_rows_it_uses_and_rows_left_out_are_coun
     # The teacher learns from labelled rows, the student from those that it speaks about, too.
     train = len(project.lines("train"))
     assert f"{train:,} rows of {train + 12:,}, the others have no label; " in heads["teacher bert"]
-    assert f"{train + 12:,} rows; 1 epochs, 4 steps" in heads["student"]
+    assert f"{train + 12:,} rows; 1 epoch, 4 steps" in heads["student"]
     # The baseline has its steps, from labelled rows alone: more epochs.
     assert "have no label; 2 epochs, 4 steps" in heads["baseline"]
     left = "more: 1 of 13 rows left out: 1 stand in validation or test"

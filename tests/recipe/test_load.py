@@ -465,3 +465,22 @@ def test_a_hundred_problems_are_told_and_the_rest_counted(problems: Problems, te
         assert re.fullmatch(r"and [\d,]+ more problems", found[-1].message)
     else:
         assert "more than 20,000 keys and values" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{name: a, kind: csv, delimiter: ';', train: a.csv}", "it belongs under 'options'"),
+        (
+            "{name: a, kind: conll, train: a.txt, options: {scheme: iob1}}",
+            "it belongs beside 'options', not under it",
+        ),
+        ("{name: a, kind: csv, options: {delimiterr: ';'}, train: a.csv}", "did you mean 'deli"),
+    ],
+)
+def test_an_unknown_key_that_another_part_has_says_where_it_belongs(
+    problems: Problems, small: str, source: str, said: str
+) -> None:
+    text = re.sub(r"(sources:\n *- )\{.*\}", lambda found: found[1] + source, small)
+    assert text != small
+    assert any("unknown key; " + said in problem.message for problem in problems(text))

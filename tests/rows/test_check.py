@@ -229,3 +229,17 @@ def test_lists_of_objects_are_counted_by_the_label_of_each(from_file, monkeypatc
     assert found.problems == ()
     assert found.labels == {"things": {"a": 1, "b": 2}}
     assert found.unlabelled == {"things": 1}
+
+
+def test_what_one_setting_remedies_is_one_problem_whatever_the_values(from_file):
+    """Pictures of many sizes: each row and split has other numbers, and one line says it all."""
+    spec = InputSpec("image", "image", ("image",), {"size": [2, 2], "channels": 1})
+    found = []
+    for split, widths in (("train", range(7, 12)), ("test", range(19, 22))):
+        rows = from_file(*({"image": [[0] * width] * 6} for width in widths))
+        found.append(check_rows(split, rows, [spec], []).problems)
+    assert [len(problems) for problems in found] == [1, 1]
+    (told,) = told_once(problem for problems in found for problem in problems)
+    assert "state `resize: true`" in told.message
+    assert "(and in 4 more rows like it)" in told.message
+    assert told.message.count("likewise ") == 1

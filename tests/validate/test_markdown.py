@@ -72,6 +72,17 @@ def test_metrics_of_different_rows_never_stand_in_one_table():
 def test_it_says_of_which_rows_errors_and_changed_decisions_are():
     text = validation().table()
     assert "Errors and top-1: 4 rows with PyTorch's logits; changed: all rows above." in text
+    fewer = validation(rows=3).table()  # of three rows, four words
+    assert "Errors and top-1: 4 words with PyTorch's logits" in fewer
+
+
+def test_rows_that_no_split_has_are_not_said_to_be_of_one():
+    mixed = validation().table()
+    assert "quickstart: 4,000 rows against the stored PyTorch outputs (3,990 rows) and" in mixed
+    fresh = validation(references={"pytorch": 0, "onnx-fp32": 4000}).table()
+    assert "4,000 rows against the artefact onnx-fp32; one-sided" in fresh
+    own = validation(references={"pytorch": 4000, "onnx-fp32": 0}).table()
+    assert "4,000 rows of the test split against the stored PyTorch outputs; one-sided" in own
 
 
 def test_rows_that_run_again_in_other_ways_are_counted_once():

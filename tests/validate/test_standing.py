@@ -67,6 +67,17 @@ def test_a_stand_in_may_pass_in_the_same_validation(lenient, rows, fresh, tools)
     assert judged(lenient, few, out=_elsewhere(lenient)).outcome == "undecided"
 
 
+def test_few_stored_rows_take_nothing_from_a_stand_in_that_passed_before(
+    lenient, rows, fresh, tools
+):
+    few = tools.ListRows([*(rows[at] for at in range(5)), *fresh])
+    assert judged(lenient, few, out=_elsewhere(lenient)).outcome == "undecided"
+    assert judged(lenient, rows).outcome == "pass"
+    found = verdicts(judged(lenient, few))
+    assert found["onnx-int8-qdq"] == "pass"
+    assert found["onnx-fp32"] == "undecided"  # of its own it has five rows
+
+
 def _elsewhere(folder):
     place = folder.parent / "evidence"
     place.mkdir()
