@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from kd2edge.metrics.estimate import Estimate
 from kd2edge.runtime.golden import tolerance
 from kd2edge.validate.validation import ArtefactResult, Check, NumberResult, TaskResult
+from kd2edge.validate.ways import SHARED
 from kd2edge.verdict import FP32_TOLERANCE, worst
 from kd2edge.verdict import verdict as by_bounds
 
@@ -27,8 +28,6 @@ __all__ = [
 
 #: By how much the share of equal decisions may differ between two ways to batch the same rows.
 WAYS_APART = 0.25
-#: Rows of which such a share says anything; fewer make a suspect, which runs the whole split.
-_SHARED = 32
 
 #: Why level 2 is empty.
 NO_NUMBERS = "numbers: the bundle has no PyTorch logits, neither stored ones nor golden rows"
@@ -77,7 +76,8 @@ def _coarse_failure(precision: str, results: Sequence[NumberResult]) -> str:
             f"logits miss PyTorch's by {most.rms:.2g} of their size ({most.way}), "
             f"{precision} may by {allowed:g}"
         )
-    shares = [result for result in results if result.rows >= _SHARED] or results[:1]
+    # A size that ran fewer rows makes a suspect, which runs the whole split.
+    shares = [result for result in results if result.rows >= SHARED] or results[:1]
     best, least = (by(shares, key=lambda result: result.top1) for by in (max, min))
     if best.top1 - least.top1 > WAYS_APART:
         return (

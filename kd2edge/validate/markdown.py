@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kd2edge.runtime.markdown import aligned
+from kd2edge.validate.ways import SHARED
 from kd2edge.wording import shown
 
 __all__ = ["falls_told", "validation_table"]
@@ -16,7 +17,6 @@ _HEADS = ("artefact", "task", "value", "drop", "at most", "budget", "verdict")
 #: Classes that fall of which a line names so many.
 _FALLS = 3
 _NUMBERS = frozenset({2, 3, 4, 5})
-_SHARED = 32
 _VERDICT_HEADS = ("artefact", "verdict", "max abs error", "top-1", "changed decisions")
 
 
@@ -142,7 +142,7 @@ def _plain(verdict: str) -> str:
 def _verdict_row(name: str, result: Json) -> tuple[str, ...]:
     numbers = [part for parts in result["numbers"].values() for part in parts]
     # A size that was tried on a row or two says nothing as a share.
-    shares = [part for part in numbers if part["rows"] >= _SHARED] or numbers
+    shares = [part for part in numbers if part["rows"] >= SHARED] or numbers
     agreement = f"{min(part['top1'] for part in shares):.1%}" if shares else ""
     return (
         name,

@@ -12,6 +12,7 @@ from kd2edge.runtime.threads import usual_threads
 
 __all__ = [
     "FREE",
+    "SHARED",
     "SPREAD",
     "Way",
     "full_ways",
@@ -25,6 +26,8 @@ __all__ = [
 FREE = 64
 #: Rows, evenly over the split, that tell whether another way gives the same outputs.
 SPREAD = 256
+#: Rows of which a share of equal decisions says anything.
+SHARED = 32
 #: Up to this size every one is looked at.
 _WHOLE = 64
 #: Sizes beyond, evenly between the ends, besides powers of two and their neighbours.
