@@ -235,13 +235,6 @@ def noisy(share: float, seed: int = 0) -> Callable[[onnx.ModelProto], None]:
     return change
 
 
-def initializer(model: onnx.ModelProto, *parts: str) -> TensorProto:
-    """The initializer whose name has all ``parts``."""
-    return next(
-        tensor for tensor in model.graph.initializer if all(part in tensor.name for part in parts)
-    )
-
-
 # What a tensor is for, by its place in the graph: exporters may name it as they like.
 
 
