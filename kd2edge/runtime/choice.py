@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from kd2edge.bundle.manifest import Artefact, Manifest
 from kd2edge.errors import BackendError, GateError, UsageError
@@ -29,12 +30,16 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The artefact to load, its threads, why, and the engine that was built for it on a device."""
+    """The artefact to load, its threads, why, and the engine that was built for it on a device.
+
+    ``judged_with`` are the engine's options for which the pass counts that it was chosen by.
+    """
 
     artefact: Artefact
     threads: int
     why: str
     engine: Engine | None = None
+    judged_with: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def choose(manifest: Manifest, known: Known, wish: Wish, *, place: str) -> Choice:
@@ -57,7 +62,9 @@ def choose(manifest: Manifest, known: Known, wish: Wish, *, place: str) -> Choic
     else:
         artefact, threads, why = _chosen(manifest, known, wish, place)
         why = "; ".join((why, *known.notes))
-    return Choice(artefact, threads, why, _engine(artefact, known))
+    verdict = known.verdicts.get(artefact.id)
+    judged_with = verdict.options if verdict is not None and verdict.word == "pass" else {}
+    return Choice(artefact, threads, why, _engine(artefact, known), judged_with)
 
 
 def _engine(artefact: Artefact, known: Known) -> Engine | None:

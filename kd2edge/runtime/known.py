@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,14 @@ class Verdict:
         word: ``pass``, ``fail`` or ``undecided``, by the manifest's own measures.
         threads: the numbers of threads that it was judged so with, one after the other.
         reason: why it is no pass.
+        options: engine, provider and settings that it was judged with, as ``Session.options``;
+            empty where evidence does not say.
     """
 
     word: str
     threads: frozenset[int] = frozenset()
     reason: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,8 @@ def _verdicts(
             if found.verdict != "not_run":  # says nothing against an earlier verdict
                 old = verdicts.get(name)
                 more = old.threads if old is not None and old.word == found.verdict else frozenset()
-                verdicts[name] = Verdict(found.verdict, threads | more, found.reason)
+                options = dict(artefacts[name].get("options", {}))
+                verdicts[name] = Verdict(found.verdict, threads | more, found.reason, options)
             elif found.contradiction:
                 said[name] = f"evidence of {one.time} contradicts itself: {found.contradiction}"
             elif found.is_trial:

@@ -31,6 +31,7 @@ from kd2edge.runtime.session import Session
 from kd2edge.runtime.threads import counted
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec
+from kd2edge.wording import value as shown
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -112,7 +113,7 @@ class Model:
         #: Id of the artefact that runs.
         self.artefact: str = choice.artefact.id
         #: Why this artefact, and this number of threads.
-        self.why: str = choice.why
+        self.why: str = choice.why + _otherwise(choice.judged_with, session.options)
         #: Threads of a forward pass.
         self.threads: int = choice.threads
         #: SHA-256 of the bundle's manifest.
@@ -281,6 +282,20 @@ def _in_order(answers: list[Any], rows: list[int]) -> list[Any]:
     for row, answer in zip(rows, answers, strict=True):
         placed[row] = answer
     return placed
+
+
+def _otherwise(judged: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    """That the engine, its provider or its settings are not those of the pass; "" when they are."""
+    if not judged:
+        return ""
+    # Evidence is JSON, where a tuple is a list.
+    here = {key: list(one) if isinstance(one, tuple) else one for key, one in own.items()}
+    odd = [
+        f"{shown(key)} {shown(here.get(key))}, judged with {shown(judged.get(key))}"
+        for key in sorted(judged.keys() | here.keys())
+        if here.get(key) != judged.get(key)
+    ]
+    return f"; but {'; '.join(odd)}: run kd2edge validate" if odd else ""
 
 
 def _known(bundle: Bundle, asked: str | None, folder: Path) -> Known:

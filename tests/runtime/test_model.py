@@ -350,6 +350,26 @@ def test_evidence_chooses_and_damage_to_it_only_matters_where_it_decides(tmp_pat
         assert model.why == "asked for by its id"
 
 
+def test_a_pass_of_another_release_of_the_engine_is_named(tmp_path: Path):
+    from kd2edge.bundle import append_evidence, open_bundle
+
+    folder = bundles.image_bundle(tmp_path / "bundle")
+    with load(folder, artefact="onnx-int8-qdq", threads=1) as model:
+        own = dict(model.session.options)
+    for options, said in (
+        (own, ""),
+        (own | {"engine": "onnxruntime 0.9"}, "judged with onnxruntime 0.9: run kd2edge validate"),
+        (own | {"providers": ["Other"]}, "judged with ['Other']"),
+    ):
+        payload = bundles.validated(onnx_int8_qdq="pass")
+        payload["artefacts"]["onnx-int8-qdq"]["options"] = options
+        append_evidence(folder, "validation", open_bundle(folder).identity, payload)
+        with load(folder, threads=1) as model:
+            assert model.artefact == "onnx-int8-qdq"
+            assert said in model.why
+            assert ("; but " in model.why) == bool(said)
+
+
 def test_evidence_about_another_bundle_counts_for_nothing(tmp_path: Path):
     from kd2edge.bundle import append_evidence
 
