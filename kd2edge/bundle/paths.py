@@ -78,6 +78,8 @@ def read_inside(folder: Path, path: str, *, limit: int, links: bool = False) -> 
     place = folder / path
     real, root = Path(os.path.realpath(place)), Path(os.path.realpath(folder))
     if not real.is_relative_to(root) and not (links and real.parent in _blobs(root)):
+        if not real.exists():
+            raise PathEscapeError(f"{place}: {_missing(place)}")
         raise PathEscapeError(
             f"{place}: a link that leaves {folder}; copy the bundle with its files in place of"
             f" links: {_copied(folder)}"

@@ -71,7 +71,12 @@ class Failure:
     def tell(self, *, as_json: bool) -> None:
         """Say it on stderr, and with ``as_json`` as the one object on stdout too."""
         if as_json:
-            emit_line({"error": self.to_json()})
+            try:
+                emit_line({"error": self.to_json()})
+            except BrokenPipeError:
+                raise
+            except OSError:
+                pass  # the output that cannot be written is the error itself: stderr says it
         if self.usage is not None:
             shown = io.StringIO()
             self.usage.show(shown)

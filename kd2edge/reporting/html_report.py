@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
@@ -20,10 +21,14 @@ from kd2edge.reporting.reading import (
 )
 from kd2edge.reporting.sections import artefacts, cost, learning, reproduce, result
 from kd2edge.reporting.sections import task as task_section
+from kd2edge.wording import shown
 
 __all__ = ["html_report"]
 
 Json = Mapping[str, Any]
+
+#: What a terminal obeys, and what turns the direction of writing: all comes from users' data.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def html_report(report: Json, *, validation: Json | None = None, bench: Json | None = None) -> str:
@@ -41,7 +46,7 @@ def html_report(report: Json, *, validation: Json | None = None, bench: Json | N
     lines = artefact_lines(validation, bench)
     sections = _sections(report, lines, validation, bench)
     script = _asset("sort.js")
-    return _template().render(
+    page = _template().render(
         name=report["name"],
         lead=_lead(report),
         facts=_facts(report, lines),
@@ -51,6 +56,7 @@ def html_report(report: Json, *, validation: Json | None = None, bench: Json | N
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+    return _OBEYED.sub(lambda found: shown(found[0]), page)
 
 
 def _asset(name: str) -> str:

@@ -178,6 +178,11 @@ def test_a_link_out_of_the_bundle_is_refused(bundle: Bundle, tmp_path: Path) -> 
         bundle.read("onnx/onnx-fp32.onnx")
 
     graph.unlink()
+    graph.symlink_to(outside / "gone")  # nothing that could be copied
+    with pytest.raises(PathEscapeError, match="missing: a link to a file that is not there"):
+        bundle.read("onnx/onnx-fp32.onnx")
+
+    graph.unlink()
     graph.parent.rmdir()
     graph.parent.symlink_to(outside, target_is_directory=True)
     with pytest.raises(PathEscapeError, match="leaves"):

@@ -172,9 +172,11 @@ def test_streams_that_are_closed_are_said(bundle: Path) -> None:
     assert ended.returncode == 0
     assert ended.stdout.count(b"\n") == 1
     if Path("/dev/full").exists():
-        ended = shell(f"kd2edge predict '{bundle}' --text hello >/dev/full")
-        assert ended.returncode == 4
-        assert b"No space left" in ended.stderr
+        for more in ("", " --json"):
+            ended = shell(f"kd2edge predict '{bundle}' --text hello{more} >/dev/full")
+            assert ended.returncode == 4
+            assert b"error: No space left" in ended.stderr
+            assert b"Traceback" not in ended.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a locale of POSIX")

@@ -73,6 +73,13 @@ def test_nothing_that_a_user_named_becomes_markup(report_of):
     assert evil in "".join(page.texts)
 
 
+def test_nothing_that_a_user_named_moves_a_cursor_or_turns_the_writing(report_of):
+    html = html_report(report_of({"mood": ["a\x1b[2J\x9b", "b\u202ec\u2066"]}, name="x\x07\r"))
+    assert not {*"\x1b\x9b\x07\r\u202e\u2066"} & {*html}
+    for seen in (r"a\x1b[2J\x9b", r"b\u202ec\u2066", r"x\x07\r"):
+        assert seen in html
+
+
 def test_only_the_page_s_own_script_may_run(report):
     html = html_report(report)
     script = re.search(r"<script>(.*)</script>", html, re.DOTALL)
