@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from operator import index
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+
+#: What separates columns in files that are called CSV.
+_DELIMITERS = (",", ";", "\t", "|")
 
 
 def cell(row: Mapping[str, Any], column: str) -> Any:
@@ -20,13 +24,24 @@ def cell(row: Mapping[str, Any], column: str) -> Any:
         ValueError: no such column (with the nearest), or nothing in it.
     """
     if column not in row:
-        near = get_close_matches(column, list(row), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"no column {column!r}, the row has {', '.join(map(repr, row))}{hint}")
+        raise ValueError(no_column(column, row))
     value = row[column]
     if value is None:
         raise ValueError(empty(column))
     return value
+
+
+def no_column(column: str, row: Iterable[str]) -> str:
+    """What to say of a row that lacks a column: what it has, and what was meant."""
+    names = list(row)
+    near = get_close_matches(column, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    held = [mark for mark in _DELIMITERS if len(names) == 1 and mark in names[0]]
+    if held:
+        mark = json.dumps(held[0])  # as YAML and a shell take it
+        hint = f"; it is one column and holds {mark}: state options: {{delimiter: {mark}}}, or"
+        hint += f" --option 'delimiter={mark[1:-1]}'"
+    return f"no column {column!r}, the row has {', '.join(map(repr, names)) or 'none'}{hint}"
 
 
 def empty(column: str) -> str:

@@ -15,9 +15,10 @@ from kd2edge.bundle import Bundle
 from kd2edge.bundle.fingerprint import canonical_json
 from kd2edge.bundle.strict import Fields, as_integer, as_object, as_text, as_texts, parsed
 from kd2edge.errors import SchemaTooNewError, UsageError
-from kd2edge.pipeline.sources import RowsPlan, SourcePlan, opened
-from kd2edge.rows.join import JoinedRows, joined
-from kd2edge.rows.kinds import FILE_KINDS
+from kd2edge.pipeline.sources import RowsPlan, SourcePlan, as_planned
+from kd2edge.rows.join import JoinedRows, Source, joined
+from kd2edge.rows.kinds import FILE_KINDS, open_rows
+from kd2edge.rows.rows import Rows
 
 __all__ = ["SOURCES", "Asked", "SourceForm", "forms_json", "forms_of", "handed_rows", "is_plain"]
 
@@ -151,7 +152,20 @@ def handed_rows(
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     plan = source_of(path, forms, asked or Asked())
-    return joined([opened(replace(plan, place=str(path), tasks=plan.tasks or tuple(tasks)))])
+    rows = open_rows(plan.kind, str(path), options=plan.options)
+    plan = _fitted(plan, rows)
+    counted = plan.tasks or tuple(tasks)
+    return joined([Source(plan.name, as_planned(rows, plan), tuple(counted), dict(plan.columns))])
+
+
+def _fitted(plan: SourcePlan, rows: Rows) -> SourcePlan:
+    """The plan for the columns that a file has: the recipe's names for them, or the model's own."""
+    row = rows[0] if plan.columns and len(rows) else {}
+    own = {new: old for new, old in plan.columns.items() if new in row and old not in row}
+    columns = {new: old for new, old in plan.columns.items() if new not in own}
+    named = {old: new for new, old in own.items()}
+    schemes = {named.get(column, column): name for column, name in plan.schemes.items()}
+    return replace(plan, columns=columns, schemes=schemes)
 
 
 def is_plain(plan: SourcePlan) -> bool:
@@ -179,13 +193,34 @@ def source_of(path: Path, forms: Sequence[SourceForm], asked: Asked) -> SourcePl
         )
     if fit:
         plan = fit[0].plan
+        if asked.kind not in {"", plan.kind}:
+            return _otherwise(path, asked.kind, asked, plan)
         return replace(plan, options={**plan.options, **asked.options})
     if not (kind := kind or asked.otherwise):
         raise UsageError(
             f"{path}: nothing tells how its rows are read: state --kind, one of"
             f" {', '.join(FILE_KINDS)}, or give it an ending such as .jsonl, .csv.gz or .conll"
         )
-    return SourcePlan(path.stem, kind, str(path), asked.options)
+    labelled = [form for form in forms if form.plan.tasks]
+    alike = _different([_bare(form) for form in labelled or forms])
+    return _otherwise(path, kind, asked, alike[0].plan if len(alike) == 1 else None)
+
+
+def _bare(form: SourceForm) -> SourceForm:
+    return replace(form, plan=replace(form.plan, kind="", options={}))
+
+
+def _otherwise(path: Path, kind: str, asked: Asked, like: SourcePlan | None) -> SourcePlan:
+    """A file of another kind than the recipe's: the same table, its columns named as there.
+
+    A scheme is taken along, too: IOB2 is read by it as it is.  IO alone has no ``B-``, and would
+    refuse what a file in IOB2 says.
+    """
+    plan = SourcePlan(path.stem, kind, str(path), asked.options)
+    if like is None:
+        return plan
+    schemes = {column: name for column, name in like.schemes.items() if name != "io"}
+    return replace(plan, columns=like.columns, words=like.words, schemes=schemes, tasks=like.tasks)
 
 
 def _fitting(path: Path, forms: Sequence[SourceForm], kind: str, asked: Asked) -> list[SourceForm]:

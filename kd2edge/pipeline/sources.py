@@ -144,7 +144,11 @@ def _opened(source: SourcePlan, plan: RowsPlan) -> Source:
 
 
 def _rows(plan: SourcePlan) -> Rows:
-    rows = open_rows(plan.kind, plan.place, options=plan.options)
+    return as_planned(open_rows(plan.kind, plan.place, options=plan.options), plan)
+
+
+def as_planned(rows: Rows, plan: SourcePlan) -> Rows:
+    """Rows as their file has them, with the words and tags that a source asks for."""
     if plan.words:
         rows = CutRows(rows, plan.words)
     if plan.schemes:

@@ -84,7 +84,8 @@ class ConllRows(Rows):
         if len(fields) < needed:
             raise DataError(
                 f"{self._place(position, number)}: expected at least {needed} columns, "
-                f"found {len(fields)}: {reprlib.repr(fields)}"
+                f"found {len(fields)}: {reprlib.repr(fields)}; name those that it has, in options: "
+                "{columns: [...]} or --option columns=..."
             )
         if self._names and any(fields[len(self._names) :]):
             place = self._place(position, number)

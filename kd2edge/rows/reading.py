@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError
-from kd2edge.inputs.cell import described, listed
+from kd2edge.inputs.cell import described, listed, no_column
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows.join import JoinedRows
@@ -70,10 +69,7 @@ def read_target(row: Row, task: TaskSpec, *, counts: bool) -> Target:
 
 def _require_column(row: Row, column: str) -> None:
     if column not in row:
-        close = get_close_matches(column, list(row), n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        there = ", ".join(repr(name) for name in row) or "none"
-        raise ValueError(f"no column {column!r}, the row has {there}{hint}")
+        raise ValueError(no_column(column, row))
 
 
 def _row_or_nothing(rows: JoinedRows, position: int) -> Row:

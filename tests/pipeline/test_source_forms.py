@@ -98,6 +98,55 @@ def test_what_the_caller_says_goes_before_what_the_bundle_says(
         source_of(tmp_path / "half.csv", forms, Asked("xml"))
 
 
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_the_same_table_in_another_kind_of_file_is_read_by_either_names(
+    tmp_path: Path, kind: str, own: bool
+) -> None:
+    """The recipe renames columns; the table comes with the file's names, or with the model's."""
+    (tmp_path / "half.txt").write_text("a;x;b\n", encoding="utf-8")
+    columns = {"tokens": "words", "ner": "tags"}
+    source = SourcePlan(
+        "c", "conll", str(tmp_path / "half.txt"), {"columns": ["words", "tags"]}, columns,
+        ("ner",), schemes={"tags": "iob1"},
+    )  # fmt: skip
+    forms = read_forms(forms_json(plan(train=source)), "x")
+    row = {"tokens" if own else "words": ["a", "b"], "ner" if own else "tags": ["I-x", "B-x"]}
+    file = tmp_path / f"other.{kind}"
+    if kind == "csv":
+        flat = {name: " ".join(value) for name, value in row.items()}
+        file.write_text(",".join(flat) + "\n" + ",".join(flat.values()) + "\n", encoding="utf-8")
+        expected = {"tokens": "a b", "ner": "I-x B-x"}
+    else:
+        if kind == "jsonl":
+            write_jsonl(file, [row])
+        else:
+            pq = pytest.importorskip("pyarrow.parquet")
+            pq.write_table(pytest.importorskip("pyarrow").Table.from_pylist([row]), file)
+        expected = {"tokens": ["a", "b"], "ner": ["B-x", "B-x"]}
+    found = handed_rows(file, forms, ("ner",))
+    assert list(found) == [expected]
+    assert found.tasks_of(0) == ("ner",)
+
+
+def test_the_model_s_own_names_are_read_from_a_file_of_the_recipe_s_kind(
+    sources: dict[str, SourcePlan], tmp_path: Path
+) -> None:
+    forms = read_forms(forms_json(plan(train=sources["csv"])), "x")
+    (tmp_path / "own.csv").write_text("text;mood\na, b;good\n", encoding="utf-8")
+    assert list(handed_rows(tmp_path / "own.csv", forms, ())) == [{"text": "a, b", "mood": "good"}]
+
+
+def test_a_named_source_of_another_kind_lends_its_names(
+    sources: dict[str, SourcePlan], tmp_path: Path
+) -> None:
+    whole = RowsPlan({"train": (sources["csv"], sources["jsonl"])}, ("text",))
+    forms = read_forms(forms_json(whole), "x")
+    said = source_of(tmp_path / "new.dat", forms, Asked("parquet", source="v"))
+    assert (said.kind, said.options, said.columns) == ("parquet", {}, {"text": "body"})
+    assert source_of(tmp_path / "new.parquet", forms, Asked()).columns == {}  # which, nobody said
+
+
 def test_a_file_that_nothing_tells_is_refused_with_what_to_state(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing tells how its rows are read: state --kind"):
         source_of(tmp_path / "rows.dat", (), Asked())
