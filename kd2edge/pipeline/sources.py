@@ -19,8 +19,8 @@ from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import open_rows
 from kd2edge.rows.leak import ChosenRows, without
 from kd2edge.rows.rows import Rows
-from kd2edge.rows.tags import TagRows
-from kd2edge.rows.words import CutRows
+from kd2edge.rows.tags import tag_rows
+from kd2edge.rows.words import cut_rows
 
 __all__ = [
     "SPLITS",
@@ -150,9 +150,9 @@ def _rows(plan: SourcePlan) -> Rows:
 def as_planned(rows: Rows, plan: SourcePlan) -> Rows:
     """Rows as their file has them, with the words and tags that a source asks for."""
     if plan.words:
-        rows = CutRows(rows, plan.words)
+        rows = cut_rows(rows, plan.words)
     if plan.schemes:
-        rows = TagRows(rows, plan.schemes)
+        rows = tag_rows(rows, plan.schemes)
     return rows
 
 

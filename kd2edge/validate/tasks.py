@@ -199,11 +199,11 @@ def _undecided(found: Estimate, max_drop: float, needed: int | None) -> str:
         few += f" with {found.distinct:,} distinct inputs"
     return (
         f"{few} are too few (drop at most {_points(found.high)} points, budget "
-        f"{_points(max_drop)}); {_advice(found, max_drop, needed)}"
+        f"{_points(max_drop)}); {_advice(found, needed)}"
     )
 
 
-def _advice(found: Estimate, max_drop: float, needed: int | None) -> str:
+def _advice(found: Estimate, needed: int | None) -> str:
     if needed is None:
         return (
             f"more would not decide: the measured drop of {_points(found.value)} points is too "

@@ -232,8 +232,12 @@ def test_without_a_library_for_pictures_the_others_are_looked_at(
     folder = image_with(tmp_path / "bundle")
     monkeypatch.delitem(sys.modules, "kd2edge.inputs.picture", raising=False)
     monkeypatch.setitem(sys.modules, "PIL", None)
-    model = load(folder, artefact="onnx-fp32", threads=1, self_test=True)
-    model.close()
+    bundle = open_bundle(folder)
+    with load(folder, artefact="onnx-fp32", threads=1, self_test=True) as model:
+        artefact = bundle.manifest.artefacts["onnx-fp32"]
+        found = self_test(bundle, artefact, model.logits, model.encode)
+    assert found.faults == ()
+    assert any("Pillow" in one or "pillow" in one or "PIL" in one for one in found.skipped)
 
 
 def test_bundles_of_before_pass_and_say_what_was_not_looked_at(tmp_path: Path):
