@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from kd2edge.cli.output import emit, json_option, numbers, say_lines
+from kd2edge.cli.rows import asked, rows_options
 
 
 @click.command("bench")
@@ -15,6 +16,7 @@ from kd2edge.cli.output import emit, json_option, numbers, say_lines
     "--data", type=click.Path(path_type=Path), default=None,
     help="A file of rows to run on (default: the test rows of its run, else its golden ones).",
 )  # fmt: skip
+@rows_options
 @click.option(
     "--shape", type=click.Choice(["rows", "fixed"]), default="rows", show_default=True,
     help="Lengths as the rows come, or one batch over and over.",
@@ -36,6 +38,9 @@ from kd2edge.cli.output import emit, json_option, numbers, say_lines
 def command(
     bundle: Path,
     data: Path | None,
+    kind: str,
+    options: tuple[str, ...],
+    source: str,
     shape: str,
     batch: str,
     threads: str | None,
@@ -52,6 +57,7 @@ def command(
         result = bench(
             bundle,
             data=data,
+            asked=asked(kind, options, source),
             shape=shape,
             batches=numbers(batch, "--batch"),
             threads=numbers(threads, "--threads") if threads else None,

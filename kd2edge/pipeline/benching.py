@@ -10,6 +10,7 @@ from kd2edge.bench import Bench, bench_bundle
 from kd2edge.bundle import Bundle, open_bundle
 from kd2edge.errors import DataError, StorageError, UsageError
 from kd2edge.pipeline.provenance import run_of
+from kd2edge.pipeline.source_forms import Asked
 from kd2edge.pipeline.sources import open_split, read_rows_plan
 from kd2edge.pipeline.validation import rows_from_file
 from kd2edge.rows.rows import Rows
@@ -23,6 +24,7 @@ def bench(
     bundle: Path,
     *,
     data: Path | None = None,
+    asked: Asked | None = None,
     shape: str,
     batches: Sequence[int],
     threads: Sequence[int] | None,
@@ -37,6 +39,7 @@ def bench(
         bundle: the bundle's folder.
         data: a file of rows with the inputs' columns; None: the run's test rows, where it is at
             hand.
+        asked: how such a file is read, where its name and the bundle do not say.
         shape: ``rows`` or ``fixed``.
         batches: rows of a forward pass.
         threads: thread counts; None: 1, and the physical cores.
@@ -51,7 +54,7 @@ def bench(
     opened = open_bundle(bundle)
     return bench_bundle(
         bundle,
-        rows=rows_from_file(opened, data) if data is not None else rows_of_run(opened),
+        rows=rows_from_file(opened, data, asked) if data is not None else rows_of_run(opened),
         shape=shape,
         batches=batches,
         threads=threads,

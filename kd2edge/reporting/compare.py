@@ -39,7 +39,10 @@ def compare_reports(
     check_report(b)
     tasks = _common(list(a["tasks"]), list(b["tasks"]), "task")
     split = _common_split(a, b)
-    lines = (artefact_lines(validations[0], benches[0]), artefact_lines(validations[1], benches[1]))
+    lines = (
+        artefact_lines(validations[0], benches[0], a),
+        artefact_lines(validations[1], benches[1], b),
+    )
     groups = [_task_group(a, b, split, task, lines) for task in tasks]
     groups += _size_groups(a, b)
     groups += _speed_groups(lines)

@@ -43,7 +43,7 @@ def html_report(report: Json, *, validation: Json | None = None, bench: Json | N
         UsageError: the mapping is no report.  SchemaTooNewError: it is a newer one.
     """
     check_report(report)
-    lines = artefact_lines(validation, bench)
+    lines = artefact_lines(validation, bench, report)
     sections = _sections(report, lines, validation, bench)
     script = _asset("sort.js")
     page = _template().render(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kd2edge.errors import SchemaTooNewError, UsageError
@@ -134,6 +134,7 @@ class ArtefactLine:
         tasks: task -> the validation's block for it.
         faults: all that failed, each once.
         cause: where the fault lies, as far as the levels together tell.
+        rows: task -> labelled rows that the report's metric rests on, where it says so.
     """
 
     id: str
@@ -152,11 +153,18 @@ class ArtefactLine:
     tasks: Json = field(default_factory=dict)
     faults: tuple[str, ...] = ()
     cause: str = ""
+    rows: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def metric(self, task: str, metric: str) -> Json:
-        """``{"value", "low", "high"}``, as the validation recomputed it; empty when absent."""
+        """``{"value", "low", "high"}``, as the validation recomputed it; empty when absent.
+
+        So it is where it was measured on other rows than the report's (``validate --data``): beside
+        the student's it would look like a gain or a loss.
+        """
         block = self.tasks.get(task, _NOTHING)
-        return block.get("metrics", _NOTHING).get(metric, _NOTHING).get("candidate", _NOTHING)
+        found = block.get("metrics", _NOTHING).get(metric, _NOTHING).get("candidate", _NOTHING)
+        rows = self.rows.get(task)
+        return found if rows is None or found.get("rows", rows) == rows else _NOTHING
 
     def drop(self, task: str, metric: str) -> Json:
         """The drop against the reference with its interval; empty when absent."""
@@ -168,12 +176,26 @@ class ArtefactLine:
         return str(self.tasks.get(task, _NOTHING).get("verdict", self.outcome))
 
 
-def artefact_lines(validation: Json | None, bench: Json | None) -> list[ArtefactLine]:
+def artefact_lines(validation: Json | None, bench: Json | None, report: Json) -> list[ArtefactLine]:
     """One line an artefact, in the validation's order, then those that only the bench knows."""
+    split = leading_split(report)
+    stated = {
+        task: estimate(report, split, task, "student").get("rows") for task in report["tasks"]
+    }
+    rows = {task: int(count) for task, count in stated.items() if count}
     validated: Json = (validation or _NOTHING).get("artefacts", _NOTHING)
     timed: Json = _bench_lines(bench)
     names = [*validated, *(name for name in timed if name not in validated)]
-    return [_line(name, validated.get(name, _NOTHING), timed.get(name, _NOTHING)) for name in names]
+    lines = (
+        _line(name, validated.get(name, _NOTHING), timed.get(name, _NOTHING)) for name in names
+    )
+    return [replace(line, rows=rows) for line in lines]
+
+
+def of_split(validation: Json) -> str:
+    """Say " of the test split"; nothing of rows of a file, which no split has."""
+    mixed = "the artefact" in str(validation.get("reference", ""))
+    return "" if mixed else f" of the {validation.get('split', 'test')} split"
 
 
 def _line(name: str, validated: Json, timed: Json) -> ArtefactLine:

@@ -126,7 +126,7 @@ def headline(report: Json, validation: Json | None = None, bench: Json | None = 
     """
     check_report(report)
     split = leading_split(report)
-    lines = artefact_lines(validation, bench)
+    lines = artefact_lines(validation, bench, report)
     groups = [_group(report, split, task, lines) for task in report["tasks"]]
     columns = ("model", "metric", "size", "p50", "speed-up", "gate")
     return Table(columns, tuple(groups), frozenset({0, 5}), tuple(_notes(lines)))

@@ -204,6 +204,11 @@ def test_predict_and_validate_read_what_recipes_read(text_product: Product, tmp_
         for file, more in ((lines, []), (named, []), (packed, said))
     ]  # fmt: skip
     assert verdicts[0] == verdicts[1] == verdicts[2]
+    timed = succeed(
+        "bench", text_product.bundle, "--data", packed, *said, *only, "--seconds", "0.1",
+        "--batch", "1", "--threads", "1", "--out", tmp_path / "out", "--json",
+    ).json  # fmt: skip
+    assert timed["samples"] == "rows"
 
 
 def _test_rows(product: Product) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kd2edge.reporting import Group, Table, headline, headline_table
+from kd2edge.reporting import Group, Table, headline, headline_table, html_report
 from kd2edge.reporting.reading import rows_text
 
 
@@ -71,3 +71,24 @@ def test_a_task_that_is_labelled_in_part_names_its_own_rows(report):
     assert rows_text(report, "test") == (
         "4,000 rows of the test split (of these are labelled left: 1,234)"
     )
+
+
+def test_a_metric_of_other_rows_never_stands_beside_the_report_s(report, validation):
+    """``validate --data`` on other rows: the verdict counts, its metric is another measurement."""
+    for task in report["tasks"]:
+        for split in report["splits"].values():
+            split["tasks"][task]["student"]["metrics"]["accuracy"]["rows"] = 4000
+        for name, rows in (("onnx-fp32", 4000), ("onnx-int8-qdq", 600)):
+            found = validation["artefacts"][name]["tasks"][task]["metrics"]["accuracy"]
+            found["candidate"]["rows"] = rows
+    shown = {row[0]: row for group in headline(report, validation).groups for row in group.rows}
+    assert shown["onnx-fp32"][1].startswith("0.9")
+    assert not any(sign.isdigit() for sign in shown["onnx-int8-qdq"][1])
+    assert shown["onnx-int8-qdq"][-1] == "pass"
+
+
+def test_rows_of_a_file_are_of_no_split(report, validation):
+    assert "Gate on 4,000 rows of the test split: " in html_report(report, validation=validation)
+    mixed = "the stored PyTorch outputs (7 rows) and the artefact onnx-fp32 (3,993 rows)"
+    page = html_report(report, validation=validation | {"reference": mixed})
+    assert "Gate on 4,000 rows: pass" in page

@@ -9,7 +9,7 @@ from kd2edge.bundle.twins import shortcomings, size_text
 from kd2edge.reporting import formats
 from kd2edge.reporting.page import Block, Cell, Column, Figure, Figures, Grid, Note, Section
 from kd2edge.reporting.plots import Bar, drop_plot, trade_off_plot
-from kd2edge.reporting.reading import ArtefactLine, gate_text, rows_and_distinct
+from kd2edge.reporting.reading import ArtefactLine, gate_text, of_split, rows_and_distinct
 
 __all__ = ["section"]
 
@@ -49,9 +49,9 @@ def _said(lines: Sequence[ArtefactLine]) -> Iterator[str]:
 
 def _how(validation: Json) -> str:
     bound, rows = float(validation.get("confidence", 0.95)), rows_and_distinct(validation)
-    split, reference = validation.get("split", "test"), validation.get("reference", "PyTorch")
+    reference = validation.get("reference", "PyTorch")
     return (
-        f"Gate on {rows} of the {split} split: pass when the {bound:.0%} upper bound of the "
+        f"Gate on {rows}{of_split(validation)}: pass when the {bound:.0%} upper bound of the "
         f"drop against {reference} is within the budget, fail when the lower bound is above it, "
         "else undecided. "
         "Drops are in points (1 point = 0.01); what did not run is never a pass."
@@ -60,8 +60,8 @@ def _how(validation: Json) -> str:
 
 def _before(artefact: str, basis: Json) -> str:
     return (
-        f" {artefact} was judged before, on {rows_and_distinct(basis)} of the {basis['split']}"
-        f" split at {float(basis['confidence']):.0%} against {basis['reference']}."
+        f" {artefact} was judged before, on {rows_and_distinct(basis)}"
+        f"{of_split(basis)} at {float(basis['confidence']):.0%} against {basis['reference']}."
     )
 
 
