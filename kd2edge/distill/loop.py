@@ -115,8 +115,9 @@ def train(
             net, train_split, validation_split, tasks, settings, knowledge, device, origin
         )
         training.directory, training.on_event = directory, on_event
-        plan = training.plan
-        on_event(BeginEvent(len(plan.rows), len(train_split), plan.epochs, plan.steps))
+        if found is None or not cursor_from_json(found.state["cursor"]).finished:
+            plan = training.plan
+            on_event(BeginEvent(len(plan.rows), len(train_split), plan.epochs, plan.steps))
         if found is not None:
             training.resume(found)
         return training.run(interruption)

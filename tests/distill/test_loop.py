@@ -14,6 +14,7 @@ from torch import Tensor
 from distill.tiny import DARK, IMAGES, SHAPE, TOKENS, World, image_rows, token_rows
 from kd2edge.data import EncodedSplit, Views
 from kd2edge.distill import (
+    BeginEvent,
     DistillSettings,
     EpochEvent,
     Event,
@@ -238,8 +239,9 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(images: Lesson, tmp_path:
     events: list[Event] = []
     again = IMAGES.net(seed=9)
     images.run(again, tmp_path / "parts", FULL, resume=True, on_event=events.append)
-    assert isinstance(events[0], ResumedEvent)
-    assert events[0].step == 12
+    assert isinstance(events[0], BeginEvent)
+    assert isinstance(events[1], ResumedEvent)
+    assert events[1].step == 12
     assert_same_bits(weights(again), weights(whole))
 
 
@@ -280,7 +282,7 @@ def test_the_thread_count_of_the_checkpoint_is_kept(images: Lesson, tmp_path: Pa
     images.run(
         IMAGES.net(), tmp_path, replace(PLAIN, threads=1), resume=True, on_event=events.append
     )
-    assert "2 threads as before (not 1)" in events[0].note
+    assert "2 threads as before (not 1)" in events[1].note
     assert torch.get_num_threads() == 1
 
 

@@ -10,8 +10,9 @@ import pytest
 import bundles
 from isolation.environments import ROOT, Environment, fresh
 from kd2edge.export.targets.tensorrt_builder import BuildSettings
+from validate.conftest import text_rows, with_reference
 
-ROWS = 400  # enough for the gate to decide where no decision differs: 3 / rows < 0.01
+ROWS = 600  # enough different ones for the gate to decide where no decision differs: 3 / n < 0.01
 
 
 @pytest.fixture(scope="session")
@@ -61,13 +62,14 @@ def bundle(tmp_path: Path) -> Path:
         status="needs_device", reason="engines fit one GPU",
     )  # fmt: skip
     folder = tmp_path / "bundle"
-    return bundles.text_bundle(folder, artefacts={"tensorrt-fp32": (waiting, files)})
+    made = bundles.text_bundle(folder, artefacts={"tensorrt-fp32": (waiting, files)})
+    return with_reference(made, text_rows(ROWS))
 
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    """Labelled rows for the text bundle."""
-    row = {"text": "book a flight", "intent": "book", "ner": ["O", "B-city", "O"]}
+    """Labelled rows for the text bundle, whose reference has them."""
     path = tmp_path / "rows.jsonl"
-    path.write_text((json.dumps(row) + "\n") * ROWS, encoding="utf-8")
+    lines = (json.dumps(row) for row in text_rows(ROWS))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -64,7 +64,7 @@ def test_the_gate(server: Environment, bundle: Path, rows: Path):
     (evidence,) = (bundle / "reports").glob("validation-*.json")
     assert json.loads(evidence.read_bytes())["entries"]
     done = server.kd2edge("predict", bundle, "--text", "now", "--json")
-    assert json.loads(done.stdout)["artefact"] == "onnx-int8-qdq"  # the one that passed
+    assert "passed validation on a machine like this one" in done.stderr
 
 
 def test_a_gate_that_cannot_decide_has_its_exit_code(server: Environment, bundle: Path, rows: Path):
