@@ -6,7 +6,10 @@ import errno
 import io
 import json
 import os
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO, TypeVar
 
@@ -22,6 +25,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on stdout; all else to stderr."
 )
+
+
+#: What stands before a line's own text: its key and the gap behind, a bullet, or blanks.
+_HEAD = re.compile(r" *(?:\S+ {2,}|- )| +")
 
 
 def overrides_option(command: Command) -> Command:
@@ -92,8 +99,34 @@ def say(text: str, *, as_json: bool = False) -> None:
 
 
 def say_lines(text: str, *, as_json: bool = False) -> None:
-    """Print lines for a person, as :func:`say`: a table, or what came through ``wording.shown``."""
-    click.echo(shown_lines(text), err=as_json)
+    """Print lines for a person, as :func:`say`: a table, or what came through ``wording.shown``.
+
+    On a terminal long lines are cut between words; in a file a line stays one.
+    """
+    lines = shown_lines(text)
+    stream: TextIO | None = sys.stderr if as_json else sys.stdout  # None: it is closed
+    if stream is not None and stream.isatty():
+        lines = cut_between_words(lines, shutil.get_terminal_size().columns)
+    click.echo(lines, err=as_json)
+
+
+def cut_between_words(text: str, width: int) -> str:
+    """Lines of at most ``width`` characters, what goes on below the first line's own text.
+
+    Rows of tables stay whole, and so does a word that is longer than a line, such as a path.
+    """
+    return "\n".join(part for line in text.split("\n") for part in _parts(line, width))
+
+
+def _parts(line: str, width: int) -> list[str]:
+    if len(line) <= width or line.lstrip().startswith("|"):
+        return [line]
+    head = _HEAD.match(line)
+    indent = " " * (len(head[0]) if head and len(head[0]) <= width // 2 else 0)
+    return textwrap.wrap(
+        line, width, subsequent_indent=indent, drop_whitespace=True, replace_whitespace=False,
+        break_long_words=False, break_on_hyphens=False, expand_tabs=False,
+    )  # fmt: skip
 
 
 def note(text: str) -> None:
