@@ -17,6 +17,7 @@ from kd2edge.pipeline.events import Listener, Log, StageEvent
 from kd2edge.pipeline.folders import RUNS, RunFolder, mark_latest, run_to_write
 from kd2edge.pipeline.learning import baseline_record, student_record
 from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs
+from kd2edge.pipeline.piece_fit import require_pieces
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
 from kd2edge.pipeline.probing import write_probes
 from kd2edge.pipeline.rehearsal import rehearsed
@@ -88,6 +89,7 @@ def distill_recipe(
 
 def _run(work: Work) -> None:
     inputs = student_inputs(work.recipe, work.data.rows["train"], work.data.learned)
+    require_pieces(work.data, inputs)
     rehearsed(work.loaded, work.tasks, inputs, work.data.learned)
     with _put_back_if_refused(work.run, inputs):
         _begin(work, inputs)
@@ -150,7 +152,7 @@ def _keep_samples(work: Work, learner: Learner, student: ModelResult) -> None:
     recipe, folder = work.recipe, work.run.samples
     write_calibration(folder, learner.splits["train"], recipe.export.calibration.rows, recipe.seed)
     if student.net is not None:
-        write_golden(folder, learner.splits["test"], student.net)
+        write_golden(folder, [learner.splits["test"], learner.splits["train"]], student.net)
         write_probes(folder, learner.inputs, student.net, student.record.weights)
 
 

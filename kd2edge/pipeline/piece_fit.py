@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from kd2edge.errors import DataError
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.piece_counts import PieceCounts
 from kd2edge.pipeline.model_inputs import ModelInputs, teacher_inputs
 from kd2edge.pipeline.prepare import Prepared
 from kd2edge.recipe import Recipe
 
-__all__ = ["PieceFit", "fit_lines", "piece_fits"]
+__all__ = ["PieceFit", "fit_lines", "piece_fits", "require_pieces"]
 
 #: Training rows that are looked at.
 _SAMPLE = 2000
@@ -48,6 +49,34 @@ def piece_fits(data: Prepared, recipe: Recipe, student: ModelInputs) -> dict[str
             inputs = teacher_inputs(recipe, teacher.name, data.learned)
             found |= _fits(data, inputs, f" of {teacher.name}")
     return found
+
+
+def require_pieces(data: Prepared, inputs: ModelInputs) -> None:
+    """Refuse rows of which a model would see nothing at all, before anything is trained on them.
+
+    Raises:
+        DataError: no training row gives a piece in any input.
+    """
+    rows = data.rows["train"]
+    if not all(_is_bare(data, inputs, name) for name in inputs.specs):
+        return
+    raise DataError(
+        f"input {', '.join(inputs.specs)}: none of the {len(rows):,} training rows gives a piece"
+        f" (first: {rows.place(0)}): they are empty, or its tokenizer has none for what they hold:"
+        " name another, or let one be learned from the rows, tokenizer: {train: unigram}"
+    )
+
+
+def _is_bare(data: Prepared, inputs: ModelInputs, name: str) -> bool:
+    """Whether an input is cut into pieces, and no row of training gives one; soon known."""
+    rows, spec, encoder = data.rows["train"], inputs.specs[name], inputs.encoders[name]
+    kind = input_kind(spec.kind)
+    for at in range(len(rows)):
+        value = kind.value(spec, rows[at], rows.root_of(at))
+        counts = encoder.piece_counts([value])
+        if counts is None or counts.pieces:
+            return False
+    return True
 
 
 def fit_lines(fits: Mapping[str, PieceFit]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from kd2edge.data.layout import aligned
 from kd2edge.metrics.items import distinct
 from kd2edge.pipeline.label_notes import absent_labels, label_notes
 from kd2edge.pipeline.model_inputs import student_inputs, views_of
-from kd2edge.pipeline.piece_fit import PieceFit, fit_lines, piece_fits
+from kd2edge.pipeline.piece_fit import PieceFit, fit_lines, piece_fits, require_pieces
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
 from kd2edge.pipeline.rehearsal import NetSize, rehearsed
 from kd2edge.pipeline.sources import SPLITS, left_out
@@ -134,6 +134,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
     data = prepared(loaded)
     require_sound(loaded, data)
     inputs = student_inputs(recipe, data.rows["train"], data.learned)
+    require_pieces(data, inputs)
     cut = cut_rows(data, inputs)
     return Plan(
         name=recipe.name,

@@ -229,11 +229,18 @@ def _model_report(
         ],
         "groups": {one.group: asdict(one) for one in group_scores(scores, groups)},
         "cut_words": cut_off(truth, decoded),
-        "reliability": asdict(reliability(spec, truth, decoded)),
+        "reliability": _reliability(spec, truth, decoded),
     }
     if len(spec.labels) <= _CONFUSED:
         found["confusion"] = confusion(spec, truth, decoded).tolist()
     return found
+
+
+def _reliability(spec: TaskSpec, truth: Truth, decoded: Decoded) -> dict[str, Any] | None:
+    try:
+        return asdict(reliability(spec, truth, decoded))
+    except DataError:  # every labelled word was cut off, or has no piece: all are wrong
+        return None
 
 
 def _estimate(

@@ -53,9 +53,17 @@ def write_calibration(folder: Path, split: EncodedSplit, rows: int, seed: int) -
     write_atomic(folder / CALIBRATION, npz_bytes(arrays))
 
 
-def write_golden(folder: Path, split: EncodedSplit, net: Net) -> None:
-    """Keep a few rows of a split with the net's logits, ``in.<array>`` and ``out.<task>``."""
-    batch = split.batch(np.arange(min(_GOLDEN_ROWS, len(split)), dtype=np.int64))
+def write_golden(folder: Path, splits: Sequence[EncodedSplit], net: Net) -> None:
+    """Keep a few rows with the net's logits, ``in.<array>`` and ``out.<task>``.
+
+    They are the first of the first split in which any row has a piece, one with a piece among them:
+    rows without any say nothing about a graph, and are as wide as each runtime likes.
+    """
+    split = next((one for one in splits if np.any(one.lengths)), splits[0])
+    rows = np.arange(min(_GOLDEN_ROWS, len(split)), dtype=np.int64)
+    if not np.any(split.lengths[rows]):
+        rows = np.flatnonzero(split.lengths)[: len(rows)] if np.any(split.lengths) else rows
+    batch = split.batch(rows)
     with torch.inference_mode():
         logits = net.eval()(batch.inputs)
     arrays: Arrays = {f"in.{name}": value.numpy() for name, value in batch.inputs.items()}

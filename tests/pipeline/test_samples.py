@@ -15,9 +15,12 @@ from kd2edge.bundle import npz_bytes
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.pipeline.samples import (
     CALIBRATION,
+    GOLDEN,
     calibration_of,
     calibration_sample,
+    read_arrays,
     write_calibration,
+    write_golden,
 )
 
 SPEC = ArraySpec("input_ids", "int64", ("batch", "length"))
@@ -66,3 +69,28 @@ def test_runs_that_kept_such_rows_can_be_exported_too(tmp_path: Path):
     (tmp_path / CALIBRATION).write_bytes(content)
     assert [array.tolist() for array in batches(tmp_path)] == [[[5, 0], [6, 7]]]
     assert calibration_sample(tmp_path / CALIBRATION, 3)()["rows"] == 2
+
+
+class Sums(torch.nn.Module):
+    def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"mood": inputs["input_ids"].sum(1, keepdim=True).float()}
+
+
+@pytest.mark.parametrize(
+    ("test", "train", "firsts"),
+    [
+        ([0, 2, 0, 1], [1, 1], [0, 2, 0, 4]),  # the first rows, as they come
+        ([0] * 9 + [2, 0, 1], [1, 1], [10, 12]),  # none of them has a piece: those that do
+        ([0, 0, 0], [0, 3, 1], [0, 2, 3]),  # nor has any row of the test
+        ([0, 0, 0], [0, 0], [0, 0, 0]),
+    ],
+)
+def test_golden_rows_ask_something_of_a_graph(
+    tmp_path: Path, test: list[int], train: list[int], firsts: list[int]
+):
+    """Rows without a piece are as wide as each runtime likes: alone, they fail a right artefact."""
+    net: Any = Sums()
+    write_golden(tmp_path, [split_of(test), split_of(train)], net)
+    found = read_arrays(tmp_path / GOLDEN)
+    assert found["in.input_ids"][:, 0].tolist() == firsts
+    assert len(found["out.mood"]) == len(firsts)
