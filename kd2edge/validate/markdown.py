@@ -102,7 +102,8 @@ def _cut_words(artefacts: Json) -> Iterator[str]:
     for (task, count), names in found.items():
         of = "" if len(names) == len(artefacts) else f" in {', '.join(names)}"
         words = "labelled word lies" if count == 1 else "labelled words lie"
-        yield f"{task}: {count:,} {words} beyond the length limit{of}, and count as wrong."
+        where = f"beyond the length limit{of}, or without a piece"
+        yield f"{task}: {count:,} {words} {where}, and count as wrong."
 
 
 def _most_compared(result: Json) -> int:

@@ -175,7 +175,7 @@ def test_every_fault_its_cause_and_what_int8_does_not_gain_are_said(report, vali
 
 def test_words_beyond_the_length_limit_are_named(report):
     task = next(iter(report["tasks"]))
-    said = "Labelled words beyond the length limit, which count as wrong"
+    said = "Labelled words beyond the length limit, or without a piece, which count as wrong"
     assert said not in html_report(report)
     report["splits"]["test"]["tasks"][task]["student"]["cut_words"] = 1234
     report["splits"]["test"]["tasks"][task]["teacher"]["cut_words"] = 0

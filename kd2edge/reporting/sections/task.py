@@ -48,7 +48,7 @@ def _cut_words(report: Json, split: str, task: str) -> list[Block]:
         form: task_block(report, split, task, form).get("cut_words") for form in forms(report)
     }
     said = [f"{FORMS[form]} {count:,}" for form, count in counts.items() if count]
-    text = "Labelled words beyond the length limit, which count as wrong"
+    text = "Labelled words beyond the length limit, or without a piece, which count as wrong"
     return [Note(f"{text}: {', '.join(said)}")] if said else []
 
 
