@@ -15,6 +15,7 @@ from kd2edge.inputs.cell import described
 from kd2edge.json_text import json_value
 from kd2edge.rows.content import CHUNK, Content, decoded, open_content
 from kd2edge.rows.rows import Row, Rows
+from kd2edge.wording import value
 
 _WHITE = np.zeros(256, dtype=np.bool_)
 _WHITE[list(b" \t\r\n")] = True
@@ -105,6 +106,8 @@ def _why_no_json(text: str, error: Exception) -> str:
     if text.startswith("{") and not text.endswith("}"):
         end = text[-30:]
         return f"the line is cut off: it ends with {end!r}, expected '}}' (one object a line)"
+    if text[:1].isalpha() and text not in {"NaN", "Infinity"}:  # plain text, as people pipe it
+        return f'not JSON: expected an object a line, as {{"text": "..."}}, found \'{value(text)}\''
     return f"not JSON: {error}"
 
 

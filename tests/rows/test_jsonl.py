@@ -69,6 +69,7 @@ def test_the_index_does_not_depend_on_the_chunk_size(blocks, chunk, end, tmp_pat
     [
         ('{"text": "cut of', "cut off"),
         ('{"text": "a"} {', "cut off"),
+        ("Where is my card?", 'expected an object a line, as {"text": "..."}, found .Where is'),
         ('{"text" "a"}', "not JSON"),
         (f'{{"text": {"1" * 5000}}}', "not JSON"),
         ('{"text": "a"},', "a comma behind the object"),
