@@ -31,6 +31,7 @@ class Image(InputKind):
 
     name = "image"
     files = True
+    usual_probes = False  # painted ones lie far from any data
 
     def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
         del files

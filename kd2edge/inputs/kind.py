@@ -101,6 +101,9 @@ class InputKind(ABC):
     columns: int | None = 1
     #: Whether a value in the data may be the path of a file: then its bytes tell rows apart.
     files: bool = False
+    #: Whether probes are values as rows have them.  int8 has its ranges from calibration rows, and
+    #: says nothing of what lies far outside of them, however right it is on rows.
+    usual_probes: bool = True
 
     @abstractmethod
     def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from kd2edge.bundle.manifest import Artefact
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import InputError, IntegrityError
+from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import Encoded
 from kd2edge.runtime.golden import golden_arrays, golden_faults, relative_rms, tolerance
 from kd2edge.runtime.ids import id_faults
@@ -161,6 +162,9 @@ def _output_faults(bundle: Bundle, artefact: Artefact, probed: Probed, run: Run)
     tasks = {str(name): spec for name, spec in bundle.manifest.tasks.items()}
     most = tolerance(artefact.precision)
     faults: dict[str, str] = {}
+    usual = all(input_kind(one.kind).usual_probes for one in bundle.manifest.inputs.values())
+    if artefact.precision == "int8" and not usual:
+        return faults  # golden rows and the split's own say what it makes of ordinary values
     for task, (wanted, found) in probed_outputs(probed, tasks, run).items():
         error = relative_rms(wanted, found)
         if not error <= most:  # also refuses NaN

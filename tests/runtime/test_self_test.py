@@ -53,6 +53,14 @@ def test_clean_bundles_pass_in_every_form(text: Path, tmp_path: Path):
             load(folder, artefact=artefact, threads=1, self_test=True).close()
 
 
+def test_int8_is_not_held_to_the_outputs_for_painted_pictures(tmp_path: Path):
+    """Its ranges are those of calibration rows: far outside of them it saturates, rightly."""
+    folder = bundles.image_bundle(tmp_path / "image")
+    with_probes(folder, bundles.image_graph(seed=3))
+    assert "PyTorch's outputs for golden raw values" in refused(folder)
+    load(folder, artefact="onnx-int8-qdq", threads=1, self_test=True).close()
+
+
 def test_raw_values_ask_for_every_piece_and_row(text: Path):
     probed = open_probes(open_bundle(text).read(PROBES))
     asked = {int(one) for group in probed.groups for one in group.arrays["input_ids"].ravel()}
