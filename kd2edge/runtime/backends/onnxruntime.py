@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from importlib import import_module
 from typing import Any, final
 
@@ -16,6 +18,10 @@ from kd2edge.runtime.graph import ANY, Arrays, GraphSpec
 from kd2edge.runtime.telemetry import quietly_imported
 
 _CPU = "CPUExecutionProvider"
+#: Providers that need CUDA's own libraries in the process.
+_ON_CUDA = {"CUDAExecutionProvider", "TensorrtExecutionProvider"}
+#: TF32 keeps 10 bits of a factor and is on by default: fp32 would not be what was judged.
+_OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}  # from 1.18
 _LOG_NOTHING = 4  # only what kills the process
 #: ONNX Runtime's type names that are not NumPy's.
 _DTYPES = {"float": "float32", "double": "float64", "string": "object"}
@@ -42,9 +48,10 @@ class OnnxRuntime(Backend):
         # ONNX Runtime opens such files relative to the working directory, whoever put them there.
         assert_no_external_data(graph, settings.label)
         providers = _providers(engine, settings)
+        missing = _preloaded(engine, providers)
         session = _session(engine, graph, providers, settings)
         self.providers = tuple(session.get_providers())
-        _assert_no_fallback(providers, self.providers, settings)
+        _assert_no_fallback(providers, self.providers, settings, missing)
         self.options = {
             "engine": f"onnxruntime {engine.__version__}",
             "execution_mode": "sequential",
@@ -117,15 +124,30 @@ def _providers(engine: Any, settings: Settings) -> list[str]:
     return [name for name in wanted if name in available] or [_CPU]
 
 
+def _preloaded(engine: Any, providers: list[str]) -> str:
+    """Load CUDA's libraries where pip packages brought them; what could not be loaded, or nothing.
+
+    The provider looks for them on the loader's path alone.  A process that imported torch has them;
+    a service without torch would be told that there is no device.
+    """
+    preload = getattr(engine, "preload_dlls", None)  # from 1.21
+    if preload is None or not _ON_CUDA.intersection(providers):
+        return ""
+    # It prints what is missing, to where answers go.
+    with redirect_stdout(io.StringIO()) as said:
+        preload()
+    return next((line for line in said.getvalue().splitlines() if line.startswith("Failed")), "")
+
+
 def _full_name(name: str, available: list[str]) -> str:
     """``cuda`` or ``CUDA`` for ``CUDAExecutionProvider``."""
-    known = {*available, _CPU, "CUDAExecutionProvider", "TensorrtExecutionProvider"}
+    known = {*available, _CPU, *_ON_CUDA}
     short = {full.removesuffix("ExecutionProvider").lower(): full for full in known}
     return short.get(name.lower(), name)
 
 
 def _advice(provider: str) -> str:
-    if provider in {"CUDAExecutionProvider", "TensorrtExecutionProvider"}:
+    if provider in _ON_CUDA:
         return 'run: pip uninstall onnxruntime && pip install "kd2edge[gpu]"'
     return "install the ONNX Runtime build that has it"
 
@@ -142,7 +164,7 @@ def _session(engine: Any, graph: bytes, providers: list[str], settings: Settings
         return engine.InferenceSession(
             graph,
             options,
-            providers=providers,
+            providers=[(name, _OPTIONS.get(name, {})) for name in providers],
             enable_fallback=0,
             disabled_optimizers=_slower(providers),
         )
@@ -168,12 +190,17 @@ def _slower(providers: list[str]) -> list[str]:
     return ["SkipLayerNormFusion"] if providers == [_CPU] else []
 
 
-def _assert_no_fallback(wanted: list[str], real: tuple[str, ...], settings: Settings) -> None:
+def _assert_no_fallback(
+    wanted: list[str], real: tuple[str, ...], settings: Settings, missing: str
+) -> None:
     # onnxruntime-gpu lists CUDA as available without a driver and then quietly runs on the CPU.
     lost = [name for name in wanted if name not in real]
     if lost and not settings.allow_fallback:
+        cause, advice = "no device or driver?", ""
+        if missing:
+            cause, advice = missing, ' run: pip install "onnxruntime-gpu[cuda,cudnn]";'
         raise BackendError(
-            f"{settings.label}: {', '.join(lost)} did not start (no device or driver?);"
+            f"{settings.label}: {', '.join(lost)} did not start ({cause});{advice}"
             f" running would be on {', '.join(real)}; pass allow_fallback=True to accept that"
         )
 

@@ -39,7 +39,7 @@ def test_fallback_is_taken_only_when_asked_for(capfd: pytest.CaptureFixture[str]
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_provider_that_is_listed_but_does_not_start_is_an_error(monkeypatch):
+def test_a_provider_that_is_listed_but_does_not_start_is_an_error(monkeypatch, capfd):
     # What onnxruntime-gpu does without a driver: CUDA is available, the session runs on the CPU.
     import onnxruntime
 
@@ -48,6 +48,7 @@ def test_a_provider_that_is_listed_but_does_not_start_is_an_error(monkeypatch):
     def without_cuda(graph, options, *, providers, enable_fallback, disabled_optimizers):
         assert enable_fallback == 0
         assert disabled_optimizers == []  # what is slow on a CPU is not on a GPU
+        assert dict(providers)["CUDAExecutionProvider"] == {"use_tf32": "0"}
         return real(graph, options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
     monkeypatch.setattr(
@@ -56,9 +57,18 @@ def test_a_provider_that_is_listed_but_does_not_start_is_an_error(monkeypatch):
         lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
     )
     monkeypatch.setattr(onnxruntime, "InferenceSession", without_cuda)
-    with pytest.raises(BackendError, match="CUDAExecutionProvider did not start"):
+    with pytest.raises(BackendError, match="CUDAExecutionProvider did not start .no device"):
         session(providers=["cuda", "cpu"]).open()
     assert session(providers=["cuda", "cpu"], allow_fallback=True).spec.inputs
+
+    # CUDA's libraries come as pip packages, which the loader's path does not name.
+    def preload_dlls() -> None:
+        sys.stdout.write("Failed to load libcudnn.so.9: no such file\nPlease follow a link")
+
+    monkeypatch.setattr(onnxruntime, "preload_dlls", preload_dlls, raising=False)
+    with pytest.raises(BackendError, match=r"libcudnn.so.9: no such file\); run: pip install"):
+        session(providers=["cuda", "cpu"]).open()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_without_onnx_runtime_the_install_line_is_given(monkeypatch: pytest.MonkeyPatch):
