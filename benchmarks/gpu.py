@@ -259,7 +259,9 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=450, help="for all rows together")
     arguments.add_argument("--device", default="cuda", help="cpu: a rehearsal of this script")
     arguments.add_argument("--wheels", type=Path, default=None, help="folder of wheels to use")
-    arguments.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS)
+    arguments.add_argument(
+        "--rows", nargs="+", default=list(ROWS), choices=ROWS, help="others are kept as they stand"
+    )
     arguments.add_argument("--set", action="append", default=[], dest="overrides", metavar="K=V")
     given = arguments.parse_args()
     deadline = time.monotonic() + given.seconds
@@ -269,15 +271,30 @@ def main() -> None:
         path += [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
         lab = Lab(place, given.device, tuple(given.overrides), deadline, environment)
-        for name in given.rows:
+        chosen = [name for name in ROWS if name in {"machine", *given.rows}]
+        for name in chosen:
             lab.found[name] = made(lab, ROWS[name])
             print(f"{name:18} {told(lab.found[name])}", flush=True)
     rows = json.loads(json.dumps(lab.found).replace(folder, "."))
+    rows = {**_kept(given.out / "gpu.json", set(chosen), rows["machine"]), **rows}
     packages = ["torch", "transformers", "onnx", "onnxruntime", "onnxruntime-gpu"]
     measured = {"device": given.device, "overrides": given.overrides, "rows": rows}
     record("gpu", measured, given.out, [*packages, "tensorrt", "tensorrt-rtx-cu12"])
     if any(row["status"] == "failed" for row in lab.found.values()):
         sys.exit(1)
+
+
+def _kept(file: Path, again: set[str], machine: Found) -> dict[str, Found]:
+    """Rows of an earlier run on such a GPU which this one leaves out; each names its commit."""
+    if not file.is_file():
+        return {}
+    before = json.loads(file.read_text(encoding="utf-8"))
+    rows = before["measured"]["rows"]
+    if rows["machine"].get("gpu") != machine.get("gpu"):
+        return {}
+    return {
+        name: {"commit": before["commit"], **row} for name, row in rows.items() if name not in again
+    }
 
 
 def made(lab: Lab, row: Callable[[Lab], Found]) -> Found:

@@ -39,6 +39,8 @@ CATALOGUE = (
     serving, threads, reference, absolute, answers, preprocessing, pictures, evidence, weights,
 )  # fmt: skip
 
+_ROOT = Path(__file__).resolve().parents[2]  # a result holds no path of the machine
+
 Found = dict[str, Any]
 Say = Callable[[str], None]
 
@@ -101,7 +103,10 @@ def plant(one: Kind, product: Product, measurer: Measurer) -> Found | None:
         cost = made.cost or measurer.cost(product, bundle, site.artefact, made.looks, made.patch)
         said = _said(site, bundle, made)
     except Exception:  # noqa: BLE001  (a mistake of the harness must not pass for a stop)
-        cost, said = Cost(0.0, 0.0, ""), Said(False, "harness", traceback.format_exc()[-900:])
+        cost, said = (
+            Cost(0.0, 0.0, ""),
+            Said(False, "harness", traceback.format_exc()[-900:].replace(str(_ROOT), "")),
+        )
     return {
         "kind": one.name,
         "group": one.group,

@@ -356,7 +356,7 @@ def _rarest(task: str) -> Callable[[Site], str]:
 
 
 kind("A11", "a rare class is never said any more", ("sentences",))(_never("upos", _rarest("upos")))
-kind("A11", "a class is never said any more", ("texts",))(_never("intent", _rarest("intent")))
+kind("A11", "a class is never said any more", ("texts",))(_never("domain", _rarest("domain")))
 kind("A11", "a digit is never said any more", ("pictures",))(_never("left", lambda site: "4"))
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from kd2edge.data.batch import Batch, at_words
 from kd2edge.data.columns import Column, concatenated, reordered
-from kd2edge.data.device import device_of
+from kd2edge.data.device import device_of, full_fp32
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.precision import autocast
 from kd2edge.metrics.kinds import metric
@@ -73,7 +73,7 @@ def _answers(
     net: nn.Module, batch: Batch, tasks: Sequence[TaskSpec], precision: str
 ) -> dict[TaskName, Column]:
     device = next(iter(batch.inputs.values())).device
-    with torch.inference_mode(), autocast(precision, device):
+    with torch.inference_mode(), full_fp32(device), autocast(precision, device):
         outputs = net(batch.inputs)
     answers: dict[TaskName, Column] = {}
     for task in tasks:

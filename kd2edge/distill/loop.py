@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kd2edge.data.device import device_of
+from kd2edge.data.device import device_of, full_fp32
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.checkpoint import (
     Checkpoint,
@@ -109,6 +109,7 @@ def train(
         _threads(threads),
         own_randomness(settings.seed),
         deterministic(device),
+        full_fp32(device),
         Interruption(stop) as interruption,
     ):
         training = _Training(

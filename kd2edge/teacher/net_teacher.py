@@ -9,6 +9,7 @@ from typing import final
 import torch
 
 from kd2edge.data.batch import Batch
+from kd2edge.data.device import full_fp32
 from kd2edge.nets import Net
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.teacher.teacher import Answer, Outputs, Teacher
@@ -37,7 +38,7 @@ class NetTeacher(Teacher):
         with net.capture(features) as captured:
 
             def answer(batch: Batch) -> Outputs:
-                with torch.inference_mode():
+                with torch.inference_mode(), full_fp32(device):
                     logits = net(batch.to(device).inputs)
                     named = {TaskName(name): output for name, output in logits.items()}
                 return Outputs(named, dict(captured))

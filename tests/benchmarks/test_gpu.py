@@ -38,6 +38,21 @@ def test_without_a_gpu_every_row_says_why_it_did_not_run(tmp_path: Path) -> None
     assert "Traceback" not in said
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_rows_that_are_not_asked_for_are_kept_with_their_commit(tmp_path: Path) -> None:
+    rows(tmp_path)
+    written = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+    written["measured"]["rows"]["resume"] = {"status": "ok", "took": 1.0}
+    written["commit"] = "abc"
+    (tmp_path / "gpu.json").write_text(json.dumps(written), encoding="utf-8")
+    _, found, _ = rows(tmp_path, "--rows", "gate")
+    assert found["resume"] == {"status": "ok", "took": 1.0, "commit": "abc"}
+    assert "commit" not in found["gate"]
+    written["measured"]["rows"]["machine"]["gpu"] = "another"
+    (tmp_path / "gpu.json").write_text(json.dumps(written), encoding="utf-8")
+    assert set(rows(tmp_path, "--rows", "gate")[1]) == {"machine", "gate"}
+
+
 @pytest.mark.slow
 def test_its_rows_hold_on_a_cpu(tmp_path: Path) -> None:
     tiny = [word for value in QUICKSTART for word in ("--set", value)]

@@ -23,6 +23,8 @@ from kd2edge.runtime.telemetry import quietly_imported
 
 INSTALL = 'pip install "kd2edge[rtx]" (or tensorrt from NVIDIA\'s index)'
 #: TensorRT first: where both are installed the device is meant for it.
+#: What TensorRT-RTX says on a GPU for which it makes no engines; building one goes through.
+_NOT_FOR_THIS_GPU = "does not support this compute capability"
 _MODULES = ("tensorrt", "tensorrt_rtx")
 #: Names of the one device it runs on, as other runtimes call it.
 _OWN = {"tensorrt", "nvtensorrtrtx", "cuda", "gpu"}
@@ -182,9 +184,14 @@ def deserialised(trt: Any, engine: bytes, label: str) -> tuple[Any, Any]:
     runtime = trt.Runtime(logger)
     loaded = runtime.deserialize_cuda_engine(engine) if runtime is not None else None
     if loaded is None:
+        advice = "engines fit one GPU type and one version: run kd2edge build BUNDLE on this device"
+        if _NOT_FOR_THIS_GPU in logger.last:  # an H100 (9.0) and TensorRT-RTX
+            advice = (
+                f"{trt.__name__} runs on GPUs of other kinds alone: install tensorrt for this one"
+            )
         raise BackendError(
             f"{label}: {trt.__name__} {trt.__version__} cannot load this engine: {logger.last};"
-            " engines fit one GPU type and one version: run kd2edge build BUNDLE on this device"
+            f" {advice}"
         )
     return runtime, loaded
 

@@ -77,6 +77,26 @@ def test_deserialisation_gives_tensorrts_own_reason(name: str, engine: bytes, ca
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_gpu_for_which_it_makes_no_engines_is_not_sent_to_build_another():
+    class Other:
+        """TensorRT-RTX on an H100, as far as it is asked."""
+
+        __name__ = "tensorrt_rtx"
+        __version__ = "1.7"
+        ILogger = type("ILogger", (), {"__init__": lambda self: None, "Severity": None})
+
+        class Runtime:
+            def __init__(self, logger) -> None:
+                logger.last = "TensorRT-RTX does not support this compute capability, so"
+
+            def deserialize_cuda_engine(self, engine: bytes) -> None:
+                return None
+
+    with pytest.raises(BackendError, match="install tensorrt for this one") as caught:
+        tensorrt.deserialised(Other(), ENGINE, "tensorrt-fp32")
+    assert "kd2edge build" not in str(caught.value)
+
+
 def test_without_tensorrt_the_install_line_is_given(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
