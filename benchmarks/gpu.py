@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "recipes" / "quickstart.yaml"
 #: How far a task of the bf16 student may lie below the fp32 one's: seeds differ by as much.
 _BF16_LOSS = 0.01
-_LETTERS = 400  # of what a failed command said last
+_LETTERS = 600  # of what a failed command said last
 
 Found = dict[str, Any]
 

@@ -162,9 +162,9 @@ SMALL = Scale(
 TINY = Scale(
     "tiny",
     {"train": 800, "validation": 40, "test": 300},
-    {"train": 600, "validation": 40, "test": 300},
+    {"train": 600, "validation": 40, "test": 1000},
     {"train": 400, "validation": 40, "test": 300},
-    {"pictures": 4, "texts": 3, "sentences": 3},
+    {"pictures": 4, "texts": 6, "sentences": 3},
 )
 SCALES = {one.name: one for one in (FULL, SMALL, TINY)}
 
