@@ -14,6 +14,7 @@ from typing import Any
 
 from planted.page import faults
 from sections import MISSING, Row, Tables, content, mark, points, table, written
+from speed import lengths, peers, validation
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -354,7 +355,8 @@ def short(value: Any) -> str:
 
 
 SECTIONS: tuple[Callable[[Tables], str], ...] = (
-    students, gates, parity, faults, steps, overhead, imports, memory, gpu, variants,
+    students, gates, parity, faults, validation, peers, lengths, steps, overhead, imports, memory,
+    gpu, variants,
 )  # fmt: skip
 
 
