@@ -10,7 +10,7 @@ import pytest
 import bundles
 from isolation.environments import ROOT, Environment, fresh
 from kd2edge.export.targets.tensorrt_builder import BuildSettings
-from validate.conftest import text_rows, with_reference
+from references import text_rows, with_reference
 
 ROWS = 600  # enough different ones for the gate to decide where no decision differs: 3 / n < 0.01
 

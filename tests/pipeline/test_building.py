@@ -12,7 +12,7 @@ from kd2edge.errors import BackendError, UsageError
 from kd2edge.export.targets.tensorrt_builder import BuildSettings, EngineBuild
 from kd2edge.rows.kinds import open_rows
 from kd2edge.runtime import load
-from validate.conftest import with_reference
+from references import with_reference
 
 NAME = "onnx-int8-device"
 
