@@ -52,7 +52,7 @@ def _dynamic(source: Source) -> _Form:
     small = passed(source.graph, "int8_embedding_rows")
     graph = source.quantizers["dynamic"](small, exclude=source.exclude, **settings)
     named = {"exclude": list(source.exclude), "embedding": "int8 rows"}
-    plain = passed(graph, "no_zero_points", "strip_metadata", "short_names")
+    plain = passed(graph, "no_zero_points", "counted_positions", "strip_metadata", "short_names")
     return plain, settings | named, ("onnxruntime",)
 
 
