@@ -134,7 +134,8 @@ def _require_sound(content: dict[str, Any]) -> None:
         _require_sound_ids(content)
         _require_sound_model(content["model"])
         require_sound_parts(content, size_of(content))
-    except (AttributeError, KeyError, TypeError) as error:  # another shape than a tokenizer has
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        # Another shape than a tokenizer has: a list that is too short, a text in place of a list.
         raise fault(f"it has not the form that tokenizers saves ({error!r})") from error
     except ValueError as error:
         raise fault(str(error)) from error

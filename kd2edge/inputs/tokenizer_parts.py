@@ -18,12 +18,17 @@ from kd2edge.inputs.patterns import refused
 #: Nesting and number of values in one part of the file; items of a list; characters of a text, and
 #: of the table of a Precompiled normaliser.
 _DEPTH, _VALUES, _ITEMS, _TEXT, _TABLE = 16, 4096, 256, 256, 1 << 23
-#: How many times longer replacements may make a text, and characters that one becomes in a table
-#: (Unicode's own longest is 18).
+#: How many times longer the steps of one part may make a text, and characters that one becomes in a
+#: table (Unicode's own longest is 18).
 _GROWTH, _EXPANSION = 8, 32
+#: The same of steps that do so by what they are: bytes become letters of two bytes, blanks stand
+#: around Chinese ones, a mark before a word.  Each step more of them grows what is there already.
+_LONGER = {"ByteLevel": 4, "BertNormalizer": 3, "Metaspace": 2}
 
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 _CHARSMAP = "precompiled_charsmap"
+#: Processors that put control tokens around a row.
+_ADDING = ("BertProcessing", "RobertaProcessing", "TemplateProcessing")
 
 
 def require_sound_parts(content: Mapping[str, Any], size: int) -> None:
@@ -34,22 +39,34 @@ def require_sound_parts(content: Mapping[str, Any], size: int) -> None:
         size: its largest id and one.
 
     Raises:
-        ValueError: what is wrong; AttributeError, KeyError, TypeError: another form altogether.
+        ValueError: what is wrong; ArithmeticError, AttributeError, LookupError, TypeError: another
+            form altogether.
     """
     for name in _PARTS:
         part = content.get(name)
         if part is not None:
             _require_small(name, part)
-    growth = 1
-    for step in _walk(content.get("normalizer")):
-        growth *= _growth(step)
-    if growth > _GROWTH:
-        raise ValueError(f"the normalizer makes texts up to {growth:,} times longer")
+    for name in _PARTS:
+        for step in _walk(content.get(name)):
+            if not isinstance(step.get("type"), str):  # the library guesses one by the other keys
+                raise ValueError(f"{name}: a step without its type")
+    for name in ("normalizer", "pre_tokenizer"):
+        growth = math.prod(map(_growth, _walk(content.get(name))))
+        if growth > _GROWTH:
+            times = f"{growth:,}" if growth < 10**6 else "millions of"
+            raise ValueError(f"the {name} makes texts up to {times} times longer")
+    tables = [step for step in _walk(content.get("normalizer")) if step["type"] == "Precompiled"]
+    if len(tables) > 1:
+        raise ValueError(f"{len(tables)} tables of characters (Precompiled), one is taken")
     for step in _walk(content.get("pre_tokenizer")):
-        if step.get("type") == "FixedLength" and step.get("length", 1) < 1:
+        if step["type"] == "FixedLength" and step.get("length", 1) < 1:
             raise ValueError("FixedLength: expected a length of at least 1")
+    adding = 0
     for step in _walk(content.get("post_processor")):
         _require_sound_processor(step, size)
+        adding += step["type"] in _ADDING
+    if adding > 1:  # the library cuts rows as if each were alone: they get longer than max_length
+        raise ValueError(f"post_processor: {adding} parts add control tokens, one is taken")
 
 
 def _require_small(name: str, part: Any) -> None:
@@ -83,26 +100,27 @@ def _require_small_text(name: str, key: str, text: str) -> None:
         raise ValueError(f"{name}: {key!r:.40} has {len(text):,} characters")
     elif key == "String" and not text:
         raise ValueError(f"{name}: an empty pattern")
-    elif key == "prepend" and len(text) > _GROWTH:  # it stands before every word of a list
-        raise ValueError(f"{name}: {len(text):,} characters to prepend, {_GROWTH} are taken")
 
 
 def _walk(part: Any) -> Iterator[dict[str, Any]]:
     """The steps of a part, those of sequences in sequences too."""
     if part is None:
         return
-    for steps in (part.get("normalizers"), part.get("pretokenizers"), part.get("processors")):
-        for step in steps or ():
+    for key in ("normalizers", "pretokenizers", "processors", "decoders"):
+        for step in part.get(key) or ():
             yield from _walk(step)
     yield part
 
 
 def _growth(step: Mapping[str, Any]) -> int:
-    """How many times longer a step may make a text."""
-    if step.get("type") == "Precompiled":
+    """How many times longer a step may make a text, or a word of a list."""
+    kind = step["type"]
+    if kind == "Precompiled":
         _require_sound_table(step.get(_CHARSMAP))
-    if step.get("type") != "Replace":
-        return 1
+    if kind == "Prepend":
+        return 1 + len(step["prepend"])
+    if kind != "Replace":
+        return _LONGER.get(kind, 1)
     found = step["pattern"]
     least = len(found["String"]) if "String" in found else 1
     return max(1, math.ceil(len(step["content"]) / least))
@@ -125,7 +143,7 @@ def _require_sound_table(table: Any) -> None:
 
 def _require_sound_processor(step: Mapping[str, Any], size: int) -> None:
     known: dict[str, Any] = step.get("special_tokens") or {}
-    if step.get("type") == "TemplateProcessing":
+    if step["type"] == "TemplateProcessing":
         pieces: list[Any] = step["single"]
         tokens = [piece["SpecialToken"]["id"] for piece in pieces if "SpecialToken" in piece]
         rows = [piece["Sequence"]["id"] for piece in pieces if "Sequence" in piece]

@@ -27,6 +27,8 @@ ADDED = {
     "normalized": False, "special": False,
 }  # fmt: skip
 A, CLS = {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[CLS]", "type_id": 0}}
+CONTROL = {"id": "[CLS]", "ids": [1], "tokens": ["[CLS]"]}
+BERT = {"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]}
 UNIGRAM = {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a", -1.0]]}
 BPE = {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]]}
 
@@ -70,6 +72,41 @@ def with_raw(name: str, raw: bytes) -> bytes:
     return part(**{name: "HERE"}).replace(b'"HERE"', raw)
 
 
+def longer_and_longer() -> Iterator[tuple[str, bytes]]:
+    """Steps that are harmless once: each lengthens what the one before has lengthened."""
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    chinese = {
+        "type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True,
+        "strip_accents": None, "lowercase": True,
+    }  # fmt: skip
+    marks = [{"type": "Metaspace", "replacement": one, "prepend_scheme": "always"} for one in "ab"]
+    for count in (4, 16, 200):
+        for step in ({"type": "ByteLevel"}, chinese, {"type": "Prepend", "prepend": "ab"}):
+            several = {"type": "Sequence", "normalizers": [step] * count}
+            yield f"normalizers {count} {step['type']}", part(normalizer=several)
+        for steps in ([level] * count, marks * count):
+            several = {"type": "Sequence", "pretokenizers": steps[:250]}
+            yield f"pre-tokenizers {count} {steps[0]['type']}", part(pre_tokenizer=several)
+    tables = {"type": "Sequence", "normalizers": [table(b"ab\0")] * 2}
+    yield "two tables", part(normalizer=tables)
+
+
+def without_a_type() -> Iterator[tuple[str, bytes]]:
+    """Steps whose type the library guesses: nothing that goes by the type would look at them."""
+    steps: dict[str, tuple[str, list[dict[str, Any]]]] = {
+        "normalizer": ("normalizers", [replace({"String": "a"}, "a"), {"prepend": "a"}]),
+        "post_processor": ("processors", [template([CLS, A], {"[CLS]": CONTROL}), BERT]),
+        "decoder": ("decoders", [replace({"String": "a"}, "b")]),
+    }
+    for name, (several, known) in steps.items():
+        for step in known:
+            for kind in ({}, {"type": None}, {"type": 3}):
+                bare = {key: value for key, value in step.items() if key != "type"} | kind
+                yield f"{name} {kind} {bare}", part(**{name: bare})
+                inner = {"type": "Sequence", several: [bare]}
+                yield f"{name} in a sequence {kind} {bare}", part(**{name: inner})
+
+
 def refused_files() -> Iterator[tuple[str, bytes]]:
     """Name and content of files that must be refused when they are opened."""
     yield "brackets", b"[" * 200_000
@@ -95,6 +132,8 @@ def refused_files() -> Iterator[tuple[str, bytes]]:
     yield "doubled", part(normalizer={"type": "Sequence", "normalizers": doubled})
     yield "a long text", part(normalizer=replace({"String": "a"}, "a" * 1_000_000))
     yield "prepended", part(normalizer={"type": "Prepend", "prepend": "x" * 200})
+    yield from longer_and_longer()
+    yield from without_a_type()
     yield "another type", part(normalizer={"type": "Bogus"})
     yield "no object", part(normalizer=3)
     yield "a table of nothing", part(normalizer={"type": "Precompiled", "precompiled_charsmap": ""})
@@ -117,7 +156,11 @@ def refused_files() -> Iterator[tuple[str, bytes]]:
         "bert",
         part(post_processor={"type": "BertProcessing", "sep": ["x", 1 << 31], "cls": ["a", 1]}),
     )
-    yield "bert words", part(post_processor={"type": "BertProcessing", "sep": "x", "cls": 3})
+    for sep in ("x", [], [2], ["[SEP]"], 3, None):
+        processor = {"type": "BertProcessing", "sep": sep, "cls": ["[CLS]", 1]}
+        yield f"bert {sep}", part(post_processor=processor)
+    twice = {"type": "Sequence", "processors": [template([CLS, A], {"[CLS]": CONTROL}), BERT]}
+    yield "control tokens twice", part(post_processor=twice)
     yield "padding", part(padding={"strategy": {"Fixed": 10**15}, "pad_id": 77, "pad_token": "x"})
     yield "padding of another type", part(padding={"pad_id": "0"})
     for at in (1 << 31, 10**6, -1, 2**70, 1.5, "1", None, True):
