@@ -75,7 +75,7 @@ def open_tokenizer(tokenizer_json: bytes, max_length: int | None) -> GuardedToke
         tokenizer.encode_special_tokens = True
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        _require_own_ids(tokenizer, content)
+        guarded(lambda: _require_own_ids(tokenizer, content))
         opened = GuardedTokenizer(tokenizer, AtMost(max_length))
         opened.encode_batch([_PROBE], are_words=False)
         opened.encode_batch([_PROBE.split(" ")], are_words=True)
@@ -117,10 +117,15 @@ def is_panic(error: BaseException) -> bool:
 
 
 def _require_own_ids(tokenizer: Tokenizer, content: dict[str, Any]) -> None:
-    """Added tokens get ids of the library's own when the file's do not suit it."""
-    size = size_of(content)
+    """Refuse added tokens that get ids of the library's own, as the file's do not suit it.
+
+    So are those that the normaliser leaves nothing of: the library looks for them without an end.
+    """
+    size, normalizer = size_of(content), tokenizer.normalizer
     for token in added_tokens(content):
         name = cast("str", token["content"])
+        if token.get("normalized") and normalizer and not normalizer.normalize_str(name):
+            raise TokenizerFaultError(f"the normalizer leaves nothing of the token {name!r:.40}")
         found = tokenizer.token_to_id(name) if name else 0
         if found is None or found >= size:
             raise TokenizerFaultError(f"the added token {name!r:.40} has no id of its own")

@@ -25,7 +25,24 @@ _GROWTH, _EXPANSION = 8, 32
 #: around Chinese ones, a mark before a word.  Each step more of them grows what is there already.
 _LONGER = {"ByteLevel": 4, "BertNormalizer": 3, "Metaspace": 2}
 
-_PARTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
+#: The steps that `tokenizers` has; of any other type it guesses one by the other keys.
+_STEPS = {
+    "normalizer": (
+        "BertNormalizer", "ByteLevel", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Nmt",
+        "Precompiled", "Prepend", "Replace", "Sequence", "Strip", "StripAccents",
+    ),
+    "pre_tokenizer": (
+        "BertPreTokenizer", "ByteLevel", "CharDelimiterSplit", "Digits", "FixedLength", "Metaspace",
+        "Punctuation", "Sequence", "Split", "UnicodeScripts", "Whitespace", "WhitespaceSplit",
+    ),
+    "post_processor": (
+        "BertProcessing", "ByteLevel", "RobertaProcessing", "Sequence", "TemplateProcessing",
+    ),
+    "decoder": (
+        "BPEDecoder", "ByteFallback", "ByteLevel", "CTC", "Fuse", "Metaspace", "Replace", "Sequence",
+        "Strip", "WordPiece",
+    ),
+}  # fmt: skip
 _CHARSMAP = "precompiled_charsmap"
 #: Processors that put control tokens around a row.
 _ADDING = ("BertProcessing", "RobertaProcessing", "TemplateProcessing")
@@ -42,14 +59,13 @@ def require_sound_parts(content: Mapping[str, Any], size: int) -> None:
         ValueError: what is wrong; ArithmeticError, AttributeError, LookupError, TypeError: another
             form altogether.
     """
-    for name in _PARTS:
+    for name, known in _STEPS.items():
         part = content.get(name)
         if part is not None:
             _require_small(name, part)
-    for name in _PARTS:
-        for step in _walk(content.get(name)):
-            if not isinstance(step.get("type"), str):  # the library guesses one by the other keys
-                raise ValueError(f"{name}: a step without its type")
+        odd = [step.get("type") for step in _walk(part) if step.get("type") not in known]
+        if odd:
+            raise ValueError(f"{name}: no step has the type {odd[0]!r:.40}")
     for name in ("normalizer", "pre_tokenizer"):
         growth = math.prod(map(_growth, _walk(content.get(name))))
         if growth > _GROWTH:

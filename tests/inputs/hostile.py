@@ -29,6 +29,10 @@ ADDED = {
 A, CLS = {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[CLS]", "type_id": 0}}
 CONTROL = {"id": "[CLS]", "ids": [1], "tokens": ["[CLS]"]}
 BERT = {"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]}
+CHINESE = {
+    "type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True,
+    "strip_accents": None, "lowercase": True,
+}  # fmt: skip
 UNIGRAM = {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a", -1.0]]}
 BPE = {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]]}
 
@@ -75,13 +79,9 @@ def with_raw(name: str, raw: bytes) -> bytes:
 def longer_and_longer() -> Iterator[tuple[str, bytes]]:
     """Steps that are harmless once: each lengthens what the one before has lengthened."""
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
-    chinese = {
-        "type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True,
-        "strip_accents": None, "lowercase": True,
-    }  # fmt: skip
     marks = [{"type": "Metaspace", "replacement": one, "prepend_scheme": "always"} for one in "ab"]
     for count in (4, 16, 200):
-        for step in ({"type": "ByteLevel"}, chinese, {"type": "Prepend", "prepend": "ab"}):
+        for step in ({"type": "ByteLevel"}, CHINESE, {"type": "Prepend", "prepend": "ab"}):
             several = {"type": "Sequence", "normalizers": [step] * count}
             yield f"normalizers {count} {step['type']}", part(normalizer=several)
         for steps in ([level] * count, marks * count):
@@ -96,11 +96,11 @@ def without_a_type() -> Iterator[tuple[str, bytes]]:
     steps: dict[str, tuple[str, list[dict[str, Any]]]] = {
         "normalizer": ("normalizers", [replace({"String": "a"}, "a"), {"prepend": "a"}]),
         "post_processor": ("processors", [template([CLS, A], {"[CLS]": CONTROL}), BERT]),
-        "decoder": ("decoders", [replace({"String": "a"}, "b")]),
+        "decoder": ("decoders", [{"prefix": "#", "cleanup": True}]),
     }
     for name, (several, known) in steps.items():
         for step in known:
-            for kind in ({}, {"type": None}, {"type": 3}):
+            for kind in ({}, {"type": None}, {"type": "Lower"}, {"type": "Mask"}, {"type": []}):
                 bare = {key: value for key, value in step.items() if key != "type"} | kind
                 yield f"{name} {kind} {bare}", part(**{name: bare})
                 inner = {"type": "Sequence", several: [bare]}
@@ -172,6 +172,14 @@ def refused_files() -> Iterator[tuple[str, bytes]]:
         "many added tokens",
         part(added_tokens=[ADDED | {"id": at, "content": f"[{at}]"} for at in range(4, 70_000)]),
     )
+    strip = {"type": "Strip", "strip_left": True, "strip_right": True}
+    accents = {"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}]}
+    for content, normalizer in (("\u200b", CHINESE), (" \n", strip), ("\u0301", accents)):
+        added = [
+            ADDED | {"content": "X"},
+            ADDED | {"content": content, "id": 5, "normalized": True},
+        ]
+        yield f"nothing is left of {content!r}", part(added_tokens=added, normalizer=normalizer)
     yield "added number", part(added_tokens=[ADDED | {"content": 3}])
     yield "added list", part(added_tokens={"a": 1})
     yield "no unknown", model(WHOLE["model"], unk_token="[NO]")
