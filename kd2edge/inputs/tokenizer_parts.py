@@ -39,8 +39,8 @@ _STEPS = {
         "BertProcessing", "ByteLevel", "RobertaProcessing", "Sequence", "TemplateProcessing",
     ),
     "decoder": (
-        "BPEDecoder", "ByteFallback", "ByteLevel", "CTC", "Fuse", "Metaspace", "Replace", "Sequence",
-        "Strip", "WordPiece",
+        "BPEDecoder", "ByteFallback", "ByteLevel", "CTC", "Fuse", "Metaspace", "Replace",
+        "Sequence", "Strip", "WordPiece",
     ),
 }  # fmt: skip
 _CHARSMAP = "precompiled_charsmap"
