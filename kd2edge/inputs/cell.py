@@ -6,12 +6,22 @@ import json
 import math
 import reprlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from operator import index
-from typing import Any, cast
+from typing import Any, cast, final
 
 import numpy as np
 import numpy.typing as npt
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stands in a row for a value that a library cannot give: most columns nobody asks for."""
+
+    reason: str
+
 
 #: What separates columns in files that are called CSV.
 _DELIMITERS = (",", ";", "\t", "|")
@@ -34,14 +44,22 @@ def cell(row: Mapping[str, Any], column: str) -> Any:
 def no_column(column: str, row: Iterable[str]) -> str:
     """What to say of a row that lacks a column: what it has, and what was meant."""
     names = list(row)
-    near = get_close_matches(column, names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(column, names)
+    hint = f"; did you mean {near!r}?" if near else ""
     held = [mark for mark in _DELIMITERS if len(names) == 1 and mark in names[0]]
     if held:
         mark = json.dumps(held[0])  # as YAML and a shell take it
         hint = f"; it is one column and holds {mark}: state options: {{delimiter: {mark}}}, or"
         hint += f" --option 'delimiter={mark[1:-1]}'"
     return f"no column {column!r}, the row has {', '.join(map(repr, names)) or 'none'}{hint}"
+
+
+def nearest(name: object, known: Iterable[object]) -> str:
+    """The known name that may have been meant, as one that differs in its case alone; or ""."""
+    names = {str(one): str(one).strip().casefold() for one in known}
+    wanted = str(name).strip().casefold()
+    alike = [one for one, folded in names.items() if folded == wanted]
+    return next(iter(alike or get_close_matches(str(name), names, n=1)), "")
 
 
 def empty(column: str) -> str:
@@ -72,8 +90,10 @@ def whole_number(value: object) -> int | None:
 def file_of(value: Any) -> Any:
     """The bytes of a file that stands in a cell as data sets ship it, ``{bytes, path}``.
 
-    Its path where it has no bytes; anything else as it is.
+    Its path where it has no bytes; bytes in other forms as bytes, anything else as it is.
     """
+    if isinstance(value, bytearray) or (isinstance(value, memoryview) and value.format == "B"):
+        return bytes(cast("bytearray", value))
     if not isinstance(value, Mapping):
         return value
     held = cast("Mapping[str, Any]", value)
@@ -106,6 +126,8 @@ def described(value: Any) -> str:
     """Type and value, short, for a message."""
     if value is None:
         return "None"
+    if isinstance(value, Unreadable):
+        return f"one that cannot be read ({value.reason})"
     if isinstance(value, np.ndarray):
         array = cast("npt.NDArray[Any]", value)
         return f"an array of {array.dtype} {list(array.shape)}"

@@ -9,6 +9,7 @@ from kd2edge.rows.lookalikes import lookalikes, says_nothing
 from kd2edge.tasks.schemes import Beginnings
 from kd2edge.tasks.spans import read_tag
 from kd2edge.tasks.spec import TaskSpec
+from kd2edge.wording import value
 
 __all__ = ["absent_labels", "label_notes"]
 
@@ -110,7 +111,7 @@ def _type_of(label: str) -> str | None:
 
 def _shown(label: str) -> str:
     plain = label.isprintable() and label == " ".join(label.split())
-    return label if plain else repr(label)
+    return value(label if plain else repr(label))
 
 
 def _some(names: Iterable[str], count: int) -> str:

@@ -165,7 +165,10 @@ def _part(source: SourcePlan, how: HoldOutPlan, plan: RowsPlan) -> Rows:
     hashes = row_hashes(every, names, loose=True, pictures=pictures)
     # Not in the order of the mapping: that of `rows.json` is another.
     shares = {split: how.shares[split] for split in SPLITS if split in how.shares}
-    parts = held_out(every, shares, hashes, labels=how.labels, group=how.group, seed=how.seed)
+    parts = held_out(
+        every, shares, hashes,
+        columns=names, labels=how.labels, group=how.group, seed=how.seed,
+    )  # fmt: skip
     own = REST if how.part == "train" else 1 + list(shares).index(how.part)
     own_file = how.files.index(str(source.place))
     rows = every.sources[own_file].rows

@@ -147,12 +147,16 @@ def _builders_choose_their_split(recipe: Recipe) -> Iterator[Fault]:
 def _tasks_are_taught(recipe: Recipe) -> Iterator[Fault]:
     taught = Counter(task for teacher in recipe.teachers for task in set(teacher.tasks))
     alpha = recipe.distill.alpha
-    for task in recipe.tasks:
-        # A map that lacks a task is reported with the references.
-        share = alpha.get(task, 0) if isinstance(alpha, dict) else alpha
-        if taught[task] == 0 and share > 0:
-            steps = ("distill", "alpha", *([task] if isinstance(alpha, dict) else []))
-            yield steps, f"no teacher teaches {task!r}: give it one, or set its alpha to 0"
+    untaught = [task for task in recipe.tasks if not taught[task]]
+    if isinstance(alpha, dict):
+        for task in untaught:
+            # A map that lacks a task is reported with the references.
+            if alpha.get(task, 0) > 0:
+                steps = ("distill", "alpha", task)
+                yield steps, f"no teacher teaches {task!r}: give it one, or set its alpha to 0"
+    elif untaught and alpha > 0:  # one mistake, often: no teacher at all
+        names = ", ".join(map(repr, untaught))
+        yield ("distill", "alpha"), f"no teacher teaches {names}: give it one, or set alpha to 0"
     for index, teacher in enumerate(recipe.teachers):
         for at, task in enumerate(teacher.tasks):
             if taught[task] > 1:

@@ -25,6 +25,8 @@ _WIDE_MARKS = (
 )
 #: Bytes that tell the encoding.
 LOOKED_AT = 512
+#: What a gzip file begins with.
+GZIP = b"\x1f\x8b"
 #: What reading a damaged gzip file raises.
 GZIP_DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error)
 
@@ -148,14 +150,23 @@ def damaged_gzip(place: str, error: Exception) -> DataError:
 
 
 def open_content(path: Path) -> Content:
-    """Open a data file; a name that ends in ``.gz`` is decompressed.
+    """Open a data file; a gzip file is decompressed whatever its name, ``.gz`` has to be one.
 
     Raises:
         DataError: no such file, a folder, or a damaged gzip file.
         StorageError: the file cannot be read.
     """
     require_file(path)
-    return PackedContent(path) if path.suffix.lower() == ".gz" else PlainContent(path)
+    packed = path.suffix.lower() == ".gz" or _begins_with(path, GZIP)
+    return PackedContent(path) if packed else PlainContent(path)
+
+
+def _begins_with(path: Path, mark: bytes) -> bool:
+    try:
+        with path.open("rb") as handle:
+            return handle.read(len(mark)) == mark
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def require_file(path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError
-from kd2edge.inputs.cell import listed
+from kd2edge.inputs.cell import listed, no_column
 from kd2edge.rows.hashes import Hashes
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.labels import is_missing, label_text
@@ -26,6 +26,7 @@ def held_out(
     shares: Mapping[str, float],
     hashes: Hashes,
     *,
+    columns: Sequence[str] = (),
     labels: Sequence[str] = (),
     group: str | None = None,
     seed: int = 0,
@@ -41,12 +42,14 @@ def held_out(
         rows: the rows.
         shares: part -> share of the rows, above 0; their sum is below 1.
         hashes: of the rows' inputs ``[row]``, equal where these are the same.
+        columns: those that the hashes are of: one that is not there is why rows are the same.
         labels: columns of labels, one a row or a list of them.
         group: column of what belongs together; a row without a value is its own group.
         seed: another one gives other parts.
 
     Raises:
-        DataError: a row without the column ``group``, or too few rows (groups) for the parts.
+        DataError: a row without the column ``group``, or too few rows (groups) for the parts, the
+            first of them without one of ``columns`` perhaps.
     """
     unit, found = _units(rows, hashes, labels, group)
     sizes = np.bincount(unit)
@@ -54,12 +57,20 @@ def held_out(
     parts = _shared_out(sizes, found, wanted, _order(unit, hashes, seed))
     missing = [name for at, name in enumerate(shares, start=1) if at not in parts]
     if missing or REST not in parts:
+        _require_columns(rows, columns)
         what = "rows with different inputs" if group is None else f"groups of {group!r}"
         raise DataError(
             f"{rows.place(0) if len(rows) else 'the source'}: {len(sizes)} {what} are too few to "
             f"hold out {', '.join(missing) or 'so much'}: lower the shares, or name files for it"
         )
     return parts[unit]
+
+
+def _require_columns(rows: Rows, columns: Sequence[str]) -> None:
+    row = rows[0] if len(rows) else {}
+    absent = [column for column in columns if row and column not in row]
+    if absent:
+        raise DataError(f"{rows.place(0)}: {no_column(absent[0], row)}")
 
 
 def _units(

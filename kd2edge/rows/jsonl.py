@@ -92,7 +92,8 @@ def _row(text: str) -> Row:
     except ValueError as error:
         raise ValueError(_why_no_json(text.strip(), error)) from error
     if not isinstance(row, dict):
-        raise ValueError(f"expected a JSON object, found {described(row)}")
+        lines = "; JSON lines have one a line, no list around them" * isinstance(row, list)
+        raise ValueError(f"expected a JSON object, found {described(row)}{lines}")
     return row
 
 
@@ -103,6 +104,8 @@ def _why_no_json(text: str, error: Exception) -> str:
         return "a lone carriage return; save the file with the line ends \\n or \\r\\n"
     if text.endswith("},"):
         return "a comma behind the object; JSON lines have one object a line, and nothing between"
+    if text == "{" or text.startswith("["):
+        return "JSON over several lines, or a list; JSON lines have one object a line, no brackets"
     if text.startswith("{") and not text.endswith("}"):
         end = text[-30:]
         return f"the line is cut off: it ends with {end!r}, expected '}}' (one object a line)"

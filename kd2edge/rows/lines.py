@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast, final
 
 from kd2edge.errors import DataError, StorageError
 from kd2edge.inputs.blanks import BLANKS
-from kd2edge.rows.content import BOM, GZIP_DAMAGE, LOOKED_AT, damaged_gzip, wide_encoding
+from kd2edge.rows.content import BOM, GZIP, GZIP_DAMAGE, LOOKED_AT, damaged_gzip, wide_encoding
 from kd2edge.rows.jsonl import row_of_line
 from kd2edge.rows.rows import Row
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _BLANKS = BLANKS.encode()
-_GZIP = b"\x1f\x8b"
 _HEAD = 4  # bytes that tell how the rest is written
 #: Most bytes of a line: what never ends is refused before memory does.
 _LONGEST = 1 << 28
@@ -82,7 +81,7 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
 def _unpacked(stream: BinaryIO) -> BinaryIO:
     head = stream.read(_HEAD)
     whole = cast("BinaryIO", io.BufferedReader(_Rejoined(head, stream)))
-    return cast("BinaryIO", gzip.open(whole)) if head.startswith(_GZIP) else whole
+    return cast("BinaryIO", gzip.open(whole)) if head.startswith(GZIP) else whole
 
 
 @final

@@ -9,7 +9,7 @@ import numpy as np
 
 from kd2edge.bundle.fingerprint import fingerprint, fingerprint_file
 from kd2edge.errors import BackendError, DataError
-from kd2edge.inputs.cell import file_of
+from kd2edge.inputs.cell import Unreadable, file_of
 from kd2edge.rows.content import require_file
 from kd2edge.rows.rows import Row, Rows
 
@@ -28,7 +28,7 @@ class ParquetRows(Rows):
 
     Raises:
         BackendError: pyarrow is not installed.
-        DataError: no such file, a damaged one, or a column that it lacks.
+        DataError: no such file, a damaged one, or a column that it lacks or has twice.
     """
 
     def __init__(self, path: Path, *, columns: tuple[str, ...] | None = None) -> None:
@@ -39,6 +39,9 @@ class ParquetRows(Rows):
         self.fingerprint = fingerprint(["parquet", fingerprint_file(path), columns])
         self._file = _open(path)
         names = self._file.schema_arrow.names
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise DataError(f"{path}: two columns have the name {repeated[0]!r}: rename one")
         absent = [name for name in columns or () if name not in names]
         if absent:
             raise DataError(f"{path}: no column {absent[0]!r}; it has {', '.join(names)}")
@@ -57,7 +60,7 @@ class ParquetRows(Rows):
         group = int(np.searchsorted(self._edges, position, side="right")) - 1
         table = self._group(group)
         index = position - int(self._edges[group])
-        return {name: file_of(table.column(name)[index].as_py()) for name in table.column_names}
+        return {name: _value(table.column(name), index) for name in table.column_names}
 
     def place(self, position: int) -> str:
         return f"{self._path}:{position + 1}"
@@ -69,6 +72,15 @@ class ParquetRows(Rows):
             kept = (group, _read_group(self._file, self._path, group, columns))
             self._last = kept
         return kept[1]
+
+
+def _value(column: Any, index: int) -> Any:
+    """The value in a cell, or what stands for dates beyond Python's, text that is no UTF-8 ..."""
+    try:
+        return file_of(column[index].as_py())
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # pyarrow's own errors are among these.
+        return Unreadable(str(error)[:200])
 
 
 def _open(path: Path) -> Any:

@@ -97,7 +97,7 @@ def _odd_shape(task: TaskSpec, value: Any) -> str:
     if is_list:
         return (
             f"column {task.column!r} holds lists; a task of one label a word has kind "
-            "token_classification"
+            "token_classification; several labels a row are not taken"
         )
     found = "text" if isinstance(value, str) else described(value)
     return (

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from os import PathLike
 from typing import Any, cast
 
 import numpy as np
 
 from kd2edge.errors import InputError
-from kd2edge.inputs.cell import is_picture
+from kd2edge.inputs.cell import file_of, is_picture, nearest
 from kd2edge.wording import value as short
 
 #: Values that stand for one row: none of them is a list of rows.
@@ -71,8 +70,9 @@ def _input_of(name: Any, handed: Mapping[Any, Any], columns: Mapping[str, str]) 
 def _rows(name: Any, values: Any) -> Any:
     if are_rows(values):
         return values
-    if isinstance(values, _PLAIN) or is_picture(values):
-        return [values]
+    plain = _plain(values)
+    if plain is not None:
+        return [plain]
     for method in _TO_LIST:
         if callable(getattr(values, method, None)):
             return _list(name, values, getattr(values, method))
@@ -90,6 +90,12 @@ def _rows(name: Any, values: Any) -> Any:
     )
 
 
+def _plain(values: Any) -> Any:
+    """What stands for one row; None for anything else."""
+    held = file_of(values)
+    return held if isinstance(held, _PLAIN) or is_picture(held) else None
+
+
 def _list(name: Any, values: Any, give: Callable[[], Any]) -> Any:
     try:
         return give()
@@ -101,10 +107,12 @@ def _list(name: Any, values: Any, give: Callable[[], Any]) -> Any:
 
 
 def _advice(values: Any) -> str:
+    if callable(getattr(values, "read", None)):
+        return "; hand over what its read() gives"
     if hasattr(values, "collect"):
         return "; collect() it first"
     if isinstance(values, Mapping):
-        return "; hand over list(....values())"
+        return "; hand over list(....values()), or [...] around it where it is one row"
     return "; write list(...) around it" if hasattr(values, "__iter__") else ""
 
 
@@ -179,5 +187,5 @@ def _listed(names: Sequence[Any], most: int = 8) -> str:
 
 def near(wanted: object, known: Sequence[Any]) -> str:
     """The name that may have been meant, as the end of a message; "" where none is like it."""
-    found = get_close_matches(str(wanted), [str(name) for name in known], n=1)
-    return f" (did you mean {found[0]!r}?)" if found else ""
+    found = nearest(wanted, known)
+    return f" (did you mean {found!r}?)" if found else ""

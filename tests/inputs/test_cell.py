@@ -20,4 +20,6 @@ def test_a_header_that_is_one_column_says_what_to_state(header: str, shell: str)
 def test_a_column_of_another_name_is_what_was_meant():
     assert no_column("text", {"texts": "a, b", "x": 1}).endswith("; did you mean 'texts'?")
     assert no_column("text", {"texts": "a"}).endswith("; did you mean 'texts'?")
+    assert no_column("text", {"x": 1, "TEXT": "a"}).endswith("; did you mean 'TEXT'?")
+    assert no_column("y", {"x": 1, "Y ": "a"}).endswith("; did you mean 'Y '?")
     assert no_column("text", {}) == "no column 'text', the row has none"

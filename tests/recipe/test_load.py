@@ -122,7 +122,7 @@ def test_faults_between_parts_are_found_beside_faults_of_keys(
         ("teachers.0.model={family: resnet}", "no family 'resnet'"),
         ("teachers.0.model.source={hub: a/b, revision: main}", "a commit of 40 hexadecimal digits"),
         ("teachers.0.model.source={}", "expected one of the keys package, hub, path"),
-        ("teachers=[]", "no teacher teaches 'intent'"),
+        ("teachers=[]", "no teacher teaches 'intent', 'urgent': give it one"),
         ("data.sources=[]", "expected at least 1 items"),
         ("data.sources.rows.kind=json", "no kind 'json'; did you mean 'jsonl'?"),
         ("data.sources.rows.validation=[]", "no source has a validation split"),

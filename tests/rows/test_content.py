@@ -42,3 +42,13 @@ def test_utf8_is_not_taken_for_another(kind, write):
         assert len(rows) == 2
         assert str(rows[0]) == str(list(open_rows(kind, write("r", FILES[kind])))[0])
     assert not wide_encoding("漢字\0かな\0".encode() * 9)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_gzip_file_is_one_whatever_its_name(kind, write):
+    packed = gzip.compress(FILES[kind].encode())
+    options = {"columns": ["tokens", "ner"]} if kind == "conll" else {}
+    rows = [[*open_rows(kind, write(name, packed), options=options)] for name in ("r", "r.gz")]
+    assert rows[0] == rows[1] != []
+    with pytest.raises(DataError, match="not a whole gzip file"):
+        open_rows(kind, write("plain.gz", FILES[kind].encode()), options=options)

@@ -102,6 +102,8 @@ def test_what_cannot_be_held_out_is_refused(list_rows):
     same = list_rows([{"text": "t", "mood": "a"}] * 50, "x.jsonl")
     with pytest.raises(DataError, match="1 rows with different inputs are too few to hold out val"):
         parts_of(same)
+    with pytest.raises(DataError, match="x.jsonl:1: no column 'Text', .*did you mean 'text'"):
+        parts_of(same, columns=["Text"])  # why they look the same
     rows = list_rows([{"text": f"t{at}", "who": at % 2} for at in range(50)], "x.jsonl")
     with pytest.raises(DataError, match="x.jsonl:1: 2 groups of 'who' are too few to hold out"):
         parts_of(rows, group="who")

@@ -5,7 +5,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from kd2edge.errors import DataError
+from kd2edge.inputs.cell import described
 from kd2edge.rows import open_rows
+from kd2edge.tasks.labels import label_text
 
 ROWS = [{"text": f"t{k}", "tags": ["O"] * k, "label": None if k % 3 else k} for k in range(10)]
 
@@ -53,3 +55,35 @@ def test_a_file_in_a_cell_is_its_bytes_or_else_its_path(tmp_path):
     rows = open_rows("parquet", tmp_path / "pictures.parquet")
     assert [row["image"] for row in rows] == [b"one", "2.png", None]
     assert rows[0]["about"] == other
+
+
+def test_two_columns_of_one_name_are_refused(path):
+    columns = [pa.array(["a"]), pa.array([1]), pa.array([2])]
+    pq.write_table(pa.Table.from_arrays(columns, names=["text", "label", "label"]), path)
+    with pytest.raises(DataError, match="two columns have the name 'label': rename one"):
+        open_rows("parquet", path)
+
+
+LETTERS = pa.Array.from_buffers(
+    pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")]
+)
+NO_PYTHON_VALUES = {
+    "no UTF-8": LETTERS,
+    "no zone": pa.array([0], pa.timestamp("us", tz="Foo/Bar")),
+    "a date": pa.array([2**30], pa.date32()),
+    "a time": pa.array([2**62], pa.timestamp("us")),
+    "a duration": pa.array([2**62], pa.duration("s")),
+    "two fields of one name": pa.StructArray.from_arrays(
+        [pa.array([1]), pa.array([2])], names=["a", "a"]
+    ),
+}
+
+
+@pytest.mark.parametrize("column", NO_PYTHON_VALUES.values(), ids=NO_PYTHON_VALUES)
+def test_values_that_python_has_not_stop_nobody_who_does_not_ask_for_them(path, column):
+    pq.write_table(pa.table({"text": ["a"], "more": column}), path)
+    (row,) = open_rows("parquet", path)
+    assert row["text"] == "a"
+    assert described(row["more"]).startswith("one that cannot be read (")
+    with pytest.raises(ValueError, match="expected a label .* found"):
+        label_text(row["more"])

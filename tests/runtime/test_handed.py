@@ -120,7 +120,17 @@ def test_a_plain_value_is_one_row(text: Model, image: Model, tmp_path: Path) -> 
     path = tmp_path / "a.png"
     picture.save(path)
     (right,) = image.predict({"image": bundles.images(1)})["digit"]
-    for handed in (picture, path, str(path), path.read_bytes()):
+    content = path.read_bytes()
+    shipped = {"bytes": content, "path": "a.png"}  # as data sets ship it
+    for handed in (
+        picture,
+        path,
+        str(path),
+        content,
+        bytearray(content),
+        memoryview(content),
+        shipped,
+    ):
         assert image.predict({"image": handed})["digit"] == [right]
         assert image.predict({"image": [handed]})["digit"] == [right]
 
