@@ -92,8 +92,8 @@ def file_of(value: Any) -> Any:
 
     Its path where it has no bytes; bytes in other forms as bytes, anything else as it is.
     """
-    if isinstance(value, bytearray) or (isinstance(value, memoryview) and value.format == "B"):
-        return bytes(cast("bytearray", value))
+    if type(value) in {bytearray, memoryview} and getattr(value, "format", "B") == "B":
+        return bytes(value)
     if not isinstance(value, Mapping):
         return value
     held = cast("Mapping[str, Any]", value)
