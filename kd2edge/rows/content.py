@@ -182,6 +182,8 @@ def require_file(path: Path) -> None:
 def _absent(path: Path) -> str:
     if path.is_dir():
         return "expected a data file, found a folder"
+    if path.exists():
+        return "expected a data file, found a pipe or a device; write what comes from it to a file"
     if not path.parent.is_dir():
         return f"no such file: the folder {path.parent} does not exist (check data.root)"
     names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())

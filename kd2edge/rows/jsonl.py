@@ -104,7 +104,7 @@ def _why_no_json(text: str, error: Exception) -> str:
         return "a lone carriage return; save the file with the line ends \\n or \\r\\n"
     if text.endswith("},"):
         return "a comma behind the object; JSON lines have one object a line, and nothing between"
-    if text == "{" or text.startswith("["):
+    if text in {"{", "["}:
         return "JSON over several lines, or a list; JSON lines have one object a line, no brackets"
     if text.startswith("{") and not text.endswith("}"):
         end = text[-30:]

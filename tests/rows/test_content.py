@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 
 import pytest
 
@@ -52,3 +53,13 @@ def test_a_gzip_file_is_one_whatever_its_name(kind, write):
     assert rows[0] == rows[1] != []
     with pytest.raises(DataError, match="not a whole gzip file"):
         open_rows(kind, write("plain.gz", FILES[kind].encode()), options=options)
+
+
+def test_what_is_no_file_is_named_as_what_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for place, what in ((tmp_path, "a folder"), (tmp_path / "pipe", "a pipe or a device")):
+        with pytest.raises(DataError, match=f"expected a data file, found {what}"):
+            open_rows("jsonl", place)
+    with pytest.raises(DataError, match="no such file; did you mean"):
+        (tmp_path / "rows.jsonl").write_text("{}")
+        open_rows("jsonl", tmp_path / "row.jsonl")
