@@ -60,6 +60,6 @@ def test_what_is_no_file_is_named_as_what_it_is(tmp_path):
     for place, what in ((tmp_path, "a folder"), (tmp_path / "pipe", "a pipe or a device")):
         with pytest.raises(DataError, match=f"expected a data file, found {what}"):
             open_rows("jsonl", place)
+    (tmp_path / "rows.jsonl").write_text("{}")
     with pytest.raises(DataError, match="no such file; did you mean"):
-        (tmp_path / "rows.jsonl").write_text("{}")
         open_rows("jsonl", tmp_path / "row.jsonl")
