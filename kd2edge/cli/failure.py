@@ -15,7 +15,14 @@ import click
 from kd2edge.cli.missing import advice
 from kd2edge.cli.output import emit_line, note_lines
 from kd2edge.cli.signals import Stopped
-from kd2edge.errors import BackendError, Interrupted, Kd2edgeError, Problem, RecipeError
+from kd2edge.errors import (
+    BackendError,
+    Interrupted,
+    Kd2edgeError,
+    Problem,
+    RecipeError,
+    StorageError,
+)
 from kd2edge.wording import shown
 
 _USAGE = 2
@@ -91,13 +98,19 @@ class Failure:
                 note_lines(f"({TRACEBACK}=1 shows where it comes from)")
 
 
-def failure_of(error: BaseException, *, resumable: bool) -> Failure:
+def failure_of(
+    error: BaseException, *, resumable: bool, stopped: Sequence[Stopped] = ()
+) -> Failure:
     """What an error means.
 
     Args:
         error: it.
         resumable: whether ``--resume`` goes on with what the command was at.
+        stopped: the signals that came before it: what went wrong then did so because of them, but
+            for state that could not be saved.
     """
+    if stopped and not isinstance(error, (Interrupted, StorageError, Stopped)):
+        error = stopped[0]
     cause = error.__cause__ if isinstance(error, click.Abort) else error
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         stopped = cause if isinstance(cause, Stopped) else Stopped()

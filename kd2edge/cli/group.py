@@ -13,7 +13,7 @@ import click
 
 from kd2edge.cli.failure import failure_of
 from kd2edge.cli.output import open_streams
-from kd2edge.cli.signals import catch_signals
+from kd2edge.cli.signals import Stopped, catch_signals
 from kd2edge.cli.verbs import VERBS
 from kd2edge.errors import StorageError
 
@@ -117,18 +117,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: what follows ``kd2edge``; None: those of the process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    catch_signals("--json" in given)
+    stopped = catch_signals("--json" in given)
     try:
         open_streams()
         result: Any = kd2edge.main(given, prog_name="kd2edge", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the last door: nothing may pass it as a wall of text)
-        sys.exit(_told(error, given))
+        sys.exit(_told(error, given, stopped))
     sys.exit(result if isinstance(result, int) else 0)
 
 
-def _told(error: BaseException, given: Sequence[str]) -> int:
+def _told(error: BaseException, given: Sequence[str], stopped: Sequence[Stopped]) -> int:
     """Say what went wrong; the exit code."""
-    failure = failure_of(error, resumable=given[:1] == ["distill"])
+    failure = failure_of(error, resumable=given[:1] == ["distill"], stopped=stopped)
     try:
         failure.tell(as_json="--json" in given)
     except BrokenPipeError:

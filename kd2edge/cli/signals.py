@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Any, final
@@ -38,26 +39,29 @@ if sys.platform != "win32":
     _WORDS[signal.SIGHUP] = "The terminal is gone."
 
 
-def catch_signals(as_json: bool) -> None:
+def catch_signals(as_json: bool) -> Sequence[Stopped]:
     """From now on the first signal raises :class:`Stopped`, and a second one ends at once.
+
+    Returns what came since then: an import that is cut off in its middle makes another error of it.
 
     The first may be lost where foreign code runs a callback that cannot raise, and unwinding may
     take its time: who asks twice means it.  What is written whole stays whole either way.
     """
-    seen: list[int] = []
+    seen: list[Stopped] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
         del frame
         if seen:
             _leave(Stopped(number), as_json)
-        seen.append(number)
-        raise Stopped(number)
+        seen.append(Stopped(number))
+        raise seen[0]
 
     for number in _WORDS:
         # Ignored from the start (`nohup`, a shell's background job) stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
     sys.unraisablehook = _unraisable
+    return seen
 
 
 def _leave(stopped: Stopped, as_json: bool) -> None:

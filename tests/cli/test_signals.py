@@ -11,7 +11,7 @@ import pytest
 
 from kd2edge.cli.failure import failure_of
 from kd2edge.cli.signals import Stopped
-from kd2edge.errors import BackendError
+from kd2edge.errors import BackendError, Interrupted, StorageError, UsageError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -51,6 +51,26 @@ def test_each_signal_has_its_exit_code_and_says_how_to_go_on(number: int, code: 
     failure = failure_of(Stopped(number), resumable=True)
     assert failure.code == code
     assert "--resume" in failure.message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("numpy._core.multiarray failed to import"),
+        UsageError("torch cannot export the net: module 'torch._dynamo' has no attribute 'exc'"),
+        RuntimeError(),
+        KeyboardInterrupt(),
+    ],
+)
+def test_what_a_signal_breaks_is_told_as_the_signal(error: BaseException) -> None:
+    failure = failure_of(error, resumable=False, stopped=[Stopped(signal.SIGTERM)])
+    assert (failure.kind, failure.code, failure.message) == ("Interrupted", 143, "Terminated.")
+
+
+@pytest.mark.parametrize("error", [StorageError("disk full"), Interrupted("saved")])
+def test_what_became_of_the_state_is_told_after_a_signal(error: Exception) -> None:
+    stopped = [Stopped(signal.SIGTERM)]
+    assert failure_of(error, resumable=True, stopped=stopped).message == str(error)
 
 
 @pytest.mark.parametrize(
