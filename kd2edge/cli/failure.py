@@ -99,18 +99,18 @@ class Failure:
 
 
 def failure_of(
-    error: BaseException, *, resumable: bool, stopped: Sequence[Stopped] = ()
+    error: BaseException, *, resumable: bool, signalled: Sequence[Stopped] = ()
 ) -> Failure:
     """What an error means.
 
     Args:
         error: it.
         resumable: whether ``--resume`` goes on with what the command was at.
-        stopped: the signals that came before it: what went wrong then did so because of them, but
+        signalled: the signals that came before it: what went wrong then did so because of them, but
             for state that could not be saved.
     """
-    if stopped and not isinstance(error, (Interrupted, StorageError, Stopped)):
-        error = stopped[0]
+    if signalled and not isinstance(error, (Interrupted, StorageError, Stopped)):
+        error = signalled[0]
     cause = error.__cause__ if isinstance(error, click.Abort) else error
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         stopped = cause if isinstance(cause, Stopped) else Stopped()

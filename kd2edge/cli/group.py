@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _told(error: BaseException, given: Sequence[str], stopped: Sequence[Stopped]) -> int:
     """Say what went wrong; the exit code."""
-    failure = failure_of(error, resumable=given[:1] == ["distill"], stopped=stopped)
+    failure = failure_of(error, resumable=given[:1] == ["distill"], signalled=stopped)
     try:
         failure.tell(as_json="--json" in given)
     except BrokenPipeError:

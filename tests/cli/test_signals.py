@@ -63,14 +63,14 @@ def test_each_signal_has_its_exit_code_and_says_how_to_go_on(number: int, code: 
     ],
 )
 def test_what_a_signal_breaks_is_told_as_the_signal(error: BaseException) -> None:
-    failure = failure_of(error, resumable=False, stopped=[Stopped(signal.SIGTERM)])
+    failure = failure_of(error, resumable=False, signalled=[Stopped(signal.SIGTERM)])
     assert (failure.kind, failure.code, failure.message) == ("Interrupted", 143, "Terminated.")
 
 
 @pytest.mark.parametrize("error", [StorageError("disk full"), Interrupted("saved")])
 def test_what_became_of_the_state_is_told_after_a_signal(error: Exception) -> None:
     stopped = [Stopped(signal.SIGTERM)]
-    assert failure_of(error, resumable=True, stopped=stopped).message == str(error)
+    assert failure_of(error, resumable=True, signalled=stopped).message == str(error)
 
 
 @pytest.mark.parametrize(
