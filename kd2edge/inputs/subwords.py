@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError, UsageError
-from kd2edge.inputs.cell import require_whole
+from kd2edge.inputs.cell import described, require_whole
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec, WordStarts
 from kd2edge.inputs.tokenizer import TokenizerFaultError, open_tokenizer
 from kd2edge.inputs.tokenizer_json import pad_id, parsed, unknown_id
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Longest row in pieces when the input does not say.
 DEFAULT_MAX_LENGTH = 128
+#: Most pieces a row: as many characters are given to a tokenizer.
+_LONGEST = 1 << 18
 
 Ints = npt.NDArray[np.int64]
 
@@ -133,6 +135,9 @@ def _casing_ids(owners: Sequence[int | None], words: Sequence[Word]) -> list[int
 
 def _max_length(spec: InputSpec) -> int:
     value = spec.options.get("max_length", DEFAULT_MAX_LENGTH)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise UsageError(f"input {spec.name!r}: max_length must be a whole number, found {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _LONGEST:
+        raise UsageError(
+            f"input {spec.name!r}: max_length must be a whole number from 1 to {_LONGEST:,}, found"
+            f" {described(value)}"
+        )
     return value

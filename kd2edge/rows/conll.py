@@ -42,6 +42,8 @@ class ConllRows(Rows):
         separator: str | None = None,
         comment: str = "",
     ) -> None:
+        if separator is not None and (not separator or "\n" in separator):
+            raise DataError(f"{path}: separator: expected characters inside a line")
         self._content = open_content(path)
         self._columns = _numbered(path, columns)
         # Fewer names than columns: the second column of many is no entity, but is read as one.
@@ -99,6 +101,8 @@ class ConllRows(Rows):
 def _numbered(path: Path, columns: Sequence[str] | Mapping[str, int]) -> dict[str, int]:
     if isinstance(columns, Mapping):
         numbered = dict(columns)
+        if not all(isinstance(one, int) for one in numbered.values()):
+            raise DataError(f"{path}: columns: expected a number for each name, {columns!r:.80}")
     else:
         numbered = {name: index for index, name in enumerate(columns) if name != "_"}
     if not numbered:

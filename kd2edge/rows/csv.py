@@ -18,6 +18,8 @@ from kd2edge.rows.rows import Row, Rows
 
 #: What separates columns in many files that are called CSV.
 _DELIMITERS = (";", "\t", "|", ",")
+#: Characters that mean something else already.
+_TAKEN = '"\r\n\0'
 #: Letters of a value; what the csv module takes on every system.
 _LONGEST = 2**31 - 1
 #: The limit of the csv module is one for the whole process, and a host program may have its own: it
@@ -50,8 +52,11 @@ class CsvRows(Rows):
     """
 
     def __init__(self, path: Path, *, delimiter: str = ",") -> None:
-        if len(delimiter) != 1:
-            raise DataError(f"{path}: delimiter: expected one character, found {delimiter!r}")
+        if len(delimiter) != 1 or delimiter in _TAKEN:
+            raise DataError(
+                f"{path}: delimiter: expected one character, no quote and no line end, found"
+                f" {delimiter!r:.80}"
+            )
         self._content = open_content(path)
         self._delimiter = delimiter
         self.root = str(path.parent)

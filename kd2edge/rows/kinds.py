@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from kd2edge.errors import DataError
+from kd2edge.inputs.cell import described
 from kd2edge.rows.builtin import open_builtin
 from kd2edge.rows.rows import Rows
 
+_HALF = re.compile("[\ud800-\udfff]")
 _Opener = Callable[[Path, Mapping[str, Any]], Rows]
 
 
@@ -55,6 +58,14 @@ ROW_KINDS: Mapping[str, tuple[str, ...]] = {
     "builtin": (),
 }
 
+#: What an option must be, and its name for people; None is "not said" for each of them.
+_TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "delimiter": (str, "a text"),
+    "separator": (str, "a text"),
+    "comment": (str, "a text"),
+    "columns": ((list, tuple, Mapping), "a list of names"),
+}
+
 
 def open_rows(
     kind: str,
@@ -76,7 +87,7 @@ def open_rows(
         DataError: an unknown kind or option, no such file, or a file that is not of its kind.
         BackendError: a package that the kind needs is not installed.
     """
-    chosen = dict(options or {})
+    chosen = {name: one for name, one in (options or {}).items() if one is not None}
     if kind not in ROW_KINDS:
         raise DataError(f"no kind of rows {kind!r}; {_hint(kind, ROW_KINDS)}")
     if kind == "builtin":
@@ -88,7 +99,15 @@ def open_rows(
     for name in chosen:
         if name not in ROW_KINDS[kind]:
             raise DataError(f"{kind}: no option {name!r}; {_hint(name, ROW_KINDS[kind])}")
+        wanted, words = _TYPES[name]
+        if not isinstance(chosen[name], wanted) or not all(map(_is_text, chosen[name])):
+            raise DataError(f"{kind}: {name}: expected {words}, found {described(chosen[name])}")
     return FILE_KINDS[kind](Path(root) / place, chosen)
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is one, without half a surrogate pair."""
+    return isinstance(value, str) and not _HALF.search(value)
 
 
 def _hint(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
