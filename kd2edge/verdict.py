@@ -7,7 +7,7 @@ word in a file is never believed beside numbers that say something else.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -24,6 +24,8 @@ ORDER = ("not_run", "pass", "undecided", "fail")
 
 # Budgets and confidences travel as decimal text: 0.95 is 0.95 however it was worked out.
 _SAME = 1e-12
+# Drops are of scores that were rounded as the reference's are: a ranking moves by that.
+_ROUNDED, _RANKED = 2e-3, 2e-2
 
 
 def verdict(low: float, high: float, max_drop: float) -> str:
@@ -67,6 +69,7 @@ def judged(
     confidence: float,
     max_drop_class: Mapping[str, float] = MappingProxyType({}),
     stand_ins: Mapping[str, str] = MappingProxyType({}),
+    leading: Mapping[str, str] = MappingProxyType({}),
 ) -> Judged:
     """Judge an artefact again by what a validation stored of it.
 
@@ -83,11 +86,12 @@ def judged(
             fails for none.
         stand_ins: artefact -> verdict by earlier evidence, for those that stood in for PyTorch
             where rows had no stored output; what this validation itself says comes first.
+        leading: the manifest's leading metric of every task; one that is not in it may have any.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: it is not built like such a payload.
     """
-    measures = _Measures(max_drop, max_drop_class, confidence)
+    measures = _Measures(max_drop, max_drop_class, confidence, leading)
     found = _by_measures(payload, artefact, measures)
     if found.verdict != "pass":
         return found
@@ -110,6 +114,7 @@ class _Measures(NamedTuple):
     max_drop: Mapping[str, float]
     max_drop_class: Mapping[str, float]
     confidence: float
+    leading: Mapping[str, str]
 
     def of_classes(self, task: str) -> float:
         return float(self.max_drop_class.get(task, 1.0))
@@ -119,7 +124,7 @@ def _by_measures(payload: Mapping[str, Any], artefact: str, measures: _Measures)
     """The verdict by the manifest's measures, whatever the rows were held against."""
     found = payload["artefacts"][artefact]
     word, stated = _word(found), str(found.get("reason", ""))
-    own = _contradiction(payload, artefact, word)
+    own = _contradiction(payload, artefact, word) or _another_metric(found, measures)
     if own:
         return Judged("not_run", own, own)
     if word == "not_run":
@@ -177,6 +182,9 @@ def _contradiction(payload: Mapping[str, Any], artefact: str, word: str) -> str:
             one = _by_its_own(name, part)
             if one.verdict != "pass":
                 return f"{name} is said to pass, but {one.reason}"
+            odd = next(filter(None, _odd_drops(part)), "")
+            if odd:
+                return f"{name} is said to pass, but {odd}"
         elif word == "pass":
             return f"a pass in which {name} did not pass"
     if word != "pass":
@@ -235,11 +243,40 @@ def _task(
     lost = [one["label"] for one in part.get("classes", ()) if _is_lost(one, max_drop_class)]
     if lost:
         return Judged("fail", f"{name}: the recall of {', '.join(map(repr, lost[:3]))} falls")
-    parts = [
-        _metric(name, part["metrics"][held]["drop"], max_drop)
-        for held in part.get("held") or [part["metric"]]
-    ]
+    parts = [_metric(name, part["metrics"][held]["drop"], max_drop) for held in _held(part)]
     return max(parts, key=lambda one: ORDER.index(one.verdict))
+
+
+def _held(part: Mapping[str, Any]) -> list[str]:
+    """The metrics that are held to the budget, the leading one among them in any case."""
+    return list(dict.fromkeys((part["metric"], *(part.get("held") or ()))))
+
+
+def _odd_drops(part: Mapping[str, Any]) -> Iterator[str]:
+    """How drops are not those of the two values beside them."""
+    held = _held(part)
+    for name in held:
+        found: Mapping[str, Any] = part["metrics"][name]
+        value, high = (_number(found["drop"][key]) for key in ("value", "high"))
+        if value > high + _SAME:
+            yield f"its drop of {100 * value:.2f} points is above its own upper bound"
+        if "reference" not in found or "candidate" not in found:
+            continue
+        fall = _number(found["reference"]["value"]) - _number(found["candidate"]["value"])
+        # A metric that ranks is held beside one of decisions.
+        ranks = name == part["metric"] and len(held) > 1
+        if not abs(fall - value) <= (_RANKED if ranks else _ROUNDED):  # also refuses NaN
+            yield f"its values fall by {100 * fall:.2f} points, and its drop is {100 * value:.2f}"
+
+
+def _another_metric(found: Mapping[str, Any], measures: _Measures) -> str:
+    """Which task was judged by another metric than the manifest's; "" when none was."""
+    tasks: Mapping[str, Any] = found.get("tasks", {})
+    for name, part in tasks.items():
+        wanted = measures.leading.get(name, part["metric"])
+        if part["metric"] != wanted:
+            return f"{name} was judged by {part['metric']}, the manifest's metric is {wanted}"
+    return ""
 
 
 def _is_lost(one: Mapping[str, Any], max_drop_class: float) -> bool:

@@ -24,7 +24,8 @@ def stored(
     **changes: Any,
 ) -> dict[str, Any]:
     """The payload of a validation of one artefact and one task."""
-    drop = {"value": 0.0, "low": low, "high": high, "confidence": confidence, "rows": 500}
+    value = min(0.0, high) if isinstance(high, float) else 0.0
+    drop = {"value": value, "low": low, "high": high, "confidence": confidence, "rows": 500}
     part = {
         "metric": "accuracy",
         "verdict": task or word,
@@ -102,6 +103,35 @@ def test_a_word_that_the_numbers_beside_it_do_not_bear_out_is_a_contradiction(pa
     found = again(payload)
     assert found.verdict == "not_run"
     assert found.contradiction
+
+
+def of_values(reference: float, candidate: float, **drop: float) -> dict[str, Any]:
+    """A pass whose values, with and without the artefact, stand beside its drop."""
+    payload = stored()
+    found = payload["artefacts"]["onnx-int8"]["tasks"]["intent"]["metrics"]["accuracy"]
+    found.update(reference={"value": reference}, candidate={"value": candidate})
+    found["drop"].update(drop)
+    return payload
+
+
+@given(st.floats(0, 1), st.floats(-0.01, 0.004), st.floats(-0.5, 0.5))
+def test_a_drop_is_that_of_the_values_beside_it(reference: float, drop: float, odd: float):
+    payload = of_values(reference, reference - drop - odd, value=drop, high=0.005)
+    assert bool(again(payload).contradiction) == (abs(odd) > 2e-3) or abs(abs(odd) - 2e-3) < 1e-9
+
+
+def test_a_drop_above_its_own_bound_is_a_contradiction():
+    assert again(of_values(0.9, 0.8, value=0.1, high=0.005)).contradiction
+
+
+def test_a_pass_by_another_metric_than_the_manifest_s_is_none():
+    assert again(stored(), leading={"intent": "accuracy"}) == Judged("pass")
+    assert again(stored(), leading={"intent": "macro_f1"}).contradiction
+    payload = stored(high=0.3)  # whatever it says it is held to, the leading metric is
+    part = payload["artefacts"]["onnx-int8"]["tasks"]["intent"]
+    part["metrics"]["recall"] = {"drop": {**part["metrics"]["accuracy"]["drop"], "high": 0.0}}
+    part["held"] = ["recall"]
+    assert again(payload).contradiction
 
 
 def test_an_fp32_artefact_has_to_be_pytorch_s():

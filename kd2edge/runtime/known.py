@@ -158,6 +158,7 @@ def _verdicts(
                 confidence=confidence,
                 max_drop_class=of_classes,
                 stand_ins=before,
+                leading={str(task): spec.metric for task, spec in manifest.tasks.items()},
             )
             said.pop(name, None)
             if found.verdict != "not_run":  # says nothing against an earlier verdict
