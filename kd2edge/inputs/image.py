@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, final
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kd2edge.errors import InputError, UsageError
 from kd2edge.inputs.cell import advice, cell, described, empty, file_of, is_picture, listed
-from kd2edge.inputs.kind import Encoder, InputKind, Probes
+from kd2edge.inputs.kind import Encoder, InputKind, Probes, Twin
 from kd2edge.inputs.painted import painted
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
 from kd2edge.wording import path as shown_path
@@ -55,6 +55,11 @@ class Image(InputKind):
     def probes(self, spec: InputSpec, files: Mapping[str, bytes]) -> Probes:
         del files
         return Probes(painted(_shape(spec), resizes=bool(spec.options.get("resize", False))))
+
+    def twins(self, spec: InputSpec) -> Iterable[Twin]:
+        from kd2edge.inputs.twins import twins
+
+        return twins(_shape(spec), resizes=bool(spec.options.get("resize", False)))
 
 
 @final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,23 @@ class Probes:
     ids: IdRows | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A raw value, and another that says the same.
+
+    Args:
+        name: of the value's form.
+        value: the one.
+        other: the other, in the form that is sure to be read right.
+        levels: by how much their arrays may differ.
+    """
+
+    name: str
+    value: Any
+    other: Any
+    levels: int
+
+
 class InputKind(ABC):
     """One kind of input.  Implementations are final and hold no state."""
 
@@ -121,6 +138,15 @@ class InputKind(ABC):
         """Raw values that ask the preprocessing for all it does; their results become golden."""
         del spec, files
         return Probes({})
+
+    def twins(self, spec: InputSpec) -> Iterable[Twin]:
+        """Raw values in other forms, which no golden file can hold and no row of a split may have.
+
+        Raises:
+            BackendError: what writes such forms is not here.
+        """
+        del spec
+        return ()
 
     def examine(self, spec: InputSpec, value: Any) -> None:
         """Refuse what :meth:`value` gave and no encoder takes, as far as it shows at little cost.

@@ -16,7 +16,7 @@ import numpy as np
 from kd2edge.tasks.spans import are_tags, read_tag
 from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec
 
-__all__ = ["odd_answers"]
+__all__ = ["alike", "odd_answers"]
 
 #: By how much a score may differ: single precision, and another order of summing up.
 _ROUNDING = 1e-4
@@ -40,11 +40,11 @@ def odd_answers(
         found: answers of ``predict``.
         words: the words of each row, for a task that labels words.
     """
-    alike = _all_alike(expected, found)
-    if alike and _say_the_labels(spec, decoded, found):
+    same = _all_alike(expected, found)
+    if same and _say_the_labels(spec, decoded, found):
         return
     for row, (wanted, answer) in enumerate(zip(expected, found, strict=True)):
-        if not (alike or _alike(wanted, answer)):
+        if not (same or alike(wanted, answer)):
             yield row, f"predict answers {_shown(answer)}, its outputs say {_shown(wanted)}"
             continue
         own = None if words is None else words[row]
@@ -91,13 +91,14 @@ def _say_the_labels(spec: TaskSpec, decoded: Decoded, found: Sequence[Any]) -> b
     return wanted == [answer[0]["label"] for answer in found]
 
 
-def _alike(one: Any, other: Any) -> bool:
+def alike(one: Any, other: Any) -> bool:
+    """Whether two answers are the same, but for what a score may differ by."""
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) <= _ROUNDING or (math.isnan(one) and math.isnan(other))
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        return len(one) == len(other) and all(map(_alike, one, other))
+        return len(one) == len(other) and all(map(alike, one, other))
     return type(one) is type(other) and bool(one == other)
 
 

@@ -9,14 +9,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.errors import InputError, Kd2edgeError
-from kd2edge.inputs.kind import Encoder
-from kd2edge.inputs.spec import Encoded
+from kd2edge.errors import BackendError, InputError, Kd2edgeError
+from kd2edge.inputs.kind import Encoder, Twin
+from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.model import Model
 from kd2edge.validate.validation import Check
 
-__all__ = ["edge_checks", "edges_of"]
+__all__ = ["TWINS", "edge_checks", "edges_of", "twin_checks"]
+
+#: What the check of values in other forms is called, behind its input.
+TWINS = "the same in every form"
+#: Forms that it names.
+_NAMED = 3
 
 #: Values that no input kind may accept.
 _REFUSED: Mapping[str, Any] = {"None": None, "NaN": float("nan")}
@@ -53,6 +59,41 @@ def edge_checks(
         checks += [_refuses(model, usual, name, case) for case in _REFUSED]
     checks += _all_padding(model, usual)
     return tuple(checks)
+
+
+def twin_checks(
+    inputs: Mapping[str, InputSpec], encoders: Mapping[str, Encoder]
+) -> tuple[Check, ...]:
+    """Whether values that say the same become the same, whatever form they come in.
+
+    No artefact has a part in it.
+    """
+    found: list[Check] = []
+    for name, spec in inputs.items():
+        label = f"{name}: {TWINS}"
+        try:
+            odd = [_odd_twin(encoders[name], twin) for twin in input_kind(spec.kind).twins(spec)]
+        except BackendError as error:  # what would write them is not here
+            found.append(Check(label, "not_run", str(error)))
+            continue
+        said = [text for text in odd if text]
+        if odd:
+            found.append(Check(label, "failed" if said else "ok", "; ".join(said[:_NAMED])))
+    return tuple(found)
+
+
+def _odd_twin(encoder: Encoder, twin: Twin) -> str:
+    try:
+        wanted, found = (encoder.encode([one]).arrays for one in (twin.other, twin.value))
+    except InputError as error:
+        return f"{twin.name} is refused: {error}"
+    for key, array in wanted.items():
+        if array.shape != found[key].shape:
+            return f"{twin.name} gives {key} of another shape: {list(found[key].shape)}"
+        apart = np.abs(found[key].astype(np.int64) - array.astype(np.int64)).max(initial=0)
+        if apart > twin.levels:
+            return f"{twin.name} gives other {key}, by up to {apart} levels"
+    return ""
 
 
 def _edge(

@@ -1,8 +1,9 @@
 """Level 2: every head against stored PyTorch logits, however the rows are batched and padded.
 
-Every size of a batch and every length is run on a few rows.  Two sizes run the whole split later,
-one and the largest: an output that is like theirs is as good as they are, and a size whose outputs
-are like neither's is a suspect, which runs the whole split as well.
+Every size of a batch and every length is run on a few rows, small batches and large ones, short
+rows and long ones in turns: a kernel may break where two sizes meet.  Two sizes run the whole split
+later, one and the largest: an output that is like theirs is as good as they are, and a size whose
+outputs are like neither's is a suspect, which runs the whole split as well.
 """
 
 from __future__ import annotations
@@ -23,8 +24,13 @@ from kd2edge.validate.ways import FREE, Way, sweep
 
 __all__ = ["Numbers", "Sample", "merged_numbers", "number_results"]
 
-#: Rows in a run that tries a length.
+#: Rows in a run that tries a length, in turns; always as many as the first.
 _FEW = 4
+_TURNS = (4, 2, 12, 3, 48, 7, 24)
+#: Positions in such a run, as far as it has more rows than the first.
+_POSITIONS = 2048
+#: Where the next size's rows begin: this share of all further, which comes back to no place soon.
+_STEP = 0.381966
 #: Positions of padding that are tried where an artefact takes any length.
 _ROOM = 64
 #: Outputs closer than this share of their size are the same.
@@ -91,7 +97,8 @@ def number_results(
     inputs: Sequence[ArraySpec],
     ranges: Mapping[str, tuple[int, int]],
     threads: int = 1,
-    whole: bool = True,
+    part: int = 0,
+    parts: int = 1,
 ) -> Numbers:
     """Run the sample in every way to batch and pad.
 
@@ -102,11 +109,12 @@ def number_results(
         inputs: the artefact's arrays.
         ranges: sizes that its dynamic dimensions take.
         threads: that it runs with.
-        whole: False: some sizes only, for a number of threads that is not the first.
+        part: which of the numbers of threads that share the sizes among them, see ``sweep``.
+        parts: how many there are.
     """
     found = [
         _tried(sample, run, tasks, inputs, trial)
-        for trial in _trials(sample, inputs, ranges, threads, whole=whole)
+        for trial in _trials(sample, inputs, ranges, threads, (part, parts))
     ]
     results = {task: [one.numbers[task] for one in found] for task in sample.logits}
     for numbers in _cut(sample, run, tasks, inputs, ranges, threads):
@@ -132,8 +140,7 @@ def _trials(
     inputs: Sequence[ArraySpec],
     ranges: Mapping[str, tuple[int, int]],
     threads: int,
-    *,
-    whole: bool,
+    share: tuple[int, int],
 ) -> Iterator[_Trial]:
     most = _most(inputs, ranges)
     every = range(sample.rows)
@@ -141,20 +148,23 @@ def _trials(
     yield _Trial(Way(threads, 1), tuple((row,) for row in every))
     if most > 1:
         yield _Trial(Way(threads, most), full)
-    start = 0
-    for size in sweep(2, most - 1, whole=whole):
-        yield _Trial(Way(threads, size), (_turn(start, size, sample.rows),))
-        start += size
-    if not any("length" in array.shape for array in inputs):
+    has_length = any("length" in array.shape for array in inputs)
+    own = [_length(inputs, sample.encode([row])[0]) for row in every] if has_length else []
+    order = sorted(every, key=lambda row: own[row]) if has_length else list(every)
+    part, parts = share
+    for at, size in enumerate(sweep(2, most - 1, part=part, parts=parts)):
+        start = int(at * _STEP * sample.rows)
+        rows = [order[place] for place in _turn(start, size, sample.rows)]
+        yield _Trial(Way(threads, size), (rows,))
+    if not has_length:
         return
-    own = [_length(inputs, sample.encode([row])[0]) for row in every]
-    order = sorted(every, key=lambda row: own[row])
     high = ranges.get("length", (1, own[order[-1]] + _ROOM))[1]
-    for length in sweep(own[order[0]], high, whole=whole):
+    for at, length in enumerate(sweep(own[order[0]], high, part=part, parts=parts)):
+        size = min(_TURNS[at % len(_TURNS)], max(_FEW, _POSITIONS // length), most)
         fitting = [row for row in order if own[row] <= length]
-        some = dict.fromkeys([*fitting[: _FEW // 2], *fitting[-_FEW // 2 :]])
-        rows = list(some)[: min(_FEW, most)]
-        yield _Trial(Way(threads, len(rows), length), (rows,))
+        some = [*fitting[: size // 2], *fitting[-(size - size // 2) :]]
+        rows = [some[place] for place in _turn(0, size, len(some))]
+        yield _Trial(Way(threads, size, length), (rows,))
     yield _Trial(Way(threads, most, high), full)
 
 

@@ -20,9 +20,10 @@ from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.validate.agreement import agreement
 from kd2edge.validate.asked import asked_budgets, asked_confidence, asked_names
+from kd2edge.validate.calls import call_checks
 from kd2edge.validate.carried import carried_record, carried_reference
 from kd2edge.validate.cause import cause
-from kd2edge.validate.edges import edges_of
+from kd2edge.validate.edges import edges_of, twin_checks
 from kd2edge.validate.gate import (
     artefact_doubts,
     artefact_faults,
@@ -173,6 +174,7 @@ class _Work:
         self._on_event = on_event
         self._encoders = {name: _encoder(bundle, name) for name in bundle.manifest.inputs}
         self._raw = raw_found(bundle, self._encoders)
+        self._twins = twin_checks(bundle.manifest.inputs, self._encoders)
         self._usual = usual_values(split, self._encoders)
         self._samples = samples_of(bundle, self._encoders, split, reference)
         #: Whether any artefact could be loaded.
@@ -321,10 +323,13 @@ class _Work:
         # A head that golden lacks is a doubt, like a graph that was not looked at.
         notes = [check for check in golden if check.status == "not_run" and check.name != OUTPUTS]
         graph = (*graph, *(check for check in golden if check not in notes))
-        edges = tuple(notes)
+        edges = (*self._twins, *notes)
         if isinstance(numbers, str):  # one level that cannot run hides no other
             failures.append(f"numbers: {numbers}")
         merged = {} if isinstance(numbers, str) else merged_numbers(numbers)
+        if self._split is not None:
+            most = models[max(models)]
+            edges = (*call_checks(most, self._encoders, self._split, artefact.precision), *edges)
         try:
             edges = (*edges_of(models, self._encoders, self._usual), *edges)
         except (BackendError, InputError) as error:
@@ -368,9 +373,10 @@ class _Work:
                     artefact.inputs,
                     artefact.ranges,
                     threads=count,
-                    whole=count == min(models),
+                    part=part,
+                    parts=len(models),
                 )
-                for count, model in models.items()
+                for part, (count, model) in enumerate(models.items())
                 for sample in self._samples
             )
         except (BackendError, InputError) as error:

@@ -86,17 +86,20 @@ def shared_sizes(ways: Iterable[Sequence[Way]]) -> tuple[int, ...]:
     return tuple(sorted(set[int].intersection(*sizes))) if sizes else ()
 
 
-def sweep(low: int, high: int, *, whole: bool = True) -> tuple[int, ...]:
+def sweep(low: int, high: int, *, part: int = 0, parts: int = 1) -> tuple[int, ...]:
     """Sizes to try from a range: all where they are few, else its ends and a choice between.
 
     Args:
         low: the smallest.
         high: the largest.
-        whole: False: a choice also where they are few, as a second number of threads needs.
+        part: of ``parts`` that share the work, which all try what kernels break at, and together
+            every size: a fault of the graph shows to one of them, and one of an engine with some
+            number of threads rarely stands at a single size.
+        parts: how many there are.
     """
-    if whole and high <= _WHOLE:
-        return tuple(range(low, high + 1))
     powers = [1 << bits for bits in range(high.bit_length() + 1)]
     near = {power + step for power in powers for step in (-1, 0, 1)}
-    spread = {low + (high - low) * at // _BETWEEN for at in range(_BETWEEN + 1)} if whole else {0}
-    return tuple(sorted(size for size in near | spread | {low, high} if low <= size <= high))
+    spread = {low + (high - low) * at // _BETWEEN for at in range(_BETWEEN + 1)}
+    between = range(low, high + 1) if high <= _WHOLE else sorted(spread)
+    sizes = near | {low, high} | set(between[part::parts])
+    return tuple(sorted(size for size in sizes if low <= size <= high))

@@ -75,13 +75,37 @@ def test_a_sound_graph_agrees_in_every_size_of_a_batch_and_every_length():
     assert found.suspects == ()
 
 
-def test_a_second_number_of_threads_sees_the_ends_and_a_choice_between():
+def test_numbers_of_threads_share_the_sizes_and_all_try_what_kernels_break_at():
     graph = bundles.text_graph()
-    sizes, found = tried(text_sample(graph), graph, threads=2, whole=False)
-    seen = {size["batch"] for size in sizes}
-    assert {1, 2, 3, 4, 5, 31, 32, 33, 63, 64} <= seen
-    assert len(seen) < 20
-    assert all("2 threads" in part.way for part in found.results["ner"])
+    seen: list[set[tuple[str, int]]] = []
+    for part in range(2):
+        sizes, found = tried(text_sample(graph), graph, threads=part + 1, part=part, parts=2)
+        seen.append({pair for size in sizes for pair in size.items()})
+        assert all(f"{part + 1} thread" in one.way for one in found.results["ner"])
+    assert seen[0] | seen[1] >= {*(("batch", n) for n in range(1, 65))}
+    assert seen[0] | seen[1] >= {*(("length", n) for n in range(1, 13))}
+    assert seen[0] & seen[1] >= {*(("batch", n) for n in (1, 2, 3, 31, 32, 33, 63, 64))}
+    # No two neighbours are left out: an engine that is wrong at one of them is so at the next.
+    own = [{size for axis, size in part if axis == "batch"} for part in seen]
+    assert all({low, low + 1} & part for part in own for low in range(1, 64))
+
+
+def test_small_batches_and_large_ones_meet_short_lengths_and_long_ones():
+    """Each corner, and the middle, of the plane of sizes is tried somewhere."""
+    ranges = {"batch": (1, 64), "length": (1, 64)}
+    graph = bundles.text_graph()
+    sizes: list[tuple[int, int]] = []
+
+    def run(arrays):
+        sizes.append(arrays["input_ids"].shape)
+        return bundles.run_onnx(graph, arrays)
+
+    number_results(text_sample(graph), run, TASKS, bundles.TEXT_ARRAYS, ranges)
+    for least, most in ((2, 3), (4, 8), (9, 32), (33, 63)):
+        for shortest, longest in ((1, 8), (9, 24), (25, 44), (45, 64)):
+            assert any(
+                least <= batch <= most and shortest <= length <= longest for batch, length in sizes
+            ), (least, shortest)
 
 
 def test_a_graph_that_reads_its_padding_is_caught():

@@ -36,6 +36,14 @@ def test_a_sweep_has_both_ends_and_what_breaks_kernels_between(low, more):
         assert all(size in sizes for size in (power - 1, power, power + 1) if low <= size <= high)
 
 
+@given(st.integers(1, 70), st.integers(0, 600), st.integers(1, 4))
+def test_parts_of_a_sweep_are_the_whole_together(low: int, more: int, parts: int):
+    high = low + more
+    found = [sweep(low, high, part=part, parts=parts) for part in range(parts)]
+    assert sorted({size for one in found for size in one}) == list(sweep(low, high))
+    assert all((one[0], one[-1]) == (low, high) for one in found)
+
+
 def test_nothing_is_swept_between_ends_that_touch():
     assert sweep(2, 1) == ()
 

@@ -1,0 +1,214 @@
+"""Level 3: some rows in calls of several sizes and forms; how rows are handed over must not matter.
+
+The whole split runs in two ways to call ``predict``.  A service has others: a handful of rows, rows
+that are equal, one value by itself, a table, one task, several labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from kd2edge.inputs.kind import Encoder
+from kd2edge.inputs.kinds import input_kind
+from kd2edge.runtime.batches import merged
+from kd2edge.runtime.golden import relative_rms, tolerance
+from kd2edge.runtime.model import Model
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import Ragged, TaskSpec
+from kd2edge.validate.answers import alike, odd_answers
+from kd2edge.validate.selection import rows_of, stacked
+from kd2edge.validate.served import task_logits
+from kd2edge.validate.split import Split
+from kd2edge.validate.validation import Check
+
+__all__ = ["CALLS", "FORMS", "call_checks"]
+
+#: Names of the checks.
+CALLS, FORMS = "calls of several sizes", "forms of a call"
+
+#: Rows of a call, and of each of its forward passes (None: as ``predict`` takes them).
+_SIZES = ((2, None), (3, 2), (7, None), (14, None), (30, 8), (70, None))
+#: Rows of a call in which each stands twice, and of one in another form.
+_TWICE, _FEW = 6, 3
+#: Labels of a call that asks for several.
+_SEVERAL = 2
+
+Values = Mapping[str, Sequence[Any]]
+Answers = Mapping[str, Sequence[Any]]
+
+
+def call_checks(
+    model: Model, encoders: Mapping[str, Encoder], split: Split, precision: str
+) -> tuple[Check, ...]:
+    """Ask for rows of the split in other calls than those that ran all of it.
+
+    Args:
+        model: the artefact.
+        encoders: what it encodes with.
+        split: the rows.
+        precision: of the artefact: how near outputs of other batches have to be.
+    """
+    count = min(len(split.ids), max(rows for rows, _ in _SIZES))
+    places = np.linspace(0, len(split.ids) - 1, count).astype(int)
+    values = split.values(places.tolist())
+    return (
+        _check(CALLS, lambda: _odd_calls(_Asked(model, encoders, values, precision), count)),
+        _check(FORMS, lambda: _odd_forms(model, values)),
+    )
+
+
+def _check(name: str, faults: Callable[[], Iterator[str]]) -> Check:
+    try:
+        fault = next(faults(), "")
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever it raises, a caller would get it)
+        fault = f"expected answers, found {type(error).__name__}: {error}"
+    return Check(name, "failed", fault) if fault else Check(name, "ok")
+
+
+def _odd_calls(asked: _Asked, count: int) -> Iterator[str]:
+    """What is odd about the calls, the smallest first."""
+    start = 0
+    for rows, size in _SIZES:
+        own = [(start + step) % count for step in range(rows)]
+        start += rows
+        yield from asked.odd(own, size, f"a call of {rows} rows")
+    twice = [row for row in range(min(_TWICE, count)) for _ in range(2)]
+    yield from asked.odd(twice, None, "a call with equal rows")
+
+
+@final
+class _Asked:
+    """A model that is asked for rows, and what it gives for all of them together."""
+
+    def __init__(
+        self, model: Model, encoders: Mapping[str, Encoder], values: Values, precision: str
+    ) -> None:
+        self._model, self._values = model, values
+        self._encoders = encoders
+        self._most = tolerance(precision)
+        encoded = {name: one.encode(values[name]) for name, one in encoders.items()}
+        outputs = model.logits(merged(encoded))
+        self._known = {
+            task: task_logits(spec, outputs[task], encoded) for task, spec in model.tasks.items()
+        }
+
+    def odd(self, rows: Sequence[int], size: int | None, call: str) -> Iterator[str]:
+        """How the answers to a call, or the outputs that they come from, are odd."""
+        seen: list[Any] = []
+        values = {name: [column[row] for row in rows] for name, column in self._values.items()}
+        watched = self._model.watched(lambda *one: seen.append(one), self._encoders)
+        answers = watched.predict(values, batch_size=size)
+        ran = [row for batch, _ in seen for row in batch.rows]
+        if sorted(ran) != list(range(len(rows))):
+            yield f"{call}: expected one run of each row, found runs of {ran}"
+            return
+        order = np.argsort(np.array(ran), kind="stable")
+        for task, spec in self._model.tasks.items():
+            parts = [task_logits(spec, out[task], batch.encoded) for batch, out in seen]
+            logits = rows_of(stacked(parts), order)
+            wanted = rows_of(self._known[task], np.array(rows))
+            error = _apart(wanted, logits)
+            if not error <= self._most:
+                yield (
+                    f"{call}: {task}'s outputs are off by {error:.2g} of their size from those of"
+                    f" the same rows in a larger batch, {self._most:g} is allowed"
+                )
+            words = _words(spec, seen, order)
+            kind = task_kind(spec.kind)
+            decoded = kind.decode(spec, logits)
+            expected = kind.answers(spec, decoded, top_k=None, words=words)
+            if len(answers[task]) != len(rows):
+                yield f"{call}: {len(answers[task])} answers of {task}"
+                return
+            for at, said in odd_answers(spec, decoded, expected, answers[task], words):
+                yield f"{call}: {task}: row {at}: {said}"
+
+
+def _words(spec: TaskSpec, seen: Sequence[Any], order: Any) -> list[Any] | None:
+    if not task_kind(spec.kind).per_word:
+        return None
+    words = [row for batch, _ in seen for row in batch.encoded[spec.input].words]
+    return [words[at] for at in order]
+
+
+def _apart(wanted: Any, found: Any) -> float:
+    """How far outputs are from each other; what is NaN in both (words that are cut off) aside."""
+    one, other = (part.values if isinstance(part, Ragged) else part for part in (wanted, found))
+    if one.shape != other.shape:
+        return np.inf
+    kept = ~(np.isnan(one).all(-1) & np.isnan(other).all(-1))
+    return relative_rms(one[kept], other[kept]) if kept.any() else 0.0
+
+
+def _odd_forms(model: Model, values: Values) -> Iterator[str]:
+    """Forms in which the same rows get other answers."""
+    some = {name: list(column[:_FEW]) for name, column in values.items()}
+    wanted = model.predict(some)
+    for form, handed in _forms(model, some):
+        yield from _unlike(model.predict(handed), wanted, form)
+    if len(some) == 1:  # a value by itself stands for one row
+        ((name, column),) = some.items()
+        for value in column:
+            for one in _written(model, name, value):
+                said = f"a {type(one).__name__} by itself"
+                yield from _unlike(model.predict(one), model.predict({name: [value]}), said)
+    for task in model.tasks:
+        yield from _unlike(model.predict(some, tasks=[task]), {task: wanted[task]}, "one task")
+    several = model.predict(some, top_k=_SEVERAL)
+    for task, spec in model.tasks.items():
+        if spec.kind == "classification":
+            first = [one[:1] for one in wanted[task]]
+            yield from _unlike({task: [one[:1] for one in several[task]]}, {task: first}, "top_k")
+
+
+def _forms(model: Model, values: Values) -> Iterator[tuple[str, Any]]:
+    """The same rows in every form that can hold them."""
+    columns = {name: spec.columns[0] for name, spec in model.inputs.items() if spec.columns}
+    named = {columns.get(name, name): column for name, column in values.items()}
+    yield "the same call again", values
+    yield "columns of the data", named
+    yield "a table", _Table(named)
+    rows = zip(*named.values(), strict=True)
+    yield "a list of rows", [dict(zip(named, row, strict=True)) for row in rows]
+    if len(values) == 1:
+        yield "a list of values", next(iter(values.values()))
+
+
+@final
+class _Table:
+    """What data frames have in common."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self.columns = list(values)
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return list(self._values[name])
+
+    def __len__(self) -> int:
+        return len(next(iter(self._values.values())))
+
+
+def _written(model: Model, name: str, value: Any) -> Iterator[Any]:
+    """A value that may stand for one row as it is; of a file its bytes and its picture, too."""
+    if isinstance(value, (str, bytes, PathLike)):
+        yield value
+    if input_kind(model.inputs[name].kind).files and isinstance(value, Path):
+        yield value.read_bytes()
+        from PIL import Image
+
+        with Image.open(value) as picture:
+            yield picture
+
+
+def _unlike(found: Answers, wanted: Answers, form: str) -> Iterator[str]:
+    for task, answers in wanted.items():
+        if not alike(list(found.get(task, ())), list(answers)):
+            yield f"{form}: {task}: the same rows get other answers than as {{name: [...]}}"
