@@ -120,9 +120,10 @@ def number_results(
     for numbers in _cut(sample, run, tasks, inputs, ranges, threads):
         for task, one in numbers.items():
             results[task].append(one)
+    bases = 1 if _most(inputs, ranges) == 1 else 2
     return Numbers(
         {task: _condensed(parts, threads) for task, parts in results.items()},
-        _suspects(sample, found),
+        _suspects(sample, found[:bases], found[bases:]),
     )
 
 
@@ -302,11 +303,11 @@ def _row(values: npt.NDArray[Any] | Ragged, row: int) -> Floats:
     return own.reshape(-1, own.shape[-1]).astype(np.float64)
 
 
-def _suspects(sample: Sample, found: Sequence[_Found]) -> tuple[Way, ...]:
-    """Ways that are like neither of the first two, alone and largest batch; the furthest first."""
+def _suspects(sample: Sample, bases: Sequence[_Found], others: Sequence[_Found]) -> tuple[Way, ...]:
+    """Ways that are like neither of the bases, alone and largest batch; the furthest first."""
     # Infinity less infinity is NaN, squares of what is next to it are infinite: both looked for.
     with np.errstate(invalid="ignore", over="ignore"):
-        worst = _beyond(sample, found[:2], found[2:])
+        worst = _beyond(sample, bases, others)
     # NaN too: infinitely far is beyond any limit, and a limit of infinity is kept by nothing.
     return tuple(way for way in sorted(worst, key=lambda way: -worst[way]) if not worst[way] <= 1)
 

@@ -108,6 +108,17 @@ def test_small_batches_and_large_ones_meet_short_lengths_and_long_ones():
             ), (least, shortest)
 
 
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_an_artefact_that_takes_few_rows_is_swept_over_its_lengths(most: int):
+    graph = bundles.wrong_at(bundles.text_graph(), "intent", 9, axis=1)
+    inputs, ranges = bundles.TEXT_ARRAYS, {"batch": (1, most), "length": (1, 12)}
+    found = number_results(
+        text_sample(bundles.text_graph()), run_text(graph), TASKS, inputs, ranges
+    )
+    assert {way.length for way in found.suspects} == {9}
+    assert all(way.batch <= most for way in found.suspects)
+
+
 def test_a_graph_that_reads_its_padding_is_caught():
     model = onnx.load_from_string(bundles.text_graph())
     for node in model.graph.node:
