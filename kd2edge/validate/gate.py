@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kd2edge.metrics.estimate import Estimate
 from kd2edge.runtime.golden import tolerance
+from kd2edge.validate.golden import OUTPUTS
 from kd2edge.validate.validation import ArtefactResult, Check, NumberResult, TaskResult
 from kd2edge.validate.ways import SHARED
 from kd2edge.verdict import FP32_TOLERANCE, worst
@@ -100,6 +101,15 @@ def missing_levels(
     return [*found, *(f"numbers of {task}: the bundle has no PyTorch logits" for task in missing)]
 
 
+def _heads_left_out(graph: Sequence[Check]) -> list[str]:
+    """What golden files say nothing of."""
+    return [
+        f"{check.name}: {check.detail}"
+        for check in graph
+        if check.name == OUTPUTS and check.status == "not_run"
+    ]
+
+
 def artefact_faults(
     precision: str,
     graph: Sequence[Check],
@@ -156,7 +166,11 @@ def artefact_doubts(
     doubts = [f"{task}: {part.reason}" for task, part in tasks.items() if part.verdict != "pass"]
     doubts += [] if tasks else ["no rows at hand: the tasks were not measured"]
     # An fp32 artefact claims to be PyTorch's own graph: what was not looked at cannot show that.
-    doubts += missing_levels(graph, numbers, tasks) if precision == "fp32" else []
+    # Of golden files that are there, no sound export leaves out a head.
+    missing = (
+        missing_levels(graph, numbers, tasks) if precision == "fp32" else _heads_left_out(graph)
+    )
+    doubts += missing
     return tuple(dict.fromkeys(doubts))
 
 

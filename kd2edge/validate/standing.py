@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import UsageError
 from kd2edge.runtime.known import known_here
+from kd2edge.tasks.spec import Ragged
 from kd2edge.validate.record import SplitRecord
+from kd2edge.validate.reference import Reference
 from kd2edge.validate.validation import ArtefactResult, TaskResult
 
-__all__ = ["FALLBACK", "as_reported", "require_stored", "says_something", "stands_for", "unstored"]
+__all__ = [
+    "FALLBACK",
+    "as_drawn",
+    "as_reported",
+    "require_stored",
+    "says_something",
+    "stands_for",
+    "unstored",
+]
 
+#: Standard errors by which rows that chance drew are hardly ever easier than all.
+_CHANCE = 5.0
+#: Rows of a class that chance hardly ever passes over.
+_MISSED = 15.0
 #: The artefact that stands in where rows have no stored PyTorch output.
 FALLBACK = "onnx-fp32"
 
@@ -93,6 +112,54 @@ def _as_reported(task: str, part: TaskResult, said: SplitRecord | None) -> TaskR
         "report: rows or labels are unlike those of the report, so that no drop would show"
     )
     return replace(part, verdict="undecided", reason=reason)
+
+
+def as_drawn(
+    tasks: Mapping[str, TaskResult], reference: Reference, places: npt.NDArray[np.int64]
+) -> dict[str, TaskResult]:
+    """Passes on rows that are no fair part of their split become ``undecided``.
+
+    Whoever gives the rows that an artefact has right, or those of some classes, shows nothing of
+    the others.  PyTorch's own decisions say how easy the rows are, apart from any artefact.  Tasks
+    that label words are passed over: their rows lie in documents, and the next ones are alike.
+
+    Args:
+        tasks: results by task.
+        reference: the split's.
+        places: where the rows stand in it.
+    """
+    some = np.unique(places)
+    if len(some) in {0, len(reference.ids)}:
+        return dict(tasks)
+    found: dict[str, TaskResult] = {}
+    for task, part in tasks.items():
+        truth, decided = reference.truths.get(task), reference.decoded[task].labels
+        odd = ""
+        if part.verdict == "pass" and truth is not None and not isinstance(decided, Ragged):
+            odd = _picked(np.asarray(truth.labels), np.asarray(decided), some)
+        reason = f"the rows are no fair part of the split: {odd}; give all, or some drawn by chance"
+        found[task] = replace(part, verdict="undecided", reason=reason) if odd else part
+    return found
+
+
+def _picked(truth: npt.NDArray[Any], decided: npt.NDArray[Any], some: npt.NDArray[np.int64]) -> str:
+    """How some rows differ from all by more than chance gives; "" when they do not."""
+    chosen = np.zeros(len(truth), np.bool_)
+    chosen[some] = True
+    known = truth >= 0
+    truth, decided, chosen = truth[known], decided[known], chosen[known]
+    rows, drawn = len(truth), int(chosen.sum())
+    if not 0 < drawn < rows:
+        return ""
+    right = truth == decided
+    share, own = float(right.mean()), float(right[chosen].mean())
+    error = math.sqrt(share * (1 - share) / drawn * (rows - drawn) / max(1, rows - 1))
+    if own - share > _CHANCE * (error + 1 / drawn):
+        return f"PyTorch has {own:.1%} of them right, and {share:.1%} of all"
+    counts, there = np.bincount(truth), np.bincount(truth[chosen], minlength=int(truth.max()) + 1)
+    # As many as would be drawn of a class by chance: of none with so many that is next to unknown.
+    absent = int(((there == 0) & (counts * (drawn / rows) > _MISSED)).sum())
+    return f"{absent} of its classes have no row among them" if absent else ""
 
 
 def says_something(found: ArtefactResult) -> bool:

@@ -41,6 +41,7 @@ from kd2edge.validate.sample import samples_of, usual_values
 from kd2edge.validate.split import Split, matches
 from kd2edge.validate.standing import (
     FALLBACK,
+    as_drawn,
     as_reported,
     require_stored,
     says_something,
@@ -214,6 +215,12 @@ class _Work:
                     for name, one in tasks.items()
                 }
                 doubt = doubt or self._doubt(helper)
+            if self._reference is not None and not from_run:
+                at = matches(self._reference, self._split)
+                tasks = {
+                    name: replace(one, tasks=as_drawn(one.tasks, self._reference, at[at >= 0]))
+                    for name, one in tasks.items()
+                }
         found: dict[str, ArtefactResult] = {}
         # The stand-in first: what was held against it passes no sooner than it does.
         for done, name in enumerate(sorted(self._names, key=FALLBACK.__ne__), start=1):

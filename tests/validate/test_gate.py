@@ -107,6 +107,16 @@ def test_only_fp32_is_judged_by_its_logits():
     assert artefact_verdict("int8", (), far, tasks, ())[0] == "pass"
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_golden_files_that_leave_out_a_head_let_nothing_pass(precision):
+    absent = Check("golden outputs", "not_run", "golden raw values say nothing of t")
+    levels = ({"t": [number(0)]}, {"t": task("pass")}, [])
+    assert artefact_verdict(precision, [], *levels)[0] == "pass"
+    verdict_, reason = artefact_verdict(precision, [absent], *levels)
+    assert verdict_ == "undecided"
+    assert "say nothing of t" in reason
+
+
 def test_what_did_not_run_decides_nothing():
     results = {"a": ArtefactResult("pass", "", 1), "b": ArtefactResult("not_run", "no device", 1)}
     assert outcome(results) == "pass"

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import bundles
 from kd2edge.bundle.store import open_bundle
 from kd2edge.errors import UsageError
+from kd2edge.tasks.spec import Decoded, Truth
 from kd2edge.validate import validate_bundle
+from kd2edge.validate.reference import Reference
+from kd2edge.validate.standing import as_drawn
+from kd2edge.validate.validation import TaskResult
 
 WIDE = {"digit": 0.05, "larger": 0.05}
 
@@ -151,3 +157,59 @@ def test_a_task_without_labels_is_undecided_and_none_at_all_is_refused(lenient, 
     with pytest.raises(UsageError, match="nothing of tiny-image could be judged"):
         judged(lenient, bare)
     assert open_bundle(lenient).verify() == []
+
+
+def split_of(chance: np.random.Generator, rows: int, share: float, classes: int) -> Reference:
+    """PyTorch's decisions of a split, of which it has a share right."""
+    truth = chance.integers(0, classes, rows)
+    wrong = chance.random(rows) >= share
+    decided = np.where(wrong, (truth + 1) % classes, truth)
+    return Reference(
+        ids=tuple(map(str, range(rows))),
+        hashes=np.arange(rows, dtype=np.uint64),
+        decoded={"t": Decoded(decided, np.zeros((rows, classes)))},
+        logits={},
+        truths={"t": Truth(truth)},
+    )
+
+
+PASSED = {"t": TaskResult("accuracy", "pass", "", 0.01)}
+
+
+@given(
+    st.integers(0, 10**6),
+    st.integers(2, 3000),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.integers(2, 150),
+)
+def test_rows_that_chance_drew_are_a_fair_part(seed, rows, share, part, classes):
+    chance = np.random.default_rng(seed)
+    reference = split_of(chance, rows, share, classes)
+    some = np.flatnonzero(chance.random(rows) < part)
+    assert as_drawn(PASSED, reference, some) == PASSED
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
+def test_rows_that_are_picked_for_being_right_are_none(share):
+    reference = split_of(np.random.default_rng(0), 1000, share, 10)
+    right = np.flatnonzero(reference.truths["t"].labels == reference.decoded["t"].labels)
+    some = np.union1d(right, np.arange(0, 1000, 200))  # and a few that are as they come
+    found = as_drawn(PASSED, reference, some)["t"]
+    assert found.verdict == "undecided"
+    assert "no fair part of the split: PyTorch has" in found.reason
+
+
+def test_rows_without_some_of_the_classes_are_none():
+    reference = split_of(np.random.default_rng(0), 1000, 1.0, 10)
+    some = np.flatnonzero(reference.truths["t"].labels < 7)
+    assert "3 of its classes have no row" in as_drawn(PASSED, reference, some)["t"].reason
+
+
+def test_a_split_without_its_largest_class_lets_nothing_pass(lenient, rows):
+    labels = [row["digit"] for row in rows]
+    largest = max(set(labels), key=labels.count)
+    cut = type(rows)([row for row, label in zip(rows, labels, strict=True) if label != largest])
+    wide = dict.fromkeys(WIDE, 0.5)
+    assert judged(lenient, rows, max_drop=wide).outcome == "pass"
+    assert judged(lenient, cut, max_drop=wide).outcome == "undecided"
