@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from planted.kind import WORDS, Plant, Site, at_batch, kind, replaced
+from planted.measure import Look, few
 
 
 @contextmanager
@@ -184,3 +185,45 @@ def shifted_words(site: Site) -> Plant:
         return real([*labels[1:], *labels[:1]], scores, words)
 
     return Plant(patch=lambda: replaced("kd2edge.tasks.token_classification", "_each_word", wrong))
+
+
+@contextmanager
+def _backwards(when: Callable[[int, int | None], bool]) -> Iterator[None]:
+    """``predict`` answers backwards where ``when(rows, batch size)``."""
+    from kd2edge.runtime.model import Model
+
+    real = Model.predict
+
+    def predict(model: Model, inputs: Any, **how: Any) -> dict[str, list[Any]]:
+        found = real(model, inputs, **how)
+        rows = len(next(iter(found.values())))
+        wrong = when(rows, how.get("batch_size"))
+        return {task: one[::-1] if wrong else one for task, one in found.items()}
+
+    with patch.object(Model, "predict", predict):
+        yield
+
+
+@kind("A7", "calls of a few rows are answered backwards")
+def small_calls(site: Site) -> Plant:
+    del site
+    look = Look("ten rows a call", few, call=10)
+    return Plant((look,), lambda: _backwards(lambda rows, size: 2 <= rows <= 20))
+
+
+@kind("A7", "calls of a little more than a batch are answered backwards", ("texts", "pictures"))
+def larger_calls(site: Site) -> Plant:
+    del site
+    look = Look("ninety rows a call", few, call=90)
+    return Plant((look,), lambda: _backwards(lambda rows, size: 65 <= rows <= 100))
+
+
+@kind("A7", "a batch size that the caller names is answered backwards", ("texts", "pictures"))
+def named_size(site: Site) -> Plant:
+    del site
+
+    def when(rows: int, size: int | None) -> bool:
+        del rows
+        return size is not None and 1 < size < 64
+
+    return Plant((at_batch(8),), lambda: _backwards(when))

@@ -112,6 +112,36 @@ def no_bound(site: Site) -> Plant:
     return _forged(site, change)
 
 
+@kind("A10", "pass with a drop that is not that of its values", ("texts", "pictures"))
+def other_drop(site: Site) -> Plant:
+    """Bounds that hold; the values beside them say what was lost."""
+
+    def change(payload: dict[str, Any], found: dict[str, Any]) -> None:
+        _claim(payload, found)
+        _hold(found)
+        found.update(graph=[], edges=[], answers=[], numbers={})
+        for task in found["tasks"].values():
+            task.update(classes=[], changed=0)
+
+    return _forged(site, change)
+
+
+@kind("A10", "pass by a metric that is not the manifest's", ("texts", "pictures"))
+def other_metric(site: Site) -> Plant:
+    def change(payload: dict[str, Any], found: dict[str, Any]) -> None:
+        other_values = {"value": 1.0, "low": 1.0, "high": 1.0}
+        _claim(payload, found)
+        found.update(graph=[], edges=[], answers=[], numbers={})
+        for task in found["tasks"].values():
+            drop = {**next(iter(task["metrics"].values()))["drop"], "value": 0.0}
+            drop.update(low=0.0, high=0.0)
+            entry = {"candidate": other_values, "reference": other_values, "drop": drop}
+            task["metrics"]["another"] = entry
+            task.update(metric="another", held=["another"], classes=[], changed=0)
+
+    return _forged(site, change)
+
+
 @kind("A10", "pass at a budget that the evidence states for itself", ("texts", "pictures"))
 def own_budget(site: Site) -> Plant:
     def change(payload: dict[str, Any], found: dict[str, Any]) -> None:

@@ -38,6 +38,7 @@ class Look:
         threads: of a forward pass.
         classes: whether the recall of every class counts too.
         arrays: pictures are handed over as arrays, not as files.
+        call: rows that are handed over together; None: all.
         truth: where the clean artefact is measured, when that is not here: labels are wrong here.
     """
 
@@ -48,6 +49,7 @@ class Look:
     classes: bool = False
     truth: Look | None = None
     arrays: bool = False
+    call: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,12 @@ def measured(product: Product, bundle: Path, artefact: str, look: Look) -> Metri
     (name,) = _inputs(product)
     with load(bundle, artefact=artefact, threads=look.threads) as model:
         values = [_value(product, row, arrays=look.arrays) for row in rows]
-        answers = model.predict({name: values}, batch_size=look.batch)
+        answers: dict[str, list[Any]] = {}
+        step = look.call or len(values)
+        for start in range(0, len(values), step):
+            part = {name: values[start : start + step]}
+            for task, found in model.predict(part, batch_size=look.batch).items():
+                answers.setdefault(task, []).extend(found)
     return dict(metrics(product, rows, answers, classes=look.classes))
 
 

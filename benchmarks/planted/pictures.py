@@ -187,3 +187,88 @@ def array_layout(site: Site) -> Plant:
 
     look = Look("pictures as arrays", few, arrays=True)
     return Plant((look,), lambda: replaced("kd2edge.inputs.image", "_bytes_of", wrong))
+
+
+def _turned(orientation: int) -> Callable[[Any, Path], None]:
+    """As a camera writes it that was held otherwise, or mirrored."""
+
+    def save(picture: Any, path: Path) -> None:
+        from PIL.Image import Transpose
+
+        turn = {4: Transpose.FLIP_TOP_BOTTOM, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_270}
+        exif = picture.getexif()
+        exif[0x0112] = orientation
+        picture.transpose(turn[orientation]).save(path, exif=exif)
+
+    return save
+
+
+def _turn_lost(orientation: int) -> None:
+    @kind("A8", f"pictures that lie as EXIF {orientation} says stay so", ("pictures",))
+    def lost(site: Site) -> Plant:
+        from kd2edge.inputs import picture
+
+        del site
+        turns = {key: one for key, one in picture._TURNS.items() if key != orientation}
+        save = _turned(orientation)
+        look = Look(f"EXIF {orientation}", lambda p: _copies(p, f"exif{orientation}", save))
+        return Plant((look,), lambda: replaced("kd2edge.inputs.picture", "_TURNS", turns))
+
+
+for _orientation in (4, 7, 8):
+    _turn_lost(_orientation)
+
+
+def _read_wrong(name: str, save: Callable[[Any, Path], None], wrong: Callable[..., Any]) -> Plant:
+    """``wrong(picture, pixels)`` in place of the pixels of a file."""
+    from kd2edge.inputs.picture import _upright as real
+
+    look = Look(name, lambda p: _copies(p, name.replace(" ", "-"), save))
+
+    def upright(picture: Any, channels: int) -> Any:
+        return wrong(picture, real(picture, channels))
+
+    return Plant((look,), lambda: replaced("kd2edge.inputs.picture", "_upright", upright))
+
+
+@kind("A8", "JPEG files are read as blue, green and red", ("pictures",))
+def jpeg(site: Site) -> Plant:
+    del site
+
+    def save(picture: Any, path: Path) -> None:
+        picture.convert("RGB").save(path, "JPEG", quality=98, subsampling=0)
+
+    def wrong(picture: Any, pixels: Any) -> Any:
+        return pixels[..., ::-1] if picture.format == "JPEG" else pixels
+
+    return _read_wrong("JPEG files", save, wrong)
+
+
+@kind("A8", "printers' colours are inverted", ("pictures",))
+def cmyk(site: Site) -> Plant:
+    del site
+
+    def save(picture: Any, path: Path) -> None:
+        picture.convert("CMYK").save(path, "JPEG", quality=98)
+
+    def wrong(picture: Any, pixels: Any) -> Any:
+        return 255 - pixels if picture.mode == "CMYK" else pixels
+
+    return _read_wrong("CMYK files", save, wrong)
+
+
+@kind("A8", "large pictures are cropped", ("pictures",))
+def large(site: Site) -> Plant:
+    from kd2edge.inputs.picture import resized as real
+
+    del site
+
+    def save(picture: Any, path: Path) -> None:
+        picture.resize((1200, 700)).save(path)
+
+    def wrong(pixels: Any, height: int, width: int) -> Any:
+        kept = pixels[: len(pixels) // 2] if max(pixels.shape) > 500 else pixels
+        return real(kept, height, width)
+
+    look = Look("large pictures", lambda p: _copies(p, "large", save)[:100])
+    return Plant((look,), lambda: replaced("kd2edge.inputs.picture", "resized", wrong))

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from planted.draft import Draft
-from planted.graphs import Editor, equals, noisy, perturbed
+from planted.graphs import Editor, always, equals, noisy, perturbed
 from planted.judge import judged
 from planted.kind import WORDS, Plant, Said, Site, kind
 from planted.measure import Look, few
@@ -220,6 +220,48 @@ def spellings(site: Site) -> Plant:
             letters = [one.upper() if at >> k % 5 & 1 else one for k, one in enumerate(text)]
             rows.append({**row, "text": "".join(letters) + " " * (at % 3), "id": f"s{len(rows)}"})
     return Plant(data=write_rows(site.scratch / "rows.jsonl", rows))
+
+
+@kind("A5", "the rows that a faulty artefact has right", ("texts", "pictures"))
+def picked_rows(site: Site) -> Plant:
+    """A part of the split, and no fair one."""
+    from kd2edge.api import load
+
+    site.draft.change_graph(site.artefact, noisy({"pictures": 0.12}.get(site.product.name, 0.07)))
+    rows = _placed(site, site.product.rows("test"))
+    column = site.product.column
+    with load(site.draft.write(site.scratch / "bundle"), artefact=site.artefact) as model:
+        answers = model.predict({column: [row[column] for row in rows]})
+    labels = {task: [_label(one) for one in found] for task, found in answers.items()}
+    right = [
+        row
+        for at, row in enumerate(rows)
+        if all(labels[task][at] == row[task] for task in site.product.tasks)
+    ]
+    return Plant(data=write_rows(site.scratch / "rows.jsonl", right))
+
+
+@kind("A5", "a class is lost, and its rows are left out", ("pictures",))
+def class_left_out(site: Site) -> Plant:
+    def lost(edit: Editor, output: str, clean: str) -> str:
+        shift = [-4.0 if at == 7 else 0.0 for at in range(edit.channels(output))]
+        return edit.add("Add", clean, edit.constant(shift, np.float32))
+
+    change = perturbed(always, lost, heads="left".__eq__)
+    rows = [row for row in _placed(site, site.product.rows("test")) if row["left"] != "7"]
+    data = write_rows(site.scratch / "rows.jsonl", rows)
+    site.draft.change_graph(site.artefact, change)
+    return Plant((Look("classes", classes=True),), data=data)
+
+
+def _placed(site: Site, rows: list[Row]) -> list[Row]:
+    """Rows that a file anywhere may hold."""
+    folder = site.product.folder
+    return [{**row, "image": str(folder / row["image"])} if "image" in row else row for row in rows]
+
+
+def _label(answer: Any) -> Any:
+    return (answer[0] if isinstance(answer, list) else answer)["label"]
 
 
 def _right_rows(site: Site, count: int) -> list[Row]:

@@ -129,6 +129,29 @@ def long_rows(product: Product) -> list[Row]:
     return [{**row, "text": " ".join([row["text"]] * 8)} for row in rows]
 
 
+@kind("A1", "wrong for two or three long rows", WORDS)
+def few_long(site: Site) -> Plant:
+    most = site.draft.artefact(site.artefact).ranges["length"][1]
+    few_rows = both(above(Editor.batch, 1), below(Editor.batch, 4))
+    change = perturbed(both(few_rows, above(Editor.length, most - most // 5)))
+    return changed(site, change, Look("rows twice as long, by twos", long_rows, batch=2))
+
+
+@kind("A1", "a row equals its neighbour in the batch", ("pictures", "texts"))
+def equal_rows(site: Site) -> Plant:
+    def condition(edit: Editor) -> str:
+        flat = edit.add("Reshape", edit.cast(edit.inputs[0]), edit.constant([0, -1]))
+        behind = edit.add("Add", edit.positions(), edit.constant(1))
+        other = edit.add("Gather", flat, edit.add("Mod", behind, edit.batch()), axis=0)
+        same = edit.cast(edit.add("Equal", flat, other))
+        least = edit.add("ReduceMin", same, edit.constant([1]), keepdims=0)
+        equal = edit.add("Greater", least, edit.constant(0.5, np.float32))
+        return edit.add("And", equal, above(Editor.batch, 1)(edit))
+
+    look = Look("rows twice", lambda product: [row for row in few(product) for _ in range(2)])
+    return changed(site, perturbed(condition), look)
+
+
 @kind("A1", "every row past the 40th of a batch")
 def rows_past(site: Site) -> Plant:
     def condition(edit: Editor) -> str:

@@ -100,3 +100,21 @@ def threads_and_one(site: Site) -> Plant:
         return with_threads(2)(options, arrays) and len(next(iter(arrays.values()))) == 1
 
     return _loaded(site, wrong, Look("two threads, batch 1", few, batch=1, threads=2), None, 2)
+
+
+def _between(low: int, high: int) -> Wrong:
+    return lambda options, arrays: (
+        with_threads(2)(options, arrays) and low <= len(next(iter(arrays.values()))) <= high
+    )
+
+
+@kind("A2", "wrong with two threads at batches 20 to 30", ("texts", "pictures"))
+def threads_and_middle(site: Site) -> Plant:
+    look = Look("two threads, batch 24", few, batch=24, threads=2)
+    return _loaded(site, _between(20, 30), look, None, 2)
+
+
+@kind("A2", "wrong with two threads at batches 10 to 14", ("texts", "pictures"), "onnx-fp32")
+def threads_and_small(site: Site) -> Plant:
+    look = Look("two threads, batch 12", few, batch=12, threads=2)
+    return _loaded(site, _between(10, 14), look, None, 2)
