@@ -250,13 +250,13 @@ def test_a_task_without_logits_of_pytorch_is_named(bundle, rows, tools):
         tools.rewritten(bundle, {path: npz_bytes(arrays)})
     validation = run(bundle, rows)
     found = {name: one.verdict for name, one in validation.artefacts.items()}
-    assert found == {"onnx-fp32": "undecided", "onnx-int8-qdq": "pass"}
+    assert set(found.values()) == {"undecided"}
     reason = validation.artefacts["onnx-fp32"].reason
     assert "numbers of larger: the bundle has no PyTorch logits" in reason
     assert "golden outputs" in reason
     table = validation.table()
     assert "onnx-int8-qdq numbers not run: no PyTorch logits of larger" in table
-    assert "onnx-int8-qdq golden outputs not run" in table
+    assert "golden outputs: golden rows say nothing of larger" in table.partition("int8-qdq")[2]
 
 
 def test_logits_that_only_golden_has_are_looked_at(bundle, rows, tools):
