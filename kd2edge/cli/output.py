@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import os
@@ -11,6 +10,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TextIO, TypeVar
 
 import click
@@ -70,6 +70,14 @@ def _hold_descriptors() -> None:
             if nothing != number:
                 os.dup2(nothing, number)
                 os.close(nothing)
+
+
+def _hold_nothing(stream: TextIO) -> None:
+    """Forget what a stream could not write: else the interpreter ends with an error of its own."""
+    with suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
 
 
 def emit(value: Mapping[str, Any]) -> None:
@@ -135,12 +143,13 @@ def note(text: str) -> None:
 
 
 def note_lines(text: str) -> None:
-    """Print lines for a person on stderr."""
+    """Print lines for a person on stderr, if that takes them: the answers do not depend on it."""
     try:
         say_lines(text, as_json=True)
-    except OSError as error:
-        if error.errno != errno.EIO:  # the terminal is gone: the work is still saved, or finished
-            raise
+    except BrokenPipeError:  # whether anybody still reads is for the last door to find out
+        raise
+    except OSError:  # the terminal is gone, the disk of a log is full: the work goes on
+        _hold_nothing(sys.stderr)
 
 
 def pairs(values: tuple[str, ...], option: str) -> dict[str, str]:

@@ -91,6 +91,8 @@ def _open(path: Path) -> Any:
         raise BackendError("parquet needs pyarrow: pip install 'kd2edge[data]'") from error
     try:
         return pyarrow.parquet.ParquetFile(path)
+    except MemoryError:  # one of pyarrow's own errors, too
+        raise
     except pyarrow.ArrowException as error:
         raise DataError(f"{path}: not a whole parquet file ({error})") from error
 
@@ -100,5 +102,7 @@ def _read_group(file: Any, path: Path, group: int, columns: list[str] | None) ->
 
     try:
         return file.read_row_group(group, columns=columns)
+    except MemoryError:
+        raise
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"{path}: row group {group} is damaged ({error})") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard, final
+from typing import Any, TypeAlias, TypeGuard, final
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,10 @@ class GraphSpec:
         return self.ranges.get(dimension, (1, None))
 
 
+#: Output, axis and size of what outputs must be.
+Sizes: TypeAlias = tuple[tuple[str, int, int], ...]
+
+
 @final
 class Checker:
     """Checks arrays against a :class:`GraphSpec`, once for each combination of types and shapes.
@@ -57,13 +61,19 @@ class Checker:
     microsecond).  Thread-safe.
     """
 
-    def __init__(self, spec: GraphSpec, label: str) -> None:
+    def __init__(
+        self, spec: GraphSpec, label: str, outputs: tuple[ArraySpec, ...] | None = None
+    ) -> None:
         self._spec = spec
+        self._outputs = spec.outputs if outputs is None else outputs
         self._label = label
-        self._accepted: set[tuple[Any, ...]] = set()
+        self._accepted: dict[tuple[Any, ...], Sizes] = {}
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, arrays: Arrays) -> Sizes:
         """Accept ``arrays`` or say what was expected.
+
+        Returns:
+            The sizes that the outputs for them have, as far as inputs and outputs share dimensions.
 
         Raises:
             InputError: a missing or unknown name, a value that is no array, or a wrong type, rank,
@@ -73,16 +83,24 @@ class Checker:
         try:
             for name, array in arrays.items():
                 seen += (name, array.dtype, array.shape)
-            if seen in self._accepted:
-                return
+            known = self._accepted.get(seen)
+            if known is not None:
+                return known
         except (AttributeError, TypeError):
             seen = ()  # not even arrays: the slow path finds the words for it
-        self._check(arrays)
+        sizes = self._check(arrays)
+        found = tuple(
+            (output.name, axis, sizes[dimension][0])
+            for output in self._outputs
+            for axis, dimension in enumerate(output.shape)
+            if isinstance(dimension, str) and dimension != ANY and dimension in sizes
+        )
         if len(self._accepted) >= _REMEMBERED:
             self._accepted.clear()
-        self._accepted.add(seen)
+        self._accepted[seen] = found
+        return found
 
-    def _check(self, arrays: Arrays) -> None:
+    def _check(self, arrays: Arrays) -> dict[str, tuple[int, str]]:
         expected = {array.name: array for array in self._spec.inputs}
         is_mapping = isinstance(arrays, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance]
         if not is_mapping or set(arrays) != set(expected):
@@ -97,6 +115,7 @@ class Checker:
                 zip(spec.shape, arrays[name].shape, strict=True)
             ):
                 self._check_size(f"{name} axis {axis}", dimension, size, sizes)
+        return sizes
 
     def _check_type(self, spec: ArraySpec, array: object) -> None:
         if not _is_array(array):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from kd2edge.errors import BackendError, InputError, Kd2edgeError, UsageError
 from kd2edge.runtime.backends.backend import Backend, Settings
 from kd2edge.runtime.backends.table import backend as new_backend
-from kd2edge.runtime.graph import Arrays, Checker, GraphSpec, agreed
+from kd2edge.runtime.graph import Arrays, Checker, GraphSpec, Sizes, agreed
 from kd2edge.runtime.threads import counted, default_threads
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Session:
         self._backend = backend
         self._settings = settings
         self._lock = Lock()
-        self._check: Callable[[Arrays], None] = self._open_and_check
+        self._check: Callable[[Arrays], Sizes] = self._open_and_check
         self._infer = backend.infer
         self._closed = False
 
@@ -142,11 +142,13 @@ class Session:
                 return
             try:
                 found = self._backend.open(self._graph, self._companions, self._settings)
+                # What a graph of others calls its dimensions need not hold.
+                stated = self._spec.outputs if self._spec else ()
                 self._spec = agreed(self._spec, found, self._settings.label)
             except Kd2edgeError:
                 self._backend.close()
                 raise
-            self._check = Checker(self._spec, self._settings.label).check
+            self._check = Checker(self._spec, self._settings.label, stated).check
             self._graph, self._companions = None, {}  # the engine has its own copy
 
     def run(self, arrays: Arrays) -> Outputs:
@@ -162,11 +164,16 @@ class Session:
             InputError: names, types, shapes or values that the graph does not take.
             BackendError: the engine failed; the message names graph and shapes.
         """
-        self._check(arrays)
+        sizes = self._check(arrays)
         try:  # engines insist on a dict
-            return self._infer(arrays if arrays.__class__ is dict else dict(arrays))
+            outputs = self._infer(arrays if arrays.__class__ is dict else dict(arrays))
         except self._backend.errors as error:
             raise self._failure(error, arrays) from error
+        for name, axis, size in sizes:
+            if outputs[name].shape[axis] != size:  # seen where memory ends: an engine says nothing
+                reason = f"its output {name} is {list(outputs[name].shape)}: out of memory?"
+                raise self._failure(RuntimeError(reason), arrays)
+        return outputs
 
     def close(self) -> None:
         """Give memory and threads back; wait for running calls to end before."""
@@ -187,9 +194,9 @@ class Session:
     ) -> None:
         self.close()
 
-    def _open_and_check(self, arrays: Arrays) -> None:
+    def _open_and_check(self, arrays: Arrays) -> Sizes:
         self.open()
-        self._check(arrays)
+        return self._check(arrays)
 
     def _failure(self, error: Exception, arrays: Arrays) -> Kd2edgeError:
         shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())

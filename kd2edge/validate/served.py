@@ -234,7 +234,7 @@ class Served:
             for task, found in answers.items():
                 if len(found) != len(rows):
                     raise ValueError(f"{len(found)} answers of {task} to {len(rows)} rows")  # noqa: TRY301
-        except MemoryError:
+        except MemoryError:  # says nothing of the artefact
             raise
         except Exception as error:  # noqa: BLE001  (whatever it raises, a caller would get it)
             self._blame(rows, values, before, error)

@@ -177,6 +177,14 @@ def test_streams_that_are_closed_are_said(bundle: Path) -> None:
             assert ended.returncode == 4
             assert b"error: No space left" in ended.stderr
             assert b"Traceback" not in ended.stderr
+        # Notes are for people: answers do not depend on the disk that a log of them is on.
+        ended = shell(f"kd2edge predict '{bundle}' --text hello 2>/dev/full")
+        assert ended.returncode == 0
+        assert ended.stdout.count(b"\n") == 1
+        assert (
+            shell(f"kd2edge predict '{bundle}' --task nothing --text hello 2>/dev/full").returncode
+            == 2
+        )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a locale of POSIX")

@@ -87,3 +87,17 @@ def test_values_that_python_has_not_stop_nobody_who_does_not_ask_for_them(path, 
     assert described(row["more"]).startswith("one that cannot be read (")
     with pytest.raises(ValueError, match="expected a label .* found"):
         label_text(row["more"])
+
+
+def test_no_memory_is_no_damage(path, monkeypatch):
+    rows = open_rows("parquet", path)
+
+    def short(*_: object, **__: object) -> None:
+        raise pa.ArrowMemoryError("realloc of size 147456 failed")
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", short)
+    with pytest.raises(MemoryError):
+        rows[0]
+    monkeypatch.setattr(pq, "ParquetFile", short)
+    with pytest.raises(MemoryError):
+        open_rows("parquet", path)

@@ -25,6 +25,13 @@ def arrays(batch: int = 2, length: int = 5, dtype: str = "int64") -> dict[str, A
     return {name: np.zeros((batch, length), dtype) for name in ("input_ids", "attention_mask")}
 
 
+def test_says_the_sizes_that_outputs_share_with_inputs():
+    checker = Checker(TEXT, "tiny")
+    for batch in (2, 3, 2):
+        assert checker.check(arrays(batch)) == (("intent", 0, batch),)
+    assert Checker(TEXT, "tiny", ()).check(arrays()) == ()
+
+
 def test_accepts_what_the_spec_allows_again_and_again():
     checker = Checker(TEXT, "tiny")
     for _ in range(2):

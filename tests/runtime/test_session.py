@@ -29,6 +29,19 @@ def test_gives_what_onnx_runtime_gives():
         np.testing.assert_array_equal(found[name], array)
 
 
+@pytest.mark.parametrize("rows", [0, 1, 4])
+def test_an_engine_that_answers_other_rows_than_were_asked_has_failed(monkeypatch, rows):
+    """OpenVINO gives none, or those of the batch before, where memory ends."""
+    opened = session()
+    opened.open()
+    whole = opened._infer
+    monkeypatch.setattr(
+        opened, "_infer", lambda arrays: {**whole(arrays), "larger": np.zeros((rows, 1), "float32")}
+    )
+    with pytest.raises(BackendError, match=rf"its output larger is \[{rows}, 1\]: out of memory"):
+        opened.run(pixels(3))
+
+
 def test_making_one_is_free_and_the_first_run_opens_it():
     broken = Session.from_bytes(b"no graph", SPEC)  # says nothing yet
     with pytest.raises(IntegrityError, match="graph: no graph"):

@@ -65,11 +65,10 @@ class OpenVino(Backend):
             request = self._idle.pop()
         except IndexError:
             request = self._compiled.create_infer_request()
-        try:
-            # Inputs are shared (the call waits); outputs copied, or the next call overwrites them.
-            values = request.infer(arrays, share_inputs=True, share_outputs=False).to_tuple()
-        finally:
-            self._idle.append(request)
+        # Inputs are shared (the call waits); outputs copied, or the next call overwrites them.
+        # A request that failed is not used again: nobody knows what it holds.
+        values = request.infer(arrays, share_inputs=True, share_outputs=False).to_tuple()
+        self._idle.append(request)
         return {name: values[at] for name, at in self._ports}
 
     def close(self) -> None:
