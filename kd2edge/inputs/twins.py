@@ -37,7 +37,7 @@ _TURNED = {
 #: Levels by which a lossy format, other colours or another size may move a smooth picture.
 _LOSSY = 16
 #: Pixels along the longer side of a large picture; in a smaller one than this nothing is smooth.
-_LARGE, _SMALL = 1500, 8
+_LARGE, _SMALL = 1000, 8
 
 
 def twins(shape: tuple[int, int, int], *, resizes: bool) -> Iterator[Twin]:

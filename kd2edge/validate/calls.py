@@ -32,7 +32,7 @@ __all__ = ["CALLS", "FORMS", "call_checks"]
 CALLS, FORMS = "calls of several sizes", "forms of a call"
 
 #: Rows of a call, and of each of its forward passes (None: as ``predict`` takes them).
-_SIZES = ((2, None), (3, 2), (7, None), (14, None), (30, 8), (70, None))
+_SIZES = ((2, None), (3, 2), (7, None), (14, None), (20, 8), (66, None))
 #: Rows of a call in which each stands twice, and of one in another form.
 _TWICE, _FEW = 6, 3
 #: Labels of a call that asks for several.

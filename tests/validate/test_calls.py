@@ -15,7 +15,9 @@ from kd2edge.validate.calls import CALLS, FORMS, call_checks
 from kd2edge.validate.split import Split
 from products import write_jsonl
 
-TEXTS = [f"book flight {at}" if at % 3 else "Anna met Bert in Rome" for at in range(90)]
+WORDS = ("book", "a", "flight", "Anna", "met", "Bert", "Rome")
+#: Different ones, so that answers in another order are others.
+TEXTS = [" ".join(word for bit, word in enumerate(WORDS) if at >> bit & 1) for at in range(1, 91)]
 
 
 def failed(folder, column: str, values: list[Any]) -> dict[str, str]:
