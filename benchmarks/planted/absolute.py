@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kd2edge.bundle import npz_arrays
+from kd2edge.files import npz_arrays
 from planted.draft import Draft
 from planted.judge import judged
 from planted.kind import Plant, Said, Site, kind

@@ -10,8 +10,9 @@ from typing import Any, final
 import numpy.typing as npt
 import onnx
 
-from kd2edge.bundle import file_entry, npz_arrays, npz_bytes, open_bundle, write_bundle
+from kd2edge.bundle import file_entry, open_bundle, write_bundle
 from kd2edge.bundle.manifest import Artefact, Manifest
+from kd2edge.files import npz_arrays, npz_bytes
 
 Arrays = dict[str, npt.NDArray[Any]]
 

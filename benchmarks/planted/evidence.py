@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kd2edge.bundle import fingerprint
+from kd2edge.files import fingerprint
 from planted.graphs import noisy
 from planted.judge import judged
 from planted.kind import Plant, Said, Site, kind

@@ -49,7 +49,7 @@ def _tokenizer(site: Site, change: Callable[[dict[str, Any]], None]) -> None:
 
 def _agree(site: Site) -> None:
     """A broken tool chain describes what it ships: the reference states the same tokenizer."""
-    from kd2edge.bundle import canonical_json, fingerprint_bytes
+    from kd2edge.files import canonical_json, fingerprint_bytes
 
     (name,) = site.draft.manifest.inputs
     spec = site.draft.manifest.inputs[name]

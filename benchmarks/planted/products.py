@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from kd2edge.bundle import fingerprint
+from kd2edge.files import fingerprint
 from kd2edge.pipeline.provenance import code_fingerprint
 from planted.rows import (
     Row,

@@ -86,7 +86,7 @@ def nothing(site: Site) -> Plant:
 @kind("A3", "no reference; all wrong where golden rows do not look", WORDS)
 def no_reference_rows(site: Site) -> Plant:
     """Wrong on two thirds of the rows by their content; the golden rows are of the other third."""
-    from kd2edge.bundle import npz_arrays
+    from kd2edge.files import npz_arrays
 
     golden = npz_arrays(site.draft.files[site.draft.manifest.golden])
     name = site.draft.artefact(site.artefact).inputs[0].name

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kd2edge.bundle import fingerprint, write_atomic
+from kd2edge.files import fingerprint, write_atomic
 from kd2edge.pipeline.provenance import code_fingerprint
 from planted import (
     absolute,

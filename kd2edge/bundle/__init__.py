@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from kd2edge.bundle.atomic import atomic_directory, write_atomic
 from kd2edge.bundle.evidence import Evidence, append_evidence, read_evidence, require_writable
-from kd2edge.bundle.fingerprint import (
-    canonical_json,
-    fingerprint,
-    fingerprint_bytes,
-    fingerprint_file,
-)
-from kd2edge.bundle.lock import folder_lock
 from kd2edge.bundle.machine import Machine, machine
 from kd2edge.bundle.manifest import SCHEMA, Artefact, FileEntry, Manifest
 from kd2edge.bundle.manifest_json import manifest_from_json, manifest_to_json, split_artefact_id
-from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.bundle.store import Bundle, file_entry, open_bundle, write_bundle
 
 __all__ = [
@@ -26,22 +17,13 @@ __all__ = [
     "Machine",
     "Manifest",
     "append_evidence",
-    "atomic_directory",
-    "canonical_json",
     "file_entry",
-    "fingerprint",
-    "fingerprint_bytes",
-    "fingerprint_file",
-    "folder_lock",
     "machine",
     "manifest_from_json",
     "manifest_to_json",
-    "npz_arrays",
-    "npz_bytes",
     "open_bundle",
     "read_evidence",
     "require_writable",
     "split_artefact_id",
-    "write_atomic",
     "write_bundle",
 ]

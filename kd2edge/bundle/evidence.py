@@ -12,12 +12,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, final
 
-from kd2edge.bundle.atomic import write_atomic
-from kd2edge.bundle.fingerprint import as_json, fingerprint
-from kd2edge.bundle.lock import folder_lock
 from kd2edge.bundle.machine import Machine, machine
 from kd2edge.bundle.paths import MANIFEST, REPORTS, read_inside
-from kd2edge.bundle.strict import Fields, as_integer, as_object, as_text, as_texts, parsed
 from kd2edge.errors import (
     IntegrityError,
     PathEscapeError,
@@ -25,6 +21,10 @@ from kd2edge.errors import (
     StorageError,
     UsageError,
 )
+from kd2edge.files.atomic import write_atomic
+from kd2edge.files.fingerprint import as_json, fingerprint
+from kd2edge.files.lock import folder_lock
+from kd2edge.files.strict_json import Fields, as_integer, as_object, as_text, as_texts, parsed
 from kd2edge.json_text import json_value
 
 #: Version of the evidence files that this kd2edge writes, and the newest that it reads.

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import final
 
-from kd2edge.bundle.fingerprint import fingerprint
+from kd2edge.files.fingerprint import fingerprint
 
 #: CPU features that decide which arithmetic an engine may use.
 _FEATURES = frozenset(

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from kd2edge.bundle.fingerprint import as_json
 from kd2edge.bundle.manifest import SCHEMA, Artefact, FileEntry, Manifest
 from kd2edge.bundle.paths import MANIFEST, REPORTS, checked_path
-from kd2edge.bundle.strict import (
+from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.files.fingerprint import as_json
+from kd2edge.files.strict_json import (
     Fields,
     as_integer,
     as_items,
@@ -23,7 +24,6 @@ from kd2edge.bundle.strict import (
     as_texts,
     parsed,
 )
-from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.inputs.spec import ArraySpec, Dim, InputSpec
 from kd2edge.tasks.spec import TaskName, TaskSpec
 

@@ -9,10 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
-from kd2edge.bundle.atomic import PARTIAL, atomic_directory, write_atomic
 from kd2edge.bundle.evidence import Evidence, read_evidence
-from kd2edge.bundle.fingerprint import fingerprint_bytes, fingerprint_file
-from kd2edge.bundle.lock import LOCK
 from kd2edge.bundle.manifest import FileEntry, Manifest
 from kd2edge.bundle.manifest_json import LIMIT, entries, manifest_from_json, manifest_to_json
 from kd2edge.bundle.paths import (
@@ -24,6 +21,9 @@ from kd2edge.bundle.paths import (
     read_inside,
 )
 from kd2edge.errors import IntegrityError, Kd2edgeError, StorageError, UsageError
+from kd2edge.files.atomic import PARTIAL, atomic_directory, write_atomic
+from kd2edge.files.fingerprint import fingerprint_bytes, fingerprint_file
+from kd2edge.files.lock import LOCK
 
 __all__ = [
     "MANIFEST",

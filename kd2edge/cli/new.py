@@ -17,7 +17,7 @@ from kd2edge.errors import UsageError
 @json_option
 def command(name: str | None, origin: str, show: bool, as_json: bool) -> None:
     """Write NAME.yaml, a commented recipe to start from."""
-    from kd2edge.bundle import write_atomic
+    from kd2edge.files import write_atomic
     from kd2edge.pipeline.gallery import gallery, started
 
     if show:

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle import fingerprint
 from kd2edge.data.augment import Views
 from kd2edge.data.columns import Column, offsets_of
 from kd2edge.data.layout import Field, folder_of
 from kd2edge.data.split import EncodedSplit, is_ragged
 from kd2edge.data.writer import ArrayWriter, to_fill
 from kd2edge.errors import DataError, InputError
+from kd2edge.files import fingerprint
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import file_columns, input_kind
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec

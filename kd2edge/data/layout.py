@@ -21,8 +21,8 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle import fingerprint
 from kd2edge.errors import IntegrityError
+from kd2edge.files import fingerprint
 from kd2edge.json_text import json_value
 
 #: Version of this layout; a folder of another version is refused.

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle import fingerprint_file
 from kd2edge.data.columns import Column, concatenated, offsets_of, ranges
 from kd2edge.data.layout import Field, Layout, RecordForm, Shard, advice, read_layout
 from kd2edge.errors import IntegrityError
+from kd2edge.files import fingerprint_file
 from kd2edge.tasks.spec import Ragged
 
 Positions = npt.NDArray[np.int64]

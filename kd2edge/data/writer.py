@@ -13,10 +13,10 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle import folder_lock, write_atomic
 from kd2edge.data.columns import Column, offsets_of, ranges
 from kd2edge.data.layout import ALIGN, MANIFEST, Field, Layout, RecordForm, Shard, layout_to_json
 from kd2edge.errors import IntegrityError
+from kd2edge.files import folder_lock, write_atomic
 from kd2edge.json_text import json_value
 from kd2edge.tasks.spec import Ragged
 

@@ -16,9 +16,9 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from kd2edge.bundle import fingerprint, fingerprint_bytes, write_atomic
-from kd2edge.bundle.atomic import storage_error
 from kd2edge.errors import IntegrityError
+from kd2edge.files import fingerprint, fingerprint_bytes, write_atomic
+from kd2edge.files.atomic import storage_error
 from kd2edge.json_text import json_value
 
 NAME = "checkpoint.json"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kd2edge.bundle import fingerprint
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.knowledge import Knowledge
 from kd2edge.distill.settings import TrainSettings
+from kd2edge.files import fingerprint
 from kd2edge.tasks.spec import TaskSpec
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import safetensors.torch
 from safetensors import SafetensorError
 
-from kd2edge.bundle.atomic import storage_error, write_atomic
-from kd2edge.bundle.fingerprint import fingerprint_bytes
 from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.files.atomic import storage_error, write_atomic
+from kd2edge.files.fingerprint import fingerprint_bytes
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.json_text import json_value
 from kd2edge.nets.net import Net, build_net

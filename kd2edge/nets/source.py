@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kd2edge.bundle.fingerprint import fingerprint_file
 from kd2edge.errors import StorageError, UsageError
+from kd2edge.files.fingerprint import fingerprint_file
 
 #: What is fetched from the hub: weights and JSON; never code, never pickles.
 _PATTERNS = ("*.safetensors", "*.json", "*.txt", "LICENSE*", "README.md")

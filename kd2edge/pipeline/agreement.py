@@ -9,8 +9,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from kd2edge.bundle import Bundle, fingerprint_file
+from kd2edge.bundle import Bundle
 from kd2edge.errors import IntegrityError
+from kd2edge.files import fingerprint_file
 from kd2edge.pipeline.folders import RunFolder
 from kd2edge.pipeline.provenance import read_report
 from kd2edge.tasks.spec import TaskSpec

@@ -7,17 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kd2edge.bundle import (
-    Artefact,
-    Bundle,
-    append_evidence,
-    fingerprint_bytes,
-    open_bundle,
-    require_writable,
-    write_atomic,
-)
+from kd2edge.bundle import Artefact, Bundle, append_evidence, open_bundle, require_writable
 from kd2edge.errors import UsageError
 from kd2edge.export.targets.tensorrt_builder import BuildSettings, Network
+from kd2edge.files import fingerprint_bytes, write_atomic
 
 __all__ = ["Engine", "build_bundle"]
 

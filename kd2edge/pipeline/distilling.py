@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kd2edge.bundle import folder_lock, write_atomic
-from kd2edge.bundle.atomic import storage_error
 from kd2edge.distill import knowledge_of
 from kd2edge.errors import UsageError
+from kd2edge.files import folder_lock, write_atomic
+from kd2edge.files.atomic import storage_error
 from kd2edge.nets import load_net
 from kd2edge.pipeline.events import Listener, Log, StageEvent
 from kd2edge.pipeline.folders import RUNS, RunFolder, mark_latest, run_to_write

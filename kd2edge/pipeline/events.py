@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, final
 
-from kd2edge.bundle.atomic import storage_error
+from kd2edge.files.atomic import storage_error
 from kd2edge.pipeline.finite import finite
 
 __all__ = ["Listener", "Log", "StageEvent"]

@@ -8,21 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kd2edge.bundle import (
-    Artefact,
-    Bundle,
-    FileEntry,
-    Manifest,
-    canonical_json,
-    file_entry,
-    folder_lock,
-    write_bundle,
-)
+from kd2edge.bundle import Artefact, Bundle, FileEntry, Manifest, file_entry, write_bundle
 from kd2edge.errors import BackendError, IntegrityError, Kd2edgeError, StorageError, UsageError
 from kd2edge.export.samples import dummy_arrays
 from kd2edge.export.student import onnx_from_student
 from kd2edge.export.targets.kinds import target
 from kd2edge.export.targets.target import Made, Source, Target, Variant
+from kd2edge.files import canonical_json, folder_lock
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.nets import Net, describe_net, load_net
 from kd2edge.pipeline.agreement import require_one_student

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from kd2edge.bundle import fingerprint, fingerprint_bytes
 from kd2edge.errors import UsageError
+from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.learned import TokenizerTraining, learned_tokenizer
 from kd2edge.inputs.spec import InputSpec

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle import fingerprint, fingerprint_bytes
 from kd2edge.data.augment import Views
 from kd2edge.errors import IntegrityError, UsageError
+from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.inputs.cut import cut_vocabulary
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kd2edge.bundle import write_atomic
 from kd2edge.errors import BackendError, InputError
+from kd2edge.files import write_atomic
 from kd2edge.inputs.kind import IdRows, Probes
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import WordStarts

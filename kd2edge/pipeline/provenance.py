@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kd2edge.bundle import fingerprint, fingerprint_bytes
 from kd2edge.errors import IntegrityError, StorageError
+from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.json_text import json_value
 from kd2edge.pipeline.folders import RUNS, RunFolder
 

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle import fingerprint, fingerprint_file, machine, write_atomic
+from kd2edge.bundle import machine
 from kd2edge.data import EncodedSplit
 from kd2edge.distill import predict_split
 from kd2edge.errors import DataError
+from kd2edge.files import fingerprint, fingerprint_file, write_atomic
 from kd2edge.metrics import drop, evaluate
 from kd2edge.metrics.calibration import reliability
 from kd2edge.metrics.groups import class_groups, group_scores

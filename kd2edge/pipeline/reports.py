@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kd2edge.bundle import Bundle, open_bundle, read_evidence, write_atomic
+from kd2edge.bundle import Bundle, open_bundle, read_evidence
 from kd2edge.errors import IntegrityError, UsageError
+from kd2edge.files import write_atomic
 from kd2edge.pipeline.folders import MODELS, RunFolder, latest_run, opened_run
 from kd2edge.pipeline.provenance import read_report, run_fingerprint, run_of
 from kd2edge.reporting import Table, compare_reports, html_report, report_from_validation

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kd2edge.bundle import fingerprint_bytes, npz_arrays, npz_bytes, write_atomic
 from kd2edge.data.split import EncodedSplit
 from kd2edge.errors import IntegrityError, StorageError
+from kd2edge.files import fingerprint_bytes, npz_arrays, npz_bytes, write_atomic
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.nets import Net
 

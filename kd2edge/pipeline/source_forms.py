@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from kd2edge.bundle import Bundle
-from kd2edge.bundle.fingerprint import canonical_json
-from kd2edge.bundle.strict import Fields, as_integer, as_object, as_text, as_texts, parsed
 from kd2edge.errors import SchemaTooNewError, UsageError
+from kd2edge.files.fingerprint import canonical_json
+from kd2edge.files.strict_json import Fields, as_integer, as_object, as_text, as_texts, parsed
 from kd2edge.pipeline.sources import RowsPlan, SourcePlan, as_planned
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import FILE_KINDS, open_rows

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kd2edge.bundle import write_atomic
 from kd2edge.errors import IntegrityError, SchemaTooNewError, StorageError
+from kd2edge.files import write_atomic
 from kd2edge.json_text import json_value
 from kd2edge.rows.hashes import Hashes, row_hashes
 from kd2edge.rows.holdout import REST, held_out

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from kd2edge.bundle import fingerprint, fingerprint_file, write_atomic
-from kd2edge.bundle.atomic import storage_error
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill import BeginEvent, Knowledge, TrainSettings, train, training_key
 from kd2edge.distill.checkpoint import has_checkpoint, not_resumable
 from kd2edge.errors import IntegrityError, UsageError
+from kd2edge.files import fingerprint, fingerprint_file, write_atomic
+from kd2edge.files.atomic import storage_error
 from kd2edge.json_text import json_value
 from kd2edge.nets import (
     Net,

@@ -10,8 +10,8 @@ from typing import Any, final
 
 from pydantic import ValidationError
 
-from kd2edge.bundle.fingerprint import fingerprint
 from kd2edge.errors import Problem, RecipeError
+from kd2edge.files.fingerprint import fingerprint
 from kd2edge.recipe.checks import faults
 from kd2edge.recipe.complaints import is_echo, problem_of, steps_of
 from kd2edge.recipe.files import missing_files

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, final
 
-from kd2edge.bundle.fingerprint import fingerprint
 from kd2edge.errors import DataError
+from kd2edge.files.fingerprint import fingerprint
 from kd2edge.rows.rows import Row, Rows
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import final
 
-from kd2edge.bundle.fingerprint import fingerprint
 from kd2edge.errors import DataError
+from kd2edge.files.fingerprint import fingerprint
 from kd2edge.inputs.blanks import BLANKS, cut_at_blanks
 from kd2edge.rows.content import Content, decoded, lines_of, open_content
 from kd2edge.rows.rows import Row, Rows

@@ -11,8 +11,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import final
 
-from kd2edge.bundle.fingerprint import fingerprint_file
 from kd2edge.errors import DataError, StorageError
+from kd2edge.files.fingerprint import fingerprint_file
 
 #: The mark that some editors begin UTF-8 text with.
 BOM = b"\xef\xbb\xbf"

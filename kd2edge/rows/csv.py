@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Lock
 from typing import final
 
-from kd2edge.bundle.fingerprint import fingerprint
 from kd2edge.errors import DataError
+from kd2edge.files.fingerprint import fingerprint
 from kd2edge.rows.content import Content, decoded, lines_of, open_content
 from kd2edge.rows.rows import Row, Rows
 

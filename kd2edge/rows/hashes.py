@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle.fingerprint import canonical_json
 from kd2edge.errors import DataError
+from kd2edge.files.fingerprint import canonical_json
 from kd2edge.inputs.cell import file_of
 from kd2edge.rows.rows import Row, Rows
 

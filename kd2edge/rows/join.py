@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import final
 
-from kd2edge.bundle.fingerprint import fingerprint
 from kd2edge.errors import DataError
+from kd2edge.files.fingerprint import fingerprint
 from kd2edge.rows.rows import Row, Rows
 
 

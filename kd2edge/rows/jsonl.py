@@ -9,8 +9,8 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle.fingerprint import fingerprint
 from kd2edge.errors import DataError
+from kd2edge.files.fingerprint import fingerprint
 from kd2edge.inputs.cell import described
 from kd2edge.json_text import json_value
 from kd2edge.rows.content import CHUNK, Content, decoded, open_content

@@ -11,7 +11,7 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle.fingerprint import fingerprint, fingerprint_bytes
+from kd2edge.files.fingerprint import fingerprint, fingerprint_bytes
 from kd2edge.rows.hashes import Hashes, row_hashes
 from kd2edge.rows.rows import Row, Rows
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle.fingerprint import fingerprint, fingerprint_bytes
 from kd2edge.errors import BackendError, DataError
+from kd2edge.files.fingerprint import fingerprint, fingerprint_bytes
 from kd2edge.rows.rows import Row, Rows
 
 #: Changes when the same options give other canvases.

@@ -7,8 +7,8 @@ from typing import Any, final
 
 import numpy as np
 
-from kd2edge.bundle.fingerprint import fingerprint, fingerprint_file
 from kd2edge.errors import BackendError, DataError
+from kd2edge.files.fingerprint import fingerprint, fingerprint_file
 from kd2edge.inputs.cell import Unreadable, file_of
 from kd2edge.rows.content import require_file
 from kd2edge.rows.rows import Row, Rows

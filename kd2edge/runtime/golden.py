@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.bundle.manifest import Artefact
-from kd2edge.bundle.npz import npz_arrays
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import IntegrityError
+from kd2edge.files.npz import npz_arrays
 
 ArrayDict = dict[str, npt.NDArray[Any]]
 

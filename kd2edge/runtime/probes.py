@@ -13,9 +13,9 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle.fingerprint import canonical_json
-from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.files.fingerprint import canonical_json
+from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.inputs.kind import IdRows
 from kd2edge.inputs.spec import WordStarts
 from kd2edge.json_text import json_value

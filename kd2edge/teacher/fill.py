@@ -12,7 +12,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kd2edge.bundle import fingerprint
 from kd2edge.data.batch import Batch, at_words
 from kd2edge.data.columns import Column, concatenated, reordered
 from kd2edge.data.device import device_of
@@ -20,6 +19,7 @@ from kd2edge.data.layout import Field, folder_of
 from kd2edge.data.split import EncodedSplit
 from kd2edge.data.writer import ArrayWriter, to_fill
 from kd2edge.errors import DataError
+from kd2edge.files import fingerprint
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Ragged, TaskName, TaskSpec

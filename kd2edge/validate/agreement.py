@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kd2edge.bundle.fingerprint import canonical_json
 from kd2edge.bundle.manifest import Manifest
 from kd2edge.errors import DataError, UsageError
+from kd2edge.files.fingerprint import canonical_json
 from kd2edge.metrics.estimate import measure
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.validate.record import REPORT, Record, SplitRecord

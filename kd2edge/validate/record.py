@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kd2edge.bundle.fingerprint import canonical_json
 from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.files.fingerprint import canonical_json
 from kd2edge.json_text import json_value
 
 __all__ = ["REPORT", "Record", "SplitRecord", "open_record", "pack_record"]

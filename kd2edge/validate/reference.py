@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle.fingerprint import canonical_json
-from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.files.fingerprint import canonical_json
+from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.inputs.kinds import file_columns
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.json_text import json_value

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle.fingerprint import fingerprint_bytes
 from kd2edge.errors import DataError
+from kd2edge.files.fingerprint import fingerprint_bytes
 from kd2edge.rows.rows import Rows
 from kd2edge.tasks.spec import MISSING, Ragged, TaskSpec, Truth, class_indices
 

@@ -10,16 +10,10 @@ from typing import Any
 
 import pytest
 
-from kd2edge.bundle import (
-    Bundle,
-    append_evidence,
-    fingerprint,
-    machine,
-    read_evidence,
-    require_writable,
-)
+from kd2edge.bundle import Bundle, append_evidence, machine, read_evidence, require_writable
 from kd2edge.bundle.evidence import SKEW, Evidence, in_order
 from kd2edge.errors import IntegrityError, SchemaTooNewError, StorageError, UsageError
+from kd2edge.files import fingerprint
 
 SHA = "0" * 64
 

@@ -19,7 +19,6 @@ from kd2edge.bundle import (
     Manifest,
     append_evidence,
     file_entry,
-    fingerprint_bytes,
     manifest_to_json,
     open_bundle,
     paths,
@@ -29,6 +28,7 @@ from kd2edge.bundle import (
 )
 from kd2edge.bundle.manifest_json import LIMIT
 from kd2edge.errors import IntegrityError, PathEscapeError, StorageError, UsageError
+from kd2edge.files import fingerprint_bytes
 
 ENGINE = "tensorrt-fp16"
 Files = dict[str, bytes]
@@ -425,7 +425,7 @@ def test_a_killed_export_leaves_the_old_bundle_and_no_litter_that_looks_like_one
     code = (
         "import os, signal, sys\nfrom pathlib import Path\n"
         "from dataclasses import replace\nfrom kd2edge.bundle import *\n"
-        "from kd2edge.bundle import atomic\n"
+        "from kd2edge.files import atomic\n"
         "old = open_bundle(sys.argv[1])\n"
         "files = {file: old.path / file for file in old.files}\n"
         "atomic._put_in_place = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"

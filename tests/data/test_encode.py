@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from distill.tiny import IMAGES, TAG, TOKENS, TOPIC, MemoryRows, image_rows, token_rows
-from kd2edge.bundle import folder_lock
 from kd2edge.data import Progress, encode_split
 from kd2edge.data.encode import _CHUNK
 from kd2edge.errors import DataError, IntegrityError, StorageError
+from kd2edge.files import folder_lock
 from kd2edge.inputs import input_kind
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.tasks.spec import MISSING, Ragged

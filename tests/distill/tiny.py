@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kd2edge.bundle import fingerprint, fingerprint_bytes
 from kd2edge.data import EncodedSplit, Views, encode_split
+from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.inputs import InputSpec, input_kind
 from kd2edge.nets import ModelSpec, Net, build_net
 from kd2edge.rows.join import JoinedRows, Source, joined

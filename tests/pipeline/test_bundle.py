@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from commands import kd2edge, succeed
-from kd2edge.bundle import fingerprint_file, open_bundle
+from kd2edge.bundle import open_bundle
+from kd2edge.files import fingerprint_file
 from kd2edge.nets import load_net
 from kd2edge.pipeline.sources import open_split, read_rows_plan
 from kd2edge.runtime import load

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from commands import kd2edge, succeed
-from kd2edge.bundle import npz_bytes, open_bundle, write_atomic
+from kd2edge.bundle import open_bundle
 from kd2edge.errors import IntegrityError, StorageError
 from kd2edge.export.targets.onnx import OnnxTarget
+from kd2edge.files import npz_bytes, write_atomic
 from kd2edge.nets import describe_net
 from kd2edge.pipeline.samples import CALIBRATION, read_arrays
 from kd2edge.runtime import load

@@ -198,7 +198,7 @@ class _Interrupt:
 
 
 def test_two_runs_cannot_work_in_one_folder(image_product: Product, tmp_path: Path) -> None:
-    from kd2edge.bundle import folder_lock
+    from kd2edge.files import folder_lock
 
     with folder_lock(tmp_path / "run"):
         result = kd2edge(

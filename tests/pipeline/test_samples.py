@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from kd2edge.bundle import npz_bytes
+from kd2edge.files import npz_bytes
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.pipeline.samples import (
     CALIBRATION,

@@ -8,7 +8,7 @@ from typing import Any, final
 
 import pytest
 
-from kd2edge.bundle.fingerprint import fingerprint
+from kd2edge.files.fingerprint import fingerprint
 from kd2edge.rows import JoinedRows, Row, Rows, Source, joined
 
 

@@ -269,7 +269,7 @@ def test_a_file_that_is_none_is_refused(text: Path, content: bytes):
 
 
 def test_a_newer_file_is_refused(text: Path):
-    from kd2edge.bundle.npz import npz_arrays, npz_bytes
+    from kd2edge.files.npz import npz_arrays, npz_bytes
 
     members = npz_arrays(open_bundle(text).read(PROBES))
     about = json.loads(members["about"].tobytes()) | {"schema": 99}
@@ -280,7 +280,7 @@ def test_a_newer_file_is_refused(text: Path):
 
 def changed(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> Path:
     """The bundle whose golden raw values were changed as their members and what they say."""
-    from kd2edge.bundle.npz import npz_arrays, npz_bytes
+    from kd2edge.files.npz import npz_arrays, npz_bytes
 
     members: dict[str, Any] = npz_arrays(open_bundle(folder).read(PROBES))
     about = json.loads(members["about"].tobytes())
@@ -330,7 +330,7 @@ def test_raw_values_of_another_student_than_the_manifest_s(text: Path):
 
 
 def test_heads_of_which_nothing_is_golden_are_named(text: Path):
-    from kd2edge.bundle.npz import npz_arrays, npz_bytes
+    from kd2edge.files.npz import npz_arrays, npz_bytes
 
     arrays = npz_arrays(open_bundle(text).read("golden/golden.npz"))
     del arrays["out.ner"]

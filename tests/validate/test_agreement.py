@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.bundle.store import open_bundle
 from kd2edge.errors import DataError, IntegrityError
+from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.validate import validate_bundle
 from kd2edge.validate.record import REPORT, open_record, pack_record
 

@@ -11,8 +11,8 @@ import pytest
 
 import bundles
 import probing
-from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.bundle.store import open_bundle
+from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.runtime.probes import PROBES, open_probes, probe_bytes
 from kd2edge.validate import validate_bundle
 

@@ -8,9 +8,9 @@ import pytest
 from onnx import TensorProto, helper
 
 import bundles
-from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.bundle.store import open_bundle
 from kd2edge.errors import BackendError
+from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.runtime.model import Model
 from kd2edge.runtime.session import Session
 from kd2edge.validate import validate_bundle

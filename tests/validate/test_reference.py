@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskName, TaskSpec, Truth

@@ -8,9 +8,9 @@ import pytest
 
 import bundles
 from kd2edge.bundle.evidence import read_evidence
-from kd2edge.bundle.npz import npz_arrays, npz_bytes
 from kd2edge.bundle.store import file_entry, open_bundle
 from kd2edge.errors import BackendError, DataError, IntegrityError, StorageError, UsageError
+from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.validate import validate_bundle
 
 WIDE = {"digit": 0.05, "larger": 0.05}

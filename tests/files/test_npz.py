@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from kd2edge.bundle import npz_arrays, npz_bytes
 from kd2edge.errors import IntegrityError
+from kd2edge.files import npz_arrays, npz_bytes
 
 ARRAYS = {"b": np.arange(40, dtype=np.float32).reshape(5, 8).T, "a/x": np.array([1, 2], np.uint64)}
 

@@ -9,8 +9,8 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from kd2edge.bundle.atomic import storage_error
 from kd2edge.errors import PathEscapeError, StorageError
+from kd2edge.files.atomic import storage_error
 
 #: Name of the lock file in a locked folder.
 LOCK = ".lock"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kd2edge.bundle import canonical_json, fingerprint, fingerprint_bytes, fingerprint_file
 from kd2edge.errors import StorageError
+from kd2edge.files import canonical_json, fingerprint, fingerprint_bytes, fingerprint_file
 
 
 @dataclass(frozen=True)

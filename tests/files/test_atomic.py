@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from kd2edge.bundle import atomic, atomic_directory, write_atomic
 from kd2edge.errors import StorageError
+from kd2edge.files import atomic, atomic_directory, write_atomic
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -154,7 +154,7 @@ def test_a_link_means_the_folder_it_points_to(tmp_path: Path) -> None:
 
 def killed(tmp_path: Path, code: str) -> None:
     """Run code that kills its own process in the middle."""
-    program = "import os, signal\nfrom pathlib import Path\nfrom kd2edge.bundle import *\n"
+    program = "import os, signal\nfrom pathlib import Path\nfrom kd2edge.files import *\n"
     program += "def die(*_): os.kill(os.getpid(), signal.SIGKILL)\n" + textwrap.dedent(code)
     run = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=os.environ | _path(), check=False

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kd2edge.bundle import folder_lock, lock
 from kd2edge.errors import PathEscapeError, StorageError
+from kd2edge.files import folder_lock, lock
 
 
 def test_names_the_holder_and_lets_go(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_lets_go_after_an_error(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
     code = (
-        "import os, sys, pathlib; from kd2edge.bundle import folder_lock\n"
+        "import os, sys, pathlib; from kd2edge.files import folder_lock\n"
         "with folder_lock(pathlib.Path(sys.argv[1])): os._exit(9)"
     )
     path = {"PYTHONPATH": str(Path(lock.__file__).parents[2])}
