@@ -23,11 +23,12 @@ from kd2edge.inputs.spec import Encoded
 from kd2edge.nets import load_net
 from kd2edge.pipeline.folders import opened_run
 from kd2edge.pipeline.sources import open_split, read_rows_plan
+from kd2edge.ragged import Ragged
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
 from kd2edge.runtime.batches import merged
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec
+from kd2edge.tasks.spec import Decoded, TaskSpec
 from kd2edge.tasks.token_classification import gather_words
 
 LIMIT = 1e-4

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kd2edge.data.columns import offsets_of
-from kd2edge.tasks.spec import MISSING, Ragged, TaskName
+from kd2edge.ragged import Ragged, offsets_of
+from kd2edge.tasks.spec import MISSING, TaskName
 
 
 @final
@@ -127,7 +127,7 @@ def at_words(logits: Tensor, words: Words | None) -> Tensor:
 
 def padded(ragged: Ragged, pad: int, dtype: str) -> npt.NDArray[np.generic]:
     """Rows of unequal length as ``[row, longest (or 1), ...]``, filled up with ``pad``."""
-    lengths = np.diff(ragged.offsets)
+    lengths = ragged.lengths
     longest = max(1, int(lengths.max(initial=0)))
     full = np.full((ragged.rows, longest, *ragged.values.shape[1:]), pad, dtype=dtype)
     full[np.arange(longest) < lengths[:, None]] = ragged.values
@@ -136,8 +136,7 @@ def padded(ragged: Ragged, pad: int, dtype: str) -> npt.NDArray[np.generic]:
 
 def words_at(starts: Ragged, length: int) -> Words:
     """Words from their positions in each row (-1: cut off), in an array padded to ``length``."""
-    counts = np.diff(starts.offsets)
-    row_begin = np.repeat(np.arange(starts.rows) * length, counts)
+    row_begin = starts.owners * length
     values = starts.values.astype(np.int64)
     index = np.where(values >= 0, values + row_begin, -1)
-    return Words(torch.from_numpy(index), counts, cut=bool((values < 0).any()))
+    return Words(torch.from_numpy(index), starts.lengths, cut=bool((values < 0).any()))

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.data.augment import Views
-from kd2edge.data.columns import Column, offsets_of
 from kd2edge.data.layout import Field, folder_of
 from kd2edge.data.split import EncodedSplit, is_ragged
 from kd2edge.data.writer import ArrayWriter, to_fill
@@ -21,11 +20,12 @@ from kd2edge.files import fingerprint
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import file_columns, input_kind
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
+from kd2edge.ragged import Column, Ragged, offsets_of
 from kd2edge.rows.hashes import files_fingerprint
 from kd2edge.rows.rows import Row
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import MISSING, Ragged, TaskName, TaskSpec, class_indices
+from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec, class_indices
 
 #: Rows that are encoded together: enough for the tokenizer's batch call, little memory.
 _CHUNK = 256
@@ -271,7 +271,7 @@ def _word_starts(encoded: Encoded) -> Ragged | None:
 def _targets(
     job: _Job, task: TaskSpec, positions: Sequence[int], words: Column | None
 ) -> dict[str, Column]:
-    counts = np.diff(words.offsets) if isinstance(words, Ragged) else None
+    counts = words.lengths if isinstance(words, Ragged) else None
     targets: list[npt.NDArray[np.int64]] = []
     for index, position in enumerate(positions):
         target = _target(job.rows, task, position)

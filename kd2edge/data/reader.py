@@ -10,11 +10,10 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.data.columns import Column, concatenated, offsets_of, ranges
 from kd2edge.data.layout import Field, Layout, RecordForm, Shard, advice, read_layout
 from kd2edge.errors import IntegrityError
 from kd2edge.files import fingerprint_file
-from kd2edge.tasks.spec import Ragged
+from kd2edge.ragged import Column, Ragged, concatenated, offsets_of, ranges
 
 Positions = npt.NDArray[np.int64]
 #: Folders up to this size may stay in memory whole.

@@ -14,7 +14,8 @@ from kd2edge.data.augment import Views, augmentation, chance
 from kd2edge.data.batch import Batch, Words, padded, words_at
 from kd2edge.data.reader import ArrayStore
 from kd2edge.inputs.spec import ArraySpec
-from kd2edge.tasks.spec import Ragged, TaskName, Truth, class_indices
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import TaskName, Truth, class_indices
 
 Positions = npt.NDArray[np.int64]
 
@@ -121,8 +122,7 @@ class EncodedSplit:
         return self._store.take(name, positions).astype(spec.dtype, copy=False)
 
     def _objects(self, task: TaskName, positions: Positions) -> npt.NDArray[np.int64]:
-        offsets = self._store.take_ragged(f"target/{task}", positions).offsets
-        return np.repeat(np.arange(len(positions)), np.diff(offsets))
+        return self._store.take_ragged(f"target/{task}", positions).owners
 
     def _target(self, task: TaskName, positions: Positions) -> torch.Tensor:
         name = f"target/{task}"

@@ -13,12 +13,11 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.data.columns import Column, offsets_of, ranges
 from kd2edge.data.layout import ALIGN, MANIFEST, Field, Layout, RecordForm, Shard, layout_to_json
 from kd2edge.errors import IntegrityError
 from kd2edge.files import folder_lock, write_atomic
 from kd2edge.json_text import json_value
-from kd2edge.tasks.spec import Ragged
+from kd2edge.ragged import Column, Ragged, offsets_of, ranges
 
 Bytes = npt.NDArray[np.uint8]
 #: A shard is written when it holds this many bytes: small enough to forget, large enough to be few.
@@ -159,7 +158,7 @@ def _records(form: RecordForm, stored: Mapping[str, Column]) -> tuple[Bytes, npt
     rows = _rows(next(iter(stored.values())))
     counts = np.zeros((rows, len(ragged)), dtype=np.int64)
     for at, column in enumerate(ragged):
-        counts[:, at] = np.diff(column.offsets)
+        counts[:, at] = column.lengths
     places = form.places(counts)
     bases = offsets_of(places.ends)
     blob = np.zeros(int(bases[-1]), dtype=np.uint8)

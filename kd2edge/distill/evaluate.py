@@ -9,15 +9,15 @@ import torch
 from torch import nn
 
 from kd2edge.data.batch import Batch, at_words
-from kd2edge.data.columns import Column, concatenated, reordered
 from kd2edge.data.device import device_of, full_fp32
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.precision import autocast
 from kd2edge.metrics.kinds import metric
 from kd2edge.metrics.metric import Metric
+from kd2edge.ragged import Column, Ragged, concatenated, taken
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Ragged, TaskName, TaskSpec
+from kd2edge.tasks.spec import TaskName, TaskSpec
 
 
 def predict_split(
@@ -55,7 +55,7 @@ def predict_split(
         on_event(Progress("predict", begin + len(batch), len(split)))
     net.train(was_training)
     back = np.argsort(order, kind="stable").astype(np.int64)
-    return {task: reordered(concatenated(columns), back) for task, columns in said.items()}
+    return {task: taken(concatenated(columns), back) for task, columns in said.items()}
 
 
 def metric_values(

@@ -12,7 +12,8 @@ from torch import Tensor
 from kd2edge.data.batch import Batch
 from kd2edge.data.split import EncodedSplit
 from kd2edge.errors import DataError
-from kd2edge.tasks.spec import Ragged, TaskName
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import TaskName
 from kd2edge.teacher.cache import TeacherCache
 
 

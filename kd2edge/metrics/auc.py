@@ -10,7 +10,8 @@ import numpy.typing as npt
 from kd2edge.errors import DataError
 from kd2edge.metrics.metric import Floats, RankMetric
 from kd2edge.metrics.ratio import ratio
-from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskSpec, Truth
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import MISSING, Decoded, TaskSpec, Truth
 
 
 @final

@@ -9,7 +9,8 @@ import numpy as np
 from kd2edge.errors import DataError
 from kd2edge.metrics.items import items_of
 from kd2edge.metrics.metric import Floats
-from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskSpec, Truth
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import MISSING, Decoded, TaskSpec, Truth
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge import ragged
 from kd2edge.metrics.metric import Floats
-from kd2edge.tasks.spec import MISSING, Decoded, Ragged, Truth, class_indices
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import MISSING, Decoded, Truth, class_indices
 
 Ints = npt.NDArray[np.int64]
 
@@ -53,12 +55,10 @@ def items_of(truth: Truth, decoded: Decoded) -> Items:
 def _word_items(labels: Ragged, decided: Ragged) -> Items:
     if labels.rows != decided.rows:
         raise ValueError(f"expected decisions for {labels.rows} rows, found {decided.rows}")
-    lengths = np.diff(decided.offsets)
-    row = np.repeat(np.arange(decided.rows, dtype=np.int64), lengths)
     values = np.asarray(labels.values, dtype=np.int64)
     if not np.array_equal(labels.offsets, decided.offsets):
         values = _spread(labels, decided)
-    return Items(values, np.asarray(decided.values, dtype=np.int64), row, decided.rows)
+    return Items(values, np.asarray(decided.values, dtype=np.int64), decided.owners, decided.rows)
 
 
 def _spread(labels: Ragged, decided: Ragged) -> Ints:
@@ -89,9 +89,8 @@ def has_label(truth: Truth) -> npt.NDArray[np.bool_]:
     labels = truth.labels
     if not isinstance(labels, Ragged):
         return labels != MISSING
-    row = np.repeat(np.arange(labels.rows), np.diff(labels.offsets))
     has = class_indices(np.asarray(labels.values, np.int64)) != MISSING
-    return np.bincount(row, has, minlength=labels.rows) > 0
+    return np.bincount(labels.owners, has, minlength=labels.rows) > 0
 
 
 def distinct(inputs: npt.NDArray[np.integer[Any]]) -> int:
@@ -101,24 +100,8 @@ def distinct(inputs: npt.NDArray[np.integer[Any]]) -> int:
 
 def taken(truth: Truth, decoded: Decoded, rows: Ints) -> tuple[Truth, Decoded]:
     """Truth and decisions of the chosen rows, in the order of ``rows``."""
-    scores = decoded.scores
-    return (
-        Truth(_taken(truth.labels, rows)),
-        Decoded(
-            _taken(decoded.labels, rows),
-            _taken(scores, rows) if isinstance(scores, Ragged) else scores[rows],
-        ),
-    )
-
-
-def _taken(values: Any, rows: Ints) -> Any:
-    if not isinstance(values, Ragged):
-        return values[rows]
-    lengths = np.diff(values.offsets)[rows]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    # Where each word comes from: how far its row moves, added to where it goes.
-    moves = np.repeat(values.offsets[:-1][rows] - offsets[:-1], lengths)
-    return Ragged(values.values[moves + np.arange(len(moves))], offsets)
+    labels, scores = ragged.taken(decoded.labels, rows), ragged.taken(decoded.scores, rows)
+    return Truth(ragged.taken(truth.labels, rows)), Decoded(labels, scores)
 
 
 def row_sums(items: Items, columns: Ints, weights: npt.NDArray[Any], width: int) -> Floats:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from kd2edge.metrics.items import items_of, row_sums
 from kd2edge.metrics.metric import Floats, Metric
 from kd2edge.metrics.ratio import ratio
-from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec, Truth
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 
 
 @final

@@ -27,11 +27,12 @@ from kd2edge.pipeline.prepare import Prepared
 from kd2edge.pipeline.provenance import code_fingerprint
 from kd2edge.pipeline.trained import NetRecord
 from kd2edge.pipeline.work import Splits, Work
+from kd2edge.ragged import Ragged
 from kd2edge.reporting import html_report
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec, Truth
+from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 from kd2edge.teacher import TeacherCache
-from kd2edge.validate.reference import FULL, Made, pack_reference, row_keys
+from kd2edge.validate.reference import Made, pack_reference, row_keys
 from kd2edge.validate.truths import inputs_fingerprint, labels_fingerprint
 from kd2edge.version import __version__
 
@@ -276,7 +277,7 @@ def _write_reference(work: Work, made: Made, outputs: _Outputs, student: ModelRe
         str(task): task_kind(tasks[task].kind).decode(tasks[task], values)
         for task, values in outputs.logits.items()
     }
-    full = {str(task): _first(values) for task, values in outputs.logits.items()}
+    full = {str(task): values for task, values in outputs.logits.items()}
     assert student.net is not None
     inputs = {spec.name: spec for spec in student.net.inputs}
     paths = {path for spec in inputs.values() for path in spec.files.values()}
@@ -285,13 +286,6 @@ def _write_reference(work: Work, made: Made, outputs: _Outputs, student: ModelRe
         *outputs.keys, decoded, full, tasks, inputs, files, made=made, truths=outputs.truths
     )
     write_atomic(work.run.samples / f"reference-{made.split}.npz", content)
-
-
-def _first(logits: Logits) -> Logits:
-    if not isinstance(logits, Ragged):
-        return logits[:FULL]
-    offsets = logits.offsets[: FULL + 1]
-    return Ragged(logits.values[: offsets[-1]], offsets)
 
 
 def _fingerprints(work: Work, splits: Splits, results: Mapping[str, ModelResult]) -> dict[str, str]:

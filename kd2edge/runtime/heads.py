@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from kd2edge.errors import BackendError, InputError, IntegrityError
 from kd2edge.inputs.spec import ArraySpec, Encoded
+from kd2edge.ragged import Ragged
 from kd2edge.runtime.quick import QUICK
 from kd2edge.tasks.kind import TaskKind
-from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec
+from kd2edge.tasks.spec import Decoded, TaskSpec
 from kd2edge.tasks.token_classification import gather_words
 
 Logits = npt.NDArray[np.floating[Any]]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from kd2edge.ragged import Ragged
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.kinds import TASK_KINDS, task_kind
-from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskName, TaskSpec, Truth
+from kd2edge.tasks.spec import MISSING, Decoded, TaskName, TaskSpec, Truth
 from kd2edge.tasks.token_classification import gather_words
 
 __all__ = [

@@ -8,11 +8,12 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.ragged import Ragged
 from kd2edge.tasks import settings
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import inventory, is_missing, label_index
 from kd2edge.tasks.probabilities import row_decisions, sigmoid_decisions
-from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskSpec, Truth
+from kd2edge.tasks.spec import MISSING, Decoded, TaskSpec, Truth
 
 
 @final

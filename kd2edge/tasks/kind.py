@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec, Truth
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 
 
 class TaskKind(ABC):

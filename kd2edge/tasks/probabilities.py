@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.tasks.spec import Decoded, Ragged
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import Decoded
 
 Floats = npt.NDArray[np.floating[Any]]
 Scores = npt.NDArray[np.float32]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, NewType
+from typing import NewType
 
 import numpy as np
 import numpy.typing as npt
+
+from kd2edge.ragged import Ragged
 
 TaskName = NewType("TaskName", str)
 
@@ -15,20 +17,6 @@ TaskName = NewType("TaskName", str)
 MISSING = -100
 #: The label of the one object that stands for an empty list: somebody looked, and nothing is there.
 NOTHING = -1
-
-
-class Ragged(NamedTuple):
-    """Values of unequal length a row: row ``i`` is ``values[offsets[i]:offsets[i + 1]]``."""
-
-    values: npt.NDArray[np.generic]  # [sum of lengths, ...]
-    offsets: npt.NDArray[np.int64]  # [row + 1]
-
-    @property
-    def rows(self) -> int:
-        return len(self.offsets) - 1
-
-    def row(self, index: int) -> npt.NDArray[np.generic]:
-        return self.values[self.offsets[index] : self.offsets[index + 1]]
 
 
 def class_indices(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -9,12 +9,13 @@ from typing import Any, cast, final
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.ragged import Ragged, offsets_of
 from kd2edge.tasks import packing, settings
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import inventory, is_missing, label_index
 from kd2edge.tasks.probabilities import decided_scores, softmax_decisions, word_decisions
 from kd2edge.tasks.spans import Word, are_tags, spans_of
-from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskSpec, Truth
+from kd2edge.tasks.spec import MISSING, Decoded, TaskSpec, Truth
 
 #: Positions of words, and the offset of each row's first one: ``inputs``' ``WordStarts`` (neither
 #: package imports the other) or a :class:`Ragged`.
@@ -33,8 +34,8 @@ def gather_words(logits: npt.NDArray[np.floating[Any]], word_starts: Starts) -> 
         Ragged ``[word, C]``; NaN for a word without a position.
     """
     starts, offsets = word_starts
-    rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    values = logits[rows, starts]  # a start of -1 takes the last position, and is overwritten
+    owners = Ragged(starts, offsets).owners
+    values = logits[owners, starts]  # a start of -1 takes the last position, and is overwritten
     values[starts < 0] = np.nan
     return Ragged(values, offsets)
 
@@ -112,7 +113,7 @@ class TokenClassification(TaskKind):
         """Ragged over words; a row whose target is a single ``MISSING`` has no words here."""
         none = np.zeros(0, dtype=np.int64)
         rows = [np.asarray(target, np.int64) if np.ndim(target) else none for target in targets]
-        offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+        offsets = offsets_of(np.array([len(row) for row in rows]))
         return Truth(Ragged(np.concatenate([none, *rows]), offsets))
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.data.reader import ArrayStore
-from kd2edge.tasks.spec import Ragged, TaskName
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import TaskName
 
 Positions = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float16] | Ragged

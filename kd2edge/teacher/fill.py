@@ -13,16 +13,16 @@ import torch
 from torch import Tensor
 
 from kd2edge.data.batch import Batch, at_words
-from kd2edge.data.columns import Column, concatenated, reordered
 from kd2edge.data.device import device_of
 from kd2edge.data.layout import Field, folder_of
 from kd2edge.data.split import EncodedSplit
 from kd2edge.data.writer import ArrayWriter, to_fill
 from kd2edge.errors import DataError
 from kd2edge.files import fingerprint
+from kd2edge.ragged import Column, Ragged, concatenated, taken
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Ragged, TaskName, TaskSpec
+from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.teacher.cache import TeacherCache
 from kd2edge.teacher.features import GRID, Shared, shared_form
 from kd2edge.teacher.teacher import Answer, Teacher
@@ -190,7 +190,7 @@ def _block(
         for name, shared in _asked(job, answer, batch).items():
             got.setdefault(name, []).append(_column(shared))
     back = np.argsort(order, kind="stable")
-    return {name: reordered(concatenated(columns), back) for name, columns in got.items()}
+    return {name: taken(concatenated(columns), back) for name, columns in got.items()}
 
 
 def _column(shared: Shared) -> Column:

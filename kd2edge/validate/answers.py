@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from kd2edge.ragged import Ragged
 from kd2edge.tasks.spans import are_tags, read_tag
-from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec
+from kd2edge.tasks.spec import Decoded, TaskSpec
 
 __all__ = ["alike", "odd_answers"]
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from kd2edge.metrics.estimate import Estimate, drop, evaluate
 from kd2edge.metrics.kinds import metric
 from kd2edge.metrics.metric import RankMetric
-from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec, Truth
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 
 __all__ = ["Estimates"]
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import Decoded, TaskSpec
 
 __all__ = ["TIE", "contradictions", "margins"]
 

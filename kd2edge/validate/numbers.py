@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.inputs.spec import ArraySpec, WordStarts
-from kd2edge.tasks.spec import Ragged, TaskSpec
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import TaskSpec
 from kd2edge.tasks.token_classification import gather_words
 from kd2edge.validate.compare import compare_logits
 from kd2edge.validate.validation import NumberResult

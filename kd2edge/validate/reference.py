@@ -21,10 +21,11 @@ from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.inputs.kinds import file_columns
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.json_text import json_value
+from kd2edge.ragged import Ragged, first
 from kd2edge.rows.hashes import row_hash, row_id, with_files
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec, Truth
+from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 from kd2edge.validate.margins import contradictions
 from kd2edge.validate.truths import (
     inputs_fingerprint,
@@ -232,11 +233,11 @@ def _by_name(specs: Specs) -> dict[str, TaskSpec]:
 
 
 def _packed_logits(task: str, logits: Logits) -> Arrays:
-    if not isinstance(logits, Ragged):
-        return {f"logits/{task}": np.asarray(logits[:FULL], np.float32)}
-    offsets = logits.offsets[: FULL + 1]
-    values = np.asarray(logits.values[: offsets[-1]], np.float32)
-    return {f"logits/{task}": values, f"logit_offsets/{task}": np.asarray(offsets, np.int64)}
+    kept = first(logits, FULL)
+    if not isinstance(kept, Ragged):
+        return {f"logits/{task}": np.asarray(kept, np.float32)}
+    values, offsets = np.asarray(kept.values, np.float32), np.asarray(kept.offsets, np.int64)
+    return {f"logits/{task}": values, f"logit_offsets/{task}": offsets}
 
 
 def open_reference(content: bytes, specs: Specs) -> Reference:

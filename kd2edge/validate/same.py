@@ -10,10 +10,11 @@ import numpy.typing as npt
 from kd2edge.errors import BackendError, InputError
 from kd2edge.metrics.kinds import metric
 from kd2edge.metrics.metric import RankMetric
+from kd2edge.ragged import Ragged
 from kd2edge.runtime.golden import relative_rms
 from kd2edge.runtime.model import Model
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec
+from kd2edge.tasks.spec import Decoded, TaskSpec
 from kd2edge.validate.served import Kept, Logits, Served, task_logits
 from kd2edge.verdict import FP32_TOLERANCE
 

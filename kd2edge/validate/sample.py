@@ -10,14 +10,14 @@ import numpy as np
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import BackendError, InputError, IntegrityError
 from kd2edge.inputs.kind import Encoder
+from kd2edge.ragged import Ragged, taken
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import golden_arrays
 from kd2edge.runtime.probes import Group
 from kd2edge.runtime.self_test import probes_of
-from kd2edge.tasks.spec import Ragged, TaskName
+from kd2edge.tasks.spec import TaskName
 from kd2edge.validate.numbers import Indices, Sample
 from kd2edge.validate.reference import Reference
-from kd2edge.validate.selection import rows_of
 from kd2edge.validate.split import Split, matches
 
 __all__ = ["samples_of", "usual_values"]
@@ -63,7 +63,7 @@ def _stored_sample(
     values = split.values([int(position) for position in positions])
 
     logits = {
-        task: rows_of(part, places)
+        task: taken(part, places)
         for task, part in reference.logits.items()
         if task in reference.decoded  # of the bundle's tasks
     }

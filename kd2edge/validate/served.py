@@ -17,14 +17,15 @@ import numpy.typing as npt
 from kd2edge.errors import BackendError, InputError
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.spec import Encoded
+from kd2edge.ragged import Ragged, concatenated, taken
 from kd2edge.runtime.batches import Batch
 from kd2edge.runtime.model import Model, Outputs
 from kd2edge.runtime.padding import with_length
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec
+from kd2edge.tasks.spec import Decoded, TaskSpec
 from kd2edge.tasks.token_classification import gather_words
 from kd2edge.validate.answers import odd_answers
-from kd2edge.validate.selection import concatenated, rows_of, stacked
+from kd2edge.validate.selection import stacked
 from kd2edge.validate.ways import Way
 
 __all__ = ["Faults", "Kept", "Padded", "Served", "Shared", "task_logits"]
@@ -143,14 +144,13 @@ def task_logits(spec: TaskSpec, output: npt.NDArray[Any], encoded: Mapping[str, 
 
 def _are_finite(spec: TaskSpec, seen: Sequence[_Seen]) -> npt.NDArray[np.bool_]:
     """Which rows have outputs that are all finite; of words that are cut off nothing is asked."""
-    logits = stacked([task_logits(spec, out[spec.name], enc) for _, enc, out in seen])
+    logits = concatenated([task_logits(spec, out[spec.name], enc) for _, enc, out in seen])
     if not isinstance(logits, Ragged):
         return np.isfinite(logits).all(axis=-1)
     starts = [enc[spec.input].word_starts for _, enc, _ in seen]
     asked = np.concatenate([one.values for one in starts if one is not None]) >= 0
     bad = ~np.isfinite(logits.values).all(axis=-1) & asked
-    row = np.repeat(np.arange(logits.rows), np.diff(logits.offsets))
-    return np.bincount(row, bad, minlength=logits.rows) == 0
+    return np.bincount(logits.owners, bad, minlength=logits.rows) == 0
 
 
 @final
@@ -191,7 +191,7 @@ class Served:
         """Task -> decisions of :attr:`rows`; empty when there are none."""
         if not self._parts:
             return {}
-        return {task: concatenated([part[task] for part in self._parts]) for task in self.tasks}
+        return {task: stacked([part[task] for part in self._parts]) for task in self.tasks}
 
     def feed(self, rows: Sequence[int], values: Values) -> None:
         """Run some rows of the split (their numbers rise from call to call)."""
@@ -283,7 +283,7 @@ class Served:
         found: dict[str, Decoded] = {}
         for task, spec in self.tasks.items():
             parts = [task_logits(spec, out[task], enc) for _, enc, out in self._seen]
-            logits = rows_of(stacked(parts), order)
+            logits = taken(concatenated(parts), order)
             found[task] = task_kind(spec.kind).decode(spec, logits)
             bad = ~_are_finite(spec, self._seen)[order]
             if bad.any():
@@ -304,7 +304,7 @@ class Served:
         if kind.per_word:
             all_words = list(self._words(spec))
             words = [all_words[int(order[at])] for at in answered]
-        some = Decoded(rows_of(decoded.labels, answered), rows_of(decoded.scores, answered))
+        some = Decoded(taken(decoded.labels, answered), taken(decoded.scores, answered))
         found = [self._answers[rows[at]][str(spec.name)] for at in answered]
         expected = kind.answers(spec, some, top_k=None, words=words)
         for at, odd in odd_answers(spec, some, expected, found, words):

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from kd2edge.errors import DataError
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
+from kd2edge.ragged import Ragged
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import MISSING, Ragged, TaskSpec, Truth
+from kd2edge.tasks.spec import MISSING, TaskSpec, Truth
 from kd2edge.validate.reference import Reference, key_of
 from kd2edge.validate.truths import require_known_labels
 

@@ -15,8 +15,9 @@ from kd2edge.metrics.estimate import Estimate, rows_needed
 from kd2edge.metrics.items import cut_off
 from kd2edge.metrics.kinds import metric
 from kd2edge.metrics.metric import RankMetric
+from kd2edge.ragged import Ragged
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, Ragged, TaskSpec, Truth
+from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 from kd2edge.validate.classes import class_falls
 from kd2edge.validate.estimates import Estimates
 from kd2edge.validate.gate import verdict, worst
@@ -247,11 +248,8 @@ def _flat(reference: Decoded, candidate: Decoded) -> tuple[Any, Any, Any, Any]:
     if not isinstance(wanted, Ragged) or not isinstance(found, Ragged):
         rows = np.arange(len(np.asarray(wanted)))
         return wanted, found, rows, np.full(len(rows), -1)
-    lengths = np.diff(wanted.offsets)
-    if not np.array_equal(lengths, np.diff(found.offsets)):
+    if not np.array_equal(wanted.lengths, found.lengths):
         raise DataError(
             "the reference was made of other words than the artefact found in these rows"
         )
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    words = np.arange(len(rows)) - np.repeat(wanted.offsets[:-1], lengths)
-    return wanted.values, found.values, rows, words
+    return wanted.values, found.values, wanted.owners, wanted.places

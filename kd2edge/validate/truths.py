@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from kd2edge.errors import DataError
 from kd2edge.files.fingerprint import fingerprint_bytes
+from kd2edge.ragged import Ragged
 from kd2edge.rows.rows import Rows
-from kd2edge.tasks.spec import MISSING, Ragged, TaskSpec, Truth, class_indices
+from kd2edge.tasks.spec import MISSING, TaskSpec, Truth, class_indices
 
 __all__ = [
     "inputs_fingerprint",

@@ -4,9 +4,8 @@ import numpy as np
 import torch
 
 from kd2edge.data.batch import padded, words_at
-from kd2edge.data.columns import offsets_of
+from kd2edge.ragged import Ragged, offsets_of
 from kd2edge.tasks import gather_words
-from kd2edge.tasks.spec import Ragged
 
 
 def starts(*rows: list[int]) -> Ragged:

@@ -13,8 +13,9 @@ from kd2edge.data.encode import _CHUNK
 from kd2edge.errors import DataError, IntegrityError, StorageError
 from kd2edge.files import folder_lock
 from kd2edge.inputs import input_kind
+from kd2edge.ragged import Ragged
 from kd2edge.rows.join import JoinedRows, Source, joined
-from kd2edge.tasks.spec import MISSING, Ragged
+from kd2edge.tasks.spec import MISSING
 
 
 def sentences(*rows: dict[str, Any], tasks: tuple[str, ...] = ("tag", "topic")) -> JoinedRows:

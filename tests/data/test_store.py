@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kd2edge.data import ArrayStore, ArrayWriter, reader, writer
-from kd2edge.data.columns import offsets_of
 from kd2edge.data.layout import MANIFEST, Field
 from kd2edge.errors import IntegrityError
-from kd2edge.tasks.spec import Ragged
+from kd2edge.ragged import Ragged, offsets_of
 
 FIELDS = (
     Field("plain", "int32", (2,)),

@@ -9,7 +9,7 @@ import torch
 from distill.tiny import DARK, IMAGES, SHAPE, TAG, TOKENS, image_rows, token_rows
 from kd2edge.data.batch import at_words
 from kd2edge.distill import metric_values, predict_split
-from kd2edge.tasks.spec import Ragged
+from kd2edge.ragged import Ragged
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100])

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec
 
 Labels = npt.NDArray[np.int64]
 

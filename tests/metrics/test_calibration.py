@@ -5,7 +5,8 @@ import pytest
 
 from kd2edge.errors import DataError
 from kd2edge.metrics import reliability
-from kd2edge.tasks.spec import MISSING, Decoded, Ragged, Truth
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import MISSING, Decoded, Truth
 
 
 def plain_ece(confidence, right, bins):

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from kd2edge.metrics.items import cut_off, has_label, taken
-from kd2edge.tasks.spec import MISSING, NOTHING, Decoded, Ragged, Truth
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import MISSING, NOTHING, Decoded, Truth
 
 #: Row 0: two objects; row 1: looked at and empty; row 2: nobody looked.
 OBJECTS = Truth(

@@ -17,8 +17,9 @@ from sklearn.metrics import (
 
 from kd2edge.errors import DataError, UsageError
 from kd2edge.metrics import METRICS, Metric, RankMetric, confusion, metric, misfit, per_class
+from kd2edge.ragged import Ragged
 from kd2edge.tasks import task_kind
-from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskName, TaskSpec, Truth
+from kd2edge.tasks.spec import MISSING, Decoded, TaskName, TaskSpec, Truth
 
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "E-PER", "S-LOC", "B", "I")
 

@@ -9,7 +9,8 @@ import pytest
 from commands import kd2edge, succeed
 from kd2edge.pipeline.piece_fit import PieceFit, fit_lines
 from kd2edge.pipeline.report import _model_report
-from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec, Truth
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 from products import write_jsonl, write_text_project
 
 

@@ -13,7 +13,8 @@ from distill.tiny import DARK, IMAGES, SHAPE, TAG, TOKENS, image_rows, token_row
 from kd2edge.data import Batch, Progress, Views
 from kd2edge.data.batch import at_words
 from kd2edge.errors import DataError, IntegrityError
-from kd2edge.tasks.spec import Ragged, TaskSpec
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher import NetTeacher, Outputs, Teacher, cache_outputs
 
 ALL = {"images": (IMAGES, image_rows), "tokens": (TOKENS, token_rows)}

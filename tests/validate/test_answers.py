@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kd2edge.ragged import Ragged
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Ragged, TaskName, TaskSpec
+from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.validate.answers import odd_answers
 
 TAGS = ("O", "B-x", "I-x", "E-x", "S-x", "B-y", "I-y")

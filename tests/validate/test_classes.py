@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import beta
 
 from kd2edge.metrics.estimate import Estimate
-from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec, Truth
+from kd2edge.ragged import Ragged
+from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 from kd2edge.validate import classes
 from kd2edge.validate.classes import class_falls
 from kd2edge.validate.tasks import Budget, task_result

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kd2edge.ragged import Ragged
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec
+from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec
 from kd2edge.validate.margins import TIE, contradictions, margins
 
 ROW = TaskSpec(TaskName("t"), "classification", ("a", "b", "c"), "accuracy")

@@ -8,7 +8,7 @@ import pytest
 
 import bundles
 from kd2edge.inputs import WordStarts
-from kd2edge.tasks.spec import Ragged
+from kd2edge.ragged import Ragged
 from kd2edge.validate.numbers import Numbers, Sample, number_results, padded
 
 

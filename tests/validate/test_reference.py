@@ -9,8 +9,9 @@ import pytest
 from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.inputs.spec import InputSpec
+from kd2edge.ragged import Ragged
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import MISSING, Decoded, Ragged, TaskName, TaskSpec, Truth
+from kd2edge.tasks.spec import MISSING, Decoded, TaskName, TaskSpec, Truth
 from kd2edge.validate import open_reference, pack_reference
 from kd2edge.validate.reference import Made
 from kd2edge.validate.truths import inputs_fingerprint, labels_fingerprint

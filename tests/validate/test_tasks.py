@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from kd2edge.errors import DataError
+from kd2edge.ragged import Ragged
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, Ragged, TaskName, TaskSpec, Truth
+from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 from kd2edge.validate.margins import TIE
 from kd2edge.validate.tasks import LISTED, Budget, task_result
 
