@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kd2edge.engines import ENGINES
+
 __all__ = ["SAVES_NOTHING", "shortcomings", "size_text", "twin_of"]
 
 #: From this share of the float file's bytes on, rounding saved nothing: its weights stayed float.
 SAVES_NOTHING = 0.9
 #: From this share of the float artefact's time on it is slower; closer is a tie between two clocks.
 _SLOWER = 1.02
-#: What stands in a bundle for this target is no measure of the engines that are built from it.
-_BUILT_ELSEWHERE = "tensorrt"
 
 
 def twin_of(artefact: str) -> str:
@@ -24,7 +24,7 @@ def twin_of(artefact: str) -> str:
 def size_text(artefact: str, sizes: Mapping[str, int | None]) -> str:
     """Its bytes beside its float twin's, "0.27x of onnx-fp32"; "" where there is nothing beside."""
     share = _share(artefact, sizes)
-    if share is None or artefact.startswith(_BUILT_ELSEWHERE):
+    if share is None or _is_built_elsewhere(artefact):
         return ""
     return f"{share:.2f}x of {twin_of(artefact)}" + (
         ": saves nothing" if share > SAVES_NOTHING else ""
@@ -46,7 +46,7 @@ def shortcomings(
     found: list[str] = []
     twin = twin_of(artefact)
     share = _share(artefact, sizes)
-    if share is not None and share > SAVES_NOTHING and not artefact.startswith(_BUILT_ELSEWHERE):
+    if share is not None and share > SAVES_NOTHING and not _is_built_elsewhere(artefact):
         found.append(
             f"{artefact} saves nothing: {sizes[artefact]:,} bytes, {twin} has {sizes[twin]:,}"
             f" ({share:.2f}x): its weights stayed float"
@@ -55,6 +55,12 @@ def shortcomings(
     if slower is not None and slower > _SLOWER:
         found.append(f"{artefact} is slower than {twin}: {slower:.2f}x of its time")
     return tuple(found)
+
+
+def _is_built_elsewhere(artefact: str) -> bool:
+    """Whether what stands in a bundle is no measure of the engines that are built from it."""
+    engine = ENGINES.get(artefact.partition("-")[0])
+    return engine is not None and engine.is_built_on_device
 
 
 def _share(

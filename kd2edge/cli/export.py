@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from kd2edge.cli.output import emit, json_option, note, say
+from kd2edge.engines import ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
     from kd2edge.pipeline.exporting import Exported
 
 _INCOMPLETE = 6
+_Command = TypeVar("_Command", bound=Callable[..., int])
+
+
+def _target_flags(verb: _Command) -> _Command:
+    """An option for every engine, called as its target."""
+    for engine in reversed(tuple(ENGINES.values())):
+        flag = click.option(
+            f"--{engine.flag}", engine.target, is_flag=True, help=f"Artefacts for {engine.title}."
+        )
+        verb = flag(verb)
+    return verb
 
 
 @click.command("export")
 @click.argument("run", type=click.Path(path_type=Path), required=False)
-@click.option("--onnx", is_flag=True, help="Artefacts for ONNX Runtime.")
-@click.option("--trt", is_flag=True, help="Artefacts for TensorRT.")
-@click.option("--openvino", is_flag=True, help="Artefacts for OpenVINO.")
+@_target_flags
 @click.option(
-    "--precision", default=None, help="fp32,int8; for --trt also fp16 (default: the recipe's)."
+    "--precision",
+    default=None,
+    help=f"Of {','.join(PRECISIONS)}, as far as a target has them (default: the recipe's).",
 )
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Default: models/NAME.")
 @click.option(
@@ -32,19 +45,16 @@ _INCOMPLETE = 6
 @json_option
 def command(
     run: Path | None,
-    onnx: bool,
-    trt: bool,
-    openvino: bool,
     precision: str | None,
     out: Path | None,
     allow_missing: bool,
     as_json: bool,
+    **asked: bool,
 ) -> int:
     """Export the student of RUN (default: the latest finished run).
 
     Without a target flag, the recipe's targets are made.
     """
-    asked = {"onnx": onnx, "openvino": openvino, "tensorrt": trt}
     targets = [name for name, wanted in asked.items() if wanted]
     precisions = [part.strip() for part in precision.split(",")] if precision else []
 

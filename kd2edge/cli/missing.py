@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kd2edge.engines import ENGINES
+
 #: Module -> the extra that brings it.
 EXTRAS: Mapping[str, str] = {
     "PIL": "image",
@@ -11,9 +13,7 @@ EXTRAS: Mapping[str, str] = {
     "mlxtend": "train",
     "nncf": "train",
     "onnx": "validate",
-    "onnxruntime": "cpu",
     "onnxscript": "train",
-    "openvino": "openvino",
     "optimum": "train",
     "pyarrow": "data",
     "pydantic": "recipe",
@@ -21,6 +21,7 @@ EXTRAS: Mapping[str, str] = {
     "torch": "train",
     "transformers": "train",
     "yaml": "recipe",
+    **{module: one.extra for one in ENGINES.values() for module in one.modules},
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from kd2edge.engines import ENGINES, Engine
 from kd2edge.errors import Kd2edgeError
 
 __all__ = ["Ability", "examine"]
@@ -30,7 +31,7 @@ def examine() -> tuple[Ability, ...]:
         _cuda(),
         _packages("export to ONNX", ("torch", "onnx", "onnxscript"), "train"),
         _packages("validate", ("onnx", "jinja2"), "validate"),
-        *(_backend(target) for target in ("onnx", "openvino", "tensorrt")),
+        *(_backend(one) for one in ENGINES.values()),
         _packages("build TensorRT-RTX", ("tensorrt_rtx",), "rtx"),
         _packages("image files", ("PIL",), "image"),
     )
@@ -69,19 +70,18 @@ def _cuda() -> Ability:
     return Ability("train on CUDA", False, "no CUDA device: training runs on the CPU")
 
 
-def _backend(target: str) -> Ability:
+def _backend(engine: Engine) -> Ability:
     from kd2edge.runtime.backends.table import missing, preload
 
-    name = f"run {target}"
-    reason = missing(target)
+    name = f"run {engine.target}"
+    reason = missing(engine.target)
     if reason:
-        first, _, install = reason.partition("; run: ")
-        return Ability(name, False, first, install)
+        return Ability(name, False, reason.partition("; run: ")[0], engine.install)
     try:
-        preload(target)
+        preload(engine.target)
     except (Kd2edgeError, ImportError, OSError) as error:
         return Ability(name, False, f"installed, but does not import: {error}")
-    if target == "tensorrt" and not _device():
+    if engine.is_built_on_device and not _device():
         return Ability(name, False, "no CUDA device: engines can be built, not run")
     return Ability(name, True, "imports")
 

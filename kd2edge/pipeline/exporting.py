@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kd2edge.bundle import Artefact, Bundle, FileEntry, Manifest, file_entry, write_bundle
+from kd2edge.engines import ranked, unmade
 from kd2edge.errors import BackendError, IntegrityError, Kd2edgeError, StorageError, UsageError
 from kd2edge.export.samples import dummy_arrays
 from kd2edge.export.student import onnx_from_student
@@ -41,16 +42,6 @@ from kd2edge.version import __version__
 
 __all__ = ["Exported", "export_run"]
 
-#: What `load` tries first where no evidence says better: exact before small, engines last.
-_ORDER = (
-    "onnx-fp32",
-    "openvino-fp32",
-    "onnx-int8-qdq",
-    "openvino-int8",
-    "onnx-int8-dynamic",
-    "tensorrt-fp32",
-    "tensorrt-int8",
-)
 #: Splits that artefacts can be judged on.
 _SPLITS = ("test", "validation")
 #: Seconds to wait for another export that is writing its bundle into the same folder.
@@ -147,13 +138,11 @@ def _variants(targets: Sequence[str], precisions: Sequence[str]) -> list[Variant
         UsageError: an unknown target, or a precision that none of them makes.
     """
     known = {name: target(name) for name in targets}
-    for precision in precisions:
-        makers = [one for one in known.values() if precision in one.precisions]
-        if not makers:
-            there = sorted({name for one in known.values() for name in one.precisions})
-            raise UsageError(
-                f"no precision {precision!r} for {', '.join(known)}; there are {', '.join(there)}"
-            )
+    for precision in unmade(known, precisions):
+        there = sorted({name for one in known.values() for name in one.precisions})
+        raise UsageError(
+            f"no precision {precision!r} for {', '.join(known)}; there are {', '.join(there)}"
+        )
     return [
         variant
         for one in known.values()
@@ -325,8 +314,7 @@ def _manifest(
 
 def _preferred(artefacts: Mapping[str, Artefact]) -> tuple[str, ...]:
     usable = [name for name, artefact in artefacts.items() if artefact.status != "failed"]
-    ranked = [name for name in _ORDER if name in usable]
-    return (*ranked, *(name for name in usable if name not in ranked))
+    return tuple(name for name in ranked() if name in usable)
 
 
 def _artefact(variant: Variant, made: Made, source: Source) -> Artefact:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from kd2edge.engines import ENGINES, unmade
 from kd2edge.recipe.places import Steps
 from kd2edge.recipe.schema import (
     Binary,
@@ -330,6 +331,17 @@ def _lists_name_things_once(recipe: Recipe) -> Iterator[Fault]:
                 yield steps, f"{name!r} stands {count} times"
 
 
+def _targets_come_out(recipe: Recipe) -> Iterator[Fault]:
+    targets, precisions = recipe.export.targets, recipe.export.precisions
+    for precision in unmade(targets, precisions):
+        yield ("export", "precisions"), f"{precision!r} is made for none of {', '.join(targets)}"
+    for name in targets:
+        own = ENGINES[name].precisions
+        if not any(precision in own for precision in precisions):
+            steps = ("export", "targets")
+            yield steps, f"{name!r} comes in {', '.join(own)} alone: name one in precisions"
+
+
 CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _names_are_unique,
     _sources_have_splits,
@@ -351,4 +363,5 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _views_are_the_same_for_all,
     _inits_fit,
     _lists_name_things_once,
+    _targets_come_out,
 )

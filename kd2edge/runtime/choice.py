@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kd2edge.bundle.manifest import Artefact, Manifest
+from kd2edge.engines import ENGINES
 from kd2edge.errors import BackendError, GateError, UsageError
-from kd2edge.runtime.backends.table import TARGETS, backend, missing
+from kd2edge.runtime.backends.table import backend, missing
 from kd2edge.runtime.engines import Engine
 from kd2edge.runtime.known import Known, Time
 from kd2edge.runtime.threads import default_threads
@@ -114,7 +115,7 @@ def _usual(wish: Wish) -> int:
 def _pairs(artefact: Artefact, known: Known, wish: Wish) -> list[Pair]:
     """The artefact with each number of threads that it passed with, the usual number first."""
     usual, judged = _usual(wish), known.verdicts[artefact.id].threads
-    if not backend(TARGETS[artefact.target]).uses_threads:
+    if not backend(ENGINES[artefact.target].backend).uses_threads:
         return [(artefact.id, usual)]
     if wish.threads is not None:
         return [(artefact.id, usual)] if usual in judged else []

@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from kd2edge.bundle.paths import folder_path, is_folder
 from kd2edge.bundle.store import Bundle, open_bundle
+from kd2edge.engines import ENGINES
 from kd2edge.errors import InputError, IntegrityError, UsageError
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import Encoded, InputSpec
-from kd2edge.runtime.backends.table import BACKENDS, TARGETS
 from kd2edge.runtime.batches import Batch, Batches, merged, whole
 from kd2edge.runtime.choice import Choice, Wish, choose
 from kd2edge.runtime.engines import engine_bytes
@@ -328,14 +328,14 @@ def _session(
     if choice.engine is not None:
         graph, sha256, companions = engine_bytes(choice.engine), choice.engine.sha256, {}
     else:
-        suffixes = BACKENDS[TARGETS[artefact.target]].companions
+        suffixes = ENGINES[artefact.target].companions
         files = [file.path for file in artefact.files if file.path.endswith(suffixes)]
         graph, sha256 = bundle.read(artefact.entry), ""
         companions = {file: bundle.read(file) for file in files}
     return Session.from_bytes(
         graph,
         spec,
-        backend=TARGETS[artefact.target],
+        backend=ENGINES[artefact.target].backend,
         companions=companions,
         threads=choice.threads,
         providers=providers,

@@ -87,6 +87,11 @@ def test_faults_between_parts_are_found_beside_faults_of_keys(
         ("export.targets=onnx", "expected a list, found 'onnx'"),
         ("export.targets=[]", "expected at least 1 items, found 0"),
         ("export.targets=[onnx, onnx]", "'onnx' stands 2 times"),
+        ("export.precisions=[fp32, fp16]", "'fp16' is made for none of onnx"),
+        (
+            "export={targets: [onnx, tensorrt], precisions: [fp16]}",
+            "'onnx' comes in fp32, int8 alone",
+        ),
         ("export.precisions=[fp64]", "found 'fp64'"),
         ("export=fast", "expected a mapping, found 'fast'"),
         ("inputs={}", "expected at least 1 items"),

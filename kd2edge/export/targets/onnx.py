@@ -17,7 +17,6 @@ class OnnxTarget(Target):
     """One ``.onnx`` file an artefact, with the weights inside."""
 
     name = "onnx"
-    precisions = {"fp32": ("",), "int8": ("qdq", "dynamic")}
 
     def needs(self, precisions: Sequence[str]) -> None:
         engines = ("onnxruntime",) if "int8" in precisions else ()

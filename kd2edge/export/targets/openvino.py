@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
+from kd2edge.engines import ENGINES
 from kd2edge.errors import Kd2edgeError, UsageError
 from kd2edge.export.model_io import model_from_bytes
 from kd2edge.export.targets.target import Made, Source, Target, Variant
 from kd2edge.export.targets.tools import assert_installed, imported, versions
 
 _PURPOSE = "target openvino"
-_INSTALL = 'pip install "kd2edge[openvino]"'
+_INSTALL = ENGINES["openvino"].install
 _INSTALL_INT8 = 'pip install "kd2edge[train,openvino]"'
 
 
@@ -23,7 +24,6 @@ class OpenVinoTarget(Target):
     """An ``.xml`` (the entry) and a ``.bin`` an artefact."""
 
     name = "openvino"
-    precisions = {"fp32": ("",), "int8": ("",)}
 
     def needs(self, precisions: Sequence[str]) -> None:
         imported(_PURPOSE, "openvino", _INSTALL)

@@ -9,6 +9,7 @@ from typing import Any, final
 
 import numpy.typing as npt
 
+from kd2edge.engines import ENGINES, artefact_id
 from kd2edge.errors import UsageError
 from kd2edge.inputs.spec import ArraySpec
 
@@ -30,7 +31,7 @@ class Variant:
 
     @property
     def id(self) -> str:
-        return "-".join(part for part in (self.target, self.precision, self.name) if part)
+        return artefact_id(self.target, self.precision, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,11 @@ class Target(ABC):
 
     #: The name in recipes and artefact ids, and the folder inside a bundle.
     name: str
-    #: Precision -> names of its variants ("" when it has one form).
-    precisions: Mapping[str, tuple[str, ...]]
+
+    @property
+    def precisions(self) -> Mapping[str, tuple[str, ...]]:
+        """Precision -> names of its variants ("" when it has one form)."""
+        return ENGINES[self.name].precisions
 
     @final
     def variants(self, precision: str) -> tuple[Variant, ...]:

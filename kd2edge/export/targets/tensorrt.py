@@ -22,7 +22,6 @@ class TensorRTTarget(Target):
     """Precision stands in the graph itself: TensorRT 11 and TensorRT for RTX know no other way."""
 
     name = "tensorrt"
-    precisions = {"fp32": ("",), "fp16": ("",), "int8": ("",)}
 
     def needs(self, precisions: Sequence[str]) -> None:
         del precisions

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, Strict
 
+from kd2edge.engines import ENGINES, PRECISIONS
 from kd2edge.recipe.schema.base import Count, Part, Share, Texts
 from kd2edge.recipe.schema.choices import ByTask
 
-Target = Literal["onnx", "openvino", "tensorrt"]
-Precision = Literal["fp32", "int8"]
+if TYPE_CHECKING:
+    Target = str
+    Precision = str
+else:  # a recipe may name what the table of engines has
+    Target = Literal[tuple(ENGINES)]
+    Precision = Literal[PRECISIONS]
 
 
 class Calibration(Part):
@@ -26,7 +31,7 @@ class Export(Part):
     targets: Annotated[tuple[Target, ...], Field(min_length=1)] = ("onnx",)
     """Runtimes to make artefacts for."""
     precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] = ("fp32",)
-    """Number formats to make artefacts in."""
+    """Number formats to make artefacts in; each target makes those that it has."""
     calibration: Calibration = Calibration()
     """Rows for int8."""
     samples: Literal["real", "synthetic", "none"] = "real"

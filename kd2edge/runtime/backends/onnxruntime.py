@@ -10,6 +10,7 @@ from typing import Any, final
 
 import numpy.typing as npt
 
+from kd2edge.engines import ENGINES
 from kd2edge.errors import BackendError, IntegrityError
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.runtime.backends.backend import Backend, Settings
@@ -25,7 +26,7 @@ _OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}  # from 1.18
 _LOG_NOTHING = 4  # only what kills the process
 #: ONNX Runtime's type names that are not NumPy's.
 _DTYPES = {"float": "float32", "double": "float64", "string": "object"}
-_INSTALL = 'pip install "kd2edge[cpu]"'
+_INSTALL = ENGINES["onnx"].install
 
 
 @final

@@ -8,6 +8,7 @@ from typing import Any, final
 
 import numpy.typing as npt
 
+from kd2edge.engines import ENGINES
 from kd2edge.errors import BackendError, IntegrityError
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.runtime.backends.backend import Backend, Settings
@@ -15,7 +16,7 @@ from kd2edge.runtime.external_data import assert_no_external_data
 from kd2edge.runtime.graph import ANY, Arrays, GraphSpec
 from kd2edge.runtime.telemetry import quietly_imported
 
-_INSTALL = 'pip install "kd2edge[openvino]"'
+_INSTALL = ENGINES["openvino"].install
 #: OpenVINO's type names that are not made of NumPy's by rule.
 _DTYPES = {"boolean": "bool", "bf16": "bfloat16"}
 _KINDS = {"f": "float", "i": "int", "u": "uint"}

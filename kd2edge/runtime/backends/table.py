@@ -1,47 +1,18 @@
-"""The fixed table of backends, and what of it is installed here."""
+"""Backends by name, and whose engines are installed here."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import NamedTuple
 
+from kd2edge.engines import ENGINES, Engine
 from kd2edge.errors import BackendError
 from kd2edge.runtime.backends.backend import Backend
 from kd2edge.runtime.telemetry import quietly_imported
 
-
-class Entry(NamedTuple):
-    """Where a backend stands, and the engine modules of which any one is enough."""
-
-    module: str
-    name: str
-    engines: tuple[str, ...]
-    install: str
-    companions: tuple[
-        str, ...
-    ] = ()  # suffixes of the files that a graph of this backend needs beside it
-
-
-#: backend -> entry.  Modules are imported when a graph is opened, not before.
-BACKENDS: dict[str, Entry] = {
-    "onnxruntime": Entry(
-        "onnxruntime", "OnnxRuntime", ("onnxruntime",), 'pip install "kd2edge[cpu]"'
-    ),
-    "openvino": Entry(
-        "openvino", "OpenVino", ("openvino",), 'pip install "kd2edge[openvino]"', (".bin",)
-    ),
-    "tensorrt": Entry(
-        "tensorrt", "TensorRT", ("tensorrt", "tensorrt_rtx"), 'pip install "kd2edge[rtx]"'
-    ),
-}
-
-#: target of an artefact -> the backend that runs it.
-TARGETS: dict[str, str] = {
-    "onnx": "onnxruntime",
-    "openvino": "openvino",
-    "tensorrt": "tensorrt",
-}
+#: Backend -> its engine.
+BACKENDS: Mapping[str, Engine] = {one.backend: one for one in ENGINES.values()}
 
 
 def backend(name: str) -> Backend:
@@ -50,10 +21,11 @@ def backend(name: str) -> Backend:
     Raises:
         BackendError: no backend of that name.
     """
-    entry = BACKENDS.get(name)
-    if entry is None:
+    engine = BACKENDS.get(name)
+    if engine is None:
         raise BackendError(f"no backend {name!r}; there are {', '.join(sorted(BACKENDS))}")
-    made = getattr(import_module(f"kd2edge.runtime.backends.{entry.module}"), entry.name)()
+    module = import_module(f"kd2edge.runtime.backends.{engine.backend}")
+    made = getattr(module, engine.backend_class)()
     assert isinstance(made, Backend)
     return made
 
@@ -63,12 +35,12 @@ def missing(target: str) -> str:
 
     Only looks for the engine's package, so that asking costs no import.
     """
-    entry = BACKENDS.get(TARGETS.get(target, ""))
-    if entry is None:
+    engine = ENGINES.get(target)
+    if engine is None:
         return f"this kd2edge has no runtime for target {target!r}"
-    if any(find_spec(engine) is not None for engine in entry.engines):
+    if any(find_spec(module) is not None for module in engine.modules):
         return ""
-    return f"{' or '.join(entry.engines)} is not installed; run: {entry.install}"
+    return f"{' or '.join(engine.modules)} is not installed; run: {engine.install}"
 
 
 def preload(target: str) -> None:
@@ -80,7 +52,7 @@ def preload(target: str) -> None:
     reason = missing(target)
     if reason:
         raise BackendError(reason)
-    for engine in BACKENDS[TARGETS[target]].engines:
-        if find_spec(engine) is not None:
-            quietly_imported(engine)
+    for module in ENGINES[target].modules:
+        if find_spec(module) is not None:
+            quietly_imported(module)
             return

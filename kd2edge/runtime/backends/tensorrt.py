@@ -14,6 +14,7 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.engines import ENGINES
 from kd2edge.errors import BackendError, InputError, IntegrityError
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.runtime.backends.backend import Backend, Settings
@@ -21,11 +22,11 @@ from kd2edge.runtime.backends.cuda import Cuda, DeviceBuffer
 from kd2edge.runtime.graph import ANY, Arrays, GraphSpec
 from kd2edge.runtime.telemetry import quietly_imported
 
-INSTALL = 'pip install "kd2edge[rtx]" (or tensorrt from NVIDIA\'s index)'
+INSTALL = f"{ENGINES['tensorrt'].install} (or tensorrt from NVIDIA's index)"
 #: TensorRT first: where both are installed the device is meant for it.
 #: What TensorRT-RTX says on a GPU for which it makes no engines; building one goes through.
 _NOT_FOR_THIS_GPU = "does not support this compute capability"
-_MODULES = ("tensorrt", "tensorrt_rtx")
+_MODULES = ENGINES["tensorrt"].modules
 #: Names of the one device it runs on, as other runtimes call it.
 _OWN = {"tensorrt", "nvtensorrtrtx", "cuda", "gpu"}
 #: TensorRT's names of types -> NumPy's.

@@ -6,7 +6,7 @@ import pytest
 
 from kd2edge.errors import BackendError
 from kd2edge.runtime.backends.backend import Backend
-from kd2edge.runtime.backends.table import BACKENDS, TARGETS, backend, missing, preload
+from kd2edge.runtime.backends.table import BACKENDS, backend, missing, preload
 
 
 def test_every_entry_is_a_backend_with_the_same_install_line():
@@ -14,7 +14,6 @@ def test_every_entry_is_a_backend_with_the_same_install_line():
         made = backend(name)
         assert isinstance(made, Backend)
         assert entry.install in made.install
-    assert set(TARGETS.values()) <= set(BACKENDS)
 
 
 def test_says_what_is_missing_without_importing(monkeypatch: pytest.MonkeyPatch):
