@@ -8,6 +8,7 @@ are Python's (``\x1b``, ``\u202e``), and a text that passed already is left as i
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 #: Most characters of a value and of a path in a message, and of a line of a message.
 VALUE = 80
@@ -41,6 +42,20 @@ def value(text: object) -> str:
 def path(text: object) -> str:
     """A path inside a message: longer than most, and cut where no file system takes it anyway."""
     return shown(text, PATH)
+
+
+def meant(word: object, known: Iterable[object]) -> str:
+    """``did you mean 'epochs'?``; "" where nothing known is like ``word``.
+
+    What differs in case or outer blanks alone is meant before anything else.
+    """
+    from difflib import get_close_matches  # milliseconds that only a mistake costs
+
+    names = {str(one): str(one).strip().casefold() for one in known}
+    wanted = str(word).strip().casefold()
+    alike = [one for one, folded in names.items() if folded == wanted]
+    near = alike or get_close_matches(str(word), names, n=1)
+    return f"did you mean {value(near[0])!r}?" if near else ""
 
 
 def visible_json(text: str) -> str:

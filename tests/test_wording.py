@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kd2edge.errors import IntegrityError, Problem, RecipeError
-from kd2edge.wording import LINE, VALUE, shown, shown_lines, value, visible_json
+from kd2edge.wording import LINE, VALUE, meant, shown, shown_lines, value, visible_json
 
 TEXTS = st.text(st.characters())
 
@@ -58,3 +58,9 @@ def test_json_stays_the_same_value(text: str) -> None:
 def test_an_error_says_each_message_in_a_line(text: str) -> None:
     assert len(str(IntegrityError(text, f"a{text}")).split("\n")) == 2
     assert str(RecipeError([Problem(text, "a.yaml", 1), Problem("b")])).count("\n") == 1
+
+
+def test_what_was_meant_is_said_where_it_is_alike():
+    assert meant("epoch", ["lr", "epochs"]) == "did you mean 'epochs'?"
+    assert meant("epoch", []) == meant("x", ["epochs"]) == ""
+    assert "\x1b" not in meant("ab\x1bcd", ["ab\x1bcde"])

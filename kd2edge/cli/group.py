@@ -60,11 +60,12 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         verb = args[0] if args else ""
         if verb and not verb.startswith("-") and verb not in VERBS:
-            import difflib
+            from kd2edge.wording import meant
 
-            near = difflib.get_close_matches(verb, VERBS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"No such command {verb!r}.{hint}")
+            near = meant(verb, VERBS)
+            ctx.fail(
+                f"No such command {verb!r}." + (f" {near[0].upper()}{near[1:]}" if near else "")
+            )
         return super().resolve_command(ctx, args)
 
 

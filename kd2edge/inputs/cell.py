@@ -7,12 +7,13 @@ import math
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from operator import index
 from typing import Any, cast, final
 
 import numpy as np
 import numpy.typing as npt
+
+from kd2edge.wording import meant
 
 
 @final
@@ -44,22 +45,14 @@ def cell(row: Mapping[str, Any], column: str) -> Any:
 def no_column(column: str, row: Iterable[str]) -> str:
     """What to say of a row that lacks a column: what it has, and what was meant."""
     names = list(row)
-    near = nearest(column, names)
-    hint = f"; did you mean {near!r}?" if near else ""
+    near = meant(column, names)
+    hint = f"; {near}" if near else ""
     held = [mark for mark in _DELIMITERS if len(names) == 1 and mark in names[0]]
     if held:
         mark = json.dumps(held[0])  # as YAML and a shell take it
         hint = f"; it is one column and holds {mark}: state options: {{delimiter: {mark}}}, or"
         hint += f" --option 'delimiter={mark[1:-1]}'"
     return f"no column {column!r}, the row has {', '.join(map(repr, names)) or 'none'}{hint}"
-
-
-def nearest(name: object, known: Iterable[object]) -> str:
-    """The known name that may have been meant, as one that differs in its case alone; or ""."""
-    names = {str(one): str(one).strip().casefold() for one in known}
-    wanted = str(name).strip().casefold()
-    alike = [one for one, folded in names.items() if folded == wanted]
-    return next(iter(alike or get_close_matches(str(name), names, n=1)), "")
 
 
 def empty(column: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from types import MappingProxyType
 
 from kd2edge.errors import UsageError
@@ -12,6 +11,7 @@ from kd2edge.inputs.kind import InputKind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.inputs.text import Text
 from kd2edge.inputs.tokens import Tokens
+from kd2edge.wording import meant
 
 INPUT_KINDS: MappingProxyType[str, InputKind] = MappingProxyType(
     {kind.name: kind for kind in (Image(), Text(), Tokens())}
@@ -26,10 +26,8 @@ def input_kind(name: str) -> InputKind:
     """
     kind = INPUT_KINDS.get(name)
     if kind is None:
-        near = get_close_matches(name, INPUT_KINDS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        known = ", ".join(INPUT_KINDS)
-        raise UsageError(f"expected an input kind among {known}, found {name!r}{hint}")
+        text = f"expected an input kind among {', '.join(INPUT_KINDS)}, found {name!r}"
+        raise UsageError("; ".join(filter(None, (text, meant(name, INPUT_KINDS)))))
     return kind
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from kd2edge.errors import UsageError
 from kd2edge.metrics.accuracy import Accuracy
@@ -15,6 +14,7 @@ from kd2edge.metrics.metric import Metric, RankMetric
 from kd2edge.metrics.weighted_f1 import WeightedF1
 from kd2edge.tasks.spans import are_tags, read_tag
 from kd2edge.tasks.spec import TaskSpec
+from kd2edge.wording import meant
 
 METRICS: Mapping[str, Metric | RankMetric] = {
     made.name: made for made in (Accuracy(), MacroF1(), WeightedF1(), BinaryF1(), Auc(), EntityF1())
@@ -28,8 +28,7 @@ def metric(name: str) -> Metric | RankMetric:
         UsageError: there is none.
     """
     if name not in METRICS:
-        close = get_close_matches(name, METRICS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(METRICS)}"
+        hint = meant(name, METRICS) or f"there are: {', '.join(METRICS)}"
         raise UsageError(f"no metric {name!r}; {hint}")
     return METRICS[name]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
+
+from kd2edge.wording import meant
 
 _FEW = 8
 
@@ -12,9 +13,9 @@ _FEW = 8
 def hint(word: object, known: Iterable[str]) -> str:
     """``did you mean 'epochs'?``, or the list of what there is."""
     names = list(known)
-    near = get_close_matches(str(word), names, n=1)
+    near = meant(word, names)
     if near:
-        return f"did you mean {near[0]!r}?"
+        return near
     if not names:
         return "there are none"
     more = ", ..." if len(names) > _FEW else ""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from kd2edge.errors import DataError
 from kd2edge.rows.multimnist import multimnist
 from kd2edge.rows.rows import Rows
+from kd2edge.wording import meant
 
 #: Builder by name: ``(options, split) -> rows``.
 BUILDERS: Mapping[str, Callable[[Mapping[str, Any], str], Rows]] = {"multimnist": multimnist}
@@ -24,7 +24,6 @@ def open_builtin(options: Mapping[str, Any]) -> Rows:
     name = str(rest.pop("builder", ""))
     split = str(rest.pop("split", "train"))
     if name not in BUILDERS:
-        close = get_close_matches(name, BUILDERS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(BUILDERS)}"
+        hint = meant(name, BUILDERS) or f"there are: {', '.join(BUILDERS)}"
         raise DataError(f"no builtin source {name!r}; {hint}")
     return BUILDERS[name](rest, split)

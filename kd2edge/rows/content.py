@@ -6,13 +6,13 @@ import gzip
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from itertools import accumulate
 from pathlib import Path
 from typing import final
 
 from kd2edge.errors import DataError, StorageError
 from kd2edge.files.fingerprint import fingerprint_file
+from kd2edge.wording import meant
 
 #: The mark that some editors begin UTF-8 text with.
 BOM = b"\xef\xbb\xbf"
@@ -187,8 +187,7 @@ def _absent(path: Path) -> str:
     if not path.parent.is_dir():
         return f"no such file: the folder {path.parent} does not exist (check data.root)"
     names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
-    close = get_close_matches(path.name, names, n=1)
-    return f"no such file; did you mean {close[0]}?" if close else "no such file"
+    return "; ".join(filter(None, ("no such file", meant(path.name, names))))
 
 
 @final

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from kd2edge.errors import DataError
 from kd2edge.inputs.cell import described
 from kd2edge.rows.builtin import open_builtin
 from kd2edge.rows.rows import Rows
+from kd2edge.wording import meant
 
 _HALF = re.compile("[\ud800-\udfff]")
 _Opener = Callable[[Path, Mapping[str, Any]], Rows]
@@ -111,5 +111,4 @@ def _is_text(value: object) -> bool:
 
 
 def _hint(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(known) or 'none'}"
+    return meant(name, known) or f"there are: {', '.join(known) or 'none'}"

@@ -14,7 +14,8 @@ from typing import Any, cast
 import numpy as np
 
 from kd2edge.errors import InputError
-from kd2edge.inputs.cell import file_of, is_picture, nearest
+from kd2edge.inputs.cell import file_of, is_picture
+from kd2edge.wording import meant
 from kd2edge.wording import value as short
 
 #: Values that stand for one row: none of them is a list of rows.
@@ -187,5 +188,5 @@ def _listed(names: Sequence[Any], most: int = 8) -> str:
 
 def near(wanted: object, known: Sequence[Any]) -> str:
     """The name that may have been meant, as the end of a message; "" where none is like it."""
-    found = nearest(wanted, known)
-    return f" (did you mean {found!r}?)" if found else ""
+    found = meant(wanted, known)
+    return f" ({found})" if found else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from types import MappingProxyType
 
 from kd2edge.errors import UsageError
@@ -10,6 +9,7 @@ from kd2edge.tasks.binary import Binary
 from kd2edge.tasks.classification import Classification
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.token_classification import TokenClassification
+from kd2edge.wording import meant
 
 TASK_KINDS: MappingProxyType[str, TaskKind] = MappingProxyType(
     {kind.name: kind for kind in (Binary(), Classification(), TokenClassification())}
@@ -24,8 +24,6 @@ def task_kind(name: str) -> TaskKind:
     """
     kind = TASK_KINDS.get(name)
     if kind is None:
-        near = get_close_matches(name, TASK_KINDS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        known = ", ".join(TASK_KINDS)
-        raise UsageError(f"expected a task kind among {known}, found {name!r}{hint}")
+        text = f"expected a task kind among {', '.join(TASK_KINDS)}, found {name!r}"
+        raise UsageError("; ".join(filter(None, (text, meant(name, TASK_KINDS)))))
     return kind

@@ -10,11 +10,12 @@ import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, TypeGuard
 
 import numpy as np
+
+from kd2edge.wording import meant
 
 #: A whole number as a data frame writes it where the column has gaps.
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0", re.ASCII)
@@ -129,9 +130,9 @@ def _indices(labels: tuple[str, ...]) -> tuple[Mapping[str, int], Mapping[str, i
 
 
 def _nearest(text: str, labels: tuple[str, ...]) -> str:
-    near = get_close_matches(text, labels, n=1)
+    near = meant(text, labels)
     if near:
-        return f"; did you mean {near[0]!r}?"
+        return f"; {near}"
     shown = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
     return f"; the {len(labels)} labels are {shown}"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import UsageError
 from kd2edge.validate.tasks import Budget
 from kd2edge.verdict import CONFIDENCE
+from kd2edge.wording import meant
 
 __all__ = ["asked_budgets", "asked_confidence", "asked_names"]
 
@@ -76,8 +76,7 @@ def _require_shares(bundle: Bundle, what: str, overrides: Mapping[str, float]) -
     tasks = bundle.manifest.tasks
     for task, value in overrides.items():
         if task not in tasks:
-            near = get_close_matches(task, list(tasks), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(tasks)}"
+            hint = meant(task, tasks) or f"it has {', '.join(tasks)}"
             raise UsageError(f"{what} names the task {task!r}, which the bundle lacks; {hint}")
         if not 0 <= value <= 1:
             raise UsageError(f"{what} of {task} must be a share from 0 to 1, found {value}")

@@ -228,7 +228,7 @@ def test_unequal_numbers_of_decisions_are_refused(spec, ragged, decided):
 
 
 def test_an_unknown_metric_gets_a_hint():
-    with pytest.raises(UsageError, match="did you mean accuracy"):
+    with pytest.raises(UsageError, match="did you mean 'accuracy'"):
         metric("acuracy")
 
 

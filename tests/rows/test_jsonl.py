@@ -102,7 +102,7 @@ def test_other_encodings_are_named(write):
 
 def test_a_missing_file_gets_the_nearest_name(write, tmp_path):
     write("train.jsonl", "{}")
-    with pytest.raises(DataError, match=r"did you mean train\.jsonl"):
+    with pytest.raises(DataError, match=r"did you mean 'train\.jsonl'"):
         open_rows("jsonl", "trian.jsonl", root=tmp_path)
     with pytest.raises(DataError, match=r"folder .*nowhere does not exist"):
         open_rows("jsonl", "nowhere/train.jsonl", root=tmp_path)

@@ -13,9 +13,9 @@ from kd2edge.rows import ROW_KINDS, open_rows
 
 def test_unknown_kinds_and_options_get_a_hint(write):
     path = write("r.jsonl", "{}")
-    with pytest.raises(DataError, match="did you mean jsonl"):
+    with pytest.raises(DataError, match="did you mean 'jsonl'"):
         open_rows("json", path)
-    with pytest.raises(DataError, match="no option 'delim'; did you mean delimiter"):
+    with pytest.raises(DataError, match="no option 'delim'; did you mean 'delimiter'"):
         open_rows("csv", path, options={"delim": ";"})
     with pytest.raises(DataError, match="no option 'x'; there are: none"):
         open_rows("jsonl", path, options={"x": 1})
@@ -26,7 +26,7 @@ def test_a_builtin_takes_a_mapping_and_a_file_kind_a_path():
         open_rows("builtin", "multimnist")
     with pytest.raises(DataError, match="jsonl: expected a file"):
         open_rows("jsonl", {"builder": "multimnist"})
-    with pytest.raises(DataError, match="did you mean multimnist"):
+    with pytest.raises(DataError, match="did you mean 'multimnist'"):
         open_rows("builtin", {"builder": "multi_mnist"})
 
 

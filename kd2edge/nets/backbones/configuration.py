@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 
 from kd2edge.errors import IntegrityError, UsageError
 from kd2edge.json_text import json_value
+from kd2edge.wording import meant
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,8 +60,7 @@ def checked(given: Mapping[str, Any], known: Iterable[str], what: str) -> dict[s
     known = sorted(known)
     for key in given:
         if key != "model_type" and key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            advice = meant(key, known) or f"known are {', '.join(known)}"
             raise UsageError(f"model config of {what}: unknown key {key!r}; {advice}")
     return {key: value for key, value in given.items() if key != "model_type"}
 
