@@ -10,17 +10,35 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-__all__ = ["CONFIDENCE", "FP32_TOLERANCE", "ORDER", "Judged", "judged", "verdict", "worst"]
+__all__ = [
+    "CONFIDENCE",
+    "FP32_TOLERANCE",
+    "ORDER",
+    "STATUSES",
+    "CheckWord",
+    "Judged",
+    "Status",
+    "Word",
+    "judged",
+    "verdict",
+    "worst",
+]
 
 #: Confidence of each one-sided bound where a manifest states none.
 CONFIDENCE = 0.95
 #: Largest absolute error of a logit of an fp32 artefact.
 FP32_TOLERANCE = 1e-4
 
-#: The words, from harmless to grave; the gravest of several decides.
-ORDER = ("not_run", "pass", "undecided", "fail")
+#: The words of a verdict, from harmless to grave; the gravest of several decides.
+Word: TypeAlias = Literal["not_run", "pass", "undecided", "fail"]
+ORDER: tuple[Word, ...] = get_args(Word)
+#: What became of an artefact when it was made.
+Status: TypeAlias = Literal["ready", "needs_device", "failed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+#: What a single check says.
+CheckWord: TypeAlias = Literal["ok", "failed", "not_run"]
 
 # Budgets and confidences travel as decimal text: 0.95 is 0.95 however it was worked out.
 _SAME = 1e-12
@@ -28,7 +46,7 @@ _SAME = 1e-12
 _ROUNDED, _RANKED = 2e-3, 2e-2
 
 
-def verdict(low: float, high: float, max_drop: float) -> str:
+def verdict(low: float, high: float, max_drop: float) -> Word:
     """``pass``: the upper bound is within the budget; ``fail``: the lower one is above it.
 
     NaN is never within and never above: ``undecided``.
@@ -38,9 +56,9 @@ def verdict(low: float, high: float, max_drop: float) -> str:
     return "fail" if low > max_drop and low <= high else "undecided"
 
 
-def worst(verdicts: Iterable[str]) -> str:
+def worst(verdicts: Iterable[Word]) -> Word:
     """The gravest of some verdicts; ``not_run`` when there is none."""
-    return max(verdicts, key=ORDER.index, default="not_run")
+    return ORDER[max(map(ORDER.index, verdicts), default=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +73,7 @@ class Judged:
         is_trial: it was judged by other measures than the manifest's, and shows nothing by these.
     """
 
-    verdict: str
+    verdict: Word
     reason: str = ""
     contradiction: str = ""
     is_trial: bool = False
@@ -150,8 +168,8 @@ def _by_measures(payload: Mapping[str, Any], artefact: str, measures: _Measures)
     return Judged("not_run", "judged by stricter budgets than the manifest's", is_trial=True)
 
 
-def _word(found: Mapping[str, Any]) -> str:
-    word = found["verdict"]
+def _word(found: Mapping[str, Any]) -> Word:
+    word: Any = found["verdict"]
     if word not in ORDER:
         raise ValueError(f"no verdict: {word!r:.40}")
     return word
@@ -173,7 +191,7 @@ def _beyond_bounds(found: Mapping[str, Any], artefact: str) -> str:
     return f"other decisions: {', '.join(turned)}" if is_exact and turned else ""
 
 
-def _contradiction(payload: Mapping[str, Any], artefact: str, word: str) -> str:
+def _contradiction(payload: Mapping[str, Any], artefact: str, word: Word) -> str:
     """Why a pass (the artefact's, or a task's) does not follow from what stands beside it."""
     found = payload["artefacts"][artefact]
     tasks: Mapping[str, Any] = found.get("tasks", {})
@@ -196,7 +214,7 @@ def _contradiction(payload: Mapping[str, Any], artefact: str, word: str) -> str:
     return f"a pass with {against}" if against else ""
 
 
-def _is_by_bounds(tasks: Mapping[str, Any], word: str) -> bool:
+def _is_by_bounds(tasks: Mapping[str, Any], word: Word) -> bool:
     """Whether some task has this verdict, and each that has it for its bounds, classes' included.
 
     Anything else (a decision of an fp32 artefact, say) is none of a budget's business.

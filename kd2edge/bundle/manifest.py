@@ -8,6 +8,7 @@ from typing import Any
 
 from kd2edge.inputs.spec import ArraySpec, InputSpec
 from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.verdict import Status
 
 #: Version of the manifest's schema that this kd2edge writes, and the newest that it reads.
 SCHEMA = 1
@@ -40,7 +41,7 @@ class Artefact:
     target: str
     precision: str
     variant: str
-    status: str
+    status: Status
     reason: str
     entry: str
     files: tuple[FileEntry, ...]

@@ -26,11 +26,11 @@ from kd2edge.files.strict_json import (
 )
 from kd2edge.inputs.spec import ArraySpec, Dim, InputSpec
 from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.verdict import STATUSES, Status
 
 #: Most bytes that a manifest may have: 10,000 labels a task take about 0.2 MB.
 LIMIT = 16 << 20
 
-STATUSES = ("ready", "needs_device", "failed")
 
 _WORD = r"[a-z0-9]+(?:[._][a-z0-9]+)*"
 _ARTEFACT_ID = re.compile(rf"({_WORD})-({_WORD})(?:-({_WORD}(?:-{_WORD})*))?")
@@ -190,7 +190,7 @@ def _artefact(value: object, where: str) -> Artefact:
         target=fields.one("target", as_text),
         precision=fields.one("precision", as_text),
         variant=fields.one("variant", as_text),
-        status=fields.one("status", as_text),
+        status=fields.one("status", _status),
         reason=fields.one("reason", as_text),
         entry=fields.one("entry", _path_or_none),
         files=fields.list("files", _file),
@@ -205,12 +205,16 @@ def _artefact(value: object, where: str) -> Artefact:
     return artefact
 
 
+def _status(value: object, where: str) -> Status:
+    if value not in STATUSES:
+        raise IntegrityError(f"{where}: expected one of {', '.join(STATUSES)}, found {value!r:.80}")
+    return STATUSES[STATUSES.index(value)]
+
+
 def _check_artefact(artefact: Artefact, where: str) -> None:
     parts = (artefact.target, artefact.precision, artefact.variant)
     if split_artefact_id(artefact.id) != parts:
         raise IntegrityError(f"{where}.id: {artefact.id!r} does not say {parts}")
-    if artefact.status not in STATUSES:
-        raise IntegrityError(f"{where}.status: {artefact.status!r} is none of {STATUSES}")
     if (artefact.status == "ready") == bool(artefact.reason):
         raise IntegrityError(f"{where}.reason: expected one exactly when it is not ready")
     if artefact.status == "ready" and not artefact.entry:

@@ -15,7 +15,7 @@ from kd2edge.bundle.manifest import Manifest
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import IntegrityError
 from kd2edge.runtime.engines import Engine
-from kd2edge.verdict import CONFIDENCE, judged
+from kd2edge.verdict import CONFIDENCE, Word, judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Verdict:
             empty where evidence does not say.
     """
 
-    word: str
+    word: Word
     threads: frozenset[int] = frozenset()
     reason: str = ""
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])

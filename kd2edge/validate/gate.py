@@ -9,7 +9,7 @@ from kd2edge.runtime.golden import tolerance
 from kd2edge.validate.golden import OUTPUTS
 from kd2edge.validate.validation import ArtefactResult, Check, NumberResult, TaskResult
 from kd2edge.validate.ways import SHARED
-from kd2edge.verdict import FP32_TOLERANCE, worst
+from kd2edge.verdict import FP32_TOLERANCE, Word, worst
 from kd2edge.verdict import verdict as by_bounds
 
 __all__ = [
@@ -34,7 +34,7 @@ WAYS_APART = 0.25
 NO_NUMBERS = "numbers: the bundle has no PyTorch logits, neither stored ones nor golden rows"
 
 
-def verdict(drop: Estimate, max_drop: float) -> str:
+def verdict(drop: Estimate, max_drop: float) -> Word:
     """``pass``: the upper bound is within the budget; ``fail``: the lower one is above it."""
     return by_bounds(drop.low, drop.high, max_drop)
 
@@ -136,7 +136,7 @@ def artefact_verdict(
     answers: Sequence[Check] = (),
     *,
     failures: Sequence[str] = (),
-) -> tuple[str, str]:
+) -> tuple[Word, str]:
     """(verdict, reason) of an artefact: it passes when nothing failed and all its tasks pass.
 
     An fp32 artefact needs levels 1 and 2 for that; for others a level that is missing is a note.
@@ -174,11 +174,11 @@ def artefact_doubts(
     return tuple(dict.fromkeys(doubts))
 
 
-def outcome(artefacts: Mapping[str, ArtefactResult], *, are_named: bool = False) -> str:
+def outcome(artefacts: Mapping[str, ArtefactResult], *, are_named: bool = False) -> Word:
     """The gate's answer over all artefacts that ran.
 
     ``are_named``: somebody asked for each of them, so that all of them have to run for a ``pass``.
     """
-    verdicts = [result.verdict for result in artefacts.values()]
+    verdicts: list[Word] = [result.verdict for result in artefacts.values()]
     found = worst(verdicts)
     return "not_run" if are_named and found == "pass" and "not_run" in verdicts else found

@@ -18,6 +18,7 @@ from kd2edge.tasks.spec import Ragged
 from kd2edge.validate.record import SplitRecord
 from kd2edge.validate.reference import Reference
 from kd2edge.validate.validation import ArtefactResult, TaskResult
+from kd2edge.verdict import Word
 
 __all__ = [
     "FALLBACK",
@@ -66,7 +67,7 @@ def unstored(split: str, missing: int, rows: int) -> str:
     )
 
 
-def stands_for(bundle: Bundle, home: Path, verdict: str, missing: int, rows: int) -> str:
+def stands_for(bundle: Bundle, home: Path, verdict: Word, missing: int, rows: int) -> str:
     """Why the stand-in's word for ``missing`` rows counts for nothing; "" when it counts.
 
     Args:

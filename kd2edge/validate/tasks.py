@@ -25,6 +25,7 @@ from kd2edge.validate.margins import TIE, margins
 from kd2edge.validate.markdown import falls_told
 from kd2edge.validate.split import labelled
 from kd2edge.validate.validation import ClassFall, Difference, MetricResult, TaskResult
+from kd2edge.verdict import Word
 
 __all__ = ["LISTED", "Budget", "task_result"]
 
@@ -151,7 +152,9 @@ def _judged(
     budget: Budget,
 ) -> TaskResult:
     held = tuple(name for name in _held(spec) if name in metrics)
-    verdicts = {name: verdict(metrics[name].drop, budget.max_drop) for name in held}
+    verdicts: dict[str, Word] = {
+        name: verdict(metrics[name].drop, budget.max_drop) for name in held
+    }
     result = worst(verdicts.values())
     name = next(name for name in held if verdicts[name] == result)
     found, needed = metrics[name].drop, None

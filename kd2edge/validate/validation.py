@@ -10,6 +10,7 @@ from typing import Any
 from kd2edge.metrics.estimate import Estimate
 from kd2edge.validate.markdown import validation_table
 from kd2edge.validate.ways import Way
+from kd2edge.verdict import CheckWord, Word
 
 __all__ = [
     "ArtefactResult",
@@ -36,7 +37,7 @@ class Check:
     """
 
     name: str
-    status: str
+    status: CheckWord
     detail: str = ""
 
 
@@ -138,7 +139,7 @@ class TaskResult:
     """
 
     metric: str
-    verdict: str
+    verdict: Word
     reason: str
     max_drop: float
     rows_needed: int | None = None
@@ -169,7 +170,7 @@ class ArtefactResult:
         cause: where the fault lies, as far as the levels together tell; "" when they do not.
     """
 
-    verdict: str
+    verdict: Word
     reason: str
     bytes: int
     graph: tuple[Check, ...] = ()
@@ -210,7 +211,7 @@ class Validation:
     fingerprint: str
     references: Mapping[str, int]
     confidence: float
-    outcome: str
+    outcome: Word
     artefacts: Mapping[str, ArtefactResult]
     threads: tuple[int, ...] = ()
     batches: tuple[int, ...] = ()

@@ -67,7 +67,7 @@ def changed(manifest: Manifest, change: Callable[[dict[str, Any]], object]) -> b
         (lambda m: m["artefacts"]["onnx-fp32"].update(id="onnx_fp32"), "<target>-<precision>"),
         (lambda m: m["artefacts"]["onnx-fp32"].update(id="ONNX-fp32"), "<target>-<precision>"),
         (lambda m: m["artefacts"]["onnx-fp32"].update(precision="fp16"), "does not say"),
-        (lambda m: m["artefacts"]["onnx-fp32"].update(status="maybe"), "is none of"),
+        (lambda m: m["artefacts"]["onnx-fp32"].update(status="maybe"), "expected one of ready"),
         (lambda m: m["artefacts"]["onnx-fp32"].update(reason="why"), "exactly when"),
         (lambda m: m["artefacts"]["onnx-fp32"].update(entry=""), "entry: missing"),
         (lambda m: m["artefacts"]["onnx-fp32"].update(entry="x.onnx"), "none of its files"),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from kd2edge.engines import ENGINES, artefact_id
 from kd2edge.errors import UsageError
 from kd2edge.inputs.spec import ArraySpec
+from kd2edge.verdict import Status
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 #: Gives the batches to calibrate on, from the start, as often as it is called.
@@ -81,7 +82,7 @@ class Made:
 
     files: Mapping[str, bytes]
     entry: str
-    status: str = "ready"
+    status: Status = "ready"
     reason: str = ""
     tools: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
