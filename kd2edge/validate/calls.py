@@ -15,13 +15,13 @@ import numpy as np
 
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
+from kd2edge.ragged import concatenated, taken
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import relative_rms, tolerance
 from kd2edge.runtime.model import Model
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Ragged, TaskSpec
 from kd2edge.validate.answers import alike, odd_answers
-from kd2edge.validate.selection import rows_of, stacked
 from kd2edge.validate.served import task_logits
 from kd2edge.validate.split import Split
 from kd2edge.validate.validation import Check
@@ -29,7 +29,8 @@ from kd2edge.validate.validation import Check
 __all__ = ["CALLS", "FORMS", "call_checks"]
 
 #: Names of the checks.
-CALLS, FORMS = "calls of several sizes", "forms of a call"
+CALLS = "calls of several sizes"
+FORMS = "forms of a call"
 
 #: Rows of a call, and of each of its forward passes (None: as ``predict`` takes them).
 _SIZES = ((2, None), (3, 2), (7, None), (14, None), (20, 8), (66, None))
@@ -112,8 +113,8 @@ class _Asked:
         order = np.argsort(np.array(ran), kind="stable")
         for task, spec in self._model.tasks.items():
             parts = [task_logits(spec, out[task], batch.encoded) for batch, out in seen]
-            logits = rows_of(stacked(parts), order)
-            wanted = rows_of(self._known[task], np.array(rows))
+            logits = taken(concatenated(parts), order)
+            wanted = taken(self._known[task], np.array(rows))
             error = _apart(wanted, logits)
             if not error <= self._most:
                 yield (
