@@ -289,7 +289,7 @@ def _condensed(results: Sequence[NumberResult], threads: int) -> tuple[NumberRes
         cosine=min(one.cosine for one in rest),
         kl=float(np.average([one.kl for one in rest], weights=counts)),
         top1=float(np.average([one.top1 for one in rest], weights=counts)),
-        rms=max(one.rms for one in rest),
+        rms=float(np.sqrt(np.average(np.square([one.rms for one in rest]), weights=counts))),
     )
     return (*first, *furthest.values(), merged)
 
