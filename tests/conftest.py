@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from products import QUICKSTART, Product, write_text_project, write_token_projec
 
 # One thread a test process: the suite runs on two cores and must not depend on timing.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# A shell that puts a run into the background lets it ignore Ctrl-C, and every process of it too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No absolute times: the first example of a test may pay for an import.
 settings.register_profile("kd2edge", deadline=None, max_examples=50)

@@ -30,7 +30,7 @@ from planted.rows import (
 #: What the gate allows a task to lose; a fault that costs twice that has to be stopped.
 BUDGET = 0.01
 #: Test rows that faults are judged on: enough for a clean artefact to pass at that budget.
-JUDGED = {"pictures": 1500, "texts": 1000, "sentences": 600}
+JUDGED = {"pictures": 1500, "texts": 2000, "sentences": 1500}
 
 _BERT = "hidden_size: {width}, num_hidden_layers: {layers}, num_attention_heads: 4, \
 intermediate_size: {inner}, max_position_embeddings: 128"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from kd2edge.metrics.estimate import Estimate
@@ -72,15 +71,13 @@ def _fp32_failure(_precision: str, results: Sequence[NumberResult]) -> str:
 
 def _coarse_failure(precision: str, results: Sequence[NumberResult]) -> str:
     """How good a rounded head is, its metric says; here, whether some way breaks it."""
-    # A size that ran fewer rows makes a suspect, which runs the whole split: of two rows, one that
-    # is hard for int8 would decide.
-    held = [result for result in results if result.rows >= SHARED or result.rms == math.inf]
-    most, allowed = max(held or results[:1], key=lambda result: result.rms), tolerance(precision)
+    most, allowed = max(results, key=lambda result: result.rms), tolerance(precision)
     if not most.rms <= allowed:
         return (
             f"logits miss PyTorch's by {most.rms:.2g} of their size ({most.way}), "
             f"{precision} may by {allowed:g}"
         )
+    # A size that ran fewer rows makes a suspect, which runs the whole split.
     shares = [result for result in results if result.rows >= SHARED] or results[:1]
     best, least = (by(shares, key=lambda result: result.top1) for by in (max, min))
     if best.top1 - least.top1 > WAYS_APART:

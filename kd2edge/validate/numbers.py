@@ -8,8 +8,8 @@ outputs are like neither's is a suspect, which runs the whole split as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from kd2edge.tasks.spec import TaskSpec
 from kd2edge.tasks.token_classification import gather_words
 from kd2edge.validate.compare import compare_logits
 from kd2edge.validate.validation import NumberResult
-from kd2edge.validate.ways import FREE, Way, sweep
+from kd2edge.validate.ways import FREE, SHARED, Way, sweep
 
 __all__ = ["Numbers", "Sample", "merged_numbers", "number_results"]
 
@@ -117,15 +117,13 @@ def number_results(
         _tried(sample, run, tasks, inputs, trial)
         for trial in _trials(sample, inputs, ranges, threads, (part, parts))
     ]
-    results = {task: [one.numbers[task] for one in found] for task in sample.logits}
+    bases = 1 if _most(inputs, ranges) == 1 else 2
+    suspects = _suspects(sample, found[:bases], found[bases:])
+    results = {task: _as_alone(task, found, suspects) for task in sample.logits}
     for numbers in _cut(sample, run, tasks, inputs, ranges, threads):
         for task, one in numbers.items():
             results[task].append(one)
-    bases = 1 if _most(inputs, ranges) == 1 else 2
-    return Numbers(
-        {task: _condensed(parts, threads) for task, parts in results.items()},
-        _suspects(sample, found[:bases], found[bases:]),
-    )
+    return Numbers({task: _condensed(parts, threads) for task, parts in results.items()}, suspects)
 
 
 def merged_numbers(parts: Sequence[Numbers]) -> dict[str, tuple[NumberResult, ...]]:
@@ -269,6 +267,21 @@ def _cut(
         yield found
 
 
+def _as_alone(task: str, found: Sequence[_Found], suspects: Collection[Way]) -> list[NumberResult]:
+    """The results of a task; where outputs are those of rows alone, no further off than these.
+
+    A size of few rows is off by what these rows are off: of two, one that is hard for int8 would
+    decide.
+    """
+    alone = found[0].numbers[task]
+    return [
+        one.numbers[task]
+        if one.way in suspects or one.numbers[task].rows >= SHARED
+        else replace(one.numbers[task], rms=min(one.numbers[task].rms, alone.rms))
+        for one in found
+    ]
+
+
 def _condensed(results: Sequence[NumberResult], threads: int) -> tuple[NumberResult, ...]:
     """Alone, the largest batch and the furthest of the others by themselves, the rest as one."""
     first, others = list(results[:2]), list(results[2:])
@@ -289,7 +302,7 @@ def _condensed(results: Sequence[NumberResult], threads: int) -> tuple[NumberRes
         cosine=min(one.cosine for one in rest),
         kl=float(np.average([one.kl for one in rest], weights=counts)),
         top1=float(np.average([one.top1 for one in rest], weights=counts)),
-        rms=float(np.sqrt(np.average(np.square([one.rms for one in rest]), weights=counts))),
+        rms=max(one.rms for one in rest),
     )
     return (*first, *furthest.values(), merged)
 

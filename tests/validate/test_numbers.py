@@ -9,7 +9,10 @@ import pytest
 import bundles
 from kd2edge.inputs import WordStarts
 from kd2edge.ragged import Ragged
+from kd2edge.validate import numbers
 from kd2edge.validate.numbers import Numbers, Sample, number_results, padded
+from kd2edge.validate.validation import NumberResult
+from kd2edge.validate.ways import Way
 
 
 def run_text(graph: bytes):
@@ -167,3 +170,14 @@ def test_an_output_without_measure_at_one_size_is_a_suspect_and_no_warning(value
     tasks = {str(task.name): task for task in bundles.TEXT_TASKS}
     found = number_results(text_sample(graph), wrong, tasks, inputs, ranges)
     assert 3 in {way.batch for way in found.suspects}
+
+
+@pytest.mark.parametrize(("is_suspect", "rms"), [(False, 0.2), (True, 0.52)])
+def test_two_rows_of_a_size_are_off_by_what_they_are_off_alone(is_suspect: bool, rms: float):
+    # A clean int8 artefact failed: of the two rows that batch 2 got, one was hard for it.
+    def found(way: Way, rows: int, off: float) -> numbers._Found:
+        return numbers._Found(way, {"t": NumberResult("", rows, 1.0, 1.0, 0.0, 1.0, off)}, {})
+
+    base, pair = found(Way(1, 1), 64, 0.2), found(Way(1, 2), 2, 0.52)
+    suspects = (pair.way,) if is_suspect else ()
+    assert [one.rms for one in numbers._as_alone("t", [base, pair], suspects)] == [0.2, rms]
