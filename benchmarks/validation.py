@@ -88,6 +88,7 @@ def validated(
         done = subprocess.run(
             [sys.executable, "-c", _VALIDATE, bundle, run, out, str(threads), *artefacts],
             env={**os.environ, "PYTHONPATH": str(tree)},
+            cwd=tree,  # Python looks there first
             check=True,
             capture_output=True,
             text=True,
