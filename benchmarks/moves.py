@@ -14,14 +14,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from fnmatch import fnmatch
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from recording import ROOT, checkout
+
 _QUICK = "recipes/quickstart.yaml"
 RECIPES = (_QUICK, "recipes/customer_service/clinc150.yaml", "recipes/token/uner_ewt.yaml")
 _SETTINGS = (
@@ -65,20 +65,6 @@ def main() -> None:
             changed += [f"{Path(recipe).stem}/{name}" for name in found]
     others = [one for one in changed if not any(fnmatch(one, glob) for glob in given.differs)]
     sys.exit(1 if others else 0)
-
-
-@contextmanager
-def checkout(commit: str, folder: Path) -> Iterator[Path]:
-    """A worktree of a commit."""
-    git("worktree", "add", "--detach", str(folder), commit)
-    try:
-        yield folder
-    finally:
-        git("worktree", "remove", "--force", str(folder))
-
-
-def git(*words: str) -> None:
-    subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True)
 
 
 def cut(folder: Path, rows: int) -> None:

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from recording import ROOT, parser, record, shown
+from recording import ROOT, checkout, parser, record, shown
 
 LIMIT = 2.0
 _VALIDATE = """
@@ -35,29 +35,20 @@ print(found.rows, len(found.artefacts), Path(kd2edge.__file__).parent.parent)
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("runs", nargs="+", metavar="RUN:BUNDLE", help="a run and its bundle")
-    arguments.add_argument("--base", default="5a20317", help="the commit to compare with")
+    arguments.add_argument("--base", default="4c2a75f", help="a commit that reads these runs")
     arguments.add_argument("--artefact", action="append", default=[], help="only these")
     arguments.add_argument("--threads", type=int, default=0, help="0: what each takes by default")
     arguments.add_argument("--rounds", type=int, default=3)
     given = arguments.parse_args()
     pairs = [tuple(map(Path, pair.split(":"))) for pair in given.runs]
-    with TemporaryDirectory() as folder:
-        base = Path(folder) / "base"
-        git("worktree", "add", "--detach", str(base), given.base)
-        try:
-            found = [
-                compared(run, bundle, base, given.artefact, given.threads, given.rounds)
-                for run, bundle in pairs
-            ]
-        finally:
-            git("worktree", "remove", "--force", str(base))
+    with TemporaryDirectory() as folder, checkout(given.base, Path(folder) / "base") as base:
+        found = [
+            compared(run, bundle, base, given.artefact, given.threads, given.rounds)
+            for run, bundle in pairs
+        ]
     content = {"base": given.base, "limit": LIMIT, "bundles": found}
     names = "-".join(bundle.name for _, bundle in pairs)
-    record(f"validation-{names}", content, given.out, ["onnxruntime", "openvino"])
-
-
-def git(*words: str) -> None:
-    subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True)
+    record(f"validation-{names}-{given.base}", content, given.out, ["onnxruntime", "openvino"])
 
 
 def compared(

@@ -44,8 +44,8 @@ def path(text: object) -> str:
     return shown(text, PATH)
 
 
-def meant(word: object, known: Iterable[object]) -> str:
-    """``did you mean 'epochs'?``; "" where nothing known is like ``word``.
+def meant(word: object, known: Iterable[object], before: str = "") -> str:
+    """``did you mean 'epochs'?`` behind ``before``; "" where nothing known is like ``word``.
 
     What differs in case or outer blanks alone is meant before anything else.
     """
@@ -55,7 +55,7 @@ def meant(word: object, known: Iterable[object]) -> str:
     wanted = str(word).strip().casefold()
     alike = [one for one, folded in names.items() if folded == wanted]
     near = alike or get_close_matches(str(word), names, n=1)
-    return f"did you mean {value(near[0])!r}?" if near else ""
+    return f"{before}did you mean {value(near[0])!r}?" if near else ""
 
 
 def visible_json(text: str) -> str:

@@ -62,10 +62,7 @@ class LazyGroup(click.Group):
         if verb and not verb.startswith("-") and verb not in VERBS:
             from kd2edge.wording import meant
 
-            near = meant(verb, VERBS)
-            ctx.fail(
-                f"No such command {verb!r}." + (f" {near[0].upper()}{near[1:]}" if near else "")
-            )
+            ctx.fail(f"No such command {verb!r}{meant(verb, VERBS, before='; ')}")
         return super().resolve_command(ctx, args)
 
 

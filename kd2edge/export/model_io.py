@@ -61,6 +61,11 @@ def graphs(graph: GraphProto) -> Iterator[GraphProto]:
                 yield from graphs(inner)
 
 
+def is_flat(model: ModelProto) -> bool:
+    """Whether each name has one value: no graph inside a node, no function beside the graph."""
+    return not model.functions and sum(1 for _ in graphs(model.graph)) == 1
+
+
 def tensors(graph: GraphProto) -> Iterator[TensorProto]:
     """Every constant: initialisers and the tensors that nodes carry."""
     for each in graphs(graph):

@@ -45,8 +45,7 @@ def cell(row: Mapping[str, Any], column: str) -> Any:
 def no_column(column: str, row: Iterable[str]) -> str:
     """What to say of a row that lacks a column: what it has, and what was meant."""
     names = list(row)
-    near = meant(column, names)
-    hint = f"; {near}" if near else ""
+    hint = meant(column, names, before="; ")
     held = [mark for mark in _DELIMITERS if len(names) == 1 and mark in names[0]]
     if held:
         mark = json.dumps(held[0])  # as YAML and a shell take it

@@ -26,8 +26,9 @@ def input_kind(name: str) -> InputKind:
     """
     kind = INPUT_KINDS.get(name)
     if kind is None:
-        text = f"expected an input kind among {', '.join(INPUT_KINDS)}, found {name!r}"
-        raise UsageError("; ".join(filter(None, (text, meant(name, INPUT_KINDS)))))
+        hint = meant(name, INPUT_KINDS, before="; ")
+        known = ", ".join(INPUT_KINDS)
+        raise UsageError(f"expected an input kind among {known}, found {name!r}{hint}")
     return kind
 
 

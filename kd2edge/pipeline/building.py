@@ -12,11 +12,11 @@ from kd2edge.errors import UsageError
 from kd2edge.export.targets.tensorrt_builder import BuildSettings, Network
 from kd2edge.files import fingerprint_bytes, write_atomic
 
-__all__ = ["Engine", "build_bundle"]
+__all__ = ["BuiltEngine", "build_bundle"]
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class BuiltEngine:
     """An engine that was built, as the evidence names it."""
 
     artefact: str
@@ -34,7 +34,7 @@ class Engine:
 
 def build_bundle(
     path: Path, *, artefacts: Sequence[str] | None = None, out: Path | None = None
-) -> tuple[Engine, ...]:
+) -> tuple[BuiltEngine, ...]:
     """Build every artefact that the manifest marks ``needs_device``; each is named in the evidence.
 
     Args:
@@ -69,13 +69,13 @@ def _wanted(bundle: Bundle, asked: Sequence[str] | None) -> list[Artefact]:
     return [known[name] for name in asked]
 
 
-def _built(bundle: Bundle, artefact: Artefact, out: Path) -> Engine:
+def _built(bundle: Bundle, artefact: Artefact, out: Path) -> BuiltEngine:
     settings = next(file.path for file in artefact.files if file.path.endswith(".build.json"))
     network = Network(bundle.read(artefact.entry), BuildSettings.from_json(bundle.read(settings)))
     made = network.build()
     place = f"{artefact.target}/{artefact.id}.engine"
     write_atomic(out / place, made.engine)
-    engine = Engine(
+    engine = BuiltEngine(
         artefact=artefact.id,
         path=place,
         sha256=fingerprint_bytes(made.engine),

@@ -14,6 +14,7 @@ from kd2edge.recipe.hints import hint, shown
 from kd2edge.recipe.places import Places, Steps
 from kd2edge.recipe.schema.choices import ByKey, ByKind, OneOrMany, is_tag, members
 from kd2edge.recipe.schema.recipe import Recipe
+from kd2edge.wording import meant
 
 _EXPECTED: Mapping[str, str] = {
     "bool_type": "true or false",
@@ -119,8 +120,7 @@ def _unknown(context: Mapping[str, Any]) -> str:
 
 
 def _meant(value: Any, known: list[str]) -> str:
-    found = hint(value, known)
-    return f"; {found}" if isinstance(value, str) and found.startswith("did") else ""
+    return meant(value, known, before="; ") if isinstance(value, str) else ""
 
 
 def _mismatch(value: Any, pattern: str) -> str:

@@ -187,7 +187,7 @@ def _absent(path: Path) -> str:
     if not path.parent.is_dir():
         return f"no such file: the folder {path.parent} does not exist (check data.root)"
     names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
-    return "; ".join(filter(None, ("no such file", meant(path.name, names))))
+    return f"no such file{meant(path.name, names, before='; ')}"
 
 
 @final

@@ -10,7 +10,7 @@ from kd2edge.bundle.manifest import Artefact, Manifest
 from kd2edge.engines import ENGINES
 from kd2edge.errors import BackendError, GateError, UsageError
 from kd2edge.runtime.backends.table import backend, missing
-from kd2edge.runtime.engines import Engine
+from kd2edge.runtime.built import BuiltEngine
 from kd2edge.runtime.known import Known, Time
 from kd2edge.runtime.threads import default_threads
 
@@ -39,7 +39,7 @@ class Choice:
     artefact: Artefact
     threads: int
     why: str
-    engine: Engine | None = None
+    engine: BuiltEngine | None = None
     judged_with: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -68,7 +68,7 @@ def choose(manifest: Manifest, known: Known, wish: Wish, *, place: str) -> Choic
     return Choice(artefact, threads, why, _engine(artefact, known), judged_with)
 
 
-def _engine(artefact: Artefact, known: Known) -> Engine | None:
+def _engine(artefact: Artefact, known: Known) -> BuiltEngine | None:
     """What was built for it; evidence never stands in for the bytes that the manifest names."""
     return known.engines.get(artefact.id) if artefact.status == "needs_device" else None
 

@@ -14,7 +14,7 @@ from kd2edge.bundle.machine import Machine, machine
 from kd2edge.bundle.manifest import Manifest
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import IntegrityError
-from kd2edge.runtime.engines import Engine
+from kd2edge.runtime.built import BuiltEngine
 from kd2edge.verdict import CONFIDENCE, Word, judged
 
 
@@ -60,7 +60,7 @@ class Known:
 
     verdicts: Mapping[str, Verdict]
     benches: Sequence[Sequence[Time]]
-    engines: Mapping[str, Engine]
+    engines: Mapping[str, BuiltEngine]
     notes: tuple[str, ...] = ()
 
 
@@ -198,13 +198,15 @@ def _times(timings: Sequence[Mapping[str, Any]]) -> list[Time]:
     return found
 
 
-def _engines(evidence: Sequence[Evidence]) -> dict[str, Engine]:
-    found: dict[str, Engine] = {}
+def _engines(evidence: Sequence[Evidence]) -> dict[str, BuiltEngine]:
+    found: dict[str, BuiltEngine] = {}
     for one in evidence:
         if one.kind != "build":
             continue
         made = one.payload
-        engine = Engine(one.folder, str(made["engine"]), str(made["sha256"]), int(made["bytes"]))
+        engine = BuiltEngine(
+            one.folder, str(made["engine"]), str(made["sha256"]), int(made["bytes"])
+        )
         if (engine.folder / engine.path).is_file():  # evidence travels, an engine may stay behind
             found[made["artefact"]] = engine
     return found

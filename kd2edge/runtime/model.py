@@ -20,8 +20,8 @@ from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.runtime.batches import Batch, Batches, merged, whole
+from kd2edge.runtime.built import engine_bytes
 from kd2edge.runtime.choice import Choice, Wish, choose
-from kd2edge.runtime.engines import engine_bytes
 from kd2edge.runtime.graph import Arrays, GraphSpec
 from kd2edge.runtime.heads import Head
 from kd2edge.runtime.known import NOTHING, Known, known_here

@@ -24,6 +24,7 @@ def task_kind(name: str) -> TaskKind:
     """
     kind = TASK_KINDS.get(name)
     if kind is None:
-        text = f"expected a task kind among {', '.join(TASK_KINDS)}, found {name!r}"
-        raise UsageError("; ".join(filter(None, (text, meant(name, TASK_KINDS)))))
+        hint = meant(name, TASK_KINDS, before="; ")
+        known = ", ".join(TASK_KINDS)
+        raise UsageError(f"expected a task kind among {known}, found {name!r}{hint}")
     return kind

@@ -130,9 +130,9 @@ def _indices(labels: tuple[str, ...]) -> tuple[Mapping[str, int], Mapping[str, i
 
 
 def _nearest(text: str, labels: tuple[str, ...]) -> str:
-    near = meant(text, labels)
+    near = meant(text, labels, before="; ")
     if near:
-        return f"; {near}"
+        return near
     shown = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
     return f"; the {len(labels)} labels are {shown}"
 

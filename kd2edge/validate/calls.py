@@ -15,12 +15,12 @@ import numpy as np
 
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
-from kd2edge.ragged import concatenated, taken
+from kd2edge.ragged import Ragged, concatenated, taken
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import relative_rms, tolerance
 from kd2edge.runtime.model import Model
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Ragged, TaskSpec
+from kd2edge.tasks.spec import TaskSpec
 from kd2edge.validate.answers import alike, odd_answers
 from kd2edge.validate.served import task_logits
 from kd2edge.validate.split import Split

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import UsageError
+from kd2edge.ragged import Ragged
 from kd2edge.runtime.known import known_here
-from kd2edge.tasks.spec import Ragged
 from kd2edge.validate.record import SplitRecord
 from kd2edge.validate.reference import Reference
 from kd2edge.validate.validation import ArtefactResult, TaskResult

@@ -69,7 +69,7 @@ def test_the_version_is_the_package_s() -> None:
 def test_a_misspelt_verb_is_met_with_the_right_one() -> None:
     result = kd2edge("distil")
     assert result.code == 2
-    assert "Did you mean 'distill'?" in result.err
+    assert "No such command 'distil'; did you mean 'distill'?" in result.err
 
 
 @pytest.mark.parametrize("kind", known_errors(), ids=lambda kind: kind.__name__)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from kd2edge.export.model_io import graphs
+from kd2edge.export.model_io import is_flat
 from kd2edge.export.passes.graph_pass import GraphPass
 
 if TYPE_CHECKING:
@@ -27,9 +27,8 @@ class CountedPositions(GraphPass):
     name = "counted_positions"
 
     def change(self, model: ModelProto) -> int:
-        inner = [graph for graph in graphs(model.graph) if graph is not model.graph]
         # A name of an inner graph may hide the constant's.
-        found = [] if inner or model.functions else _counting(model.graph)
+        found = _counting(model.graph) if is_flat(model) else []
         for tensor in found:
             _count(model.graph, tensor)
         return len(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, final
 
-from kd2edge.export.model_io import graphs
+from kd2edge.export.model_io import is_flat
 from kd2edge.export.passes.graph_pass import GraphPass
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ class ShortNames(GraphPass):
 
     def before(self, model: ModelProto) -> str:
         # A name of an inner graph may stand for a value of the outer one.
-        inner = sum(1 for _ in graphs(model.graph)) - 1
-        return "the graph has graphs inside of it" if inner or model.functions else ""
+        return "" if is_flat(model) else "the graph has graphs inside of it"
 
     def change(self, model: ModelProto) -> int:
         graph = model.graph

@@ -17,7 +17,7 @@ from kd2edge.bundle.paths import checked_path, read_inside
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class BuiltEngine:
     """An engine as the evidence names it: its folder, the path in it, SHA-256 (hex), size."""
 
     folder: Path
@@ -26,7 +26,7 @@ class Engine:
     bytes: int
 
 
-def engine_bytes(engine: Engine) -> bytes:
+def engine_bytes(engine: BuiltEngine) -> bytes:
     """The engine's bytes, not yet checked: the backend compares their SHA-256 before it uses them.
 
     Raises:
