@@ -26,13 +26,13 @@ _LOSS, _OUTLIERS = 1 / 16, 0.01
 class Int8Embedding(GraphPass):
     """Quantizes float32 tables that only ``Gather`` reads: symmetric, one scale a row (a word).
 
-    A scale a row fits each word's own size and costs 4 bytes and two operators a look-up.  A table
-    whose rows are much of a size needs only one, if ``one_scale`` allows it.  Both forms give the
-    same numbers:
+    A scale a row fits each word's own size and costs 2 bytes and three operators a look-up.  A
+    table whose rows are much of a size needs only one, if ``one_scale`` allows it.  Both forms give
+    the same numbers:
 
     * ``dequantize="rows"``: only the rows that were looked up become float (Gather, Cast, times the
-      gathered scales).  What a CPU wants: ONNX Runtime turns the whole table into float at every
-      call otherwise, though it looks up a few rows.
+      gathered scales, stored as float16 if that loses nothing).  What a CPU wants: ONNX Runtime
+      turns the whole table into float at every call otherwise, though it looks up a few rows.
     * ``dequantize="table"``: DequantizeLinear before the Gather.  What TensorRT wants: it takes a
       quantized constant before a DequantizeLinear only, and fuses the two.
 
@@ -73,7 +73,7 @@ class Int8Embedding(GraphPass):
             quantized, scales = int8_rows(table)
             _add_initializer(model.graph, f"{name}_int8", quantized)
             if self._by_row:
-                _add_initializer(model.graph, f"{name}_scales", scales[:, None])
+                _add_initializer(model.graph, f"{name}_scales", _halved(scales)[:, None])
                 _dequantize_rows(model.graph, name, readers)
             else:
                 _add_initializer(model.graph, f"{name}_scales", scales)
@@ -110,11 +110,22 @@ def int8_rows(
     """Symmetric int8 of ``table`` [row, width] and a scale a row.
 
     ``int8 * scale[:, None]`` gives the table back to half a step.  Values lie in
-    [-127, 127]; a row of zeros has scale 1.
+    [-127, 127]; a row of zeros has scale 1.  Scales are float16 numbers as far as its normal range
+    goes (6.1e-5 to 65504): the table is rounded to the scale as it is stored, so nothing is lost.
     """
     largest = np.abs(table).max(axis=1)
     scales = np.where(largest > 0, largest / 127.0, 1.0).astype(np.float32)  # [row]
+    half = np.finfo(np.float16)
+    normal = (scales >= half.smallest_normal) & (scales <= half.max)
+    scales[normal] = scales[normal].astype(np.float16)
     return np.clip(np.rint(table / scales[:, None]), -127, 127).astype(np.int8), scales
+
+
+def _halved(scales: npt.NDArray[np.float32]) -> npt.NDArray[np.floating]:
+    """The same numbers in 2 bytes each, if every one of them is a float16."""
+    with np.errstate(over="ignore"):
+        half = scales.astype(np.float16)
+    return half if np.array_equal(half.astype(np.float32), scales) else scales
 
 
 def int8_table(
@@ -178,15 +189,19 @@ def _dequantize_rows(graph: GraphProto, name: str, readers: list[NodeProto]) -> 
     """Each Gather looks up int8 rows and scales; their product takes the Gather's old output."""
     from onnx import TensorProto, helper
 
+    to_float = TensorProto.FLOAT
     for reader in readers:
         ids, output, stem = reader.input[1], reader.output[0], reader.name or reader.output[0]
-        names = [f"{output}_int8", f"{output}_cast", f"{output}_scales"]
-        nodes = [
-            helper.make_node("Gather", [f"{name}_int8", ids], [names[0]], f"{stem}_int8"),
-            helper.make_node("Cast", [names[0]], [names[1]], f"{stem}_cast", to=TensorProto.FLOAT),
-            helper.make_node("Gather", [f"{name}_scales", ids], [names[2]], f"{stem}_scales"),
-            helper.make_node("Mul", [names[1], names[2]], [output], stem),
-        ]
+        nodes: list[NodeProto] = []
+        factors: list[str] = []
+        for part in ("int8", "scales"):
+            looked_up, cast = f"{output}_{part}", f"{output}_{part}_cast"
+            nodes += [
+                helper.make_node("Gather", [f"{name}_{part}", ids], [looked_up], f"{stem}_{part}"),
+                helper.make_node("Cast", [looked_up], [cast], f"{stem}_{part}_cast", to=to_float),
+            ]
+            factors.append(cast)
+        nodes.append(helper.make_node("Mul", factors, [output], stem))
         position = _position(graph, reader)
         del graph.node[position]
         for offset, node in enumerate(nodes):
