@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from kd2edge.bundle.manifest import Artefact, FileEntry, Manifest
+from kd2edge.bundle.manifest import Artefact, FileEntry, Gate, Manifest
 from kd2edge.inputs.spec import ArraySpec, InputSpec
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
@@ -351,7 +351,7 @@ def _write(
         "files": tuple(file_entry(path, data) for path, data in sorted(files.items())),
         "references": {},
         "golden": "golden/golden.npz",
-        "gate": {"max_drop": {task.name: 0.01 for task in specs[0]}, "confidence": 0.95},
+        "gate": Gate({str(task.name): 0.01 for task in specs[0]}),
         "licences": {"weights": ("Apache-2.0",), "data": ("CC0-1.0",)},
         "provenance": dict.fromkeys(("recipe", "data", "teacher", "run"), "0" * 64),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kd2edge.bundle.evidence import Evidence, append_evidence, read_evidence, require_writable
 from kd2edge.bundle.machine import Machine, machine
-from kd2edge.bundle.manifest import SCHEMA, Artefact, FileEntry, Manifest
+from kd2edge.bundle.manifest import SCHEMA, Artefact, FileEntry, Gate, Manifest
 from kd2edge.bundle.manifest_json import manifest_from_json, manifest_to_json, split_artefact_id
 from kd2edge.bundle.store import Bundle, file_entry, open_bundle, write_bundle
 
@@ -14,6 +14,7 @@ __all__ = [
     "Bundle",
     "Evidence",
     "FileEntry",
+    "Gate",
     "Machine",
     "Manifest",
     "append_evidence",

@@ -8,7 +8,7 @@ from typing import Any
 
 from kd2edge.inputs.spec import ArraySpec, InputSpec
 from kd2edge.tasks.spec import TaskName, TaskSpec
-from kd2edge.verdict import Status
+from kd2edge.verdict import CONFIDENCE, Status
 
 #: Version of the manifest's schema that this kd2edge writes, and the newest that it reads.
 SCHEMA = 1
@@ -53,6 +53,26 @@ class Artefact:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """What the artefacts of a bundle are judged by, unless somebody asks for other measures.
+
+    Args:
+        max_drop: task -> what its leading metric may lose, in [0, 1].
+        max_drop_class: task -> what the recall of a class may lose, in [0, 1]; a task that is not
+            in it fails for none.
+        confidence: of each one-sided bound.
+    """
+
+    max_drop: Mapping[str, float] = field(default_factory=dict[str, float])
+    max_drop_class: Mapping[str, float] = field(default_factory=dict[str, float])
+    confidence: float = CONFIDENCE
+
+    def of_classes(self, task: str) -> float:
+        """What the recall of a task's classes may lose; 1: classes are named and fail none."""
+        return float(self.max_drop_class.get(task, 1.0))
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything a bundle says about itself; the SHA-256 of its JSON is the bundle's identity.
 
@@ -62,8 +82,6 @@ class Manifest:
         references: split -> path of ``reference/<split>.npz``.
         golden: path of the golden inputs and outputs, "" when there are none.
         preferred: artefact ids, best first.
-        gate: ``{"max_drop": {task: points in [0, 1]}, "confidence": 0.95}``, and
-            ``max_drop_class`` likewise, which older manifests lack.
         licences: ``{"weights": [...], "data": [...]}``.
         provenance: fingerprints ``{"recipe", "data", "teacher", "student", "run"}`` (SHA-256, hex);
             ``student`` is that of its weights.
@@ -78,7 +96,7 @@ class Manifest:
     files: tuple[FileEntry, ...]
     references: Mapping[str, str]
     golden: str
-    gate: Mapping[str, Any]
+    gate: Gate
     licences: Mapping[str, tuple[str, ...]]
     provenance: Mapping[str, str]
     schema: int = SCHEMA

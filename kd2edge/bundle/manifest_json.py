@@ -6,9 +6,8 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
-from kd2edge.bundle.manifest import SCHEMA, Artefact, FileEntry, Manifest
+from kd2edge.bundle.manifest import SCHEMA, Artefact, FileEntry, Gate, Manifest
 from kd2edge.bundle.paths import MANIFEST, REPORTS, checked_path
 from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.files.fingerprint import as_json
@@ -160,13 +159,15 @@ _SETTINGS: Mapping[str, Callable[[object, str], float]] = {
 }
 
 
-def _gate(value: object, where: str) -> Mapping[str, Any]:
-    gate = as_object(value, where)
-    for name in ("max_drop", "max_drop_class"):
-        for task, budget in as_object(gate.get(name, {}), f"{where}.{name}").items():
-            as_share(budget, f"{where}.{name}.{task}")
-    # Which confidence can decide is for `validate` to say: a bundle with another one still runs.
-    as_share(gate.get("confidence", 0.95), f"{where}.confidence")
+def _gate(value: object, where: str) -> Gate:
+    fields = Fields(value, where)
+    gate = Gate(
+        max_drop=fields.table("max_drop", as_share),
+        max_drop_class=fields.table("max_drop_class", as_share),
+        # Which one can decide is for `validate` to say: a bundle with another one still runs.
+        confidence=fields.one("confidence", as_share),
+    )
+    fields.end()
     return gate
 
 

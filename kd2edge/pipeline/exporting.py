@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kd2edge.bundle import Artefact, Bundle, FileEntry, Manifest, file_entry, write_bundle
+from kd2edge.bundle import Artefact, Bundle, FileEntry, Gate, Manifest, file_entry, write_bundle
 from kd2edge.engines import ranked, unmade
 from kd2edge.errors import BackendError, IntegrityError, Kd2edgeError, StorageError, UsageError
 from kd2edge.export.samples import dummy_arrays
@@ -302,11 +302,11 @@ def _manifest(
         files=tuple(file_entry(path, content) for path, content in sorted(files.items())),
         references={split: f"reference/{split}.npz" for split in _SPLITS},
         golden="golden/golden.npz" if "golden/golden.npz" in files else "",
-        gate={
-            "max_drop": by_task(recipe.gate.max_drop, list(recipe.tasks)),
-            "max_drop_class": by_task(recipe.gate.max_drop_class, list(recipe.tasks)),
-            "confidence": recipe.gate.confidence,
-        },
+        gate=Gate(
+            max_drop=by_task(recipe.gate.max_drop, list(recipe.tasks)),
+            max_drop_class=by_task(recipe.gate.max_drop_class, list(recipe.tasks)),
+            confidence=recipe.gate.confidence,
+        ),
         licences={"weights": recipe.licences.weights, "data": recipe.licences.data},
         provenance=run_fingerprint(job.run),
     )

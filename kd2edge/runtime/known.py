@@ -15,7 +15,7 @@ from kd2edge.bundle.manifest import Manifest
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import IntegrityError
 from kd2edge.runtime.built import BuiltEngine
-from kd2edge.verdict import CONFIDENCE, Word, judged
+from kd2edge.verdict import Word, judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,7 @@ def _counted(evidence: Sequence[Evidence], now: datetime, notes: list[str]) -> l
 def _verdicts(
     evidence: Sequence[Evidence], manifest: Manifest, notes: list[str]
 ) -> dict[str, Verdict]:
-    budget = {str(task): 0.0 for task in manifest.tasks} | dict(manifest.gate.get("max_drop", {}))
-    of_classes: Mapping[str, float] = manifest.gate.get("max_drop_class", {})
-    confidence = float(manifest.gate.get("confidence", CONFIDENCE))
+    budget = {str(task): 0.0 for task in manifest.tasks} | dict(manifest.gate.max_drop)
     verdicts: dict[str, Verdict] = {}
     said: dict[str, str] = {}
     for one in evidence:
@@ -155,8 +153,8 @@ def _verdicts(
                 one.payload,
                 name,
                 max_drop=budget,
-                confidence=confidence,
-                max_drop_class=of_classes,
+                confidence=manifest.gate.confidence,
+                max_drop_class=manifest.gate.max_drop_class,
                 stand_ins=before,
                 leading={str(task): spec.metric for task, spec in manifest.tasks.items()},
             )

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import UsageError
 from kd2edge.validate.tasks import Budget
-from kd2edge.verdict import CONFIDENCE
 from kd2edge.wording import meant
 
 __all__ = ["asked_budgets", "asked_confidence", "asked_names"]
@@ -35,7 +34,7 @@ def asked_confidence(bundle: Bundle, asked: float | None) -> float:
     Raises:
         UsageError: not between 0.5 and 1.
     """
-    stated = bundle.manifest.gate.get("confidence", CONFIDENCE) if asked is None else asked
+    stated = bundle.manifest.gate.confidence if asked is None else asked
     if not 0.5 < stated < 1:
         raise UsageError(
             f"confidence must be between 0.5 and 1, found {stated}; state one with --confidence"
@@ -57,17 +56,18 @@ def asked_budgets(
     tasks = bundle.manifest.tasks
     _require_shares(bundle, "max_drop", overrides)
     _require_shares(bundle, "max_drop_class", classes)
-    stated = {**bundle.manifest.gate.get("max_drop", {}), **overrides}
+    stated = {**bundle.manifest.gate.max_drop, **overrides}
     missing = [task for task in tasks if task not in stated]
     if missing:
         raise UsageError(
             f"no budget for {', '.join(missing)}: state it in the recipe (validate.max_drop) "
             f"or with --max-drop {missing[0]}=0.005"
         )
-    # Bundles of before it was stated name the classes that fall, and fail none for it.
-    of_classes = {**bundle.manifest.gate.get("max_drop_class", {}), **classes}
+    gate = bundle.manifest.gate
     return {
-        task: Budget(float(stated[task]), confidence, False, float(of_classes.get(task, 1.0)))
+        task: Budget(
+            float(stated[task]), confidence, False, classes.get(task, gate.of_classes(task))
+        )
         for task in tasks
     }
 

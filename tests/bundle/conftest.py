@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kd2edge.bundle import Artefact, Bundle, Manifest, file_entry, write_bundle
+from kd2edge.bundle import Artefact, Bundle, Gate, Manifest, file_entry, write_bundle
 from kd2edge.inputs.spec import ArraySpec, InputSpec
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
@@ -73,7 +73,7 @@ def manifest() -> Manifest:
         files=tuple(file_entry(path, FILES[path]) for path in FILES if "onnx" not in path),
         references={"test": "reference/test.npz"},
         golden="golden/golden.npz",
-        gate={"max_drop": {"intent": 0.005}, "confidence": 0.95},
+        gate=Gate({"intent": 0.005}),
         licences={"weights": ("MIT",), "data": ()},
         provenance={"recipe": "0" * 64},
     )

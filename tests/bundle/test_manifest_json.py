@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kd2edge.bundle import Manifest, manifest_from_json, manifest_to_json, split_artefact_id
+from kd2edge.bundle import Gate, Manifest, manifest_from_json, manifest_to_json, split_artefact_id
 from kd2edge.bundle.manifest_json import LIMIT
 from kd2edge.errors import IntegrityError, Kd2edgeError, PathEscapeError, SchemaTooNewError
 
@@ -62,6 +62,8 @@ def changed(manifest: Manifest, change: Callable[[dict[str, Any]], object]) -> b
         (lambda m: m["gate"].update(max_drop=[1]), "max_drop: expected an object"),
         (lambda m: m["gate"]["max_drop"].update(intent=[1]), "max_drop.intent: expected a number"),
         (lambda m: m["gate"]["max_drop"].update(intent=5), "max_drop.intent: .* from 0 to 1"),
+        (lambda m: m["gate"].pop("max_drop_class"), "gate.max_drop_class: missing"),
+        (lambda m: m["gate"].update(max_dorp={}), "gate.max_dorp: unknown key"),
         (lambda m: m["gate"].update(confidence="high"), "confidence: expected a number"),
         (lambda m: m["gate"].update(confidence=1.5), "confidence: .* from 0 to 1"),
         (lambda m: m["artefacts"]["onnx-fp32"].update(id="onnx_fp32"), "<target>-<precision>"),
@@ -164,9 +166,9 @@ def test_does_not_write_what_it_would_not_read(manifest: Manifest) -> None:
     with pytest.raises(IntegrityError, match="no artefact"):
         manifest_to_json(replace(manifest, preferred=("nothing-fp32",)))
     with pytest.raises(IntegrityError, match="JSON cannot hold"):
-        manifest_to_json(replace(manifest, gate={"confidence": float("nan")}))
+        manifest_to_json(replace(manifest, gate=Gate(confidence=float("nan"))))
     with pytest.raises(IntegrityError, match="JSON cannot hold"):
-        manifest_to_json(replace(manifest, gate={"confidence": object()}))
+        manifest_to_json(replace(manifest, gate=Gate(confidence=object())))
 
 
 JSON = st.recursive(

@@ -8,6 +8,7 @@ import pytest
 
 import bundles
 from commands import kd2edge, succeed
+from kd2edge.bundle import Gate
 from kd2edge.errors import BackendError, UsageError
 from kd2edge.export.targets.tensorrt_builder import BuildSettings, EngineBuild
 from kd2edge.rows.kinds import open_rows
@@ -44,7 +45,7 @@ def folder(tmp_path: Path, rows: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         NAME, "onnx/device.onnx", files, *arrays,
         status="needs_device", reason="no device", ranges={"batch": (1, 64)},
     )  # fmt: skip
-    gate = {"max_drop": {"digit": 1.0, "larger": 1.0}, "confidence": 0.95}
+    gate = Gate({"digit": 1.0, "larger": 1.0})
     made = bundles.image_bundle(tmp_path / "bundle", artefacts={NAME: (waiting, files)}, gate=gate)
     return with_reference(made, open_rows("jsonl", rows))
 

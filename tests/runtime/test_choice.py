@@ -153,7 +153,7 @@ def test_a_looser_budget_never_makes_load_prefer_an_artefact(manifest: Manifest)
 
 
 def test_a_looser_budget_of_classes_never_makes_load_prefer_an_artefact(manifest: Manifest):
-    gate = manifest.gate | {"max_drop_class": dict.fromkeys(map(str, manifest.tasks), 0.05)}
+    gate = replace(manifest.gate, max_drop_class=dict.fromkeys(map(str, manifest.tasks), 0.05))
     fallen = {"label": "7", "reference": 0.9, "candidate": 0.4, "low": 0.3, "gone": False}
 
     def loose(_: Any, part: Any) -> None:

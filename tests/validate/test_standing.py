@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bundles
+from kd2edge.bundle import Gate
 from kd2edge.bundle.store import open_bundle
 from kd2edge.errors import UsageError
 from kd2edge.tasks.spec import Decoded, Truth
@@ -22,7 +23,7 @@ WIDE = {"digit": 0.05, "larger": 0.05}
 @pytest.fixture
 def lenient(bundle, tools):
     """The bundle with budgets that 200 rows can prove."""
-    return tools.rewritten(bundle, {}, gate={"max_drop": WIDE, "confidence": 0.95})
+    return tools.rewritten(bundle, {}, gate=Gate(WIDE))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import bundles
+from kd2edge.bundle import Gate
 from kd2edge.bundle.evidence import read_evidence
 from kd2edge.bundle.store import file_entry, open_bundle
 from kd2edge.errors import BackendError, DataError, IntegrityError, StorageError, UsageError
@@ -215,7 +216,7 @@ def test_a_named_artefact_that_cannot_run_is_no_pass(bundle, rows, tools):
     tools.with_artefact(
         bundle, "tensorrt-int8", bundles.image_graph(), status="needs_device", reason="no GPU"
     )
-    tools.rewritten(bundle, {}, gate={"max_drop": WIDE, "confidence": 0.95})
+    tools.rewritten(bundle, {}, gate=Gate(WIDE))
     named = run(bundle, rows, artefacts=["onnx-fp32", "tensorrt-int8"])
     assert verdicts(named) == {"onnx-fp32": "pass", "tensorrt-int8": "not_run"}
     assert named.outcome == "not_run"
@@ -373,7 +374,7 @@ def test_what_cannot_be_meant_is_refused(bundle, rows, options, message):
 
 
 def test_a_task_without_budget_is_refused(bundle, rows, tools):
-    tools.rewritten(bundle, {}, gate={"max_drop": {"digit": 0.1}, "confidence": 0.95})
+    tools.rewritten(bundle, {}, gate=Gate({"digit": 0.1}))
     with pytest.raises(UsageError, match="no budget for larger"):
         run(bundle, rows)
 
