@@ -22,6 +22,8 @@ from kd2edge.nets.heads import Head, head_for
 from kd2edge.nets.spec import ModelSpec
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
+#: Behind a path: not what the module gives, but what it is given.
+_INPUT = ":input"
 #: Names that a module dictionary has already, as attributes.
 _TAKEN = frozenset(dir(nn.ModuleDict()))
 
@@ -31,7 +33,9 @@ class Net(nn.Module):
     """Arrays of the inputs in, logits of every task out, in one forward pass.
 
     Module paths (``capture``) are relative to :attr:`backbone`, so they are those of the backbone's
-    own library: ``encoder.layer.2``, ``encoder.stages.1``, ``stages.0``.
+    own library: ``encoder.layer.2``, ``encoder.stages.1``, ``stages.0``.  What the backbone does
+    not have is looked for in the whole net, heads under their tasks' names: ``heads.intent``.  With
+    ``:input`` behind it a path means what the module is given: ``heads.intent.dropout:input``.
 
     Args:
         model: the spec, with the whole configuration of the backbone in it.
@@ -66,20 +70,21 @@ class Net(nn.Module):
 
     @contextmanager
     def capture(self, paths: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-        """Collect the outputs of modules of the backbone, by path.
+        """Collect the outputs of modules, or what they are given, by path.
 
         The dictionary fills at each forward pass; of an output of several values the first tensor
         is kept, with its gradient.
 
         Raises:
-            UsageError: a path that the backbone does not have, with the nearest ones.
+            UsageError: a path that the net does not have, with the nearest ones.
         """
-        modules = {path: self._module(path) for path in paths}
+        modules = {path: self._module(path.removesuffix(_INPUT)) for path in paths}
         features: dict[str, Tensor] = {}
 
         def keep(path: str) -> Any:
-            def hook(module: nn.Module, given: Any, output: Any) -> None:
-                features[path] = _first_tensor(output, path)
+            def hook(module: nn.Module, given: tuple[Any, ...], output: Any) -> None:
+                value = given[0] if path.endswith(_INPUT) else output
+                features[path] = _first_tensor(value, path)
 
             return hook
 
@@ -91,15 +96,22 @@ class Net(nn.Module):
                 handle.remove()
 
     def _module(self, path: str) -> nn.Module:
-        modules = dict(self.backbone.named_modules())
+        modules = dict([*self._own_modules(), *self.backbone.named_modules()])
         if path in modules and path:
             return modules[path]
-        known = [name for name in modules if name]
-        near = difflib.get_close_matches(path, known, 3, cutoff=0.4)
+        known = [name for name, _ in self.backbone.named_modules() if name]
+        near = difflib.get_close_matches(path, [name for name in modules if name], 3, cutoff=0.4)
         raise UsageError(
             f"the backbone ({self.model.family}) has no module {path!r};"
             f" the nearest are {near or known[:3]}"
         )
+
+    def _own_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """Modules by their path in the net, those of heads by the names of their tasks."""
+        yield from (one for one in self.named_modules() if not one[0].startswith("heads."))
+        for task in self.tasks:
+            for name, module in self.heads[head_key(task.name)].named_modules():
+                yield f"heads.{task.name}.{name}".removesuffix("."), module
 
     def array_specs(self) -> tuple[ArraySpec, ...]:
         """What :meth:`forward` takes, over all inputs."""

@@ -136,6 +136,28 @@ def test_capture_gives_outputs_by_path_and_removes_its_hooks(model: str) -> None
     assert features == {}
 
 
+@ALL
+def test_capture_sees_heads_under_their_tasks_names_and_what_they_are_given(model: str) -> None:
+    net, arrays = make_net(model), make_arrays(model)
+    with net.capture(["heads.left", "heads.left.dropout:input"]) as features:
+        logits = net(arrays)
+    head = net.heads["left"]
+    assert isinstance(head, torch.nn.Module)
+    assert torch.equal(features["heads.left"], logits["left"])
+    assert torch.equal(head.linear(features["heads.left.dropout:input"]), logits["left"])
+    (gradient,) = torch.autograd.grad(logits["left"].sum(), features["heads.left.dropout:input"])
+    assert gradient.shape == (3, net.adapter.width)
+
+
+def test_capture_finds_heads_whose_names_torch_does_not_take() -> None:
+    task = replace(LEFT, name=TaskName("a.values"))
+    net = build_net(MODELS["cnn"], [IMAGE], [task]).eval()
+    with net.capture(["heads.a.values", "heads.a.values.linear:input"]) as features:
+        logits = net(make_arrays("cnn"))
+    assert torch.equal(features["heads.a.values"], logits["a.values"])
+    assert len(features) == 2
+
+
 def test_capture_of_an_unknown_path_names_the_nearest() -> None:
     with (
         pytest.raises(UsageError, match=r"encoder\.layer\.7.*encoder\.layer\.[01]"),

@@ -40,7 +40,8 @@ class Balancer(nn.Module, ABC):
     """Combines named losses.  Implementations are final; parameters they own are trained and saved.
 
     Attributes:
-        features: module paths of the student whose outputs :meth:`backward` wants to see.
+        features: module paths of the student whose outputs, or with ``:input`` inputs,
+            :meth:`backward` wants to see: any module of the net, ``heads.TASK.dropout:input`` too.
     """
 
     features: tuple[str, ...] = ()
