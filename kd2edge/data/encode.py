@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.data.augment import Views
-from kd2edge.data.layout import Field, folder_of
+from kd2edge.data.layout import Field, folder_of, shard_rows, spread
 from kd2edge.data.split import EncodedSplit, is_ragged
-from kd2edge.data.writer import ArrayWriter, to_fill
+from kd2edge.data.writer import Append, ArrayWriter, is_filled
 from kd2edge.errors import DataError, InputError
 from kd2edge.files import fingerprint
 from kd2edge.inputs.kind import Encoder
@@ -67,7 +67,7 @@ def encode_split(
 
     The key is the fingerprint of rows and files that they name, input specs with their files, tasks
     and views, so that a changed recipe or picture never meets old arrays.  A stopped call goes on
-    where it was.
+    with the shards that are whole; several calls at once share the work.
 
     Args:
         rows: the joined rows of one split.
@@ -81,7 +81,7 @@ def encode_split(
     Raises:
         DataError: a row that cannot be used (file and line), or no rows at all.
         IntegrityError: what an earlier call left there is damaged.
-        StorageError: another process is encoding the same rows there, or the disk is full.
+        StorageError: the folder cannot be written, or the disk is full.
     """
     if len(rows) == 0:
         raise DataError("the split has no rows; check the path and filters of its sources")
@@ -91,9 +91,8 @@ def encode_split(
     whole = fingerprint([rows.fingerprint, read])
     key = _key(whole, inputs, tasks, hashes, views)
     folder = folder_of(directory, key)
-    with to_fill(folder) as needed:
-        if needed:
-            _write(_Job(rows, whole, inputs, tasks), folder, key, views, on_event)
+    if not is_filled(folder):
+        _write(_Job(rows, whole, inputs, tasks), folder, key, views, on_event)
     return EncodedSplit(folder)
 
 
@@ -151,18 +150,23 @@ def _version(package: str) -> str:
 
 
 def _write(job: _Job, folder: Path, key: str, views: Views, on_event: OnProgress) -> None:
-    first = _encoded_inputs(job, [0])
-    fields = _fields(job, {name for name, one in first.items() if one.word_starts is not None})
-    writer = ArrayWriter(folder, fields, key)
-    pads: dict[str, int] = {}
     total = len(job.rows)
-    for begin in range(writer.rows, total, _CHUNK):
-        positions = list(range(begin, min(begin + _CHUNK, total)))
-        writer.append(_chunk(job, positions, pads))
-        on_event(Progress("encode", positions[-1] + 1, total))
-    if writer.rows and not pads:  # every shard was taken over: look at the padding once more
-        _chunk(job, list(range(min(_CHUNK, total))), pads)
-    writer.finish(_meta(job, pads, views))
+    probe = _chunk(job, spread(total).tolist(), {})
+    writer = ArrayWriter(folder, _fields(job, probe), key)
+    step = shard_rows(writer.row_bytes(probe), _CHUNK)
+
+    def make(part: range, append: Append) -> dict[str, int]:
+        pads: dict[str, int] = {}
+        for begin in range(part.start, part.stop, _CHUNK):
+            positions = part[begin - part.start :][:_CHUNK]
+            append(_chunk(job, positions, pads))
+            on_event(Progress("encode", positions[-1] + 1, total))
+        return pads
+
+    every = range(total)
+    filled = writer.fill([every[at : at + step] for at in range(0, total, step)], make)
+    pads = {name: pad for one in filled for name, pad in one.note.items()}
+    writer.join(filled, _meta(job, pads, views))
 
 
 def _meta(job: _Job, pads: Mapping[str, int], views: Views) -> dict[str, Any]:
@@ -179,7 +183,7 @@ def _meta(job: _Job, pads: Mapping[str, int], views: Views) -> dict[str, Any]:
     }
 
 
-def _fields(job: _Job, with_words: set[str]) -> list[Field]:
+def _fields(job: _Job, probe: Mapping[str, Column]) -> list[Field]:
     fields = [Field("length", "int32", resident=True)]
     for spec in job.arrays():
         ragged = is_ragged(spec)
@@ -187,7 +191,8 @@ def _fields(job: _Job, with_words: set[str]) -> list[Field]:
         fields.append(
             Field(f"array/{spec.name}", _STORED.get(spec.dtype, spec.dtype), shape, ragged)
         )
-    fields += [Field(f"words/{name}", "int32", ragged=True) for name in sorted(with_words)]
+    words = sorted(name for name in probe if name.startswith("words/"))
+    fields += [Field(name, "int32", ragged=True) for name in words]
     for task in job.tasks:
         width = task_kind(task.kind).object_width
         ragged, shape = bool(job.word_input(task) or width), (width,) if width else ()

@@ -1,9 +1,10 @@
-"""How arrays of many rows lie on disk: one file a shard of rows, one manifest, a checksum a shard.
+"""How arrays of many rows lie on disk: one file a range of rows, one manifest that joins them.
 
 A folder holds ``manifest.json`` and ``00000.bin``, ``00001.bin`` ...  A shard is a range of rows:
-their records one after the other, then the position of each record, then the resident columns.  All
-that belongs to a row stands together, so a batch of random rows costs one read a row.  Shards are
-independent: several machines could fill them.
+their records one after the other, then the position of each record, then the resident columns, then
+the seal (``data/shard.py``).  All that belongs to a row stands together, so a batch of random rows
+costs one read a row.  The ranges are known before the first row is written and a shard says itself
+what it is, so several processes, on one machine or many, fill a folder together.
 
 A record holds, each at a multiple of 8 bytes: the count of every ragged field (int32), the values
 of the plain fields, the values of the ragged fields.
@@ -26,10 +27,14 @@ from kd2edge.files import fingerprint
 from kd2edge.json_text import json_value
 
 #: Version of this layout; a folder of another version is refused.
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 #: What every part of a record begins at a multiple of: no dtype here needs more.
 ALIGN = 8
+#: What a shard holds at most, roughly: small enough to forget, large enough to be few.
+SHARD_BYTES = 8 << 20
+#: ... and in rows: what a stopped or late process has to make again.
+SHARD_ROWS = 16384
 
 Ints = npt.NDArray[np.int64]
 
@@ -125,6 +130,17 @@ def folder_of(directory: Path, key: str) -> Path:
 def aligned(size: int) -> int:
     """The next multiple of ``ALIGN``."""
     return -(-size // ALIGN) * ALIGN
+
+
+def shard_rows(row_bytes: float, step: int) -> int:
+    """Rows of a shard whose rows are about so large: a multiple of ``step`` rows."""
+    fitting = min(int(SHARD_BYTES / row_bytes), SHARD_ROWS)
+    return step * max(1, fitting // step)
+
+
+def spread(rows: int) -> Ints:
+    """Some positions all over so many rows: what a row is like, whatever order they stand in."""
+    return np.unique(np.linspace(0, rows - 1, 16).astype(np.int64))
 
 
 def layout_to_json(layout: Layout) -> bytes:

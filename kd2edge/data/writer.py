@@ -1,51 +1,39 @@
-"""Write arrays of many rows in a stream: only one shard is ever in memory."""
+"""Write arrays of many rows, a range of rows at a time: only one shard is ever in memory."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.data.layout import ALIGN, MANIFEST, Field, Layout, RecordForm, Shard, layout_to_json
+from kd2edge.data.layout import MANIFEST, Field, Layout, RecordForm, layout_to_json
+from kd2edge.data.shard import Bytes, Sealed, ShardBuilder, read_sealed
 from kd2edge.errors import IntegrityError
-from kd2edge.files import folder_lock, write_atomic
-from kd2edge.json_text import json_value
+from kd2edge.files import claimed, write_atomic
+from kd2edge.files.lock import PAUSE
 from kd2edge.ragged import Column, Ragged, offsets_of, ranges
 
-Bytes = npt.NDArray[np.uint8]
-#: A shard is written when it holds this many bytes: small enough to forget, large enough to be few.
-SHARD_BYTES = 8 << 20
+#: Adds some rows to the shard at hand: every field, ``[row, *shape]`` or ragged.
+Append = Callable[[Mapping[str, Column]], None]
+#: Appends the rows of a range, in order; returns JSON values to keep with them.
+Make = Callable[[range, Append], Mapping[str, Any]]
 
 
-@contextmanager
-def to_fill(folder: Path) -> Generator[bool]:
-    """Whether a folder's arrays are still to be written; if so, this process alone may do it.
-
-    Runs that share a cache would else write the same shards at once, each over the other's.
-
-    Raises:
-        StorageError: another process is writing them.
-    """
-    if (folder / MANIFEST).exists():  # without the lock: a cache may be read-only
-        yield False
-        return
-    with folder_lock(folder):
-        yield not (folder / MANIFEST).exists()
+def is_filled(folder: Path) -> bool:
+    """Whether all shards of a folder are there and joined."""
+    return (folder / MANIFEST).exists()
 
 
 @final
 class ArrayWriter:
-    """Collects chunks of rows into shards of a folder that is read with :class:`ArrayStore`.
+    """Fills a folder that is read with :class:`ArrayStore`, alone or together with others.
 
-    Shards that an earlier, stopped writer finished with the same fingerprint are taken over:
-    ``rows`` says how many rows are there already, and the caller goes on from there.
+    Each shard is written whole by whoever claims it first; those that are there already, from a
+    stopped writer, another process or another machine, are taken over.
     """
 
     def __init__(self, directory: Path, fields: Sequence[Field], fingerprint: str) -> None:
@@ -53,103 +41,67 @@ class ArrayWriter:
         self._fields = tuple(fields)
         self._form = RecordForm(fields)
         self._fingerprint = fingerprint
-        self._pending = _Pending(self._fields)
-        self._shards = self._finished_shards()
 
-    @property
-    def rows(self) -> int:
-        """Rows in finished shards."""
-        return sum(shard.rows for shard in self._shards)
+    def row_bytes(self, probe: Mapping[str, Column]) -> float:
+        """Bytes of a row, on average over some rows."""
+        builder = ShardBuilder(self._fields)
+        self._append(builder, probe)
+        return builder.bytes / builder.rows
 
-    def append(self, chunk: Mapping[str, Column]) -> None:
-        """Add some rows: every field, ``[row, *shape]`` or ragged.
+    def fill(self, parts: Sequence[range], make: Make) -> list[Sealed]:
+        """Make every shard that is missing, and wait for those that others make.
+
+        Args:
+            parts: the rows of each shard, one range after the other; the same for all who fill.
+            make: makes one shard.
 
         Raises:
             ValueError: a field of another shape.
             IntegrityError: a whole number that the field's type cannot hold.
+            StorageError: the disk is full, or the folder cannot be written.
         """
-        stored = {field.name: _as_stored(field, chunk[field.name]) for field in self._fields}
-        self._pending.add(*_records(self._form, stored), stored)
-        if self._pending.bytes >= SHARD_BYTES:
-            self._flush()
+        found: dict[int, Sealed] = {}
+        while len(found) < len(parts):
+            before = len(found)
+            for number, rows in enumerate(parts):
+                if number not in found:
+                    sealed = self._made(number, rows, make)
+                    found |= {number: sealed} if sealed else {}
+            if len(found) == before:
+                time.sleep(PAUSE)
+        return [found[number] for number in range(len(parts))]
 
-    def finish(self, meta: Mapping[str, Any]) -> None:
-        """Write what is pending and the manifest, which makes the folder readable."""
-        self._flush()
-        shards = tuple(self._shards)
-        layout = Layout(self._fingerprint, self.rows, self._fields, shards, dict(meta))
+    def join(self, filled: Sequence[Sealed], meta: Mapping[str, Any]) -> None:
+        """Write the manifest of all shards, which makes the folder readable."""
+        shards = tuple(one.shard for one in filled)
+        rows = sum(shard.rows for shard in shards)
+        layout = Layout(self._fingerprint, rows, self._fields, shards, dict(meta))
         write_atomic(self._directory / MANIFEST, layout_to_json(layout))
-        for record in self._directory.glob("[0-9]*.json"):
-            record.unlink()
 
-    def _flush(self) -> None:
-        if not self._pending.bytes:
-            return
-        name = f"{len(self._shards):05d}"
-        shard, content = self._pending.shard(f"{name}.bin", self.rows)
-        write_atomic(self._directory / shard.file, memoryview(content))
-        # The record of a finished shard lets a stopped writer go on; the manifest replaces it.
-        record = {"fingerprint": self._fingerprint, "shard": asdict(shard)}
-        write_atomic(self._directory / f"{name}.json", json.dumps(record).encode())
-        self._shards.append(shard)
-        self._pending = _Pending(self._fields)
-
-    def _finished_shards(self) -> list[Shard]:
-        found: list[Shard] = []
-        for record in sorted(self._directory.glob("[0-9]*.json")):
-            shard = self._finished_shard(record)
-            if shard is None or shard.start != sum(one.rows for one in found):
-                break
-            found.append(shard)
-        return found
-
-    def _finished_shard(self, record: Path) -> Shard | None:
-        try:
-            document = json_value(record.read_bytes(), strict=False)
-            if document["fingerprint"] != self._fingerprint:
+    def _made(self, number: int, rows: range, make: Make) -> Sealed | None:
+        """A shard, made now unless it is there; None while somebody else makes it."""
+        path = self._directory / f"{number:05d}.bin"
+        sealed = read_sealed(path, rows, self._fingerprint)
+        if sealed:
+            return sealed
+        with claimed(path.with_suffix(".lock")) as mine:
+            if not mine:
                 return None
-            shard = Shard(**document["shard"])
-            content = (self._directory / shard.file).read_bytes()
-        except (OSError, ValueError, KeyError, TypeError):
-            return None  # half-written by a killed process: it is simply made again
-        return shard if hashlib.sha256(content).hexdigest() == shard.sha256 else None
+            # Its maker may have let go between the look and the claim.
+            return read_sealed(path, rows, self._fingerprint) or self._make(path, rows, make)
 
+    def _make(self, path: Path, rows: range, make: Make) -> Sealed:
+        builder = ShardBuilder(self._fields)
+        note = make(rows, lambda chunk: self._append(builder, chunk))
+        if builder.rows != len(rows):
+            raise ValueError(f"{path}: {len(rows)} rows expected, {builder.rows} appended")
+        sealed, content = builder.sealed(path.name, rows.start, self._fingerprint, note)
+        write_atomic(path, memoryview(content))
+        return sealed
 
-@final
-class _Pending:
-    """Rows that are not in a shard yet."""
-
-    def __init__(self, fields: Sequence[Field]) -> None:
-        self._resident = [field for field in fields if field.resident]
-        self._blobs: list[Bytes] = []
-        self._sizes: list[npt.NDArray[np.int64]] = []
-        self._columns: dict[str, list[npt.NDArray[Any]]] = {one.name: [] for one in self._resident}
-        self.bytes = 0
-
-    def add(self, blob: Bytes, sizes: npt.NDArray[np.int64], columns: Mapping[str, Column]) -> None:
-        """Add records of these sizes, and what stands beside them."""
-        self._blobs.append(blob)
-        self._sizes.append(sizes)
-        self.bytes += blob.nbytes
-        for name, parts in self._columns.items():
-            column = columns[name]
-            assert not isinstance(column, Ragged)
-            parts.append(column)
-            self.bytes += column.nbytes
-
-    def shard(self, file: str, start: int) -> tuple[Shard, bytearray]:
-        """All of it as a shard, and its bytes."""
-        content = bytearray()
-        for blob in self._blobs:
-            content.extend(blob.data)
-        sizes = np.concatenate(self._sizes)
-        index_at = _put(content, offsets_of(sizes))
-        columns_at = {
-            name: _put(content, np.concatenate(parts)) for name, parts in self._columns.items()
-        }
-        digest = hashlib.sha256(content).hexdigest()
-        shard = Shard(file, start, len(sizes), len(content), digest, index_at, columns_at)
-        return shard, content
+    def _append(self, builder: ShardBuilder, chunk: Mapping[str, Column]) -> None:
+        stored = {field.name: _as_stored(field, chunk[field.name]) for field in self._fields}
+        builder.add(*_records(self._form, stored), stored)
 
 
 def _records(form: RecordForm, stored: Mapping[str, Column]) -> tuple[Bytes, npt.NDArray[np.int64]]:
@@ -221,10 +173,3 @@ def _ragged(column: Column) -> Ragged:
 def _plain(column: Column) -> npt.NDArray[Any]:
     assert not isinstance(column, Ragged)
     return column
-
-
-def _put(content: bytearray, values: npt.NDArray[Any]) -> int:
-    content.extend(bytes(-len(content) % ALIGN))
-    at = len(content)
-    content.extend(values.tobytes())
-    return at

@@ -9,12 +9,13 @@ from kd2edge.files.fingerprint import (
     fingerprint_bytes,
     fingerprint_file,
 )
-from kd2edge.files.lock import folder_lock
+from kd2edge.files.lock import claimed, folder_lock
 from kd2edge.files.npz import npz_arrays, npz_bytes
 
 __all__ = [
     "atomic_directory",
     "canonical_json",
+    "claimed",
     "fingerprint",
     "fingerprint_bytes",
     "fingerprint_file",

@@ -1,4 +1,4 @@
-"""One writer a folder."""
+"""One writer a folder, or one a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kd2edge.files.atomic import storage_error
 #: Name of the lock file in a locked folder.
 LOCK = ".lock"
 
-_PAUSE = 0.05  # seconds between two tries
+PAUSE = 0.05  # seconds between two tries
 #: A bundle may come from anywhere: its lock could be a link to a file that we would overwrite.
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
@@ -55,41 +55,74 @@ def folder_lock(folder: Path, *, wait: float = 0.0) -> Generator[None]:
         PathEscapeError: the lock is a link.
     """
     path = folder / LOCK
-    if path.is_symlink():  # the flag below refuses it too, less clearly
-        raise PathEscapeError(f"{path}: a link; remove it, a lock is a file of its own")
+    until = time.monotonic() + wait
     try:
-        descriptor = _acquired(path, time.monotonic() + wait)
+        while (descriptor := _taken(path)) is None:
+            if time.monotonic() >= until:
+                raise StorageError(
+                    f"{folder}: in use by process {_holder(path)};"
+                    " wait until it has ended, or name another folder"
+                )
+            time.sleep(PAUSE)
     except OSError as error:
         raise storage_error(error, folder, "locked") from error
     try:
         yield
     finally:
-        with suppress(OSError):  # Windows keeps the name of an open file
-            path.unlink()  # while it is held: see _still
-        os.close(descriptor)
+        _let_go(path, descriptor)
 
 
-def _acquired(path: Path, until: float) -> int:
+@contextmanager
+def claimed(path: Path) -> Generator[bool]:
+    """Hold the lock file ``path`` unless somebody else does; whether it is held.
+
+    Raises:
+        StorageError: its folder cannot be written.
+        PathEscapeError: the lock is a link.
+    """
+    try:
+        descriptor = _taken(path)
+    except OSError as error:
+        raise storage_error(error, path.parent, "locked") from error
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            _let_go(path, descriptor)
+
+
+def _taken(path: Path) -> int | None:
+    """The open, locked file; None when another holds it."""
+    if path.is_symlink():  # the flag below refuses it too, less clearly
+        raise PathEscapeError(f"{path}: a link; remove it, a lock is a file of its own")
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
         if not _locked(descriptor):
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            holder = os.read(descriptor, 20).decode("ascii", "replace") or "unknown"
             os.close(descriptor)
-            if time.monotonic() >= until:
-                raise StorageError(
-                    f"{path.parent}: in use by process {holder};"
-                    " wait until it has ended, or name another folder"
-                )
-            time.sleep(_PAUSE)
-        elif _still(path, descriptor):
+            return None
+        if _still(path, descriptor):
             os.ftruncate(descriptor, 0)
             os.lseek(descriptor, 0, os.SEEK_SET)
             os.write(descriptor, str(os.getpid()).encode())
             return descriptor
-        else:
+        os.close(descriptor)
+
+
+def _let_go(path: Path, descriptor: int) -> None:
+    with suppress(OSError):  # Windows keeps the name of an open file
+        path.unlink()  # while it is held: see _still
+    os.close(descriptor)
+
+
+def _holder(path: Path) -> str:
+    with suppress(OSError):  # it may just have let go
+        descriptor = os.open(path, os.O_RDONLY | _NO_LINK)
+        try:
+            return os.read(descriptor, 20).decode("ascii", "replace") or "unknown"
+        finally:
             os.close(descriptor)
+    return "unknown"
 
 
 def _still(path: Path, descriptor: int) -> bool:

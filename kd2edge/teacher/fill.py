@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,9 @@ from torch import Tensor
 
 from kd2edge.data.batch import Batch, at_words
 from kd2edge.data.device import device_of
-from kd2edge.data.layout import Field, folder_of
+from kd2edge.data.layout import Field, folder_of, shard_rows, spread
 from kd2edge.data.split import EncodedSplit
-from kd2edge.data.writer import ArrayWriter, to_fill
+from kd2edge.data.writer import Append, ArrayWriter, is_filled
 from kd2edge.errors import DataError
 from kd2edge.files import fingerprint
 from kd2edge.ragged import Column, Ragged, concatenated, taken
@@ -46,7 +47,8 @@ def cache_outputs(
     """Keep a teacher's outputs for every view of every row in ``directory/<key>``.
 
     The key is the fingerprint of teacher, data, preprocessing, tasks and features.  When an earlier
-    call left it there, the teacher is not opened at all; a stopped call goes on where it was.
+    call left it there, the teacher is not opened at all; a stopped call goes on with the shards
+    that are whole; several calls at once, on one machine or many, share the work.
 
     Args:
         teacher: who is asked.
@@ -61,16 +63,16 @@ def cache_outputs(
     Raises:
         DataError: the teacher lacks a task, or has other labels for it.
         IntegrityError: the cache that is there is damaged.
-        StorageError: another process is filling it, or the disk is full.
+        StorageError: the folder cannot be written, or the disk is full.
     """
     orders = {task.name: label_order(teacher, task) for task in tasks}
     key = _key(teacher, split, tasks, features)
     folder = folder_of(directory, key)
-    with to_fill(folder) as needed:
-        if needed:
-            job = _Job(teacher, split, tuple(tasks), tuple(features), orders, batch_size)
-            _write(job, folder, key, device_of(device), on_event)
-    return TeacherCache(folder, reused=not needed)
+    reused = is_filled(folder)
+    if not reused:
+        job = _Job(teacher, split, tuple(tasks), tuple(features), orders, batch_size)
+        _write(job, folder, key, device_of(device), on_event)
+    return TeacherCache(folder, reused=reused)
 
 
 def label_order(teacher: Teacher, task: TaskSpec) -> list[int]:
@@ -121,34 +123,43 @@ def _key(
 
 
 def _write(job: _Job, folder: Path, key: str, device: torch.device, on_event: OnProgress) -> None:
-    split, total = job.split, len(job.split) * job.split.views.count
+    split, rows, views = job.split, len(job.split), job.split.views
     with ExitStack() as stack:
         answer = stack.enter_context(job.teacher.open(job.features, device))
-        probe = split.batch(np.zeros(1, dtype=np.int64))
-        writer = ArrayWriter(folder, _fields(_asked(job, answer, probe)), key)
-        for view, positions in _blocks(len(split), split.views.count, writer.rows):
-            writer.append(_block(job, answer, positions, view))
-            on_event(Progress("teacher", view * len(split) + int(positions[-1]) + 1, total))
-    views = split.views
-    writer.finish(
+        probe = _asked(job, answer, split.batch(spread(rows)))
+        writer = ArrayWriter(folder, _fields(probe), key)
+        row_bytes = writer.row_bytes({name: _column(shared) for name, shared in probe.items()})
+
+        def make(part: range, append: Append) -> dict[str, Any]:
+            view, first = divmod(part.start, rows)
+            for at in range(first, first + len(part), _BLOCK):
+                stop = min(at + _BLOCK, first + len(part))
+                append(_block(job, answer, np.arange(at, stop, dtype=np.int64), view))
+                on_event(Progress("teacher", view * rows + stop, rows * views.count))
+            return {}
+
+        filled = writer.fill(_parts(rows, views.count, shard_rows(row_bytes, _BLOCK)), make)
+    writer.join(
+        filled,
         {
             "teacher": job.teacher.fingerprint,
-            "rows": len(split),
+            "rows": rows,
             "rows_fingerprint": split.rows_fingerprint,
             "views": {name: getattr(views, name) for name in ("count", "kind", "seed")}
             | {"options": dict(views.options)},
             "tasks": [task.name for task in job.tasks],
             "features": list(job.features),
-        }
+        },
     )
 
 
-def _blocks(rows: int, views: int, done: int) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """(view, positions) of what is still to be asked, in the order of the cache."""
-    for view in range(views):
-        begin = max(0, done - view * rows)
-        for at in range(begin, rows, _BLOCK):
-            yield view, np.arange(at, min(at + _BLOCK, rows), dtype=np.int64)
+def _parts(rows: int, views: int, step: int) -> list[range]:
+    """The rows of every shard: each holds one view, so that blocks begin where the view does."""
+    return [
+        range(view * rows + at, view * rows + min(at + step, rows))
+        for view in range(views)
+        for at in range(0, rows, step)
+    ]
 
 
 def _fields(asked: Mapping[str, Shared]) -> list[Field]:

@@ -10,8 +10,7 @@ from PIL import Image
 from distill.tiny import IMAGES, TAG, TOKENS, TOPIC, MemoryRows, image_rows, token_rows
 from kd2edge.data import Progress, encode_split
 from kd2edge.data.encode import _CHUNK
-from kd2edge.errors import DataError, IntegrityError, StorageError
-from kd2edge.files import folder_lock
+from kd2edge.errors import DataError, IntegrityError
 from kd2edge.inputs import input_kind
 from kd2edge.ragged import Ragged
 from kd2edge.rows.join import JoinedRows, Source, joined
@@ -108,13 +107,30 @@ def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
         TOKENS.split(tmp_path, token_rows())
 
 
-def test_one_process_at_a_time_fills_a_folder(tmp_path: Path) -> None:
-    (folder,) = [path.parent for path in _made(tmp_path / "first").glob("*/manifest.json")]
-    with folder_lock(tmp_path / "cache" / folder.name), pytest.raises(StorageError, match="in use"):
-        _made(tmp_path / "cache")
-    assert not [*_made(tmp_path / "cache").glob("*/.lock")]
-    with folder_lock(tmp_path / "cache" / folder.name):  # what is complete is read all the same
-        _made(tmp_path / "cache")
+def test_a_folder_without_its_manifest_is_joined_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _made(tmp_path)
+    (manifest,) = tmp_path.glob("*/manifest.json")
+    before = manifest.read_bytes()
+    manifest.unlink()
+    monkeypatch.setattr("kd2edge.data.writer.write_atomic", _only_manifests)
+    _made(tmp_path)  # the padding that batches need stands with the shards
+    assert manifest.read_bytes() == before
+
+
+def _only_manifests(path: Path, content: bytes) -> None:
+    assert path.name == "manifest.json"
+    path.write_bytes(content)
+
+
+def test_what_is_complete_is_read_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _made(tmp_path)
+    for name in ("claimed", "write_atomic"):
+        monkeypatch.setattr(f"kd2edge.data.writer.{name}", None)
+    _made(tmp_path)
 
 
 def _made(directory: Path) -> Path:
@@ -156,22 +172,18 @@ def test_the_hash_of_every_file_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_stopped_encoding_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kd2edge.data.writer.SHARD_BYTES", 1)
+    monkeypatch.setattr("kd2edge.data.layout.SHARD_BYTES", 1)
     rows = image_rows(labelled=2 * _CHUNK + 10, unlabelled=0)
     whole = IMAGES.split(tmp_path / "whole", rows)
-    real, limit = JoinedRows.__getitem__, _CHUNK + 5
-
-    def failing(self: JoinedRows, position: int) -> Any:
-        if position > limit:
-            raise KeyboardInterrupt
-        return real(self, position)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(JoinedRows, "__getitem__", failing)
-        with pytest.raises(KeyboardInterrupt):
-            IMAGES.split(tmp_path / "part", rows)
-    seen: list[Progress] = []
     pair = {"image": (IMAGES.spec, input_kind("image").open(IMAGES.spec, {}))}
+
+    def stop(event: Progress) -> None:
+        if event.done > _CHUNK:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_split(rows, pair, IMAGES.tasks, tmp_path / "part", on_event=stop)
+    seen: list[Progress] = []
     part = encode_split(rows, pair, IMAGES.tasks, tmp_path / "part", on_event=seen.append)
     assert [event.done for event in seen] == [2 * _CHUNK, 2 * _CHUNK + 10]
     at = np.arange(len(rows))

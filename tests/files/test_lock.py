@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kd2edge.errors import PathEscapeError, StorageError
-from kd2edge.files import folder_lock, lock
+from kd2edge.files import claimed, folder_lock, lock
 
 
 def test_names_the_holder_and_lets_go(tmp_path: Path) -> None:
@@ -106,3 +106,17 @@ def test_a_lock_that_is_a_link_is_refused_and_leaves_its_goal_alone(tmp_path: Pa
         (folder / ".lock").unlink()
     assert precious.read_text() == "mine"
     assert not (tmp_path / "missing").exists()
+
+
+def test_a_claim_is_held_by_one_and_never_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "00001.lock"
+    with claimed(path) as mine, claimed(path) as second, claimed(tmp_path / "other.lock") as third:
+        assert (mine, second, third) == (True, False, True)
+        assert path.read_text() == str(os.getpid())
+    assert not path.exists()
+    with claimed(path) as again:
+        assert again
+    (tmp_path / "file").write_bytes(b"")
+    unmade = claimed(tmp_path / "file" / "x.lock")
+    with pytest.raises(StorageError, match="cannot be locked"), unmade:
+        pass

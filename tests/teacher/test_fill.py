@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +18,8 @@ from kd2edge.data.batch import at_words
 from kd2edge.errors import DataError, IntegrityError
 from kd2edge.ragged import Ragged
 from kd2edge.tasks.spec import TaskSpec
-from kd2edge.teacher import NetTeacher, Outputs, Teacher, cache_outputs
+from kd2edge.teacher import NetTeacher, Outputs, Teacher, cache_outputs, fill
+from teacher.filler import VIEWS
 
 ALL = {"images": (IMAGES, image_rows), "tokens": (TOKENS, token_rows)}
 
@@ -165,13 +169,13 @@ def test_labels_that_do_not_match_are_refused(tmp_path: Path, task: TaskSpec, sa
 
 
 def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kd2edge.data.writer.SHARD_BYTES", 1)
+    monkeypatch.setattr("kd2edge.data.layout.SHARD_ROWS", 16)
     monkeypatch.setattr("kd2edge.teacher.fill._BLOCK", 16)
     split = IMAGES.split(tmp_path / "data", image_rows())
     whole = cache_outputs(IMAGES.net_teacher(), split, tmp_path / "whole", tasks=IMAGES.tasks)
 
     def stop(event: Progress) -> None:
-        if event.done >= 32:
+        if event.done > 32:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -189,6 +193,39 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert seen == [48, 50]
     at = np.arange(len(split))
     assert np.array_equal(part.logits(SHAPE.name, at), whole.logits(SHAPE.name, at))
+
+
+def test_two_processes_fill_one_cache_together(tmp_path: Path) -> None:
+    tests, product = Path(__file__).parents[1], Path(fill.__file__).parents[2]
+    paths = {"PYTHONPATH": os.pathsep.join(map(str, (product, tests)))}
+    names = ("one", "two")
+    running = [
+        subprocess.Popen(
+            [sys.executable, tests / "teacher" / "filler.py", tmp_path, name, other],
+            env=os.environ | paths,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name, other in (names, names[::-1])
+    ]
+    made = [process.communicate(timeout=300)[0].split() for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    # 50 rows in 2 views, 8 a shard: each was made once, some by either.
+    expected = [view * 50 + min(at + 8, 50) for view in range(2) for at in range(0, 50, 8)]
+    assert sorted(map(int, made[0] + made[1])) == expected
+    assert all(made)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kd2edge.data.layout.SHARD_ROWS", 8)
+        patch.setattr("kd2edge.teacher.fill._BLOCK", 8)
+        split = IMAGES.split(tmp_path / "rows", image_rows(), views=VIEWS)
+        cache_outputs(IMAGES.net_teacher(), split, tmp_path / "alone", tasks=IMAGES.tasks)
+    assert files_of(tmp_path / "cache") == files_of(tmp_path / "alone")
+
+
+def files_of(directory: Path) -> dict[str, bytes]:
+    (folder,) = directory.iterdir()
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 class Counting(Teacher):
