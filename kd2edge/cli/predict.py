@@ -165,20 +165,18 @@ def _reader(bundle: Path, file: Path | None, said: Asked) -> Iterator[PlacedRow]
 
 
 def _texts(inputs: Mapping[str, InputSpec], texts: tuple[str, ...]) -> Iterator[PlacedRow]:
+    from kd2edge.inputs import input_kind
     from kd2edge.rows.lines import PlacedRow
 
-    specs = [spec for spec in inputs.values() if spec.kind in {"text", "tokens"}]
+    specs = [spec for spec in inputs.values() if input_kind(spec.kind).words]
     if len(specs) != 1 or len(inputs) != 1:
         raise InputError(
             f"--text needs a model with one text input; this one takes {', '.join(inputs)}: "
             "give the rows as JSON lines"
         )
-    from kd2edge.inputs.words import words_of
-
-    column, split = specs[0].columns[0], specs[0].kind == "tokens"
+    column, kind = specs[0].columns[0], input_kind(specs[0].kind)
     for number, argument in enumerate(texts, start=1):
-        value = _typed(argument)
-        yield PlacedRow({column: words_of(value) if split else value}, f"--text:{number}")
+        yield PlacedRow({column: kind.typed(_typed(argument))}, f"--text:{number}")
 
 
 def _typed(argument: str) -> str:

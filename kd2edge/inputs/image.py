@@ -32,6 +32,11 @@ class Image(InputKind):
     name = "image"
     files = True
     usual_probes = False  # painted ones lie far from any data
+    picky = True
+    example = "picture.png"
+
+    def arrays(self, spec: InputSpec) -> tuple[ArraySpec, ...]:
+        return (ArraySpec(spec.prefix + "pixel_values", "uint8", ("batch", *image_shape(spec))),)
 
     def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
         del files
@@ -54,12 +59,12 @@ class Image(InputKind):
 
     def probes(self, spec: InputSpec, files: Mapping[str, bytes]) -> Probes:
         del files
-        return Probes(painted(_shape(spec), resizes=bool(spec.options.get("resize", False))))
+        return Probes(painted(image_shape(spec), resizes=bool(spec.options.get("resize", False))))
 
     def twins(self, spec: InputSpec) -> Iterable[Twin]:
         from kd2edge.inputs.twins import twins
 
-        return twins(_shape(spec), resizes=bool(spec.options.get("resize", False)))
+        return twins(image_shape(spec), resizes=bool(spec.options.get("resize", False)))
 
 
 @final
@@ -73,11 +78,10 @@ class ImageEncoder(Encoder):
 
     def __init__(self, spec: InputSpec) -> None:
         self._input = spec.name
-        channels, height, width = _shape(spec)
-        self._shape = (channels, height, width)
+        self._shape = image_shape(spec)
         self._resize = bool(spec.options.get("resize", False))
-        self._array = str(spec.options.get("prefix", "")) + "pixel_values"
-        self.arrays = (ArraySpec(self._array, "uint8", ("batch", *self._shape)),)
+        self.arrays = Image().arrays(spec)
+        self._array = self.arrays[0].name
 
     def encode(self, values: Sequence[Any] | npt.NDArray[Any]) -> Encoded:
         if isinstance(values, np.ndarray) and values.dtype == np.uint8:
@@ -215,8 +219,8 @@ def _bytes_of(values: npt.NDArray[Any]) -> Pixels:
     return values.astype(np.uint8)
 
 
-def _shape(spec: InputSpec) -> tuple[int, int, int]:
-    """Channels, height, width.
+def image_shape(spec: InputSpec) -> tuple[int, int, int]:
+    """Channels, height and width of an image input.
 
     Raises:
         UsageError: no size, or another number of channels than 1 or 3.

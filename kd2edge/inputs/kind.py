@@ -121,6 +121,25 @@ class InputKind(ABC):
     #: Whether probes are values as rows have them.  int8 has its ranges from calibration rows, and
     #: says nothing of what lies far outside of them, however right it is on rows.
     usual_probes: bool = True
+    #: Whether its rows have words, which tasks may label one by one.
+    words: bool = False
+    #: Whether what :meth:`examine` refuses depends on the options.
+    picky: bool = False
+    #: A raw value, for a model's card.
+    example: Any = None
+
+    @abstractmethod
+    def arrays(self, spec: InputSpec) -> tuple[ArraySpec, ...]:
+        """The arrays that its encoder gives, with dynamic dimensions named; no file is needed.
+
+        Raises:
+            UsageError: options that say too little, or what cannot be.
+        """
+
+    def ranges(self, spec: InputSpec) -> Mapping[str, tuple[int, int]]:
+        """Smallest and largest size of every dynamic dimension beside the batch."""
+        del spec
+        return {}
 
     @abstractmethod
     def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
@@ -133,6 +152,11 @@ class InputKind(ABC):
         Raises:
             ValueError: a missing column, NaN or a wrong type.  Callers add file and line.
         """
+
+    def typed(self, text: str) -> Any:
+        """The raw value that somebody means who types ``text``; None: none can be typed."""
+        del text
+        return None
 
     def probes(self, spec: InputSpec, files: Mapping[str, bytes]) -> Probes:
         """Raw values that ask the preprocessing for all it does; their results become golden."""

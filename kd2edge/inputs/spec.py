@@ -38,7 +38,7 @@ class InputSpec:
 
     Args:
         name: the key in ``predict({name: values})``.
-        kind: ``text``, ``tokens`` or ``image``.
+        kind: a name in ``INPUT_KINDS``.
         columns: columns of the data that the raw value comes from.
         options: JSON values: every constant of the preprocessing (max_length, casing, size ...).
         files: role -> path in a bundle or run directory: ``{"tokenizer": "tokenizer/text.json"}``.
@@ -49,6 +49,11 @@ class InputSpec:
     columns: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     files: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def prefix(self) -> str:
+        """What stands before its arrays' names: "" unless two inputs would share a name."""
+        return str(self.options.get("prefix", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,21 @@ DEFAULT_MAX_LENGTH = 128
 #: Most pieces a row: as many characters are given to a tokenizer.
 _LONGEST = 1 << 18
 
+#: The arrays of every input of words: the pieces, and which of them are there.
+_NAMES = ("input_ids", "attention_mask")
+
 Ints = npt.NDArray[np.int64]
+
+
+def word_arrays(spec: InputSpec) -> tuple[ArraySpec, ...]:
+    """The arrays of an input of words."""
+    names = (*_NAMES, "casing_ids") if spec.options.get("casing") else _NAMES
+    return tuple(ArraySpec(spec.prefix + name, "int64", ("batch", "length")) for name in names)
+
+
+def word_ranges(spec: InputSpec) -> dict[str, tuple[int, int]]:
+    """How many pieces a row may have; two: an empty text is still the control tokens around it."""
+    return {"length": (2, max(2, _max_length(spec)))}
 
 
 @final
@@ -38,17 +52,15 @@ class Subwords:
     def __init__(self, spec: InputSpec, files: Mapping[str, bytes]) -> None:
         self.name = spec.name
         self.max_length = _max_length(spec)
-        self.casing = bool(spec.options.get("casing", False))
+        self.arrays = word_arrays(spec)
+        self._names = [array.name for array in self.arrays]
+        self.casing = len(self._names) > len(_NAMES)
         content = files.get("tokenizer")
         if content is None:
             raise UsageError(f"input {spec.name!r} needs the file `tokenizer` (a tokenizer.json)")
         self._tokenizer = open_tokenizer(content, self.max_length)
         self._pad = pad_id(content)
         self.unknown = unknown_id(parsed(content))
-        prefix = str(spec.options.get("prefix", ""))
-        names = ["input_ids", "attention_mask"] + ["casing_ids"] * self.casing
-        self._names = [prefix + name for name in names]
-        self.arrays = tuple(ArraySpec(name, "int64", ("batch", "length")) for name in self._names)
 
     def encodings(self, rows: list[Any], *, are_words: bool) -> list[Encoding]:
         """Pieces of checked ``rows``: texts, or lists of words.

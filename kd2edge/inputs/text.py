@@ -13,8 +13,8 @@ from kd2edge.inputs.cell import advice, cell, described, listed, require_whole
 from kd2edge.inputs.kind import Encoder, InputKind, Probes
 from kd2edge.inputs.piece_counts import PieceCounts, counted
 from kd2edge.inputs.probes import word_probes
-from kd2edge.inputs.spec import Encoded, InputSpec
-from kd2edge.inputs.subwords import DEFAULT_MAX_LENGTH, Subwords
+from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
+from kd2edge.inputs.subwords import DEFAULT_MAX_LENGTH, Subwords, word_arrays, word_ranges
 from kd2edge.inputs.words import TextWords, cut_of
 
 
@@ -23,6 +23,14 @@ class Text(InputKind):
     """One string a row.  Options and file: see ``Subwords``."""
 
     name = "text"
+    words = True
+    example = "where is my card"
+
+    def arrays(self, spec: InputSpec) -> tuple[ArraySpec, ...]:
+        return word_arrays(spec)
+
+    def ranges(self, spec: InputSpec) -> Mapping[str, tuple[int, int]]:
+        return word_ranges(spec)
 
     def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
         return TextEncoder(spec, files)
@@ -36,6 +44,9 @@ class Text(InputKind):
             raise ValueError(f"expected text, found {described(value)}{remedy}")
         require_whole(value)
         return value
+
+    def typed(self, text: str) -> str:
+        return text
 
     def probes(self, spec: InputSpec, files: Mapping[str, bytes]) -> Probes:
         longest = int(spec.options.get("max_length", DEFAULT_MAX_LENGTH))

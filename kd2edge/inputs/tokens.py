@@ -14,9 +14,9 @@ from kd2edge.inputs.cell import advice, cell, described, listed, require_whole
 from kd2edge.inputs.kind import Encoder, InputKind, Probes
 from kd2edge.inputs.piece_counts import PieceCounts, counted
 from kd2edge.inputs.probes import word_probes
-from kd2edge.inputs.spec import Encoded, InputSpec
-from kd2edge.inputs.subwords import DEFAULT_MAX_LENGTH, Subwords
-from kd2edge.inputs.words import ListWords, first_pieces
+from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
+from kd2edge.inputs.subwords import DEFAULT_MAX_LENGTH, Subwords, word_arrays, word_ranges
+from kd2edge.inputs.words import ListWords, first_pieces, words_of
 
 
 @final
@@ -24,6 +24,14 @@ class Tokens(InputKind):
     """A list of words a row.  Options and file as for raw text, see ``Subwords``."""
 
     name = "tokens"
+    words = True
+    example = ("where", "is", "my", "card")
+
+    def arrays(self, spec: InputSpec) -> tuple[ArraySpec, ...]:
+        return word_arrays(spec)
+
+    def ranges(self, spec: InputSpec) -> Mapping[str, tuple[int, int]]:
+        return word_ranges(spec)
 
     def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
         return TokensEncoder(spec, files)
@@ -33,6 +41,9 @@ class Tokens(InputKind):
         words = _words(cell(row, spec.columns[0]))
         require_whole("".join(words))
         return words
+
+    def typed(self, text: str) -> list[str]:
+        return words_of(text)
 
     def probes(self, spec: InputSpec, files: Mapping[str, bytes]) -> Probes:
         longest = int(spec.options.get("max_length", DEFAULT_MAX_LENGTH))

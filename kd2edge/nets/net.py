@@ -15,8 +15,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from kd2edge.errors import UsageError
+from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import ArraySpec, InputSpec
-from kd2edge.nets.arrays import array_specs
 from kd2edge.nets.backbones import Adapter, Request, backbone_for
 from kd2edge.nets.heads import Head, head_for
 from kd2edge.nets.spec import ModelSpec
@@ -115,7 +115,8 @@ class Net(nn.Module):
 
     def array_specs(self) -> tuple[ArraySpec, ...]:
         """What :meth:`forward` takes, over all inputs."""
-        return tuple(spec for item in self.inputs for spec in array_specs(item))
+        arrays = (input_kind(one.kind).arrays(one) for one in self.inputs)
+        return tuple(spec for own in arrays for spec in own)
 
     def output_specs(self) -> tuple[ArraySpec, ...]:
         """What :meth:`forward` gives, in the order of the tasks."""
@@ -207,9 +208,9 @@ def _check(
         raise UsageError(
             f"model: pretrained is {model.pretrained}, but the folder of weights given is {found}"
         )
-    by_position = inputs[0].kind in ("text", "tokens")
+    has_words = input_kind(inputs[0].kind).words
     for task in tasks:
-        if task.kind == "token_classification" and not by_position:
+        if task.kind == "token_classification" and not has_words:
             raise UsageError(
                 f"task {task.name}: token_classification needs an input of kind text or tokens,"
                 f" found {inputs[0].name} of kind {inputs[0].kind}"

@@ -16,7 +16,8 @@ from kd2edge.export.student import onnx_from_student
 from kd2edge.export.targets.kinds import target
 from kd2edge.export.targets.target import Made, Source, Target, Variant
 from kd2edge.files import canonical_json, folder_lock
-from kd2edge.inputs.spec import ArraySpec
+from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.spec import InputSpec
 from kd2edge.nets import Net, describe_net, load_net
 from kd2edge.pipeline.agreement import require_one_student
 from kd2edge.pipeline.folders import MODELS, RunFolder
@@ -196,7 +197,7 @@ def _source(job: _Job) -> tuple[Source, Mapping[str, str]]:
         graph=exported.model,
         inputs=inputs,
         outputs=outputs,
-        ranges=_ranges(recipe, inputs),
+        ranges=_ranges(recipe, net.inputs),
         calibration=calibration_of(run.samples / CALIBRATION, inputs),
         quantizers=QUANTIZERS,
         sample=calibration_sample(run.samples / CALIBRATION, recipe.seed),
@@ -204,13 +205,10 @@ def _source(job: _Job) -> tuple[Source, Mapping[str, str]]:
     return source, exported.module_paths
 
 
-def _ranges(recipe: Recipe, inputs: Sequence[ArraySpec]) -> dict[str, tuple[int, int]]:
-    names = {dim for spec in inputs for dim in spec.shape if isinstance(dim, str)}
+def _ranges(recipe: Recipe, inputs: Sequence[InputSpec]) -> dict[str, tuple[int, int]]:
     ranges = {"batch": (1, recipe.export.max_batch)}
-    if "length" in names:
-        lengths = [getattr(one, "max_length", 0) for one in recipe.inputs.values()]
-        # Two: an empty text is still the two control tokens around it.
-        ranges["length"] = (2, max(lengths))
+    for spec in inputs:
+        ranges |= input_kind(spec.kind).ranges(spec)
     return ranges
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,13 @@ from kd2edge.nets.source import resolve_source, tokenizer_json
 from kd2edge.pipeline.learned import NONE, Learned, learned_key
 from kd2edge.recipe.schema import (
     CnnModel,
-    ImageInput,
+    Input,
     Recipe,
     TextInput,
     TokenClassification,
     TokenizerInPackage,
     TokenizerLearned,
     TokenizerOfTeacher,
-    TokensInput,
     TransformersModel,
     WeightsFolder,
     WeightsInPackage,
@@ -48,8 +48,6 @@ __all__ = [
     "views_of",
     "word_cutters",
 ]
-
-AnyInput = TextInput | TokensInput | ImageInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class ModelInputs:
 
 
 def input_spec(
-    name: str, one: AnyInput, tokenizer: str | None = None, *, prefixed: bool = False
+    name: str, one: Input, tokenizer: str | None = None, *, prefixed: bool = False
 ) -> InputSpec:
     """Constants of the preprocessing; what only training needs (augmentation) stays out.
 
@@ -101,10 +99,7 @@ def input_spec(
         tokenizer: path of its tokenizer, where the spec is of a model.
         prefixed: whether its arrays bear its name, as another input's would be called the same.
     """
-    if isinstance(one, WordsPart):
-        options: dict[str, Any] = {"max_length": one.max_length, "casing": one.casing}
-    else:
-        options = one.model_dump(mode="json", include={"size", "channels", "mean", "std", "resize"})
+    options = one.constants()
     if prefixed:
         options["prefix"] = f"{name}_"
     files = {"tokenizer": tokenizer} if tokenizer else {}
@@ -188,9 +183,10 @@ def require_own_tokenizer(model: TransformersModel | CnnModel, inputs: ModelInpu
 def views_of(recipe: Recipe) -> Views:
     """The augmentation of the training rows; one input at most may have one."""
     for one in recipe.inputs.values():
-        if isinstance(one, ImageInput) and one.augment is not None:
-            options = one.augment.model_dump(exclude={"kind", "views"})
-            return Views(one.augment.views, one.augment.kind, options, recipe.seed)
+        augment = getattr(one, "augment", None)
+        if augment is not None:
+            options = augment.model_dump(exclude={"kind", "views"})
+            return Views(augment.views, augment.kind, options, recipe.seed)
     return Views()
 
 
@@ -212,9 +208,7 @@ def _texts(rows: Rows, spec: InputSpec) -> Iterator[Any]:
     return (kind.value(spec, row, rows.root) for row in rows)
 
 
-def _tokenizers(
-    recipe: Recipe, inputs: Mapping[str, AnyInput], learned: Learned
-) -> dict[str, bytes]:
+def _tokenizers(recipe: Recipe, inputs: Mapping[str, Input], learned: Learned) -> dict[str, bytes]:
     """Input -> the bytes of its ``tokenizer.json``."""
     return {
         name: _tokenizer(recipe, name, one, learned)
@@ -265,7 +259,7 @@ def _sound(path: Path, content: bytes) -> bytes:
 
 
 def _opened(
-    inputs: Mapping[str, AnyInput],
+    inputs: Mapping[str, Input],
     tokenizers: Mapping[str, bytes],
     kept: npt.NDArray[np.int64] | None,
     whole: Mapping[str, str],
@@ -273,10 +267,10 @@ def _opened(
     specs: dict[str, InputSpec] = {}
     encoders: dict[str, Encoder] = {}
     files: dict[str, bytes] = {}
-    repeated = _repeated(inputs.values())
+    shared = _sharing(inputs)
     for name, one in inputs.items():
         path = f"tokenizer/{name}.json" if name in tokenizers else None
-        spec = input_spec(name, one, path, prefixed=one.kind in repeated)
+        spec = input_spec(name, one, path, prefixed=name in shared)
         contents = {"tokenizer": tokenizers[name]} if name in tokenizers else {}
         specs[name] = spec
         encoders[name] = input_kind(spec.kind).open(spec, contents)
@@ -286,9 +280,9 @@ def _opened(
     return ModelInputs(specs, encoders, files, max(sizes, default=None), kept, whole)
 
 
-def _repeated(inputs: Iterable[AnyInput]) -> set[str]:
-    """Kinds whose arrays would share their names: such inputs are prefixed with their own."""
-    kinds = [one.kind for one in inputs]
-    families = ["words" if kind in {"text", "tokens"} else kind for kind in kinds]
-    both = zip(kinds, families, strict=True)
-    return {kind for kind, family in both if families.count(family) > 1}
+def _sharing(inputs: Mapping[str, Input]) -> set[str]:
+    """Inputs whose arrays would share a name: theirs begin with the input's own."""
+    specs = [input_spec(name, one) for name, one in inputs.items()]
+    names = {spec.name: {one.name for one in input_kind(spec.kind).arrays(spec)} for spec in specs}
+    every = Counter(array for own in names.values() for array in own)
+    return {name for name, own in names.items() if any(every[array] > 1 for array in own)}

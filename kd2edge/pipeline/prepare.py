@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from kd2edge.errors import DataError, Problem, RecipeError
+from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.kinds import misfit
@@ -24,7 +26,6 @@ from kd2edge.recipe import LoadedRecipe
 from kd2edge.recipe.schema import (
     Binary,
     Builtin,
-    ImageInput,
     Input,
     Recipe,
     Source,
@@ -92,13 +93,19 @@ def prepared(loaded: LoadedRecipe) -> Prepared:
 
 
 def _of_teachers(recipe: Recipe) -> Iterator[InputSpec]:
-    """Images that a teacher sees otherwise than the student: they may not fit it alone."""
-    known = [input_spec("", one).options for one in recipe.inputs.values()]
+    """Inputs that a teacher sees otherwise than the student: rows may not fit it alone."""
+    known = [_look(input_spec("", one)) for one in recipe.inputs.values()]
     for teacher in recipe.teachers:
         for name, one in (teacher.inputs or {}).items():
             spec = input_spec(f"{name} of {teacher.name}", one)
-            if isinstance(one, ImageInput) and spec.options not in known:
+            if _look(spec) not in known:
                 yield spec
+
+
+def _look(spec: InputSpec) -> tuple[Any, ...]:
+    """What decides whether a row fits an input."""
+    options = spec.options if input_kind(spec.kind).picky else {}
+    return spec.kind, spec.columns, options
 
 
 def require_sound(loaded: LoadedRecipe, data: Prepared) -> None:
@@ -155,12 +162,12 @@ def rows_plan(recipe: Recipe) -> RowsPlan:
     for source in recipe.data.unlabelled:
         splits["train"] += _plans(recipe, source, "train", ())
     inputs = list(recipe.inputs.values())
-    images = [one for one in inputs if isinstance(one, ImageInput)]
+    files = [one for one in inputs if input_kind(one.kind).files]
     return RowsPlan(
         {split: tuple(plans) for split, plans in splits.items()},
         _columns(inputs),
         recipe.data.leaks == "drop",
-        _columns(images),
+        _columns(files),
     )
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from kd2edge.engines import ENGINES, unmade
+from kd2edge.inputs.kinds import input_kind
 from kd2edge.recipe.places import Steps
 from kd2edge.recipe.schema import (
     Binary,
@@ -21,6 +22,7 @@ from kd2edge.recipe.schema import (
     TokenizerOfTeacher,
 )
 from kd2edge.recipe.schema.data import FilePart, SourcePart
+from kd2edge.recipe.schema.inputs import WordsPart
 from kd2edge.tasks.labels import label_text
 
 #: A fault: where, and what is wrong.
@@ -192,7 +194,8 @@ def _token_tasks_have_words(recipe: Recipe) -> Iterator[Fault]:
     for name, task in recipe.tasks.items():
         if not isinstance(task, TokenClassification):
             continue
-        if isinstance(recipe.inputs.get(task.input), ImageInput):
+        named = recipe.inputs.get(task.input)
+        if named is not None and not input_kind(named.kind).words:
             yield ("tasks", name, "input"), f"the input {task.input!r} has no words"
         for index, teacher in enumerate(recipe.teachers):
             own = teacher.inputs
@@ -219,7 +222,7 @@ def _labels_are_unique(recipe: Recipe) -> Iterator[Fault]:
 
 def _tokenizers_are_there(recipe: Recipe) -> Iterator[Fault]:
     for steps, spec in _inputs(recipe):
-        if isinstance(spec, ImageInput) or not isinstance(spec.tokenizer, TokenizerOfTeacher):
+        if not isinstance(spec, WordsPart) or not isinstance(spec.tokenizer, TokenizerOfTeacher):
             continue
         teacher = _teacher(recipe, spec.tokenizer.teacher)
         if teacher is not None and getattr(teacher.model, "source", None) is None:
@@ -232,7 +235,7 @@ def _cut_tables_are_fresh(recipe: Recipe) -> Iterator[Fault]:
     if getattr(recipe.student.model, "source", None) is None:
         return
     for name, spec in recipe.inputs.items():
-        if not isinstance(spec, ImageInput) and getattr(spec.tokenizer, "vocab", "") == "cut":
+        if isinstance(spec, WordsPart) and getattr(spec.tokenizer, "vocab", "") == "cut":
             message = (
                 "the student starts from pretrained weights, whose table has a row for every "
                 "piece: write keep, or leave the student's source out and start it by init"
@@ -243,7 +246,7 @@ def _cut_tables_are_fresh(recipe: Recipe) -> Iterator[Fault]:
 def _learned_pieces_have_fresh_tables(recipe: Recipe) -> Iterator[Fault]:
     """A pretrained table knows the pieces of its own tokenizer alone."""
     for steps, spec in _inputs(recipe):
-        if isinstance(spec, ImageInput) or not isinstance(spec.tokenizer, TokenizerLearned):
+        if not isinstance(spec, WordsPart) or not isinstance(spec.tokenizer, TokenizerLearned):
             continue
         named = {"student": recipe.student.model} if steps[0] == "inputs" else {}
         for index, teacher in enumerate(recipe.teachers):

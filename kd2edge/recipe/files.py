@@ -10,7 +10,6 @@ from kd2edge.recipe.checks import Fault
 from kd2edge.recipe.places import Steps
 from kd2edge.recipe.schema import (
     CnnModel,
-    ImageInput,
     Input,
     Model,
     Recipe,
@@ -18,6 +17,7 @@ from kd2edge.recipe.schema import (
     WeightsFolder,
 )
 from kd2edge.recipe.schema.data import SourcePart
+from kd2edge.recipe.schema.inputs import WordsPart
 from kd2edge.wording import path as shown_path
 
 
@@ -54,7 +54,7 @@ def _data(recipe: Recipe) -> Iterator[Fault]:
 
 
 def _tokenizer(steps: Steps, spec: Input) -> Iterator[Fault]:
-    if isinstance(spec, ImageInput) or not isinstance(spec.tokenizer, TokenizerFile):
+    if not isinstance(spec, WordsPart) or not isinstance(spec.tokenizer, TokenizerFile):
         return
     if not _is_file(spec.tokenizer.path):
         yield (*steps, "tokenizer", "path"), _gone(spec.tokenizer.path)

@@ -9,7 +9,7 @@ from typing import Any
 
 from kd2edge.bundle.manifest import Artefact, Manifest
 from kd2edge.bundle.twins import size_text
-from kd2edge.inputs.spec import InputSpec
+from kd2edge.inputs.kinds import input_kind
 from kd2edge.reporting import formats
 from kd2edge.reporting.reading import (
     FORMS,
@@ -189,24 +189,19 @@ def _estimate(report: Json, split: str, task: str, form: str) -> str:
 
 
 def _usage(manifest: Manifest) -> str:
-    sample = {name: [_sample(spec)] for name, spec in manifest.inputs.items()}
-    call = ", ".join(f"{json.dumps(name)}: {value[0]}" for name, value in sample.items())
+    call = json.dumps(
+        {name: [input_kind(one.kind).example] for name, one in manifest.inputs.items()}
+    )
     return "\n".join(
         [
             "```python",
             "from kd2edge.runtime import load",
             "",
             f"model = load({json.dumps('models/' + manifest.name)})",
-            f"model.predict({{{call}}})",
+            f"model.predict({call})",
             "```",
         ]
     )
-
-
-def _sample(spec: InputSpec) -> str:
-    if spec.kind == "image":
-        return '["picture.png"]'
-    return '[["where", "is", "my", "card"]]' if spec.kind == "tokens" else '["where is my card"]'
 
 
 def _artefact_table(manifest: Manifest) -> str:

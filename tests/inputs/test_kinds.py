@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from kd2edge.errors import UsageError
-from kd2edge.inputs import INPUT_KINDS, input_kind
+from kd2edge.inputs import INPUT_KINDS, InputSpec, input_kind
 
 
 def test_the_table_is_keyed_by_name() -> None:
@@ -16,3 +18,25 @@ def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
         UsageError, match=r"image, text, tokens, found 'token'; did you mean 'tokens'"
     ):
         input_kind("token")
+
+
+@pytest.mark.parametrize("name", INPUT_KINDS)
+def test_arrays_are_known_without_an_encoder(name: str, tokenizer_json: bytes) -> None:
+    files = {"tokenizer": tokenizer_json}
+    for prefix in ("", "left_"):
+        spec = InputSpec("x", name, ("x",), {"size": [2, 3], "casing": True, "prefix": prefix})
+        kind = input_kind(name)
+        stated = kind.arrays(spec)
+        assert kind.open(spec, files).arrays == stated
+        assert all(one.name.startswith(prefix) for one in stated)
+        open_ones = {dim for one in stated for dim in one.shape[1:] if isinstance(dim, str)}
+        assert kind.ranges(spec).keys() == open_ones
+
+
+@pytest.mark.parametrize("name", INPUT_KINDS)
+def test_the_example_of_a_kind_is_one_of_its_values(name: str) -> None:
+    if input_kind(name).files:
+        return
+    spec = InputSpec("x", name, ("x",))
+    value = json.loads(json.dumps(input_kind(name).example))
+    assert input_kind(name).value(spec, {"x": value}, "") == value

@@ -5,7 +5,6 @@ import sys
 
 import kd2edge.nets
 from kd2edge.inputs.kinds import INPUT_KINDS
-from kd2edge.nets.arrays import ARRAYS
 from kd2edge.nets.backbones import BACKBONES
 from kd2edge.nets.heads import HEADS, head_for
 from kd2edge.tasks.kinds import TASK_KINDS
@@ -16,8 +15,7 @@ def test_there_is_a_head_for_every_task_kind() -> None:
     assert set(HEADS) == set(TASK_KINDS)
 
 
-def test_there_are_arrays_and_a_backbone_for_every_input_kind() -> None:
-    assert set(ARRAYS) == set(INPUT_KINDS)
+def test_there_is_a_backbone_for_every_input_kind() -> None:
     assert {kind for _, kind in BACKBONES} == set(INPUT_KINDS)
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, final
 from torch import Tensor, nn
 
 from kd2edge.errors import UsageError
-from kd2edge.nets import arrays as names
+from kd2edge.inputs.image import image_shape
 from kd2edge.nets.backbones.backbone import Built, Request
 from kd2edge.nets.backbones.configuration import checked
 from kd2edge.nets.backbones.image import READOUT_KEYS, ImageAdapter, readout_of
@@ -101,7 +101,7 @@ def build(request: Request) -> Built:
         )
     given = checked(request.model.config, _KEYS | READOUT_KEYS, "family cnn")
     config = _config(given)
-    shape = names.image_shape(request.input)
+    shape = image_shape(request.input)
     backbone = Cnn(config, shape[0])
     readout = readout_of(given, backbone, shape)
     adapter = ImageAdapter(request.input, readout)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kd2edge.errors import UsageError
+from kd2edge.inputs.image import image_shape
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.nets import arrays as names
 from kd2edge.nets.backbones.backbone import Adapter, Hidden
 
 Grid = tuple[int, int]
@@ -56,7 +56,7 @@ class ImageAdapter(Adapter):
         super().__init__()
         self.width = readout.hidden or readout.features
         self.hidden = _HiddenLayer(readout) if readout.hidden else None
-        self._name = names.prefix(spec) + "pixel_values"
+        self._name = spec.prefix + "pixel_values"
         self._grid = readout.grid
         scale, shift = _affine(spec)
         # Not persistent: the input's spec is the only place that states them.
@@ -159,7 +159,7 @@ def _feature_shape(backbone: nn.Module, shape: Sequence[int]) -> tuple[int, int,
 
 def _affine(spec: InputSpec) -> tuple[Tensor, Tensor]:
     """``pixel * scale + shift`` = ``(pixel / 255 - mean) / std``, mean and std in units of 0..1."""
-    channels, _, _ = names.image_shape(spec)
+    channels, _, _ = image_shape(spec)
     mean = _per_channel(spec, "mean", 0.0, channels)
     std = _per_channel(spec, "std", 1.0, channels)
     if not bool((std > 0).all()):

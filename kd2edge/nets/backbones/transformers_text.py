@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from kd2edge.errors import UsageError
-from kd2edge.nets import arrays as names
 from kd2edge.nets.backbones import configuration
 from kd2edge.nets.backbones.backbone import Adapter, Built, Hidden, Request
 
@@ -30,7 +29,7 @@ class TextAdapter(Adapter):
     def __init__(self, request: Request, *, embedding: int, width: int, typed: bool) -> None:
         super().__init__()
         self.width = width
-        self._prefix = names.prefix(request.input)
+        self._prefix = request.input.prefix
         self._pooling = request.model.pooling
         self._typed = typed
         self.casing = (

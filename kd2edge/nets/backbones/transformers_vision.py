@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kd2edge.errors import UsageError
-from kd2edge.nets import arrays as names
+from kd2edge.inputs.image import image_shape
 from kd2edge.nets.backbones import configuration
 from kd2edge.nets.backbones.backbone import Built, Request
 from kd2edge.nets.backbones.image import READOUT_KEYS, ImageAdapter, readout_of
@@ -28,7 +28,7 @@ def build(request: Request) -> Built:
     fields = {key: value for key, value in stored.items() if key in known}
     own = configuration.checked(given, known | READOUT_KEYS, model_type)
     fields |= {key: value for key, value in own.items() if key not in READOUT_KEYS}
-    shape = names.image_shape(request.input)
+    shape = image_shape(request.input)
     config = configuration.config_from(config_class, fields | {"num_channels": shape[0]})
     backbone = configuration.model_from(model_class, config, {}, request.source_dir)
     readout = readout_of(given, backbone, shape)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kd2edge.inputs.kinds import INPUT_KINDS
+
 #: Keys that are filled in here where a recipe lacks them.
 FILLED = frozenset({"column", "columns", "input", "tasks"})
 
 #: Kinds of inputs that have words.
-WORDS = frozenset({"text", "tokens"})
+WORDS = frozenset(name for name, kind in INPUT_KINDS.items() if kind.words)
 
 
 def completed(recipe: Mapping[str, Any]) -> dict[str, Any]:

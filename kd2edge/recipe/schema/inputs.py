@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -102,11 +102,22 @@ Tokenizer = Annotated[
 Column = Annotated[Texts, Field(min_length=1, max_length=1)]
 
 
-class WordsPart(Part):
-    """What inputs of words have in common."""
+class InputPart(Part):
+    """What all inputs have in common."""
 
+    training_only: ClassVar[frozenset[str]] = frozenset()
     columns: Column
     """The column with the raw value; by default the one with the input's name."""
+
+    def constants(self) -> dict[str, Any]:
+        """The constants of the preprocessing, JSON values; what only training needs stays out."""
+        return self.model_dump(mode="json", exclude={"kind", "columns", *self.training_only})
+
+
+class WordsPart(InputPart):
+    """What inputs of words have in common."""
+
+    training_only: ClassVar[frozenset[str]] = frozenset({"tokenizer"})
     tokenizer: Tokenizer
     """What cuts words into pieces."""
     max_length: Annotated[Count, Field(le=8192)] = 128
@@ -141,12 +152,11 @@ class Shift(Part):
 Augment = Annotated[Shift, ByKind()]
 
 
-class ImageInput(Part):
+class ImageInput(InputPart):
     """An image: an array, PNG or JPEG bytes, or a path."""
 
+    training_only: ClassVar[frozenset[str]] = frozenset({"augment"})
     kind: Literal["image"] = "image"
-    columns: Column
-    """The column with the raw value; by default the one with the input's name."""
     size: tuple[Count, Count]
     """Height and width in pixels."""
     channels: Annotated[Literal[1, 3], Whole] = 1
