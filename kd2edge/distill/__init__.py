@@ -11,7 +11,7 @@ from kd2edge.distill.events import (
     SavedEvent,
     StepEvent,
 )
-from kd2edge.distill.identity import training_key
+from kd2edge.distill.job import TrainingJob, require_resumable
 from kd2edge.distill.knowledge import Knowledge, Taught, knowledge_of
 from kd2edge.distill.loop import train
 from kd2edge.distill.method import Method
@@ -37,9 +37,10 @@ __all__ = [
     "Taught",
     "TrainResult",
     "TrainSettings",
+    "TrainingJob",
     "knowledge_of",
     "metric_values",
     "predict_split",
+    "require_resumable",
     "train",
-    "training_key",
 ]

@@ -8,9 +8,10 @@ So a reader sees the old checkpoint or the whole new one.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import safetensors.torch
 from safetensors import SafetensorError
@@ -23,7 +24,9 @@ from kd2edge.json_text import json_value
 
 NAME = "checkpoint.json"
 #: Version of what a checkpoint holds.
-FORMAT = 1
+FORMAT = 2
+
+Taken = TypeVar("Taken")
 
 
 class Checkpoint(NamedTuple):
@@ -61,6 +64,16 @@ def has_checkpoint(directory: Path) -> bool:
     return (directory / NAME).is_file()
 
 
+def checkpoint_key(directory: Path) -> str | None:
+    """Of which training a checkpoint is, without its tensors; None when there is none.
+
+    Raises:
+        IntegrityError: what is there is not what was written.
+    """
+    path = directory / NAME
+    return _read(path, lambda payload: str(payload["state"]["key"])) if path.exists() else None
+
+
 def not_resumable(directory: Path) -> str:
     """What to say of a checkpoint that another training left."""
     return (
@@ -76,17 +89,25 @@ def load_checkpoint(directory: Path) -> Checkpoint | None:
         IntegrityError: its bytes are not the ones that were written.
     """
     path = directory / NAME
-    if not path.exists():
-        return None
+    return _read(path, partial(_opened, directory)) if path.exists() else None
+
+
+def _opened(directory: Path, payload: Mapping[str, Any]) -> Checkpoint:
+    path = directory / payload["file"]
+    content = path.read_bytes()
+    if fingerprint_bytes(content) != payload["sha256"]:
+        raise IntegrityError(_damaged(path, "its SHA-256 does not hold"))
+    return Checkpoint(safetensors.torch.load(content), payload["state"])
+
+
+def _read(path: Path, take: Callable[[Mapping[str, Any]], Taken]) -> Taken:
+    """What ``take`` finds in a checkpoint's JSON, once that was verified."""
     try:
         document = json_value(path.read_bytes(), strict=False)
         payload = document["payload"]
         if fingerprint(payload) != document["sha256"] or payload["format"] != FORMAT:
             raise IntegrityError(_damaged(path, "its checksum or format does not hold"))
-        content = (directory / payload["file"]).read_bytes()
-        if fingerprint_bytes(content) != payload["sha256"]:
-            raise IntegrityError(_damaged(directory / payload["file"], "its SHA-256 does not hold"))
-        return Checkpoint(safetensors.torch.load(content), payload["state"])
+        return take(payload)
     except FileNotFoundError as error:
         raise IntegrityError(_damaged(Path(str(error.filename)), "missing")) from error
     except OSError as error:

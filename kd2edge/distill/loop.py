@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -15,11 +13,9 @@ import torch
 from torch import Tensor
 
 from kd2edge.data.device import device_of, full_fp32
-from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.checkpoint import (
     Checkpoint,
     load_checkpoint,
-    not_resumable,
     remove_checkpoint,
     save_checkpoint,
 )
@@ -34,59 +30,41 @@ from kd2edge.distill.events import (
     SavedEvent,
     StepEvent,
 )
-from kd2edge.distill.identity import training_key
 from kd2edge.distill.interruption import Interruption
-from kd2edge.distill.knowledge import Knowledge, require_match
-from kd2edge.distill.objective import Objective
+from kd2edge.distill.job import TrainingJob, require_resumable
+from kd2edge.distill.knowledge import require_match
 from kd2edge.distill.optimizer import rate
-from kd2edge.distill.plan import plan_of
 from kd2edge.distill.precision import precision_of
 from kd2edge.distill.random_state import own_randomness
 from kd2edge.distill.result import TrainResult
 from kd2edge.distill.saving import BEST, NET, copied, prefixed, under
 from kd2edge.distill.schedule import Moment
-from kd2edge.distill.settings import TrainSettings
 from kd2edge.distill.step import Stepper
-from kd2edge.errors import Interrupted, Kd2edgeError, UsageError
-from kd2edge.nets import Net
+from kd2edge.errors import Interrupted, Kd2edgeError
+from kd2edge.nets import Net, save_net
 from kd2edge.runtime.progress import ignore
-from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.tasks.spec import TaskName
 
 #: Steps between two StepEvents: often enough for a bar, and a GPU is waited for at each.
 _EVENT_STEPS = 10
 
 
 def train(
-    net: Net,
-    train_split: EncodedSplit,
-    validation_split: EncodedSplit | None,
+    job: TrainingJob,
     *,
-    tasks: Sequence[TaskSpec],
-    settings: TrainSettings,
-    directory: Path,
-    knowledge: Knowledge | None = None,
-    origin: str = "",
     resume: bool = False,
     on_event: OnEvent = ignore,
     stop: Callable[[], bool] | None = None,
 ) -> TrainResult:
-    """Train a net on labels, and on what teachers know where there are any.
+    """Train a net on labels, and on what teachers know where there are any, and save it.
 
-    On return the net holds the kept weights, in evaluation mode.  Random generators are left
-    as they were.  Interrupted and resumed, training gives the same bits as in one go (on one
-    machine, with the same number of threads; on a GPU, too: see ``determinism``).
+    Random generators are left as they were.  Interrupted and resumed, training gives the same bits
+    as in one go (on one machine, with the same number of threads; on a GPU, too: see
+    ``determinism``).
 
     Args:
-        net: what is trained, in place.
-        train_split: rows to learn from; those without any label only where there is a teacher.
-        validation_split: rows that choose the best epoch; None keeps the last one.
-        tasks: what is learned, by name and kind.
-        settings: how.
-        directory: folder of the checkpoint.
-        knowledge: teachers' caches of the training rows; None trains on labels alone.
-        origin: fingerprint of what the net is made of and started from, as far as its shapes do not
-            show it (dropout, pretrained weights): a checkpoint of another is not gone on from.
-        resume: go on from the checkpoint when there is one; else it is removed.
+        job: what to train.
+        resume: go on from the job's checkpoint when there is one; else it is removed.
         on_event: told what happens.
         stop: asked after every step; True saves and ends, like Ctrl-C.
 
@@ -95,15 +73,18 @@ def train(
         DataError: nothing to learn from, or caches of other rows.
         UsageError: settings that name nothing known, or a checkpoint of another training.
         IntegrityError: a damaged checkpoint.
-        StorageError: the checkpoint cannot be written.
+        StorageError: the checkpoint or the net cannot be written.
         Kd2edgeError: the loss is no longer finite.
     """
-    device = device_of(settings.device)
-    if knowledge is not None:
-        require_match(knowledge, train_split)
-    found = load_checkpoint(directory) if resume else None
+    settings, device = job.settings, device_of(job.settings.device)
+    if job.knowledge is not None:
+        require_match(job.knowledge, job.train)
+    if resume:
+        require_resumable(job)
+    found = load_checkpoint(job.checkpoints) if resume else None
     if not resume:
-        remove_checkpoint(directory)
+        remove_checkpoint(job.checkpoints)
+    net = job.build()
     threads = found.state["threads"] if found and device.type == "cpu" else settings.threads
     with (
         _threads(threads),
@@ -112,60 +93,36 @@ def train(
         full_fp32(device),
         Interruption(stop) as interruption,
     ):
-        training = _Training(
-            net, train_split, validation_split, tasks, settings, knowledge, device, origin
-        )
-        training.directory, training.on_event = directory, on_event
+        training = _Training(job, net, device, on_event)
         if found is None or not cursor_from_json(found.state["cursor"]).finished:
             plan = training.plan
-            on_event(BeginEvent(len(plan.rows), len(train_split), plan.epochs, plan.steps))
+            on_event(BeginEvent(len(plan.rows), len(job.train), plan.epochs, plan.steps))
         if found is not None:
             training.resume(found)
-        return training.run(interruption)
+        result = training.run(interruption)
+    save_net(net.cpu(), job.stem, tokenizers=job.tokenizers)
+    return result
 
 
 @final
 class _Training:
     """A training in progress."""
 
-    directory: Path
-    on_event: OnEvent
-
-    def __init__(
-        self,
-        net: Net,
-        train_split: EncodedSplit,
-        validation_split: EncodedSplit | None,
-        tasks: Sequence[TaskSpec],
-        settings: TrainSettings,
-        knowledge: Knowledge | None,
-        device: torch.device,
-        origin: str,
-    ) -> None:
+    def __init__(self, job: TrainingJob, net: Net, device: torch.device, on_event: OnEvent) -> None:
+        self.job = job
         self.net = net.to(device)
-        self.split = train_split
-        self.validation = validation_split
-        self.tasks = tuple(tasks)
-        settings = replace(
-            settings, device=device.type, precision=precision_of(settings.precision, device)
-        )
-        self.settings = settings
         self.device = device
-        self.objective = Objective(tasks, settings.distill, knowledge, settings.label_smoothing)
-        names = [task.name for task in tasks]
-        self.plan = plan_of(
-            train_split, names, settings, taught=self.objective.learns_from_all_rows
-        )
+        self.on_event = on_event
+        self.settings = job.settings
+        self.objective = job.objective()
+        self.plan = job.plan(self.objective)
         self._prepare_hints()
         self.objective.to(device)
-        self.stepper = Stepper(self.net, self.objective, settings, device, settings.precision)
+        precision = precision_of(job.settings.precision, device)
+        self.stepper = Stepper(self.net, self.objective, job.settings, device, precision)
         self.cursor = Cursor()
+        self.key = job.checkpoint_key
         self.best: dict[str, Tensor] = {}
-        splits = (train_split, validation_split)
-        shapes = {name: list(one.shape) for name, one in net.state_dict().items()}
-        # With device and precision as they were resolved: others give other bits.
-        made = {"origin": origin, "shapes": shapes}
-        self.key = training_key(made, splits, tasks, settings, knowledge)
 
     def run(self, interruption: Interruption) -> TrainResult:
         """Train to the end; the result."""
@@ -181,14 +138,7 @@ class _Training:
         return self._result()
 
     def resume(self, found: Checkpoint) -> None:
-        """Go on from a checkpoint.
-
-        Raises:
-            UsageError: it was written by a training of another net, or with other settings, data or
-                teachers.
-        """
-        if found.state["key"] != self.key:
-            raise UsageError(not_resumable(self.directory))
+        """Go on from a checkpoint of this training."""
         self.cursor = cursor_from_json(found.state["cursor"])
         self.best = under(BEST, found.tensors)
         if self.cursor.finished:
@@ -200,7 +150,7 @@ class _Training:
         note = (
             f"{threads} threads as before (not {wanted}): others give other bits" if adapted else ""
         )
-        self.on_event(ResumedEvent(self.cursor.step, str(self.directory), note))
+        self.on_event(ResumedEvent(self.cursor.step, str(self.job.checkpoints), note))
 
     def _epoch(self, features: dict[str, Tensor], interruption: Interruption) -> None:
         cursor = self.cursor
@@ -217,7 +167,7 @@ class _Training:
                 self._save(self._all_tensors())
 
     def _step(self, positions: npt.NDArray[np.int64], features: dict[str, Tensor]) -> None:
-        batch = self.split.batch(positions, view=self.cursor.epoch)
+        batch = self.job.train.batch(positions, view=self.cursor.epoch)
         rate_now = self._rate(self.cursor.step)
         self.cursor.meter.add(self.stepper.take(batch, features, self._moment, rate_now))
 
@@ -250,13 +200,12 @@ class _Training:
             self._save(prefixed(NET, self.net.state_dict()))
 
     def _validated(self) -> dict[TaskName, float]:
-        if self.validation is None:
+        if self.job.validation is None:
             return {}
+        tasks, split = self.job.tasks, self.job.validation
         size = 4 * self.settings.batch_size  # no gradients: room for more rows
-        logits = predict_split(
-            self.net, self.validation, self.tasks, batch_size=size, device=str(self.device)
-        )
-        return metric_values(self.tasks, self.validation, logits)
+        logits = predict_split(self.net, split, tasks, batch_size=size, device=str(self.device))
+        return metric_values(tasks, split, logits)
 
     def _tell_step(self) -> None:
         cursor, plan = self.cursor, self.plan
@@ -291,7 +240,7 @@ class _Training:
     def _stopped(self, interruption: Interruption) -> Interrupted:
         error = Interrupted(
             f"stopped after step {self.cursor.step} of {self.plan.steps}; the state was saved in "
-            f"{self.directory}: go on with --resume"
+            f"{self.job.checkpoints}: go on with --resume"
         )
         error.exit_code = interruption.exit_code
         return error
@@ -306,7 +255,7 @@ class _Training:
             "threads": torch.get_num_threads(),
             "cursor": self.cursor.to_json(),
         }
-        path = save_checkpoint(self.directory, tensors, state)
+        path = save_checkpoint(self.job.checkpoints, tensors, state)
         self.on_event(SavedEvent(self.cursor.step, str(path)))
 
     def _result(self) -> TrainResult:
@@ -338,7 +287,7 @@ class _Training:
         """Let the hints see the student's features once, without a trace in net or generators."""
         if not self.objective.captures:
             return
-        batch = self.split.batch(self.plan.rows[:2])
+        batch = self.job.train.batch(self.plan.rows[:2])
         with torch.no_grad(), self.net.eval().capture(self.objective.captures) as features:
             self.net(batch.to(self.device).inputs)
             self.objective.prepare(features, batch)

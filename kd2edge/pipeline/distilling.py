@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kd2edge.distill import knowledge_of
+from kd2edge.distill import TrainingJob, require_resumable
+from kd2edge.distill.checkpoint import has_checkpoint, not_resumable, remove_checkpoint
 from kd2edge.errors import UsageError
 from kd2edge.files import folder_lock, write_atomic
 from kd2edge.files.atomic import storage_error
 from kd2edge.nets import load_net
 from kd2edge.pipeline.events import Listener, Log, StageEvent
 from kd2edge.pipeline.folders import RUNS, RunFolder, mark_latest, run_to_write
-from kd2edge.pipeline.learning import baseline_record, student_record
-from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs
+from kd2edge.pipeline.learning import student_jobs
+from kd2edge.pipeline.model_inputs import student_inputs
 from kd2edge.pipeline.piece_fit import require_pieces
 from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
 from kd2edge.pipeline.probing import write_probes
@@ -24,8 +24,8 @@ from kd2edge.pipeline.rehearsal import rehearsed
 from kd2edge.pipeline.report import ModelResult, write_report
 from kd2edge.pipeline.samples import write_calibration, write_golden
 from kd2edge.pipeline.sources import SPLITS, left_out, write_rows_plan
-from kd2edge.pipeline.teaching import Taught, taught
-from kd2edge.pipeline.trained import record_path
+from kd2edge.pipeline.teaching import AskedTeacher, Tutor, ask_teacher, tutor_of
+from kd2edge.pipeline.training import finished, forget_record, train_net
 from kd2edge.pipeline.work import Learner, Work
 from kd2edge.recipe import LoadedRecipe
 
@@ -91,61 +91,78 @@ def _run(work: Work) -> None:
     inputs = student_inputs(work.recipe, work.data.rows["train"], work.data.learned)
     require_pieces(work.data, inputs)
     rehearsed(work.loaded, work.tasks, inputs, work.data.learned)
-    with _put_back_if_refused(work.run, inputs):
-        _begin(work, inputs)
-        teachers = [taught(work, teacher) for teacher in work.recipe.teachers]
-        learner = Learner(inputs, work.encoded(inputs))
-        results = _learn(work, learner, teachers)
+    _tell_rows(work)
+    tutors = [tutor_of(work, teacher) for teacher in work.recipe.teachers]
+    learner = Learner(inputs, work.encoded(inputs))
+    teachers, jobs = _teach(work, learner, tutors)
+    results = {one.name: ModelResult(one.record, caches=one.caches) for one in teachers}
+    for job in jobs:
+        record = train_net(job, resume=work.resume, reuse=work.resume, on_event=work.on_event)
+        results[job.name] = ModelResult(record, net=load_net(job.stem))
     work.on_event(StageEvent("report", "metrics with intervals on validation and test"))
     _keep_samples(work, learner, results["student"])
     write_report(work, learner.splits, results)
 
 
-def _begin(work: Work, inputs: ModelInputs) -> None:
-    """Write what the run is made of: recipe, rows, tokenizers."""
+def _teach(
+    work: Work, learner: Learner, tutors: Sequence[Tutor]
+) -> tuple[list[AskedTeacher], list[TrainingJob]]:
+    """Ask the teachers, and make the jobs that learn from them.
+
+    A resume that is refused is refused before anything but caches is written: teachers that are
+    finished are asked first, as the jobs of what learns from them are then known, too.
+    """
+    waiting = [one.job for one in tutors if one.job is not None and finished(one.job) is None]
+    if waiting:
+        _require_teachers_resumable(work, waiting)
+        _begin(work, learner, waiting)
+    teachers = [ask_teacher(work, tutor) for tutor in tutors]
+    jobs = student_jobs(work, learner, teachers)
+    if not waiting:
+        for job in jobs if work.resume else ():
+            if finished(job) is None:
+                require_resumable(job)
+        _begin(work, learner, ())
+    return teachers, jobs
+
+
+def _require_teachers_resumable(work: Work, waiting: Sequence[TrainingJob]) -> None:
+    """Refuse to go on with teachers from checkpoints of others, or under students of others.
+
+    What a teacher will be is not known before it is trained: one that goes on from its checkpoint
+    may be the one that a student's checkpoint is of, one that begins anew is taken for another.
+    """
+    if not work.resume:
+        return
+    for job in waiting:
+        require_resumable(job)
+    if not all(has_checkpoint(job.checkpoints) for job in waiting):
+        for stem in (work.run.student, work.run.baseline):
+            if has_checkpoint(work.run.checkpoints_of(stem.name)):
+                raise UsageError(not_resumable(work.run.checkpoints_of(stem.name)))
+
+
+def _begin(work: Work, learner: Learner, waiting: Sequence[TrainingJob]) -> None:
+    """Write what the run is made of; what will be trained anew leaves nothing to be resumed."""
     run = work.run
     # What comes is not finished until its report is written.
     _remove(run.report)
+    if not work.resume:
+        for stem in (*(job.stem for job in waiting), run.student, run.baseline):
+            forget_record(stem)
+        names = [job.checkpoints.name for job in waiting]
+        for name in (*names, run.student.name, run.baseline.name):
+            remove_checkpoint(run.checkpoints_of(name))
     write_atomic(run.recipe, work.loaded.dump_resolved().encode())
     write_rows_plan(run.rows, work.data.plan)
-    for path, content in inputs.files.items():
+    for path, content in learner.inputs.files.items():
         write_atomic(run.path / path, content)
+
+
+def _tell_rows(work: Work) -> None:
     work.on_event(StageEvent("rows", _sizes(work.data)))
     for line in left_out(work.data.rows["train"]):
         work.on_event(StageEvent("rows", line))
-
-
-@contextmanager
-def _put_back_if_refused(run: RunFolder, inputs: ModelInputs) -> Generator[None]:
-    """A ``--resume`` with other settings is refused late; the run is then what it was before."""
-    files = [run.report, run.recipe, run.rows, *(run.path / path for path in inputs.files)]
-    before = {path: path.read_bytes() for path in files if path.is_file()}
-    student = _content(record_path(run.student))
-    try:
-        yield
-    except UsageError:
-        if _content(record_path(run.student)) == student:  # nothing was trained since
-            for path, content in before.items():
-                write_atomic(path, content)
-        raise
-
-
-def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
-
-
-def _learn(work: Work, learner: Learner, teachers: Sequence[Taught]) -> dict[str, ModelResult]:
-    """Train student and baseline; every model of the run by name, teachers included."""
-    results = {one.name: ModelResult(one.record, caches=one.caches) for one in teachers}
-    caches = {one.name: one.caches["train"] for one in teachers}
-    knowledge = knowledge_of(caches) if teachers else None
-    stems = {one.name: one.stem for one in teachers}
-    student = student_record(work, learner, knowledge, stems)
-    if work.recipe.baseline and teachers:
-        baseline = baseline_record(work, learner, student.steps, stems)
-        results["baseline"] = ModelResult(baseline, net=load_net(work.run.baseline))
-    results["student"] = ModelResult(student, net=load_net(work.run.student))
-    return results
 
 
 def _keep_samples(work: Work, learner: Learner, student: ModelResult) -> None:

@@ -59,6 +59,10 @@ class RunFolder:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
+    def checkpoints_of(self, name: str) -> Path:
+        """Folder of the checkpoints of one net: ``student``, ``baseline`` or ``teacher-NAME``."""
+        return self.checkpoints / name
+
     @property
     def samples(self) -> Path:
         return self.path / "samples"

@@ -2,85 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.distill import Knowledge, TrainSettings
+from kd2edge.distill import Knowledge, TrainingJob, TrainSettings, knowledge_of
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.model_inputs import ModelInputs
 from kd2edge.pipeline.settings import student_settings
-from kd2edge.pipeline.trained import NetRecord, Training, net_key, trained
+from kd2edge.pipeline.teaching import AskedTeacher
+from kd2edge.pipeline.training import origin_of
 from kd2edge.pipeline.work import Learner, Work, fresh_net
 from kd2edge.recipe.schema.models import Init
 from kd2edge.student import init_from
 
-__all__ = ["baseline_record", "start_from", "student_record"]
+__all__ = ["start_from", "student_jobs"]
 
 
-def student_record(
-    work: Work, learner: Learner, knowledge: Knowledge | None, teachers: Mapping[str, Path]
-) -> NetRecord:
-    """Train the student; with ``teachers`` (name -> stem) started as the recipe says.
+def student_jobs(
+    work: Work, learner: Learner, teachers: Sequence[AskedTeacher]
+) -> list[TrainingJob]:
+    """The jobs of the student and, where the recipe asks for one, of its baseline.
 
-    Raises:
-        Interrupted: stopped; the state was saved.
-    """
-    settings = student_settings(work.recipe, [task.name for task in work.tasks], max_steps=None)
-    return _trained(work, learner, work.run.student, settings, teachers, knowledge)
-
-
-def baseline_record(
-    work: Work, learner: Learner, steps: int, teachers: Mapping[str, Path]
-) -> NetRecord:
-    """Train the same student from the same start, on labels alone, with the student's steps.
-
+    The baseline is the same student from the same start, on labels alone, with the student's steps.
     The start is the student's, what it has of a teacher included: the gain over the baseline is
     what distillation gave, and nothing of it is the start's.
-
-    Raises:
-        Interrupted: stopped; the state was saved.
     """
-    settings = student_settings(work.recipe, [task.name for task in work.tasks], max_steps=steps)
-    return _trained(work, learner, work.run.baseline, settings, teachers, None)
+    names = [task.name for task in work.tasks]
+    caches = {one.name: one.caches["train"] for one in teachers}
+    student = _job(
+        work,
+        learner,
+        teachers,
+        work.run.student,
+        student_settings(work.recipe, names, max_steps=None),
+        knowledge_of(caches) if teachers else None,
+    )
+    if not (work.recipe.baseline and teachers):
+        return [student]
+    steps = student.plan(student.objective()).steps
+    alone = student_settings(work.recipe, names, max_steps=steps)
+    return [student, _job(work, learner, teachers, work.run.baseline, alone, None)]
 
 
-def _trained(
+def _job(
     work: Work,
     learner: Learner,
+    teachers: Sequence[AskedTeacher],
     stem: Path,
     settings: TrainSettings,
-    teachers: Mapping[str, Path],
     knowledge: Knowledge | None,
-) -> NetRecord:
-    model, start = work.recipe.student.model, work.recipe.student.init
-    job = Training(
+) -> TrainingJob:
+    model, init = work.recipe.student.model, work.recipe.student.init
+    starter = next((one for one in teachers if init and one.name == init.teacher), None)
+    start = None
+    if init is not None and starter is not None:
+        start = {**init.model_dump(mode="json"), "weights": starter.record.weights}
+    return TrainingJob(
         name=stem.name,
-        stem=stem,
-        key=net_key(model, start, settings, learner.splits, work.tasks, knowledge),
-        build=partial(_started_student, work, learner, teachers),
-        knowledge=knowledge,
+        build=partial(_started_student, work, learner, starter),
+        origin=origin_of(model, start),
         tasks=work.tasks,
         train=learner.splits["train"],
         validation=learner.splits["validation"],
         settings=settings,
-        checkpoints=work.run.checkpoints / stem.name,
-        on_event=work.on_event,
+        stem=stem,
+        checkpoints=work.run.checkpoints_of(stem.name),
+        knowledge=knowledge,
         tokenizers=learner.inputs.tokenizers,
     )
-    return trained(job, resume=work.resume, reuse=work.resume)
 
 
-def _started_student(work: Work, learner: Learner, teachers: Mapping[str, Path]) -> Net:
+def _started_student(work: Work, learner: Learner, starter: AskedTeacher | None) -> Net:
     """A fresh student, its tables and layers started from a teacher's where the recipe says so."""
     student = work.recipe.student
     net = fresh_net(student.model, learner.inputs, work.tasks, work.recipe.seed)
-    if student.init is not None:
-        teacher = load_net(teachers[student.init.teacher])
-        start_from(net, teacher, student.init, learner.inputs)
+    if student.init is not None and starter is not None:
+        start_from(net, load_net(starter.stem), student.init, learner.inputs)
     return net
 
 

@@ -25,7 +25,7 @@ from kd2edge.pipeline.finite import finite
 from kd2edge.pipeline.learned import learned_summary
 from kd2edge.pipeline.prepare import Prepared
 from kd2edge.pipeline.provenance import code_fingerprint
-from kd2edge.pipeline.trained import NetRecord
+from kd2edge.pipeline.training import NetRecord
 from kd2edge.pipeline.work import Splits, Work
 from kd2edge.ragged import Ragged
 from kd2edge.reporting import html_report

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from kd2edge.distill import TrainingJob
 from kd2edge.errors import UsageError
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.nets import NetDescription, describe_net, load_net
@@ -14,18 +15,35 @@ from kd2edge.pipeline.events import StageEvent
 from kd2edge.pipeline.model_inputs import ModelInputs, teacher_inputs
 from kd2edge.pipeline.settings import teacher_settings
 from kd2edge.pipeline.sources import SPLITS
-from kd2edge.pipeline.trained import NetRecord, Training, loaded_record, net_key, trained
+from kd2edge.pipeline.training import NetRecord, loaded_record, origin_of, train_net
 from kd2edge.pipeline.work import Learner, Work, fresh_net
 from kd2edge.recipe.schema import Teacher
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher import NetTeacher, TeacherCache, cache_outputs
 from kd2edge.teacher.fill import label_order
 
-__all__ = ["Taught", "checkpoint_of", "taught"]
+__all__ = ["AskedTeacher", "Tutor", "ask_teacher", "checkpoint_of", "tutor_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class Tutor:
+    """A teacher before it was asked: what it reads, and how its net is come by.
+
+    Args:
+        teacher: what the recipe says of it.
+        learner: what it reads.
+        stem: its net.
+        job: what trains it; None where the recipe names a checkpoint.
+    """
+
+    teacher: Teacher
+    learner: Learner
+    stem: Path
+    job: TrainingJob | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTeacher:
     """A teacher that is trained and was asked: its cache of every split."""
 
     name: str
@@ -34,57 +52,64 @@ class Taught:
     stem: Path
 
 
-def taught(work: Work, teacher: Teacher) -> Taught:
-    """Train or load a teacher, and cache what it says of every row; what is there is taken over.
+def tutor_of(work: Work, teacher: Teacher) -> Tutor:
+    """A teacher of the recipe, with the rows as it reads them.
 
     Raises:
         UsageError: a checkpoint that is not there, or that reads other inputs than the recipe's.
         DataError: a checkpoint of other tasks or labels.
-        IntegrityError: a net or cache that is damaged.
-        Interrupted: stopped; the state was saved.
     """
     inputs = teacher_inputs(work.recipe, teacher.name, work.data.learned)
     learner = Learner(inputs, work.encoded(inputs))
-    if teacher.checkpoint is None:
-        stem = work.run.teachers / teacher.name
-        record = trained(_training(work, teacher, learner), resume=work.resume, reuse=True)
-    else:
-        stem = checkpoint_of(teacher, inputs, _tasks(work, teacher))
-        record = _loaded(work, teacher, stem, learner)
+    if teacher.checkpoint is not None:
+        return Tutor(teacher, learner, checkpoint_of(teacher, inputs, _tasks(work, teacher)), None)
+    job = _job(work, teacher, learner)
+    return Tutor(teacher, learner, job.stem, job)
+
+
+def ask_teacher(work: Work, tutor: Tutor) -> AskedTeacher:
+    """Train or load a teacher, and cache what it says of every row; what is there is taken over.
+
+    Raises:
+        IntegrityError: a net or cache that is damaged.
+        Interrupted: stopped; the state was saved.
+    """
+    name, stem = tutor.teacher.name, tutor.stem
+    record = _record(work, tutor)
     speaker = NetTeacher(partial(load_net, stem), describe_net(stem).tasks, record.weights)
-    caches = _caches(work, teacher, speaker, learner)
+    caches = _caches(work, tutor.teacher, speaker, tutor.learner)
     detail = f"{caches['train'].bytes / 1e6:,.1f} MB"
-    done = StageEvent(f"cache {teacher.name}", detail, skipped=caches["train"].reused)
-    work.on_event(done)
-    return Taught(teacher.name, record, caches, stem)
+    work.on_event(StageEvent(f"cache {name}", detail, skipped=caches["train"].reused))
+    return AskedTeacher(name, record, caches, stem)
 
 
 def _tasks(work: Work, teacher: Teacher) -> list[TaskSpec]:
     return [task for task in work.tasks if task.name in teacher.tasks]
 
 
-def _training(work: Work, teacher: Teacher, learner: Learner) -> Training:
-    recipe, splits, tasks = work.recipe, learner.splits, _tasks(work, teacher)
-    settings = teacher_settings(recipe, teacher)
-    return Training(
+def _job(work: Work, teacher: Teacher, learner: Learner) -> TrainingJob:
+    tasks = _tasks(work, teacher)
+    return TrainingJob(
         name=f"teacher {teacher.name}",
-        stem=work.run.teachers / teacher.name,
-        key=net_key(teacher.model, None, settings, splits, tasks),
-        build=partial(fresh_net, teacher.model, learner.inputs, tasks, recipe.seed),
+        build=partial(fresh_net, teacher.model, learner.inputs, tasks, work.recipe.seed),
+        origin=origin_of(teacher.model),
         tasks=tasks,
-        train=splits["train"],
-        validation=splits["validation"],
-        settings=settings,
-        checkpoints=work.run.checkpoints / f"teacher-{teacher.name}",
-        on_event=work.on_event,
+        train=learner.splits["train"],
+        validation=learner.splits["validation"],
+        settings=teacher_settings(work.recipe, teacher),
+        stem=work.run.teachers / teacher.name,
+        checkpoints=work.run.checkpoints_of(f"teacher-{teacher.name}"),
         tokenizers=learner.inputs.tokenizers,
     )
 
 
-def _loaded(work: Work, teacher: Teacher, stem: Path, learner: Learner) -> NetRecord:
-    kept = work.run.teachers / teacher.name
-    record = loaded_record(stem, kept, learner.splits["validation"])
-    work.on_event(StageEvent(f"teacher {teacher.name}", str(stem), skipped=True))
+def _record(work: Work, tutor: Tutor) -> NetRecord:
+    if tutor.job is not None:
+        return train_net(tutor.job, resume=work.resume, reuse=True, on_event=work.on_event)
+    name = tutor.teacher.name
+    kept = work.run.teachers / name
+    record = loaded_record(tutor.stem, kept, tutor.learner.splits["validation"])
+    work.on_event(StageEvent(f"teacher {name}", str(tutor.stem), skipped=True))
     return record
 
 

@@ -26,6 +26,7 @@ from kd2edge.distill import (
     SavedEvent,
     Schedule,
     StepEvent,
+    TrainingJob,
     TrainResult,
     TrainSettings,
     knowledge_of,
@@ -38,7 +39,7 @@ from kd2edge.distill.loss import Given, Loss, Need
 from kd2edge.distill.plan import plan_of
 from kd2edge.distill.random_state import own_randomness, random_state
 from kd2edge.errors import DataError, IntegrityError, Interrupted, Kd2edgeError, UsageError
-from kd2edge.nets import Net
+from kd2edge.nets import Net, describe_net, load_net
 from kd2edge.rows.join import JoinedRows
 from kd2edge.teacher import cache_outputs
 
@@ -60,6 +61,9 @@ FULL = TrainSettings(
 PLAIN = TrainSettings(epochs=3, batch_size=8, lr=1e-2, device="cpu", precision="fp32")
 
 
+_HOW = ("resume", "on_event", "stop")
+
+
 @dataclass(frozen=True)
 class Lesson:
     """What a student learns from."""
@@ -69,19 +73,28 @@ class Lesson:
     validation: EncodedSplit
     knowledge: Knowledge
 
+    def job(self, net: Net, directory: Path, settings: TrainSettings, **more: Any) -> TrainingJob:
+        return TrainingJob(
+            **{
+                "name": "student",
+                "build": lambda: net,
+                "origin": "student",
+                "tasks": self.world.tasks,
+                "train": self.train,
+                "validation": self.validation,
+                "settings": settings,
+                "stem": directory / "net",
+                "checkpoints": directory,
+                "knowledge": self.knowledge,
+                **more,
+            }
+        )
+
     def run(
         self, net: Net, directory: Path, settings: TrainSettings, **options: Any
     ) -> TrainResult:
-        options = {"knowledge": self.knowledge, **options}
-        return train(
-            net,
-            self.train,
-            self.validation,
-            tasks=self.world.tasks,
-            settings=settings,
-            directory=directory,
-            **options,
-        )
+        how = {name: options.pop(name) for name in _HOW if name in options}
+        return train(self.job(net, directory, settings, **options), **how)
 
 
 def lesson(
@@ -255,8 +268,19 @@ def test_a_finished_run_is_not_trained_again(images: Lesson, tmp_path: Path) -> 
     assert_same_bits(weights(again), weights(net))
 
 
+def test_the_trained_net_is_saved_where_the_job_says(images: Lesson, tmp_path: Path) -> None:
+    net = IMAGES.net()
+    images.run(net, tmp_path, PLAIN, tokenizers={"image": "none"})
+    assert_same_bits(weights(load_net(tmp_path / "net")), weights(net))
+    assert describe_net(tmp_path / "net").tokenizers == {"image": "none"}
+
+
 def test_a_checkpoint_of_other_settings_is_refused(images: Lesson, tmp_path: Path) -> None:
     images.run(IMAGES.net(), tmp_path / "run", FULL)
+    with pytest.raises(UsageError, match="belongs to another net"):
+        images.run(IMAGES.net(), tmp_path / "run", FULL, resume=True, origin="another")
+    with pytest.raises(UsageError, match="belongs to another net"):
+        images.run(IMAGES.net(), tmp_path / "run", replace(FULL, precision="bf16"), resume=True)
     with pytest.raises(UsageError, match="other settings, data or teachers"):
         images.run(IMAGES.net(), tmp_path / "run", replace(FULL, lr=2e-2), resume=True)
     with pytest.raises(UsageError, match="other settings, data or teachers"):
@@ -265,7 +289,7 @@ def test_a_checkpoint_of_other_settings_is_refused(images: Lesson, tmp_path: Pat
 
 def test_a_damaged_checkpoint_is_refused(images: Lesson, tmp_path: Path) -> None:
     images.run(IMAGES.net(), tmp_path / "run", PLAIN)
-    (path,) = (tmp_path / "run").glob("*.safetensors")
+    (path,) = (tmp_path / "run").glob("tensors-*.safetensors")
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)
@@ -365,15 +389,7 @@ def test_the_net_holds_the_weights_of_the_best_epoch(images: Lesson, tmp_path: P
 def test_keep_last_keeps_the_last(images: Lesson, tmp_path: Path) -> None:
     nets = [IMAGES.net(), IMAGES.net()]
     last = images.run(nets[0], tmp_path / "a", replace(FULL, keep="last"))
-    unseen = train(
-        nets[1],
-        images.train,
-        None,
-        tasks=IMAGES.tasks,
-        settings=FULL,
-        directory=tmp_path / "b",
-        knowledge=images.knowledge,
-    )
+    unseen = images.run(nets[1], tmp_path / "b", FULL, validation=None)
     assert last.kept_epoch == unseen.kept_epoch == 3
     assert unseen.best_epoch == 0
     assert unseen.validation == {}

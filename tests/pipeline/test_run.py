@@ -149,16 +149,51 @@ def test_a_refused_resume_leaves_a_finished_run_as_it_was(
     text_product: Product, tmp_path: Path
 ) -> None:
     run = Path(shutil.copytree(text_product.run, tmp_path / "run"))
-    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     again = ("distill", text_product.recipe, "--run-dir", run, "--resume", *text_product.settings)
-    refused = kd2edge(*again, "--set", "train.lr=0.0123")
+    for settings in ("train.lr=0.0123", "teachers.0.train.lr=0.0123"):
+        _assert_refused(run, *again, "--set", settings)
+    succeed(*again)
+
+
+def test_no_teacher_is_trained_anew_for_a_resume_whose_student_learned_from_the_old_one(
+    text_product: Product, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(text_product.run, tmp_path / "run"))
+    (run / "teachers" / "bert.record.json").unlink()
+    shutil.rmtree(run / "checkpoints" / "teacher-bert")
+    again = ("distill", text_product.recipe, "--run-dir", run, *text_product.settings)
+    _assert_refused(run, *again, "--resume")
+    succeed(*again)
+
+
+def _assert_refused(run: Path, *resume: str | Path) -> None:
+    """A resume is refused, and nothing but the log and caches is written."""
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    refused = kd2edge(*resume)
     assert refused.code == 2
     assert "the checkpoint belongs to another net" in refused.err
     after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     changed = {path.name for path, content in after.items() if before.get(path) != content}
     assert changed <= {"log.jsonl", "manifest.json"} | {p.name for p in after if p.suffix == ".bin"}
     assert set(before) <= set(after)
-    succeed(*again)
+
+
+def test_a_run_begun_anew_and_stopped_in_its_teacher_goes_on_to_its_end(
+    text_product: Product, tmp_path: Path
+) -> None:
+    """What the run before left of its student is not taken for something to go on from."""
+    run = Path(shutil.copytree(text_product.run, tmp_path / "run"))
+    other = ["teachers.0.train.lr=0.0123"]
+    loaded = load_recipe(text_product.recipe, overrides=[*text_product.overrides, *other])
+    with pytest.raises(Exception, match=r"stopped after step \d+ of \d+.*--resume"):
+        distill_recipe(loaded, RunOptions(run), on_event=_Interrupt("teacher"))
+    more = ("--resume", *text_product.settings, "--set", *other)
+    result = succeed("distill", text_product.recipe, "--run-dir", run, *more)
+    assert "resumed at step" in result.err
+    assert (
+        report_of(run)["fingerprints"]["student"]
+        != (report_of(text_product.run)["fingerprints"]["student"])
+    )
 
 
 @pytest.mark.parametrize("name", ["image_product", "text_product"])

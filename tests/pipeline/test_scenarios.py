@@ -12,9 +12,8 @@ import torch
 
 from commands import kd2edge, succeed
 from faulty import Project
-from kd2edge.distill import TrainResult, train
-from kd2edge.nets import Net
-from kd2edge.pipeline import trained
+from kd2edge.distill import TrainingJob, TrainResult, train
+from kd2edge.pipeline import training
 from products import BERT, TEXT_RECIPE, write_text_project
 
 ONE_TEACHER = TEXT_RECIPE[TEXT_RECIPE.index("teachers:") : TEXT_RECIPE.index("student:")]
@@ -216,11 +215,11 @@ def test_the_baseline_starts_where_the_student_starts(
 ) -> None:
     begun: dict[str, dict[str, torch.Tensor]] = {}
 
-    def noted(net: Net, *arguments: Any, directory: Path, **more: Any) -> TrainResult:
-        begun[directory.name] = {name: one.clone() for name, one in net.state_dict().items()}
-        return train(net, *arguments, directory=directory, **more)
+    def noted(job: TrainingJob, **how: Any) -> TrainResult:
+        begun[job.name] = {name: one.clone() for name, one in job.build().state_dict().items()}
+        return train(job, **how)
 
-    monkeypatch.setattr(trained, "train", noted)
+    monkeypatch.setattr(training, "train", noted)
     distilled(project)
     from_teacher = begun["student"]
     assert all(torch.equal(one, begun["baseline"][name]) for name, one in from_teacher.items())
