@@ -26,7 +26,7 @@ from kd2edge.metrics.estimate import measure
 from kd2edge.nets import load_net
 from kd2edge.pipeline.folders import RunFolder
 from kd2edge.pipeline.model_inputs import student_inputs
-from kd2edge.pipeline.prepare import prepared
+from kd2edge.pipeline.prepare import prepare_data
 from kd2edge.pipeline.provenance import code_fingerprint, read_report
 from kd2edge.pipeline.reports import newest
 from kd2edge.pipeline.work import Work
@@ -169,9 +169,9 @@ def decided(
 ) -> tuple[dict[str, tuple[TaskSpec, Any, Any]], dict[str, dict[str, Decoded]]]:
     """Specs with the test rows' labels and hashes by task; model -> task -> its decisions."""
     loaded = load_recipe(run.recipe)
-    data = prepared(loaded)
+    data = prepare_data(loaded)
     work = Work(loaded, run, data, cache, resume=True, on_event=lambda event: None)
-    split = work.encoded(student_inputs(loaded.recipe, data.rows["train"]))["test"]
+    split = work.encode(student_inputs(loaded.recipe, data.rows["train"]))["test"]
     inputs = np.array(row_keys(data.rows["test"], data.inputs)[1], np.uint64)
     known = {str(task): (spec, split.truth(task), inputs) for task, spec in data.tasks.items()}
     stems = {"student": run.student, "baseline": run.baseline}

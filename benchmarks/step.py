@@ -23,7 +23,7 @@ from kd2edge.distill.precision import precision_of
 from kd2edge.distill.step import Stepper
 from kd2edge.nets import Net
 from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs, teacher_inputs
-from kd2edge.pipeline.prepare import Prepared, prepared
+from kd2edge.pipeline.prepare import Prepared, prepare_data
 from kd2edge.pipeline.settings import student_settings
 from kd2edge.pipeline.work import fresh_net
 from kd2edge.recipe import LoadedRecipe, load_recipe
@@ -84,7 +84,7 @@ def main() -> None:
 def measured(path: Path, rows: int, rounds: int, device: torch.device = _CPU) -> dict[str, Any]:
     """Both steps of a recipe's student."""
     loaded = load_recipe(path)
-    data = prepared(loaded)
+    data = prepare_data(loaded)
     with TemporaryDirectory() as folder, ExitStack() as hooks:
         split, cache = taught_rows(loaded, data, rows, Path(folder))
         settings = student_settings(loaded.recipe, list(data.tasks), max_steps=None)
@@ -126,13 +126,13 @@ def taught_rows(
         own = [task for task in tasks if task.name in teacher.tasks]
         net = fresh_net(teacher.model, inputs, own, recipe.seed)
         asked = NetTeacher(lambda net=net: net, own, "untrained")
-        hints = recipe.distill.features
+        followed = recipe.distill.features
         caches[teacher.name] = cache_outputs(
             asked,
             encoded(inputs),
             folder,
             tasks=own,
-            features=[hint.teacher_layer for hint in hints if hint.teacher == teacher.name],
+            features=[one.teacher_layer for one in followed if one.teacher == teacher.name],
             device="cpu",
         )
     return encoded(student_inputs(recipe, data.rows["train"])), caches

@@ -21,7 +21,7 @@ from kd2edge.distill import Knowledge, knowledge_of, losses
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.folders import RunFolder
 from kd2edge.pipeline.model_inputs import student_inputs
-from kd2edge.pipeline.prepare import prepared
+from kd2edge.pipeline.prepare import prepare_data
 from kd2edge.pipeline.provenance import read_report
 from kd2edge.pipeline.work import Work
 from kd2edge.recipe import load_recipe
@@ -76,9 +76,9 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def measured(run: RunFolder, caches: Sequence[Path], rows: int) -> dict[str, Any]:
     """What one run reached."""
     loaded = load_recipe(run.recipe)
-    data = prepared(loaded)
+    data = prepare_data(loaded)
     work = Work(loaded, run, data, caches[0], resume=True, on_event=lambda event: None)
-    splits = work.encoded(student_inputs(loaded.recipe, data.rows["train"]))
+    splits = work.encode(student_inputs(loaded.recipe, data.rows["train"]))
     net = load_net(run.student)
     kept = [path.parent for cache in caches for path in cache.glob("teachers/*/manifest.json")]
     said = [TeacherCache(path) for path in kept]

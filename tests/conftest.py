@@ -56,7 +56,7 @@ def image_product(tmp_path_factory: pytest.TempPathFactory) -> Product:
 
 @pytest.fixture(scope="session")
 def text_product(tmp_path_factory: pytest.TempPathFactory) -> Product:
-    """Two tasks on sentences: hint, SVD start, cut vocabulary, unlabelled rows, uncertainty."""
+    """Two tasks on sentences: features, SVD, cut vocabulary, unlabelled rows, uncertainty."""
     folder = tmp_path_factory.mktemp("text")
     return _product(folder, write_text_project(folder))
 

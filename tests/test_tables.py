@@ -9,8 +9,8 @@ import pytest
 
 from kd2edge.data.augment import AUGMENTATIONS
 from kd2edge.distill.balance import BALANCERS
+from kd2edge.distill.features import FEATURE_LOSSES, PROJECTORS
 from kd2edge.distill.hard import HARD_LOSSES
-from kd2edge.distill.hints import HINT_LOSSES, PROJECTORS
 from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.engines import ENGINES
 from kd2edge.export.targets.kinds import TARGETS
@@ -39,7 +39,7 @@ def kinds(union: Any, key: str = "kind") -> set[str]:
     ("words", "table"),
     [
         (kinds(methods.LogitLoss), LOGIT_LOSSES),
-        (kinds(methods.FeatureLoss), HINT_LOSSES),
+        (kinds(methods.FeatureLoss), FEATURE_LOSSES),
         (kinds(methods.Projector), PROJECTORS),
         (kinds(methods.Balance), BALANCERS),
         (kinds(Augment) | {"none"}, AUGMENTATIONS),

@@ -125,7 +125,7 @@ def _losses(losses: Mapping[str, Mapping[str, float]], digits: int) -> str:
         # By name: they come in the order in which the epoch's batches brought them.
         names = ["task", "kd"] if "kd" in kinds else list(kinds)
         values = [f"{kinds[name]:.{digits}f}" if name in kinds else "-" for name in names]
-        parts.append(f"{task or 'hints'} {'/'.join(values)}")
+        parts.append(f"{task or 'features'} {'/'.join(values)}")
     return "  ".join(parts)
 
 

@@ -12,12 +12,12 @@ from kd2edge.distill.events import (
     StepEvent,
 )
 from kd2edge.distill.job import TrainingJob, require_resumable
-from kd2edge.distill.knowledge import Knowledge, Taught, knowledge_of
+from kd2edge.distill.knowledge import Knowledge, TeacherOfTask, knowledge_of
 from kd2edge.distill.loop import train
 from kd2edge.distill.method import Method
 from kd2edge.distill.result import CurvePoint, TrainResult
 from kd2edge.distill.schedule import Constant, Moment, Schedule
-from kd2edge.distill.settings import DistillSettings, HintSpec, TrainSettings
+from kd2edge.distill.settings import DistillSettings, FeatureSpec, TrainSettings
 
 __all__ = [
     "BeginEvent",
@@ -26,7 +26,7 @@ __all__ = [
     "DistillSettings",
     "EpochEvent",
     "Event",
-    "HintSpec",
+    "FeatureSpec",
     "Knowledge",
     "Method",
     "Moment",
@@ -34,7 +34,7 @@ __all__ = [
     "SavedEvent",
     "Schedule",
     "StepEvent",
-    "Taught",
+    "TeacherOfTask",
     "TrainResult",
     "TrainSettings",
     "TrainingJob",

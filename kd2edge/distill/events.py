@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from kd2edge.runtime.progress import Progress
 from kd2edge.tasks.spec import TaskName
 
-#: task -> kind of loss (``task``, ``kd``, ``hint0`` ...) -> value; hints stand under task "".
+#: task -> kind of loss (``task``, ``kd``, ``feature0`` ...) -> value; those on features have
+#: the task "".
 Losses = Mapping[TaskName, Mapping[str, float]]
 
 

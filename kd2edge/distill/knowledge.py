@@ -18,7 +18,7 @@ from kd2edge.teacher.cache import TeacherCache
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class TeacherOfTask:
     """One teacher of a task, and the weight of its word among several."""
 
     cache: TeacherCache
@@ -35,7 +35,7 @@ class Knowledge:
     """
 
     caches: Mapping[str, TeacherCache]
-    teachers: Mapping[TaskName, Sequence[Taught]]
+    teachers: Mapping[TaskName, Sequence[TeacherOfTask]]
 
     def fingerprints(self) -> dict[str, object]:
         """What the losses depend on: which caches teach what."""
@@ -66,10 +66,10 @@ class Knowledge:
 
 def knowledge_of(caches: Mapping[str, TeacherCache]) -> Knowledge:
     """Every teacher teaches all of its own tasks, several for one task with equal weights."""
-    teachers: dict[TaskName, list[Taught]] = {}
+    teachers: dict[TaskName, list[TeacherOfTask]] = {}
     for cache in caches.values():
         for task in cache.tasks:
-            teachers.setdefault(task, []).append(Taught(cache))
+            teachers.setdefault(task, []).append(TeacherOfTask(cache))
     return Knowledge(caches, teachers)
 
 

@@ -116,7 +116,7 @@ class _Training:
         self.settings = job.settings
         self.objective = job.objective()
         self.plan = job.plan(self.objective)
-        self._prepare_hints()
+        self._prepare_features()
         self.objective.to(device)
         precision = precision_of(job.settings.precision, device)
         self.stepper = Stepper(self.net, self.objective, job.settings, device, precision)
@@ -283,8 +283,8 @@ class _Training:
         settings = self.settings
         return settings.lr * rate(step, self.plan.steps, settings.warmup, settings.schedule)
 
-    def _prepare_hints(self) -> None:
-        """Let the hints see the student's features once, without a trace in net or generators."""
+    def _prepare_features(self) -> None:
+        """Let the terms see the student's features once, without a trace in net or generators."""
         if not self.objective.captures:
             return
         batch = self.job.train.batch(self.plan.rows[:2])

@@ -78,7 +78,7 @@ class Loss(nn.Module, ABC):
     needs: frozenset[Need]
 
     def prepare(self, rows: int, width: int) -> None:
-        """Make what takes its size from the data, say a memory bank; only hints' losses are asked.
+        """Make what takes its size from the data, say a memory bank; those on features are asked.
 
         Called once, before a checkpoint is restored: buffers that are registered here are saved and
         come back.

@@ -1,4 +1,4 @@
-"""The losses of a batch: hard and soft, a task each, and hints.
+"""The losses of a batch: hard and soft, a task each, and features.
 
 For every task, ``L = weight * (alpha * L_kd + (1 - alpha) * L_task)``.  **Each of the two is a mean
 of its own**: ``L_task`` over the items (rows or words) of the batch that have this task's label,
@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from kd2edge.data.batch import Batch
 from kd2edge.distill.balance import BALANCERS, Balancer, LossKey
+from kd2edge.distill.feature_term import FeatureTerm
 from kd2edge.distill.hard import HARD_LOSSES
-from kd2edge.distill.hint import Hint
 from kd2edge.distill.knowledge import Knowledge
 from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.distill.loss import Given, Loss, Need
@@ -83,13 +83,15 @@ class Objective(nn.Module):
         self.soft = nn.ModuleList(
             [_logit_loss(settings, name, name in self._taught) for name in names]
         )
-        self.hints = nn.ModuleList([Hint(hint, knowledge) for hint in settings.hints if knowledge])
+        self.features = nn.ModuleList(
+            [FeatureTerm(term, knowledge) for term in settings.features if knowledge]
+        )
         self.balancer = made("balance", BALANCERS, settings.balance, names)
 
     @property
     def learns_from_all_rows(self) -> bool:
         """Whether a row without any label teaches something: teachers have a say."""
-        return bool(self._taught) or len(self.hints) > 0
+        return bool(self._taught) or len(self.features) > 0
 
     @property
     def balance(self) -> Balancer:
@@ -101,13 +103,15 @@ class Objective(nn.Module):
     def captures(self) -> tuple[str, ...]:
         """Module paths of the student whose outputs :meth:`terms` and the balancer read."""
         return tuple(
-            dict.fromkeys([*(hint.target for hint in self._hints()), *self.balance.features])
+            dict.fromkeys(
+                [*(term.target for term in self._feature_terms()), *self.balance.features]
+            )
         )
 
     def prepare(self, features: Mapping[str, Tensor], batch: Batch) -> None:
-        """Make the hints' projectors, once the student's features were seen."""
-        for hint in self._hints():
-            hint.prepare(features[hint.target], batch)
+        """Make the projectors of features, once the student's features were seen."""
+        for term in self._feature_terms():
+            term.prepare(features[term.target], batch)
 
     def terms(
         self,
@@ -135,12 +139,12 @@ class Objective(nn.Module):
             if alpha > 0:
                 soft = self._soft(at, view, values.temperature.at(now))
                 _add(found, LossKey(task, "kd"), weight * alpha, soft)
-        for at, hint in enumerate(self._hints()):
+        for at, term in enumerate(self._feature_terms()):
             _add(
                 found,
-                LossKey(TaskName(""), f"hint{at}"),
-                hint.weight,
-                hint(features[hint.target], batch),
+                LossKey(TaskName(""), f"feature{at}"),
+                term.weight,
+                term(features[term.target], batch),
             )
         return found
 
@@ -176,8 +180,8 @@ class Objective(nn.Module):
         given = view.given(counted)
         return loss(Given(**given, temperature=temperature, teacher_logits=teacher, **optional))
 
-    def _hints(self) -> list[Hint]:
-        return [hint for hint in self.hints if isinstance(hint, Hint)]
+    def _feature_terms(self) -> list[FeatureTerm]:
+        return [term for term in self.features if isinstance(term, FeatureTerm)]
 
 
 @final

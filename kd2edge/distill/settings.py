@@ -11,14 +11,14 @@ from kd2edge.tasks.spec import TaskName
 
 
 @dataclass(frozen=True, slots=True)
-class HintSpec:
+class FeatureSpec:
     """One feature that the student learns from a teacher.
 
     Args:
         teacher: name of the teacher in ``Knowledge.caches``.
         source: module path in the teacher (cached).
         target: module path in the student.
-        loss: a name in ``HINT_LOSSES``, with options.
+        loss: a name in ``FEATURE_LOSSES``, with options.
         projector: a name in ``PROJECTORS``, with options.
         weight: what its loss is multiplied with.
     """
@@ -40,7 +40,7 @@ class DistillSettings:
         temperature: what logits are divided by before they are compared.
         weight: of a task in the sum over tasks (also without teachers).
         logits: the logit loss of a task.
-        hints: features that are learned beside the outputs.
+        features: features that are learned beside the outputs.
         balance: how the tasks' losses are combined.
     """
 
@@ -48,7 +48,7 @@ class DistillSettings:
     temperature: Value = 1.0
     weight: Value = 1.0
     logits: Mapping[TaskName, Method] = field(default_factory=dict)
-    hints: tuple[HintSpec, ...] = ()
+    features: tuple[FeatureSpec, ...] = ()
     balance: Method = Method("static")
 
 

@@ -18,14 +18,14 @@ from kd2edge.pipeline.folders import RUNS, RunFolder, mark_latest, run_to_write
 from kd2edge.pipeline.learning import student_jobs
 from kd2edge.pipeline.model_inputs import student_inputs
 from kd2edge.pipeline.piece_fit import require_pieces
-from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
+from kd2edge.pipeline.prepare import Prepared, prepare_data, require_sound
 from kd2edge.pipeline.probing import write_probes
-from kd2edge.pipeline.rehearsal import rehearsed
+from kd2edge.pipeline.rehearsal import rehearse
 from kd2edge.pipeline.report import ModelResult, write_report
 from kd2edge.pipeline.samples import write_calibration, write_golden
 from kd2edge.pipeline.sources import SPLITS, left_out, write_rows_plan
 from kd2edge.pipeline.teaching import AskedTeacher, Tutor, ask_teacher, tutor_of
-from kd2edge.pipeline.training import finished, forget_record, train_net
+from kd2edge.pipeline.training import finished_record, forget_record, train_net
 from kd2edge.pipeline.work import Learner, Work
 from kd2edge.recipe import LoadedRecipe
 
@@ -75,7 +75,7 @@ def distill_recipe(
     """
     options = options or RunOptions()
     run = run_to_write(options.run_dir or RUNS / loaded.recipe.name)
-    data = prepared(loaded)
+    data = prepare_data(loaded)
     require_sound(loaded, data)
     with folder_lock(run.path), Log(run.log, on_event) as log:
         cache = options.cache_dir or run.cache
@@ -90,10 +90,10 @@ def distill_recipe(
 def _run(work: Work) -> None:
     inputs = student_inputs(work.recipe, work.data.rows["train"], work.data.learned)
     require_pieces(work.data, inputs)
-    rehearsed(work.loaded, work.tasks, inputs, work.data.learned)
+    rehearse(work.loaded, work.tasks, inputs, work.data.learned)
     _tell_rows(work)
     tutors = [tutor_of(work, teacher) for teacher in work.recipe.teachers]
-    learner = Learner(inputs, work.encoded(inputs))
+    learner = Learner(inputs, work.encode(inputs))
     teachers, jobs = _teach(work, learner, tutors)
     results = {one.name: ModelResult(one.record, caches=one.caches) for one in teachers}
     for job in jobs:
@@ -112,7 +112,9 @@ def _teach(
     A resume that is refused is refused before anything but caches is written: teachers that are
     finished are asked first, as the jobs of what learns from them are then known, too.
     """
-    waiting = [one.job for one in tutors if one.job is not None and finished(one.job) is None]
+    waiting = [
+        one.job for one in tutors if one.job is not None and finished_record(one.job) is None
+    ]
     if waiting:
         _require_teachers_resumable(work, waiting)
         _begin(work, learner, waiting)
@@ -120,7 +122,7 @@ def _teach(
     jobs = student_jobs(work, learner, teachers)
     if not waiting:
         for job in jobs if work.resume else ():
-            if finished(job) is None:
+            if finished_record(job) is None:
                 require_resumable(job)
         _begin(work, learner, ())
     return teachers, jobs

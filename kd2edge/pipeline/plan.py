@@ -12,8 +12,8 @@ from kd2edge.metrics.items import distinct
 from kd2edge.pipeline.label_notes import absent_labels, label_notes
 from kd2edge.pipeline.model_inputs import student_inputs, views_of
 from kd2edge.pipeline.piece_fit import PieceFit, fit_lines, piece_fits, require_pieces
-from kd2edge.pipeline.prepare import Prepared, prepared, require_sound
-from kd2edge.pipeline.rehearsal import NetSize, rehearsed
+from kd2edge.pipeline.prepare import Prepared, prepare_data, require_sound
+from kd2edge.pipeline.rehearsal import NetSize, rehearse
 from kd2edge.pipeline.sources import SPLITS, left_out
 from kd2edge.pipeline.truncation import Cut, cut_rows
 from kd2edge.recipe import LoadedRecipe, Recipe
@@ -131,7 +131,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         DataError: a source that cannot be opened.
     """
     recipe = loaded.recipe
-    data = prepared(loaded)
+    data = prepare_data(loaded)
     require_sound(loaded, data)
     inputs = student_inputs(recipe, data.rows["train"], data.learned)
     require_pieces(data, inputs)
@@ -143,7 +143,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         held_out=_held_out(recipe),
         tasks={str(name): _task(data, spec) for name, spec in data.tasks.items()},
         models=_models(
-            recipe, data, rehearsed(loaded, list(data.tasks.values()), inputs, data.learned)
+            recipe, data, rehearse(loaded, list(data.tasks.values()), inputs, data.learned)
         ),
         cache_bytes=sum(_cache_bytes(recipe, data, split) for split in SPLITS),
         uncounted=_uncounted(recipe),
@@ -248,8 +248,8 @@ def _numbers(data: Prepared, check: SplitCheck, name: TaskName) -> float:
 
 def _uncounted(recipe: Recipe) -> tuple[str, ...]:
     """Layers whose features are cached; how large they are is not known before a net answers."""
-    hints = recipe.distill.features
-    return tuple(sorted({f"{hint.teacher} {hint.teacher_layer}" for hint in hints}))
+    followed = recipe.distill.features
+    return tuple(sorted({f"{one.teacher} {one.teacher_layer}" for one in followed}))
 
 
 def _distinct(data: Prepared) -> dict[str, int]:

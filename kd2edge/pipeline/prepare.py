@@ -40,7 +40,7 @@ from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.labels import label_index
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
-__all__ = ["Prepared", "prepared", "require_sound", "rows_plan"]
+__all__ = ["Prepared", "prepare_data", "require_sound", "rows_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Prepared:
         return {task: dict(counts) for task, counts in self.checks["train"].labels.items()}
 
 
-def prepared(loaded: LoadedRecipe) -> Prepared:
+def prepare_data(loaded: LoadedRecipe) -> Prepared:
     """Open all rows, take the label inventories from them where the recipe gives none, check all.
 
     Problems of single rows are in ``checks``; :func:`require_sound` raises them all at once.

@@ -1,7 +1,7 @@
 """What would fail only once the teachers are trained, tried before: hours of work against seconds.
 
-Every net of a recipe is made and run once, and what joins them, hints and the student's start, is
-tried on these fresh nets: only shapes and names matter there.
+Every net of a recipe is made and run once, and what joins them, features and the student's start,
+is tried on these fresh nets: only shapes and names matter there.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import final
 import torch
 from torch import Tensor
 
-from kd2edge.distill import HintSpec
-from kd2edge.distill.hint import form_of, projector_between
+from kd2edge.distill import FeatureSpec
+from kd2edge.distill.feature_term import form_of, projector_between
 from kd2edge.errors import Problem, RecipeError, UsageError
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.learned import NONE, Learned
 from kd2edge.pipeline.learning import start_from
 from kd2edge.pipeline.model_inputs import ModelInputs, require_own_tokenizer, teacher_inputs
-from kd2edge.pipeline.settings import hint_specs
+from kd2edge.pipeline.settings import feature_specs
 from kd2edge.pipeline.teaching import checkpoint_of
 from kd2edge.pipeline.work import fresh_net
 from kd2edge.recipe import LoadedRecipe
@@ -29,7 +29,7 @@ from kd2edge.recipe.schema import Teacher
 from kd2edge.recipe.schema.models import Init
 from kd2edge.tasks.spec import TaskSpec
 
-__all__ = ["NetSize", "rehearsed"]
+__all__ = ["NetSize", "rehearse"]
 
 #: Sizes of dynamic dimensions: two rows of two pieces, which no net is too small for.
 _SIZES = {"batch": 2, "length": 2}
@@ -43,7 +43,7 @@ class NetSize:
     embedding_parameters: int
 
 
-def rehearsed(
+def rehearse(
     loaded: LoadedRecipe,
     tasks: Sequence[TaskSpec],
     inputs: ModelInputs,
@@ -88,7 +88,7 @@ class _Rehearsal:
     starter_inputs: ModelInputs | None = None
 
     def teacher(self, index: int, teacher: Teacher) -> None:
-        """Make a teacher; keep the features that hints name, and the net if init names it."""
+        """Make a teacher; keep the features that are followed, and the net if init names it."""
         net: Net | None = None
         inputs: ModelInputs | None = None
         with self._noted(f"teachers.{index}"):
@@ -96,9 +96,9 @@ class _Rehearsal:
             net = self._teacher_net(teacher, inputs)
         if net is None or not self._runs(net, f"teachers.{index}.model"):
             return
-        for at, hint in self._hints(teacher.name):
+        for at, spec in self._followed(teacher.name):
             with self._noted(f"distill.features.{at}.from"):
-                self.features[teacher.name, hint.source] = _feature(net, hint.source)
+                self.features[teacher.name, spec.source] = _feature(net, spec.source)
         init = self.loaded.recipe.student.init
         if init is not None and init.teacher == teacher.name:
             self.starter = net
@@ -114,9 +114,9 @@ class _Rehearsal:
         if net is None or not self._runs(net, "student.model"):
             return
         self.sizes["student"] = _size(net)
-        for at, hint in self._hints():
+        for at, spec in self._followed():
             with self._noted(f"distill.features.{at}"):
-                self._join(hint, _feature(net, hint.target))
+                self._join(spec, _feature(net, spec.target))
         if self.starter is not None and recipe.student.init is not None:
             with self._noted("student.init"):
                 self._require_same_pieces(recipe.student.init)
@@ -142,17 +142,17 @@ class _Rehearsal:
 
     def _is_joined(self, teacher: str) -> bool:
         init = self.loaded.recipe.student.init
-        return bool(self._hints(teacher)) or (init is not None and init.teacher == teacher)
+        return bool(self._followed(teacher)) or (init is not None and init.teacher == teacher)
 
-    def _hints(self, teacher: str | None = None) -> list[tuple[int, HintSpec]]:
-        hints = enumerate(hint_specs(self.loaded.recipe))
-        return [(at, hint) for at, hint in hints if teacher in (None, hint.teacher)]
+    def _followed(self, teacher: str | None = None) -> list[tuple[int, FeatureSpec]]:
+        specs = enumerate(feature_specs(self.loaded.recipe))
+        return [(at, spec) for at, spec in specs if teacher in (None, spec.teacher)]
 
-    def _join(self, hint: HintSpec, feature: Tensor) -> None:
-        theirs = self.features.get((hint.teacher, hint.source))
+    def _join(self, spec: FeatureSpec, feature: Tensor) -> None:
+        theirs = self.features.get((spec.teacher, spec.source))
         if theirs is not None:  # else its teacher was complained of already
-            ours = form_of(hint.target, feature)
-            projector_between(hint, ours, form_of(hint.source, theirs))
+            ours = form_of(spec.target, feature)
+            projector_between(spec, ours, form_of(spec.source, theirs))
 
     def _require_same_pieces(self, init: Init) -> None:
         """The student's rows are looked up in the teacher's table by their ids."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kd2edge.distill import DistillSettings, HintSpec, Method, TrainSettings
+from kd2edge.distill import DistillSettings, FeatureSpec, Method, TrainSettings
 from kd2edge.nets.spec import ModelSpec
 from kd2edge.recipe import Recipe, by_task
 from kd2edge.recipe.schema import CnnModel, Static, Teacher, TransformersModel
 from kd2edge.recipe.schema.base import Part
 from kd2edge.tasks.spec import TaskName
 
-__all__ = ["hint_specs", "model_spec", "student_settings", "teacher_settings"]
+__all__ = ["feature_specs", "model_spec", "student_settings", "teacher_settings"]
 
 
 def model_spec(model: TransformersModel | CnnModel) -> ModelSpec:
@@ -45,7 +45,7 @@ def student_settings(
     """How the student is trained.
 
     ``max_steps`` is for a baseline, which learns from labels alone: with it, alpha is 0 and there
-    are no hints.
+    are no features.
     """
     taught = max_steps is None
     distill = recipe.distill
@@ -55,7 +55,7 @@ def student_settings(
         temperature=_named(distill.temperature, tasks),
         weight=_named(balance.weights, tasks) if isinstance(balance, Static) else 1.0,
         logits={task: _method(loss) for task, loss in _named(distill.logits, tasks).items()},
-        hints=hint_specs(recipe) if taught else (),
+        features=feature_specs(recipe) if taught else (),
         balance=_method(balance, without=("weights",)),
     )
     return TrainSettings(
@@ -69,10 +69,10 @@ def _named(value: Any, tasks: Sequence[TaskName]) -> dict[TaskName, Any]:
     return {task: by_name[task] for task in tasks}
 
 
-def hint_specs(recipe: Recipe) -> tuple[HintSpec, ...]:
+def feature_specs(recipe: Recipe) -> tuple[FeatureSpec, ...]:
     """The hidden features that the student follows."""
     return tuple(
-        HintSpec(
+        FeatureSpec(
             teacher=one.teacher,
             source=one.teacher_layer,
             target=one.student_layer,

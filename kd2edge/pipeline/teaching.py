@@ -60,7 +60,7 @@ def tutor_of(work: Work, teacher: Teacher) -> Tutor:
         DataError: a checkpoint of other tasks or labels.
     """
     inputs = teacher_inputs(work.recipe, teacher.name, work.data.learned)
-    learner = Learner(inputs, work.encoded(inputs))
+    learner = Learner(inputs, work.encode(inputs))
     if teacher.checkpoint is not None:
         return Tutor(teacher, learner, checkpoint_of(teacher, inputs, _tasks(work, teacher)), None)
     job = _job(work, teacher, learner)
@@ -116,8 +116,8 @@ def _record(work: Work, tutor: Tutor) -> NetRecord:
 def _caches(
     work: Work, teacher: Teacher, speaker: NetTeacher, learner: Learner
 ) -> dict[str, TeacherCache]:
-    hints = work.recipe.distill.features
-    features = sorted({one.teacher_layer for one in hints if one.teacher == teacher.name})
+    followed = work.recipe.distill.features
+    features = sorted({one.teacher_layer for one in followed if one.teacher == teacher.name})
     return {
         split: cache_outputs(
             speaker,

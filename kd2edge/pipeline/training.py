@@ -22,7 +22,14 @@ from kd2edge.pipeline.events import Listener, StageEvent
 from kd2edge.pipeline.model_inputs import source_folder
 from kd2edge.recipe.schema import CnnModel, TransformersModel
 
-__all__ = ["NetRecord", "finished", "forget_record", "loaded_record", "origin_of", "train_net"]
+__all__ = [
+    "NetRecord",
+    "finished_record",
+    "forget_record",
+    "loaded_record",
+    "origin_of",
+    "train_net",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ def origin_of(model: TransformersModel | CnnModel, start: object = None) -> dict
     }
 
 
-def finished(job: TrainingJob) -> NetRecord | None:
+def finished_record(job: TrainingJob) -> NetRecord | None:
     """The record of a net that this very job has trained; None when it is still to be done.
 
     Raises:
@@ -95,7 +102,7 @@ def train_net(job: TrainingJob, *, resume: bool, reuse: bool, on_event: Listener
         UsageError: ``resume`` with a checkpoint of another training.
         IntegrityError: a finished net or a checkpoint that was changed since.
     """
-    known = finished(job) if reuse else None
+    known = finished_record(job) if reuse else None
     if known is not None:
         on_event(StageEvent(job.name, f"{known.steps:,} steps", skipped=True))
         return known

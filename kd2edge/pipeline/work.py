@@ -54,9 +54,9 @@ class Work:
         """All tasks, in the recipe's order."""
         return list(self.data.tasks.values())
 
-    def encoded(self, inputs: ModelInputs) -> Splits:
+    def encode(self, inputs: ModelInputs) -> Splits:
         """Every split as one model reads it; from the cache where it stands there."""
-        encode = partial(
+        encoded = partial(
             encode_split,
             inputs=inputs.pairs,
             tasks=self.tasks,
@@ -66,7 +66,7 @@ class Work:
         )
         views = views_of(self.recipe)
         return {
-            split: encode(self.data.rows[split], views=views if split == "train" else None)
+            split: encoded(self.data.rows[split], views=views if split == "train" else None)
             for split in SPLITS
         }
 

@@ -20,7 +20,7 @@ from kd2edge.distill import EpochEvent, ResumedEvent, StepEvent
 from kd2edge.pipeline.events import StageEvent
 from kd2edge.runtime.progress import Progress
 
-LOSSES = {"intent": {"kd": 0.5, "task": 0.25}, "": {"hint0": 0.125}}
+LOSSES = {"intent": {"kd": 0.5, "task": 0.25}, "": {"feature0": 0.125}}
 EVENTS: list[Any] = [
     StageEvent("student", "60 rows, 3 epochs"),
     ResumedEvent(4, "checkpoints/student", "1 threads as before"),
@@ -41,7 +41,7 @@ def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "student            60 rows, 3 epochs",
         "  resumed at step 4. 1 threads as before",
         "  epoch   1/3  1:15 left  intent 0.750 *",
-        "               loss       intent 0.250/0.500  hints 0.125",
+        "               loss       intent 0.250/0.500  features 0.125",
         "cache bert         0.1 MB  (done before)",
     ]
 

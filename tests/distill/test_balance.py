@@ -21,7 +21,7 @@ def terms(weight: torch.Tensor) -> dict[LossKey, torch.Tensor]:
         LossKey(ONE, "task"): weight * 2,
         LossKey(ONE, "kd"): weight * 3,
         LossKey(TWO, "task"): weight * 7,
-        LossKey(SHARED, "hint0"): weight * 11,
+        LossKey(SHARED, "feature0"): weight * 11,
     }
 
 

@@ -18,7 +18,7 @@ from kd2edge.distill import (
     DistillSettings,
     EpochEvent,
     Event,
-    HintSpec,
+    FeatureSpec,
     Knowledge,
     Method,
     Moment,
@@ -34,7 +34,7 @@ from kd2edge.distill import (
     predict_split,
     train,
 )
-from kd2edge.distill.hints import HINT_LOSSES
+from kd2edge.distill.features import FEATURE_LOSSES
 from kd2edge.distill.loss import Given, Loss, Need
 from kd2edge.distill.plan import plan_of
 from kd2edge.distill.random_state import own_randomness, random_state
@@ -54,7 +54,7 @@ FULL = TrainSettings(
     distill=DistillSettings(
         alpha=0.7,
         temperature=2.0,
-        hints=(HintSpec("t", "stages.1", "stages.0"),),
+        features=(FeatureSpec("t", "stages.1", "stages.0"),),
         balance=Method("uncertainty"),
     ),
 )
@@ -173,8 +173,8 @@ def assert_resumes(
 
 
 def test_text_nets_resume_to_the_same_bits_too(tokens: Lesson, tmp_path: Path) -> None:
-    hint = HintSpec("t", "encoder.layer.1", "encoder.layer.0")
-    settings = replace(FULL, distill=replace(FULL.distill, hints=(hint,)))
+    spec = FeatureSpec("t", "encoder.layer.1", "encoder.layer.0")
+    settings = replace(FULL, distill=replace(FULL.distill, features=(spec,)))
     assert_resumes(tokens, TOKENS.net(), TOKENS.net(), settings, tmp_path, after=6)
 
 
@@ -197,9 +197,9 @@ class MemoryBank(Loss):
 def test_a_loss_with_a_memory_of_every_row_resumes_to_the_same_bits(
     images: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(HINT_LOSSES, "bank", MemoryBank)
-    hint = HintSpec("t", "stages.1", "stages.0", Method("bank"))
-    settings = replace(FULL, distill=replace(FULL.distill, hints=(hint,)))
+    monkeypatch.setitem(FEATURE_LOSSES, "bank", MemoryBank)
+    spec = FeatureSpec("t", "stages.1", "stages.0", Method("bank"))
+    settings = replace(FULL, distill=replace(FULL.distill, features=(spec,)))
     assert_resumes(images, IMAGES.net(), IMAGES.net(), settings, tmp_path, after=10)
 
 
@@ -406,7 +406,7 @@ def test_the_student_follows_the_teacher(images: Lesson, tmp_path: Path) -> None
     result = images.run(IMAGES.net(), tmp_path, settings)
     first, last = result.curves[0].train, result.curves[-1].train
     assert last[SHAPE.name]["kd"] < first[SHAPE.name]["kd"] / 2
-    assert last[""]["hint0"] < first[""]["hint0"] / 2  # type: ignore[index]
+    assert last[""]["feature0"] < first[""]["feature0"] / 2  # type: ignore[index]
     assert "task" not in last[SHAPE.name]
 
 

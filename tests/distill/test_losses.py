@@ -144,7 +144,7 @@ def test_mean_is_over_the_items_that_count() -> None:
     assert losses.weighted_mean(values, torch.zeros(3)).item() == 0.0
 
 
-def test_hints_are_zero_for_equal_features() -> None:
+def test_feature_losses_are_zero_for_equal_features() -> None:
     feature = logits(0)
     zero = torch.zeros(len(feature), dtype=torch.float64)
     torch.testing.assert_close(losses.mse(feature, feature), zero)

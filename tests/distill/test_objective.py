@@ -12,11 +12,11 @@ from distill.tiny import DARK, IMAGES, SHAPE, TAG, TOKENS, image_rows, token_row
 from kd2edge.data import Batch, EncodedSplit
 from kd2edge.distill import (
     DistillSettings,
-    HintSpec,
+    FeatureSpec,
     Knowledge,
     Method,
     Moment,
-    Taught,
+    TeacherOfTask,
     knowledge_of,
     losses,
 )
@@ -206,7 +206,7 @@ def test_several_teachers_are_the_mean_of_what_they_say(
         cache_outputs(IMAGES.net_teacher(seed=seed), images, tmp_path, tasks=IMAGES.tasks)
         for seed in (2, 3)
     ]
-    several = [Taught(caches[0], 3.0), Taught(caches[1], 1.0)]
+    several = [TeacherOfTask(caches[0], 3.0), TeacherOfTask(caches[1], 1.0)]
     knowledge = Knowledge({}, {SHAPE.name: several, DARK.name: several})
     batch = images.batch(np.arange(5))
     single = [knowledge_of({"t": cache}) for cache in caches]
@@ -294,8 +294,11 @@ def test_a_logit_loss_that_needs_features_is_refused(
     [
         (DistillSettings(logits={SHAPE.name: Method("dkd")}), "logits of shape: 'dkd'"),
         (DistillSettings(balance=Method("pcgrad")), "balance: 'pcgrad'"),
-        (DistillSettings(hints=(HintSpec("u", "stages.1", "stages.0"),)), "teacher 'u'"),
-        (DistillSettings(hints=(HintSpec("t", "stages.1", "stages.0"),)), "features 'stages.1'"),
+        (DistillSettings(features=(FeatureSpec("u", "stages.1", "stages.0"),)), "teacher 'u'"),
+        (
+            DistillSettings(features=(FeatureSpec("t", "stages.1", "stages.0"),)),
+            "features 'stages.1'",
+        ),
     ],
 )
 def test_what_is_not_there_is_named(

@@ -14,8 +14,8 @@ import torch
 from kd2edge.distill import Constant, Method, Moment, Schedule
 from kd2edge.distill.balance import LossKey
 from kd2edge.distill.balance.kinds import BALANCERS
+from kd2edge.distill.features import FEATURE_LOSSES, PROJECTORS
 from kd2edge.distill.hard import HARD_LOSSES
-from kd2edge.distill.hints import HINT_LOSSES, PROJECTORS
 from kd2edge.distill.interruption import Interruption
 from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.distill.meter import Meter
@@ -37,7 +37,7 @@ def test_every_task_kind_has_a_hard_loss() -> None:
 
 def test_tables_name_what_recipes_may_name() -> None:
     assert set(LOGIT_LOSSES) == {"kl"}
-    assert set(HINT_LOSSES) == {"cosine", "mse"}
+    assert set(FEATURE_LOSSES) == {"cosine", "mse"}
     assert set(PROJECTORS) == {"linear", "none"}
     assert set(BALANCERS) == {"static", "uncertainty"}
 

@@ -14,8 +14,8 @@ from kd2edge import errors
 from kd2edge.bundle import Artefact
 from kd2edge.data.augment import AUGMENTATIONS
 from kd2edge.distill.balance import BALANCERS
+from kd2edge.distill.features import FEATURE_LOSSES, PROJECTORS
 from kd2edge.distill.hard import HARD_LOSSES
-from kd2edge.distill.hints import HINT_LOSSES, PROJECTORS
 from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.export.passes import PASSES
 from kd2edge.export.targets.kinds import TARGETS
@@ -40,7 +40,7 @@ TABLES: dict[str, Iterable[str]] = {
     "Model families": {family for family, _ in BACKBONES},
     "Hard losses": HARD_LOSSES,
     "Logit losses": LOGIT_LOSSES,
-    "Feature losses": HINT_LOSSES,
+    "Feature losses": FEATURE_LOSSES,
     "Projectors": PROJECTORS,
     "Balancers": BALANCERS,
     "Parameter mappings": MAPPINGS,

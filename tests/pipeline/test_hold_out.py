@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from commands import kd2edge, succeed
-from kd2edge.pipeline.prepare import prepared, require_sound, rows_plan
+from kd2edge.pipeline.prepare import prepare_data, require_sound, rows_plan
 from kd2edge.pipeline.sources import RowsPlan, open_split, read_rows_plan, write_rows_plan
 from kd2edge.recipe import load_recipe
 from products import write_text_project
@@ -40,7 +40,7 @@ def places(plan: RowsPlan) -> dict[str, list[str]]:
 def test_every_row_is_in_one_split_and_equal_inputs_in_the_same(tmp_path: Path) -> None:
     recipe = project(tmp_path)
     loaded = load_recipe(recipe)
-    data = prepared(loaded)
+    data = prepare_data(loaded)
     require_sound(loaded, data)
     found = places(data.plan)
     lines = (tmp_path / "train.jsonl").read_text(encoding="utf-8").count("\n")

@@ -10,7 +10,7 @@ import pytest
 
 from commands import kd2edge, succeed
 from kd2edge.pipeline.label_notes import label_notes
-from kd2edge.pipeline.prepare import prepared, require_sound
+from kd2edge.pipeline.prepare import prepare_data, require_sound
 from kd2edge.recipe import load_recipe
 from products import write_text_project, write_token_project
 
@@ -25,7 +25,7 @@ def change(path: Path, lines: dict[int, dict[str, Any]]) -> None:
 
 def notes(recipe: Path, task: str) -> list[str]:
     loaded = load_recipe(recipe)
-    data = prepared(loaded)
+    data = prepare_data(loaded)
     require_sound(loaded, data)
     (spec,) = (spec for name, spec in data.tasks.items() if name == task)
     return list(label_notes(data, spec))
@@ -133,7 +133,7 @@ def test_iob1_is_said_and_can_be_read_as_iob2(tmp_path: Path) -> None:
     assert not any("IOB1" in note for note in notes(recipe, "pos"))
     recipe = column_project(tmp_path, IOB1, f"{NAMED}\n      scheme: {{ner: iob1}}")
     assert not any("begin" in note for note in notes(recipe, "ner"))
-    data = prepared(load_recipe(recipe))
+    data = prepare_data(load_recipe(recipe))
     assert data.rows["train"][0]["ner"] == ["B-PER", "B-PER", "O", "B-LOC"]
     assert data.rows["train"][0]["pos"] == ["NN", "NN", "VB", "NN"]
     assert next(spec for name, spec in data.tasks.items() if name == "ner").labels == (
@@ -163,7 +163,7 @@ def test_labels_of_bilou_are_told_how_they_are_read(tmp_path: Path) -> None:
     assert result.code == 2
     assert "found 'L-PER' (`scheme: bilou` of a source reads BILOU); use accuracy" in result.err
     recipe = column_project(tmp_path, bilou, f"{NAMED}\n      scheme: {{ner: bilou}}")
-    first = prepared(load_recipe(recipe)).rows["train"][0]
+    first = prepare_data(load_recipe(recipe)).rows["train"][0]
     assert first["ner"] == ["B-PER", "I-PER", "O", "B-LOC"]
 
 

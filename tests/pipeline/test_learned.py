@@ -13,7 +13,7 @@ from kd2edge.errors import RecipeError
 from kd2edge.inputs import vocabulary_size
 from kd2edge.pipeline.learned import learned_tokenizers
 from kd2edge.pipeline.model_inputs import student_inputs, teacher_inputs
-from kd2edge.pipeline.prepare import prepared, require_sound
+from kd2edge.pipeline.prepare import prepare_data, require_sound
 from kd2edge.recipe import load_recipe
 from kd2edge.runtime import load
 from products import write_jsonl, write_text_project, write_token_project
@@ -23,7 +23,7 @@ TRAIN = "inputs.{}.tokenizer={{train: {{kind: {}, size: 400}}}}"
 
 def test_models_that_ask_for_the_same_share_it(tmp_path: Path) -> None:
     loaded = load_recipe(write_text_project(tmp_path), overrides=[TRAIN.format("text", "unigram")])
-    data = prepared(loaded)
+    data = prepare_data(loaded)
     student = student_inputs(loaded.recipe, data.rows["train"], data.learned)
     teacher = teacher_inputs(loaded.recipe, "bert", data.learned)
     assert student.files == teacher.files
@@ -37,7 +37,7 @@ def test_a_teacher_keeps_a_tokenizer_of_its_own(tmp_path: Path) -> None:
     )
     changes = [TRAIN.format("text", "bpe"), own, "student.init=null"]
     loaded = load_recipe(write_text_project(tmp_path), overrides=changes)
-    data = prepared(loaded)
+    data = prepare_data(loaded)
     student = student_inputs(loaded.recipe, data.rows["train"], data.learned)
     teacher = teacher_inputs(loaded.recipe, "bert", data.learned)
     assert teacher.files["tokenizer/text.json"] == (tmp_path / "tokenizer.json").read_bytes()
@@ -48,7 +48,7 @@ def test_unlabelled_rows_teach_too_and_other_splits_do_not(tmp_path: Path) -> No
     recipe = write_text_project(tmp_path)
     write_jsonl(tmp_path / "more.jsonl", [{"text": "quux quux quux"}] * 9)
     loaded = load_recipe(recipe, overrides=[TRAIN.format("text", "wordpiece")])
-    data = prepared(loaded)
+    data = prepare_data(loaded)
     (content,) = data.learned.values()
     assert "quux" in json.loads(content)["model"]["vocab"]
     (first,) = learned_tokenizers(loaded.recipe, data.rows["train"]).values()
@@ -61,7 +61,7 @@ def test_rows_that_nobody_can_read_are_told_by_the_check(tmp_path: Path) -> None
         write_jsonl(tmp_path / f"{split}.jsonl", [{"text": 3, "intent": "greet", "urgent": "yes"}])
     loaded = load_recipe(recipe, overrides=[TRAIN.format("text", "unigram")])
     with pytest.raises(RecipeError, match="expected text, found"):
-        require_sound(loaded, prepared(loaded))
+        require_sound(loaded, prepare_data(loaded))
 
 
 @pytest.mark.parametrize(

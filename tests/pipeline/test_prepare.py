@@ -11,7 +11,7 @@ import pytest
 
 from kd2edge.errors import Problem, RecipeError
 from kd2edge.pipeline.gallery import started
-from kd2edge.pipeline.prepare import prepared, require_sound
+from kd2edge.pipeline.prepare import prepare_data, require_sound
 from kd2edge.recipe import load_recipe
 from products import QUICKSTART, write_jsonl, write_text_project, write_token_project
 
@@ -19,7 +19,7 @@ from products import QUICKSTART, write_jsonl, write_text_project, write_token_pr
 def problems_of(recipe: Path, *overrides: str) -> list[Problem]:
     loaded = load_recipe(recipe, overrides=overrides)
     with pytest.raises(RecipeError) as caught:
-        require_sound(loaded, prepared(loaded))
+        require_sound(loaded, prepare_data(loaded))
     return list(caught.value.problems)
 
 
@@ -74,7 +74,7 @@ def test_auc_cannot_decide_where_a_split_has_one_label(tmp_path: Path, split: st
     assert problem.field == "tasks.urgent.metric"
     assert f"the {split} split has only 'yes'" in problem.message
     loaded = load_recipe(recipe)  # reported only: the report says why it has no value
-    require_sound(loaded, prepared(loaded))
+    require_sound(loaded, prepare_data(loaded))
 
 
 def test_the_words_of_a_raw_text_are_counted_as_its_tokenizer_cuts_them(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_words_of_a_raw_text_are_counted_as_its_tokenizer_cuts_them(tmp_path
     for split in ("train", "validation", "test"):
         _change(tmp_path / f"{split}.jsonl", lambda row: {"tokens": " ".join(row["tokens"])})
     loaded = load_recipe(recipe, overrides=[raw])
-    require_sound(loaded, prepared(loaded))
+    require_sound(loaded, prepare_data(loaded))
     _change(tmp_path / "test.jsonl", lambda row: {"tokens": row["tokens"] + " ."})
     found = problems_of(recipe, raw)
     assert sorted(problem.field for problem in found) == ["task ner", "task pos"]  # one a mistake
@@ -97,7 +97,7 @@ def test_images_must_fit_a_teacher_too_that_sees_them_otherwise(tmp_path: Path) 
     few = QUICKSTART[:2]
     resized = [*few, f"teachers.0.inputs={other % 'true'}"]
     loaded = load_recipe(recipe, overrides=resized)
-    require_sound(loaded, prepared(loaded))
+    require_sound(loaded, prepare_data(loaded))
     found = problems_of(recipe, *few, f"teachers.0.inputs={other % 'false'}")
     (problem,) = found
     assert problem.field == "input image of resnet"

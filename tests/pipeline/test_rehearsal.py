@@ -12,7 +12,7 @@ from kd2edge.errors import Problem, RecipeError
 from kd2edge.pipeline.distilling import RunOptions, distill_recipe
 from kd2edge.pipeline.model_inputs import teacher_inputs
 from kd2edge.pipeline.plan import plan_of
-from kd2edge.pipeline.prepare import prepared
+from kd2edge.pipeline.prepare import prepare_data
 from kd2edge.pipeline.work import fresh_net
 from kd2edge.recipe import load_recipe
 from products import swap_pieces, write_text_project
@@ -101,7 +101,7 @@ def test_a_table_may_have_more_rows_than_its_tokenizer_pieces(tmp_path: Path) ->
 def _pretrained(recipe: Path) -> Path:
     """The recipe's teacher as a folder of weights with its tokenizer."""
     loaded = load_recipe(recipe)
-    teacher, tasks = loaded.recipe.teachers[0], list(prepared(loaded).tasks.values())
+    teacher, tasks = loaded.recipe.teachers[0], list(prepare_data(loaded).tasks.values())
     net = fresh_net(teacher.model, teacher_inputs(loaded.recipe, "bert"), tasks, 0)
     net.backbone.save_pretrained(recipe.parent / "weights")
     shutil.copy(recipe.parent / "tokenizer.json", recipe.parent / "weights")

@@ -67,7 +67,7 @@ def test_a_teacher_with_inputs_of_its_own(project: Project) -> None:
         "casing: true}}\nstudent:\n"
     )
     project.edit("student:\n", own)
-    # Other words per row than the student's: hints need the same words, and have them.
+    # Other words per row than the student's: features need the same words, and have them.
     distilled(project)
     run = project.folder / "runs" / "tiny"
     student = json.loads((run / "student.json").read_text(encoding="utf-8"))

@@ -71,16 +71,16 @@ def test_the_student_s_settings_are_the_recipe_s(loaded: LoadedRecipe) -> None:
     assert settings.distill.alpha == {"intent": 0.7, "urgent": 0.5}
     assert settings.distill.temperature == {"intent": 2.0, "urgent": 2.0}
     assert settings.distill.balance.kind == "uncertainty"
-    (hint,) = settings.distill.hints
-    assert (hint.source, hint.target) == ("encoder.layer.1", "encoder.layer.0")
-    assert (hint.loss.kind, hint.projector.kind) == ("cosine", "linear")
+    (feature,) = settings.distill.features
+    assert (feature.source, feature.target) == ("encoder.layer.1", "encoder.layer.0")
+    assert (feature.loss.kind, feature.projector.kind) == ("cosine", "linear")
 
 
 def test_a_baseline_has_no_teacher_and_the_student_s_steps(loaded: LoadedRecipe) -> None:
     settings = student_settings(loaded.recipe, TASKS, max_steps=77)
     assert settings.max_steps == 77
     assert settings.distill.alpha == 0.0
-    assert settings.distill.hints == ()
+    assert settings.distill.features == ()
 
 
 def test_a_teacher_is_trained_on_labels_with_its_own_numbers(loaded: LoadedRecipe) -> None:

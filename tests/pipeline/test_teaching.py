@@ -9,7 +9,7 @@ import pytest
 from kd2edge.errors import UsageError
 from kd2edge.nets import save_net
 from kd2edge.pipeline.model_inputs import teacher_inputs
-from kd2edge.pipeline.prepare import prepared
+from kd2edge.pipeline.prepare import prepare_data
 from kd2edge.pipeline.teaching import checkpoint_of
 from kd2edge.pipeline.work import fresh_net
 from kd2edge.recipe import load_recipe
@@ -21,7 +21,7 @@ def test_a_checkpoint_of_another_tokenizer_of_the_same_size_is_refused(tmp_path:
     loaded = load_recipe(
         recipe, overrides=["teachers.0.train=null", f"teachers.0.checkpoint={tmp_path / 'net'}"]
     )
-    teacher, tasks = loaded.recipe.teachers[0], list(prepared(loaded).tasks.values())
+    teacher, tasks = loaded.recipe.teachers[0], list(prepare_data(loaded).tasks.values())
     inputs = teacher_inputs(loaded.recipe, "bert")
     net = fresh_net(teacher.model, inputs, tasks, 0)
     save_net(net, tmp_path / "net", tokenizers=inputs.tokenizers)

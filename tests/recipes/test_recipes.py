@@ -18,7 +18,7 @@ from kd2edge.export.targets.target import Source
 from kd2edge.export.targets.tensorrt_builder import BuildSettings, Network
 from kd2edge.nets import build_net
 from kd2edge.pipeline.model_inputs import student_inputs
-from kd2edge.pipeline.prepare import prepared
+from kd2edge.pipeline.prepare import prepare_data
 from kd2edge.pipeline.samples import calibration_of, write_calibration
 from kd2edge.pipeline.settings import model_spec
 from kd2edge.quantize import QUANTIZERS
@@ -71,7 +71,7 @@ def student(
     loaded = load_recipe(RECIPES / f"{name}.yaml", overrides=overrides, check_files=True)
     recipe = loaded.recipe
     folder = tmp_path_factory.mktemp("recipe")
-    data = prepared(loaded)
+    data = prepare_data(loaded)
     assert not list(itertools.chain(*(check.problems for check in data.checks.values())))
     inputs = student_inputs(recipe, data.rows["train"])
     net = build_net(

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from kd2edge.tasks.spec import TaskName
 
-#: The task of a loss that belongs to no task: a hint on shared features.
+#: The task of a loss that belongs to no task: one on features that all tasks share.
 SHARED = TaskName("")
 
 
 class LossKey(NamedTuple):
-    """Names one loss: of which task, and of which kind (``task``, ``kd``, ``hint0`` ...)."""
+    """Names one loss: of which task, and of which kind (``task``, ``kd``, ``feature0`` ...)."""
 
     task: TaskName
     kind: str

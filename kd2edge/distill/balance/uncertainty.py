@@ -16,8 +16,8 @@ from kd2edge.tasks.spec import TaskName
 class Uncertainty(Balancer):
     """``sum over tasks of exp(-s) * L + s / 2`` with one learned log variance ``s`` a task.
 
-    A task is weighted as a whole, so that alpha keeps its meaning inside it.  Hints belong to no
-    task and keep their fixed weight.
+    A task is weighted as a whole, so that alpha keeps its meaning inside it.  Losses on
+    features belong to no task and keep their fixed weight.
     """
 
     def __init__(self, tasks: Sequence[TaskName]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kd2edge.distill.hints.cosine import Cosine
-from kd2edge.distill.hints.mse import MSE
+from kd2edge.distill.features.cosine import Cosine
+from kd2edge.distill.features.mse import MSE
 from kd2edge.distill.loss import Loss
 
 #: Name in recipes -> loss, called with the recipe's options.
-HINT_LOSSES: dict[str, Callable[..., Loss]] = {"cosine": Cosine, "mse": MSE}
+FEATURE_LOSSES: dict[str, Callable[..., Loss]] = {"cosine": Cosine, "mse": MSE}

@@ -1,4 +1,4 @@
-"""One hint: a feature of a teacher, a module of the student, and the loss between them."""
+"""One feature to follow: a teacher's, a module of the student, and the loss between them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from kd2edge.data.batch import Batch
-from kd2edge.distill.hints import HINT_LOSSES, PROJECTORS
+from kd2edge.distill.features import FEATURE_LOSSES, PROJECTORS
 from kd2edge.distill.knowledge import Knowledge, feature_of
 from kd2edge.distill.loss import Given, Need
 from kd2edge.distill.method import made
-from kd2edge.distill.settings import HintSpec
+from kd2edge.distill.settings import FeatureSpec
 from kd2edge.errors import UsageError
 from kd2edge.teacher.features import as_items, on_grid, shared_form
 
@@ -36,30 +36,32 @@ class Form(NamedTuple):
 
 
 @final
-class Hint(nn.Module):
+class FeatureTerm(nn.Module):
     """The loss between a module of the student and a cached feature of a teacher.
 
     Raises:
-        UsageError: the teacher or its feature is not there, or the loss needs what no hint has.
+        UsageError: the teacher or its feature is not there, or the loss needs what a task has.
     """
 
-    def __init__(self, spec: HintSpec, knowledge: Knowledge) -> None:
+    def __init__(self, spec: FeatureSpec, knowledge: Knowledge) -> None:
         super().__init__()
         cache = knowledge.caches.get(spec.teacher)
         if cache is None or spec.source not in cache.features:
             raise UsageError(
-                f"hint: no features {spec.source!r} of a teacher {spec.teacher!r} are cached"
+                f"features: no features {spec.source!r} of a teacher {spec.teacher!r} are cached"
             )
         self.target = spec.target
         self.weight = spec.weight
         self._cache = cache
         self._source = spec.source
         self._spec = spec
-        self.loss = made("hint", HINT_LOSSES, spec.loss)
+        self.loss = made("features", FEATURE_LOSSES, spec.loss)
         foreign = self.loss.needs - _KNOWN_NEEDS
         if foreign:
             names = ", ".join(sorted(need.words for need in foreign))
-            raise UsageError(f"hint: loss {spec.loss.kind} needs {names}, which belong to one task")
+            raise UsageError(
+                f"features: loss {spec.loss.kind} needs {names}, which belong to one task"
+            )
         self.projector: nn.Module = nn.Identity()
 
     def prepare(self, feature: Tensor, batch: Batch) -> None:
@@ -126,16 +128,16 @@ def form_of(path: str, feature: Tensor) -> Form:
     return Form(tuple(feature.shape[1:]), False)
 
 
-def projector_between(spec: HintSpec, student: Form, teacher: Form) -> nn.Module:
+def projector_between(spec: FeatureSpec, student: Form, teacher: Form) -> nn.Module:
     """What brings the student's feature to the teacher's width.
 
     Raises:
         UsageError: features of different kinds, or widths that the projector cannot join.
     """
-    place = f"hint {spec.source} -> {spec.target}"
+    place = f"features {spec.source} -> {spec.target}"
     if (student.per_word, len(student.shape)) != (teacher.per_word, len(teacher.shape)):
         raise UsageError(f"{place}: the teacher gives {teacher}, the student {student}")
     try:
-        return made("hint", PROJECTORS, spec.projector, student.shape[0], teacher.shape[0])
+        return made("features", PROJECTORS, spec.projector, student.shape[0], teacher.shape[0])
     except ValueError as error:
         raise UsageError(f"{place}: {error}") from error

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from distill.tiny import IMAGES, TOKENS, World, image_rows, token_rows
 from kd2edge.data import EncodedSplit
-from kd2edge.distill import HintSpec, Knowledge, Method, knowledge_of
-from kd2edge.distill.hint import Hint
-from kd2edge.distill.hints import HINT_LOSSES
+from kd2edge.distill import FeatureSpec, Knowledge, Method, knowledge_of
+from kd2edge.distill.feature_term import FeatureTerm
+from kd2edge.distill.features import FEATURE_LOSSES
 from kd2edge.distill.loss import Given, Loss, Need
 from kd2edge.errors import DataError, UsageError
 from kd2edge.nets import Net
@@ -50,11 +50,11 @@ def test_zero_when_the_student_is_the_teacher(
 ) -> None:
     for world, (split, knowledge), path in ((TOKENS, tokens, WORD[0]), (IMAGES, images, MAP[0])):
         net = world.net(seed=2, teacher=True).eval()
-        hint = Hint(HintSpec("t", path, path, Method(loss), Method("none")), knowledge)
+        term = FeatureTerm(FeatureSpec("t", path, path, Method(loss), Method("none")), knowledge)
         at = list(range(10))
         feature, batch = seen(net, split, path, at), split.batch(np.array(at))
-        hint.prepare(feature, batch)
-        found = hint(feature, batch)
+        term.prepare(feature, batch)
+        found = term(feature, batch)
         assert found is not None
         assert found.item() < 1e-5  # fp16 in the cache
 
@@ -66,14 +66,14 @@ def test_it_teaches_the_student_and_the_projector(
     split, knowledge = request.getfixturevalue(name)
     world, (source, target) = (IMAGES, MAP) if name == "images" else (TOKENS, WORD)
     net = world.net()
-    hint = Hint(HintSpec("t", source, target), knowledge)
+    term = FeatureTerm(FeatureSpec("t", source, target), knowledge)
     at = list(range(len(split)))
     feature, batch = seen(net, split, target, at), split.batch(np.array(at))
-    hint.prepare(feature, batch)
-    found = hint(feature, batch)
+    term.prepare(feature, batch)
+    found = term(feature, batch)
     assert found is not None
     found.backward()
-    for parameter in hint.projector.parameters():
+    for parameter in term.projector.parameters():
         assert parameter.grad is not None
         assert parameter.grad.isfinite().all()
     gradients = [one.grad for one in net.backbone.parameters() if one.grad is not None]
@@ -98,18 +98,18 @@ def test_row_ids_are_given_an_item_each(
 ) -> None:
     split, knowledge = request.getfixturevalue(name)
     world, (source, target) = (IMAGES, MAP) if name == "images" else (TOKENS, WORD)
-    monkeypatch.setitem(HINT_LOSSES, "rows", Rows)
-    hint = Hint(HintSpec("t", source, target, Method("rows")), knowledge)
+    monkeypatch.setitem(FEATURE_LOSSES, "rows", Rows)
+    term = FeatureTerm(FeatureSpec("t", source, target, Method("rows")), knowledge)
     feature, batch = seen(world.net(), split, target, [7, 3]), split.batch(np.array([7, 3]))
-    hint.prepare(feature, batch)
-    hint(feature, batch)
-    assert isinstance(hint.loss, Rows)
+    term.prepare(feature, batch)
+    term(feature, batch)
+    assert isinstance(term.loss, Rows)
     counts = [4, 4] if name == "images" else batch.words["words"].counts  # a map of 2 x 2 places
-    assert hint.loss.kept.tolist() == np.repeat([7, 3], counts).tolist()
+    assert term.loss.kept.tolist() == np.repeat([7, 3], counts).tolist()
 
 
 class Labels(Loss):
-    """A loss that no hint can serve."""
+    """A loss that no term can serve."""
 
     needs = frozenset({Need.LABELS})
 
@@ -120,26 +120,26 @@ class Labels(Loss):
 def test_needs_that_belong_to_a_task_are_refused(
     images: tuple[EncodedSplit, Knowledge], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(HINT_LOSSES, "labels", Labels)
+    monkeypatch.setitem(FEATURE_LOSSES, "labels", Labels)
     with pytest.raises(UsageError, match=r"labels needs labels"):
-        Hint(HintSpec("t", *MAP, Method("labels")), images[1])
+        FeatureTerm(FeatureSpec("t", *MAP, Method("labels")), images[1])
 
 
 def test_widths_that_differ_without_a_projector_are_refused(
     images: tuple[EncodedSplit, Knowledge],
 ) -> None:
     split, knowledge = images
-    hint = Hint(HintSpec("t", *MAP, projector=Method("none")), knowledge)
+    term = FeatureTerm(FeatureSpec("t", *MAP, projector=Method("none")), knowledge)
     feature = seen(IMAGES.net(), split, MAP[1], [0, 1])
     with pytest.raises(UsageError, match=r"stages\.1 -> stages\.0: .*4 and 10"):
-        hint.prepare(feature, split.batch(np.array([0, 1])))
+        term.prepare(feature, split.batch(np.array([0, 1])))
 
 
 def test_vectors_do_not_meet_maps(images: tuple[EncodedSplit, Knowledge]) -> None:
     split, knowledge = images
-    hint = Hint(HintSpec("t", *MAP), knowledge)
+    term = FeatureTerm(FeatureSpec("t", *MAP), knowledge)
     with pytest.raises(UsageError, match=r"teacher gives a map .* student a vector"):
-        hint.prepare(torch.ones(2, 4), split.batch(np.array([0, 1])))
+        term.prepare(torch.ones(2, 4), split.batch(np.array([0, 1])))
 
 
 def test_other_words_than_the_teachers_are_refused(
@@ -147,9 +147,9 @@ def test_other_words_than_the_teachers_are_refused(
 ) -> None:
     _, knowledge = tokens
     other = TOKENS.split(tmp_path, token_rows(seed=8))
-    hint = Hint(HintSpec("t", *WORD), knowledge)
+    term = FeatureTerm(FeatureSpec("t", *WORD), knowledge)
     feature = seen(TOKENS.net(), other, WORD[1], [0, 1, 2])
     batch = other.batch(np.array([0, 1, 2]))
-    hint.prepare(feature, batch)
+    term.prepare(feature, batch)
     with pytest.raises(DataError, match="same words in row"):
-        hint(feature, batch)
+        term(feature, batch)
