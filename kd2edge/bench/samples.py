@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,9 @@ import numpy.typing as npt
 from kd2edge.bundle.manifest import Artefact
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import DataError
-from kd2edge.inputs.kinds import input_kind
-from kd2edge.inputs.spec import ArraySpec, Encoded
+from kd2edge.inputs.kinds import input_kind, masks
+from kd2edge.inputs.rows import shortened
+from kd2edge.inputs.spec import BATCH, ArraySpec, Encoded, dynamic_dimensions
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import golden_arrays
@@ -25,7 +26,7 @@ BATCHES = 32
 
 ArrayDict = dict[str, npt.NDArray[Any]]
 
-_LENGTH = 32  # a dynamic length of synthetic rows, where the artefact takes that many
+_LENGTH = 32  # every dynamic length of synthetic rows, where the artefact takes that many
 # Lengths that they have one after the other, as shares of that: sentences are of any length.
 _SHARES = (0.4, 0.9, 0.2, 0.6, 1.0, 0.3, 0.7, 0.5)
 
@@ -86,8 +87,9 @@ class Sample:
             return Piece(merged(encode(raw)), raw)
         at = positions % len(self.lengths)
         longest = int(self.lengths[at].max())
-        shapes = {array.name: array.shape for array in arrays}
-        return Piece({n: _cut(a[at], shapes[n], longest) for n, a in self.rows.items()}, None)
+        specs = {array.name: array for array in arrays}
+        cut = {n: shortened(array[at], specs[n], longest) for n, array in self.rows.items()}
+        return Piece({n: np.ascontiguousarray(array) for n, array in cut.items()}, None)
 
 
 def sample_of(bundle: Bundle, rows: Rows | None, most: int) -> Sample:
@@ -109,11 +111,20 @@ def sample_of(bundle: Bundle, rows: Rows | None, most: int) -> Sample:
         )
     arrays, source = sample(bundle)
     if source == "golden":
-        return Sample(source, arrays, _lengths(arrays))
+        hiding = masks(bundle.manifest.inputs.values())
+        return Sample(source, arrays, _lengths(arrays, hiding))
     artefact = next((one for one in bundle.manifest.artefacts.values() if one.inputs), None)
-    low, high = (1, _LENGTH) if artefact is None else artefact.ranges.get("length", (1, _LENGTH))
+    low, high = _range(artefact)
     lengths = np.array([np.clip(share * _LENGTH, low, min(high, _LENGTH)) for share in _SHARES])
     return Sample(source, tiled(arrays, len(_SHARES)) if arrays else {}, lengths.astype(np.int64))
+
+
+def _range(artefact: Artefact | None) -> tuple[int, int]:
+    """The lengths that synthetic rows may have."""
+    dims = () if artefact is None else dynamic_dimensions(artefact.inputs)
+    ranges = [artefact.ranges[dim] for dim in dims if artefact and dim in artefact.ranges]
+    lows, highs = zip(*ranges, strict=True) if ranges else ((1,), (_LENGTH,))
+    return max(lows), max(highs)
 
 
 def values_of(bundle: Bundle, rows: Rows, positions: Iterable[int]) -> dict[str, list[Any]]:
@@ -133,20 +144,13 @@ def values_of(bundle: Bundle, rows: Rows, positions: Iterable[int]) -> dict[str,
     return found
 
 
-def _lengths(arrays: ArrayDict) -> npt.NDArray[np.int64]:
+def _lengths(arrays: ArrayDict, hiding: Sequence[str]) -> npt.NDArray[np.int64]:
     """Length of each row, by its mask; without one the rows are all as long as they are."""
-    masks = [array for name, array in arrays.items() if name.endswith("attention_mask")]
+    found = [arrays[name] for name in hiding if name in arrays]
     rows = len(next(iter(arrays.values())))
-    if not masks:
+    if not found:
         return np.full(rows, np.iinfo(np.int32).max, np.int64)
-    return np.maximum(np.max([mask.sum(axis=1) for mask in masks], axis=0), 1).astype(np.int64)
-
-
-def _cut(array: npt.NDArray[Any], shape: tuple[int | str, ...], longest: int) -> npt.NDArray[Any]:
-    if "length" not in shape:
-        return np.ascontiguousarray(array)
-    at = shape.index("length")
-    return np.ascontiguousarray(array[(slice(None),) * at + (slice(longest),)])
+    return np.maximum(np.max([mask.sum(axis=1) for mask in found], axis=0), 1).astype(np.int64)
 
 
 def sample(bundle: Bundle) -> tuple[ArrayDict, str]:
@@ -172,7 +176,7 @@ def tiled(rows: ArrayDict, batch: int) -> ArrayDict:
 
 
 def _ones(array: ArraySpec, artefact: Artefact) -> npt.NDArray[Any]:
-    length = min(_LENGTH, artefact.ranges.get("length", (1, _LENGTH))[1])
-    sizes = {"batch": 1, "length": length}
+    most = {dim: artefact.ranges.get(dim, (1, _LENGTH))[1] for dim in array.dynamic}
+    sizes = {BATCH: 1} | {dim: min(_LENGTH, high) for dim, high in most.items()}
     shape = tuple(one if isinstance(one, int) else sizes.get(one, 1) for one in array.shape)
     return np.ones(shape, np.dtype(array.dtype))

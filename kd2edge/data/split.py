@@ -80,6 +80,15 @@ class EncodedSplit:
         objects = {task: self._objects(task, positions) for task in self._object_tasks}
         return Batch(positions, view, inputs, targets, words, self._word_inputs, objects)
 
+    def sizes(self, positions: Positions) -> dict[str, npt.NDArray[np.int64]]:
+        """Dynamic dimension -> how long each of some rows is in it, without padding."""
+        return {
+            dim: self._store.take_ragged(f"array/{spec.name}", positions).lengths
+            for specs in self.arrays.values()
+            for spec in specs
+            for dim in spec.dynamic
+        }
+
     def has_words(self, name: str) -> bool:
         """Whether an input knows its words."""
         return f"words/{name}" in self._store.fields
@@ -148,7 +157,6 @@ def is_ragged(spec: ArraySpec) -> bool:
     Raises:
         ValueError: it has one that is not the second dimension.
     """
-    dynamic = [at for at, dim in enumerate(spec.shape) if isinstance(dim, str) and at > 0]
-    if dynamic not in ([], [1]):
+    if any(at != 1 for at in spec.dynamic.values()):
         raise ValueError(f"array {spec.name}: only the second dimension may vary, got {spec.shape}")
-    return bool(dynamic)
+    return bool(spec.dynamic)

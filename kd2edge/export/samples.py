@@ -13,17 +13,18 @@ import numpy.typing as npt
 import torch
 
 from kd2edge.errors import UsageError
-from kd2edge.inputs.spec import ArraySpec
+from kd2edge.inputs.spec import BATCH, ArraySpec, dynamic_dimensions
 
-#: Sizes of dynamic dimensions, all different and none 1, so that the tracer cannot mix them up.
-SIZES: Mapping[str, int] = {"batch": 2, "length": 9}
+#: Rows, and the size of the first other dynamic dimension: all are different and none is 1, so that
+#: the tracer cannot mix them up.
+_ROWS, _FIRST = 2, 9
 
 
 def dummy_arrays(
     inputs: Sequence[ArraySpec],
     config: Any | None = None,
     *,
-    sizes: Mapping[str, int] = SIZES,
+    sizes: Mapping[str, int] | None = None,
     seed: int = 0,
 ) -> dict[str, npt.NDArray[Any]]:
     """Arrays that fit ``inputs``, the same for the same seed.
@@ -33,19 +34,21 @@ def dummy_arrays(
         config: the ``transformers`` configuration of the backbone: what optimum knows of its
             inputs (ids below the vocabulary's size, masks, image sizes) comes from there.  None for
             other nets, and for arrays that optimum does not know (``casing_ids``): small numbers.
-        sizes: dimension name -> size.
+        sizes: dimension name -> size; None: a few, each of its own.
         seed: of the random values.
 
     Raises:
         UsageError: a dimension without a size.
     """
     generator = np.random.default_rng(seed)
-    generators = [] if config is None else _generators(config, sizes)
+    if sizes is None:
+        named = enumerate(dynamic_dimensions(inputs), _FIRST)
+        sizes = {BATCH: _ROWS, **{dim: size for size, dim in named}}
     arrays: dict[str, npt.NDArray[Any]] = {}
     with _seeded(seed):
         for spec in inputs:
             shape = tuple(_size(dimension, sizes) for dimension in spec.shape)
-            array = _from_optimum(spec, shape, generators)
+            array = None if config is None else _from_optimum(spec, shape, config)
             arrays[spec.name] = _small_numbers(spec, shape, generator) if array is None else array
     return arrays
 
@@ -65,24 +68,22 @@ def normalised(config: Any) -> Any:
     return kind(config)
 
 
-def _generators(config: Any, sizes: Mapping[str, int]) -> list[Any]:
+def _generators(config: Any, shape: tuple[int, ...]) -> list[Any]:
     from optimum.utils import DummyTextInputGenerator, DummyVisionInputGenerator
 
     view = normalised(config)
     kinds = {"num_layers": DummyTextInputGenerator, "num_channels": DummyVisionInputGenerator}
-    batch, length = sizes.get("batch", 1), sizes.get("length", 1)
+    length = max(shape[1:2], default=1)
     return [
-        kind("feature-extraction", view, batch_size=batch, sequence_length=length)
+        kind("feature-extraction", view, batch_size=shape[0], sequence_length=length)
         for attribute, kind in kinds.items()
         if view.has_attribute(attribute)
     ]
 
 
-def _from_optimum(
-    spec: ArraySpec, shape: tuple[int, ...], generators: Sequence[Any]
-) -> npt.NDArray[Any] | None:
+def _from_optimum(spec: ArraySpec, shape: tuple[int, ...], config: Any) -> npt.NDArray[Any] | None:
     """What optimum makes for this array; None when it knows no such name or another shape."""
-    for each in generators:
+    for each in _generators(config, shape):
         # An input's prefix ("<input>_input_ids") is ours; optimum knows the end of the name.
         known = [name for name in each.SUPPORTED_INPUT_NAMES if spec.name.endswith(name)]
         if not known:

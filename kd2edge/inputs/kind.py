@@ -127,6 +127,8 @@ class InputKind(ABC):
     picky: bool = False
     #: A raw value, for a model's card.
     example: Any = None
+    #: The array whose zeros hide positions, without its prefix; "" where every position counts.
+    mask: str = ""
 
     @abstractmethod
     def arrays(self, spec: InputSpec) -> tuple[ArraySpec, ...]:

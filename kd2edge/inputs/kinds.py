@@ -32,6 +32,12 @@ def input_kind(name: str) -> InputKind:
     return kind
 
 
+def masks(inputs: Iterable[InputSpec]) -> list[str]:
+    """The arrays whose zeros hide positions."""
+    kinds = [(spec, input_kind(spec.kind)) for spec in inputs]
+    return [spec.prefix + kind.mask for spec, kind in kinds if kind.mask]
+
+
 def file_columns(inputs: Iterable[InputSpec]) -> list[str]:
     """The columns, sorted, whose values may be paths of files: the bytes there tell rows apart."""
     reading = [spec for spec in inputs if input_kind(spec.kind).files]

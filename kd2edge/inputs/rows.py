@@ -11,7 +11,7 @@ import numpy.typing as npt
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.spec import ArraySpec, Encoded, WordStarts
 
-__all__ = ["has_length", "taken"]
+__all__ = ["has_length", "shortened", "taken"]
 
 Item = TypeVar("Item")
 Ints = npt.NDArray[np.int64]
@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 
 def has_length(encoder: Encoder) -> bool:
     """Whether its rows may be of different lengths, so that a batch pads them."""
-    return any("length" in array.shape for array in encoder.arrays)
+    return any(array.dynamic for array in encoder.arrays)
 
 
 def taken(encoded: Encoded, encoder: Encoder, rows: Ints, longest: int) -> Encoded:
@@ -40,12 +40,15 @@ def taken(encoded: Encoded, encoder: Encoder, rows: Ints, longest: int) -> Encod
     return Encoded(arrays, starts, words)
 
 
+def shortened(array: npt.NDArray[Any], spec: ArraySpec, longest: int) -> npt.NDArray[Any]:
+    """``array`` with at most ``longest`` positions in every dynamic dimension."""
+    axes = spec.dynamic.values()
+    kept = (slice(longest) if at in axes else slice(None) for at in range(array.ndim))
+    return array[tuple(kept)]
+
+
 def _cut(array: npt.NDArray[Any], spec: ArraySpec, longest: int) -> npt.NDArray[Any]:
-    if "length" not in spec.shape:
-        return array
-    at = spec.shape.index("length")
-    kept = (slice(None),) * at + (slice(longest),)
-    return np.ascontiguousarray(array[kept])
+    return np.ascontiguousarray(shortened(array, spec, longest)) if spec.dynamic else array
 
 
 def _starts(starts: WordStarts, rows: Ints) -> WordStarts:

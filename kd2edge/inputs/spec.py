@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-#: A dimension: a fixed size, or the name of a dynamic one ("batch", "length").
+#: A dimension: a fixed size, or the name of a dynamic one ("batch", "text.length").
 Dim = int | str
+#: The dimension that all arrays begin with; every other dynamic one belongs to an input.
+BATCH = "batch"
+#: Of a sequence: how many positions it has.
+LENGTH = "length"
+
+
+def dimension(of: str, name: str) -> str:
+    """The name of a dynamic dimension of the input ``of``: two inputs never share one."""
+    return f"{of}.{name}"
 
 
 class WordStarts(NamedTuple):
@@ -30,6 +39,17 @@ class ArraySpec:
     name: str
     dtype: str
     shape: tuple[Dim, ...]
+
+    @property
+    def dynamic(self) -> dict[str, int]:
+        """Dynamic dimension -> its axis, without the batch."""
+        axes = enumerate(self.shape)
+        return {dim: at for at, dim in axes if isinstance(dim, str) and dim != BATCH}
+
+
+def dynamic_dimensions(arrays: Iterable[ArraySpec]) -> tuple[str, ...]:
+    """Every dynamic dimension of some arrays, each once, without the batch."""
+    return tuple(dict.fromkeys(dim for array in arrays for dim in array.dynamic))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kd2edge.errors import InputError, UsageError
 from kd2edge.inputs.cell import described, require_whole
-from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec, WordStarts
+from kd2edge.inputs.spec import BATCH, LENGTH, ArraySpec, Encoded, InputSpec, WordStarts, dimension
 from kd2edge.inputs.tokenizer import TokenizerFaultError, open_tokenizer
 from kd2edge.inputs.tokenizer_json import pad_id, parsed, unknown_id
 from kd2edge.inputs.words import Word, casing
@@ -33,12 +33,13 @@ Ints = npt.NDArray[np.int64]
 def word_arrays(spec: InputSpec) -> tuple[ArraySpec, ...]:
     """The arrays of an input of words."""
     names = (*_NAMES, "casing_ids") if spec.options.get("casing") else _NAMES
-    return tuple(ArraySpec(spec.prefix + name, "int64", ("batch", "length")) for name in names)
+    shape = (BATCH, dimension(spec.name, LENGTH))
+    return tuple(ArraySpec(spec.prefix + name, "int64", shape) for name in names)
 
 
 def word_ranges(spec: InputSpec) -> dict[str, tuple[int, int]]:
     """How many pieces a row may have; two: an empty text is still the control tokens around it."""
-    return {"length": (2, max(2, _max_length(spec)))}
+    return {dimension(spec.name, LENGTH): (2, max(2, _max_length(spec)))}
 
 
 @final

@@ -24,6 +24,7 @@ class Text(InputKind):
 
     name = "text"
     words = True
+    mask = "attention_mask"
     example = "where is my card"
 
     def arrays(self, spec: InputSpec) -> tuple[ArraySpec, ...]:

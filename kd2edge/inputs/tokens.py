@@ -25,6 +25,7 @@ class Tokens(InputKind):
 
     name = "tokens"
     words = True
+    mask = "attention_mask"
     example = ("where", "is", "my", "card")
 
     def arrays(self, spec: InputSpec) -> tuple[ArraySpec, ...]:

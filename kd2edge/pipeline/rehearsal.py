@@ -31,8 +31,8 @@ from kd2edge.tasks.spec import TaskSpec
 
 __all__ = ["NetSize", "rehearse"]
 
-#: Sizes of dynamic dimensions: two rows of two pieces, which no net is too small for.
-_SIZES = {"batch": 2, "length": 2}
+#: Size of every dynamic dimension: two rows of two pieces, which no net is too small for.
+_SIZE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ def _feature(net: Net, path: str) -> Tensor:
 def _ones(net: Net) -> Mapping[str, Tensor]:
     return {
         spec.name: torch.ones(
-            [_SIZES[size] if isinstance(size, str) else size for size in spec.shape],
+            [_SIZE if isinstance(size, str) else size for size in spec.shape],
             dtype=getattr(torch, spec.dtype),
         )
         for spec in net.array_specs()

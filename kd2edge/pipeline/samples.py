@@ -35,6 +35,8 @@ GOLDEN = "golden.npz"
 _GOLDEN_ROWS = 8
 #: Rows that are calibrated together; short rows are not padded to the longest of all.
 _BATCH = 8
+#: In front of a dynamic dimension: how long each of the calibration rows is in it.
+_LENGTHS = "lengths."
 
 
 def write_calibration(folder: Path, split: EncodedSplit, rows: int, seed: int) -> None:
@@ -48,8 +50,8 @@ def write_calibration(folder: Path, split: EncodedSplit, rows: int, seed: int) -
     count = min(rows, len(filled))
     chosen = filled[np.sort(random.choice(len(filled), count, replace=False))] if count else filled
     chosen = chosen[np.argsort(split.lengths[chosen], kind="stable")]
-    arrays: Arrays = {"lengths": split.lengths[chosen].astype(np.int64)}
-    arrays |= {name: value.numpy() for name, value in split.batch(chosen).inputs.items()}
+    arrays: Arrays = {name: value.numpy() for name, value in split.batch(chosen).inputs.items()}
+    arrays |= {_LENGTHS + dim: own for dim, own in split.sizes(chosen).items()}
     write_atomic(folder / CALIBRATION, npz_bytes(arrays))
 
 
@@ -87,14 +89,10 @@ def calibration_of(
     """The calibration rows as batches, each trimmed to its own longest row; none is empty."""
 
     def batches() -> Iterable[Mapping[str, npt.NDArray[Any]]]:
-        arrays = _filled(read_arrays(path))
-        lengths = arrays.pop("lengths")
-        for begin in range(0, len(lengths), _BATCH):
-            longest = int(lengths[begin : begin + _BATCH].max())
-            yield {
-                spec.name: _trimmed(spec, arrays[spec.name][begin : begin + _BATCH], longest)
-                for spec in specs
-            }
+        arrays = read_arrays(path)
+        for begin in range(0, _rows(arrays), _BATCH):
+            part = {name: array[begin : begin + _BATCH] for name, array in arrays.items()}
+            yield {spec.name: _trimmed(spec, part) for spec in specs}
 
     return batches
 
@@ -107,7 +105,7 @@ def calibration_sample(path: Path, seed: int) -> Callable[[], Mapping[str, Any]]
 
     def stated() -> Mapping[str, Any]:
         content = _content(path)
-        rows = len(_filled(arrays_of(path, content))["lengths"])
+        rows = _rows(arrays_of(path, content))
         return {"split": "train", "rows": rows, "seed": seed, "sha256": fingerprint_bytes(content)}
 
     return stated
@@ -132,11 +130,14 @@ def arrays_of(path: Path, content: bytes) -> Arrays:
         raise IntegrityError(f"{path}: {error}: run `kd2edge distill --resume` again") from error
 
 
-def _filled(arrays: Arrays) -> Arrays:
-    """The rows with at least one piece: runs of before kept others too."""
-    kept = arrays["lengths"] > 0
-    return {name: array[kept] for name, array in arrays.items()}
+def _rows(arrays: Arrays) -> int:
+    return len(next(iter(arrays.values())))
 
 
-def _trimmed(spec: ArraySpec, array: npt.NDArray[Any], longest: int) -> npt.NDArray[Any]:
-    return array[:, :longest] if "length" in spec.shape else array
+def _trimmed(spec: ArraySpec, arrays: Arrays) -> npt.NDArray[Any]:
+    """An array of some rows without the padding that only other rows need."""
+    array = arrays[spec.name]
+    for dim, at in spec.dynamic.items():
+        longest = max(1, int(arrays[_LENGTHS + dim].max()))
+        array = array[(slice(None),) * at + (slice(longest),)]
+    return array

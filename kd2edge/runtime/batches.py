@@ -15,7 +15,6 @@ from kd2edge.inputs.rows import has_length, taken
 from kd2edge.inputs.spec import Encoded
 from kd2edge.runtime.graph import GraphSpec
 from kd2edge.runtime.handed import are_rows, near, rows_by_input
-from kd2edge.runtime.padding import with_length
 
 ArrayDict = dict[str, npt.NDArray[Any]]
 
@@ -188,19 +187,10 @@ class Batches:
 
 
 def merged(encoded: Mapping[str, Encoded]) -> ArrayDict:
-    """The arrays of every input in one mapping: what a session runs on.
-
-    Inputs with words share the dimension "length": all are filled up with zeros to the longest.
-    """
+    """The arrays of every input in one mapping: what a session runs on."""
     if len(encoded) == 1:
         return next(iter(encoded.values())).arrays
-    texts = [one.arrays for one in encoded.values() if one.words is not None]
-    longest = max((array.shape[1] for one in texts for array in one.values()), default=0)
-    return {
-        name: array if one.words is None else with_length(array, 1, longest)
-        for one in encoded.values()
-        for name, array in one.arrays.items()
-    }
+    return {name: array for one in encoded.values() for name, array in one.arrays.items()}
 
 
 def whole(name: str, value: object) -> int:

@@ -22,21 +22,21 @@ class Padding:
 
     def __init__(self, spec: GraphSpec) -> None:
         self._rows = spec.limits("batch")[0]
-        self._length = spec.limits("length")[0]
         self._first = spec.inputs[0].name
-        #: Array -> the axis that "length" stands at.
-        self._axes = {
-            array.name: array.shape.index("length")
-            for array in spec.inputs
-            if "length" in array.shape
-        }
+        self._dynamic = {array.name: array.dynamic for array in spec.inputs if array.dynamic}
+        #: Array, axis, and how long it must be: where that is more than any array is.
+        self._least = [
+            (name, at, spec.limits(dim)[0])
+            for name, axes in self._dynamic.items()
+            for dim, at in axes.items()
+            if spec.limits(dim)[0] > 1
+        ]
 
     def is_needed(self, arrays: Arrays) -> bool:
         """Whether arrays are smaller than the graph takes; never raises."""
         try:
-            small = len(arrays[self._first]) < self._rows or (
-                self._length > 1
-                and any(arrays[name].shape[at] < self._length for name, at in self._axes.items())
+            small = len(arrays[self._first]) < self._rows or any(
+                arrays[name].shape[at] < least for name, at, least in self._least
             )
             return small and self._are_of_one_size(arrays)
         except (AttributeError, IndexError, KeyError, TypeError):
@@ -47,24 +47,29 @@ class Padding:
 
         Zeros in a mask hide the rest.  Without any row to repeat, rows stay as they are.
         """
-        return {name: self._longer(name, self._more(array)) for name, array in arrays.items()}
+        full = {name: self._more(array) for name, array in arrays.items()}
+        for name, at, least in self._least:
+            if name in full and at < full[name].ndim:
+                full[name] = with_length(full[name], at, least)
+        return full
 
     def _are_of_one_size(self, arrays: Arrays) -> bool:
         """Whether rows and lengths agree; each array filled up by itself would hide that."""
         if not all(np.ndim(array) > 0 for array in arrays.values()):
             return False
-        lengths = {arrays[name].shape[at] for name, at in self._axes.items()}
-        return len({len(array) for array in arrays.values()}) == 1 and len(lengths) <= 1
+        lengths = {
+            (dim, arrays[name].shape[at])
+            for name, axes in self._dynamic.items()
+            for dim, at in axes.items()
+        }
+        agree = len(lengths) == len({dim for dim, _ in lengths})
+        return agree and len({len(array) for array in arrays.values()}) == 1
 
     def _more(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         missing = self._rows - len(array)
         if missing <= 0 or len(array) == 0:
             return array
         return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
-
-    def _longer(self, name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        axis = self._axes.get(name, array.ndim)
-        return array if axis >= array.ndim else with_length(array, axis, self._length)
 
 
 def with_length(array: npt.NDArray[Any], axis: int, length: int) -> npt.NDArray[Any]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kd2edge.errors import BackendError, InputError, Kd2edgeError
 from kd2edge.inputs.kind import Encoder, Twin
-from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.kinds import input_kind, masks
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.model import Model
@@ -147,10 +147,10 @@ def _all_padding(model: Model, usual: Mapping[str, Any]) -> Iterator[Check]:
     """A row whose mask lets nothing through, as a caller who pads a batch by hand may send."""
     encoded = model.encode({name: [value] for name, value in usual.items()})
     arrays = dict(merged(encoded))
-    masks = [name for name in arrays if name.endswith("attention_mask")]
-    if not masks:
+    hiding = masks(model.inputs.values())
+    if not hiding:
         return
-    arrays.update({name: np.zeros_like(arrays[name]) for name in masks})
+    arrays.update({name: np.zeros_like(arrays[name]) for name in hiding})
     try:
         outputs = model.logits(arrays)
     except Kd2edgeError as error:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from kd2edge.errors import BackendError, UsageError
 from kd2edge.inputs.kind import Encoder
+from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.rows import has_length
 from kd2edge.runtime.model import Model
 from kd2edge.runtime.progress import OnProgress, Progress
@@ -175,7 +176,8 @@ def _all_ways(
 ) -> dict[str, list[Served]]:
     """Every artefact in every way that has to run the whole split."""
     spread = frozenset(np.linspace(0, len(split.ids) - 1, SPREAD).astype(int).tolist())
-    kit = _Kit(encoders)
+    model = next(iter(next(iter(candidates.values())).models.values()))
+    kit = _Kit(encoders, {n: input_kind(s.kind).ranges(s) for n, s in model.inputs.items()})
     served = {
         name: [Served(one.models[way.threads], way, kit.of(way), spread) for way in one.full()]
         for name, one in candidates.items()
@@ -200,15 +202,20 @@ def _all_ways(
 class _Kit:
     """Encoders that all models share, those that pad to a length among them."""
 
-    def __init__(self, encoders: Mapping[str, Encoder]) -> None:
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        ranges: Mapping[str, Mapping[str, tuple[int, int]]],
+    ) -> None:
         self._plain = encoders
+        self._ranges = ranges
         self._made: dict[int, dict[str, Shared]] = {}
         self.has_length = any(map(has_length, encoders.values()))
 
     def of(self, way: Way) -> Mapping[str, Encoder]:
         if way.length not in self._made:
             self._made[way.length] = {
-                name: Shared(Padded(one, way.length) if way.length else one)
+                name: Shared(Padded(one, way.length, self._ranges[name]) if way.length else one)
                 for name, one in self._plain.items()
             }
         return self._made[way.length]

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.inputs.spec import ArraySpec, WordStarts
+from kd2edge.inputs.rows import shortened
+from kd2edge.inputs.spec import ArraySpec, WordStarts, dynamic_dimensions
 from kd2edge.ragged import Ragged
+from kd2edge.runtime.padding import with_length
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.tasks.token_classification import gather_words
 from kd2edge.validate.compare import compare_logits
@@ -114,7 +116,7 @@ def number_results(
         parts: how many there are.
     """
     found = [
-        _tried(sample, run, tasks, inputs, trial)
+        _tried(sample, run, tasks, inputs, ranges, trial)
         for trial in _trials(sample, inputs, ranges, threads, (part, parts))
     ]
     bases = 1 if _most(inputs, ranges) == 1 else 2
@@ -148,17 +150,18 @@ def _trials(
     yield _Trial(Way(threads, 1), tuple((row,) for row in every))
     if most > 1:
         yield _Trial(Way(threads, most), full)
-    has_length = any("length" in array.shape for array in inputs)
-    own = [_length(inputs, sample.encode([row])[0]) for row in every] if has_length else []
-    order = sorted(every, key=lambda row: own[row]) if has_length else list(every)
+    lengths = dynamic_dimensions(inputs)
+    own = [_length(inputs, sample.encode([row])[0]) for row in every] if lengths else []
+    order = sorted(every, key=lambda row: own[row]) if lengths else list(every)
     part, parts = share
     for at, size in enumerate(sweep(2, most - 1, part=part, parts=parts)):
         start = int(at * _STEP * sample.rows)
         rows = [order[place] for place in _turn(start, size, sample.rows)]
         yield _Trial(Way(threads, size), (rows,))
-    if not has_length:
+    if not lengths:
         return
-    high = ranges.get("length", (1, own[order[-1]] + _ROOM))[1]
+    free = own[order[-1]] + _ROOM
+    high = max(ranges.get(dim, (1, free))[1] for dim in lengths)
     for at, length in enumerate(sweep(own[order[0]], high, part=part, parts=parts)):
         size = min(_TURNS[at % len(_TURNS)], max(_FEW, _POSITIONS // length), most)
         fitting = [row for row in order if own[row] <= length]
@@ -181,11 +184,7 @@ def _turn(start: int, size: int, rows: int) -> list[int]:
 
 
 def _length(inputs: Sequence[ArraySpec], arrays: ArrayDict) -> int:
-    return max(
-        arrays[array.name].shape[array.shape.index("length")]
-        for array in inputs
-        if "length" in array.shape
-    )
+    return max(arrays[array.name].shape[at] for array in inputs for at in array.dynamic.values())
 
 
 def _tried(
@@ -193,11 +192,14 @@ def _tried(
     run: Run,
     tasks: Mapping[str, TaskSpec],
     inputs: Sequence[ArraySpec],
+    ranges: Mapping[str, tuple[int, int]],
     trial: _Trial,
 ) -> _Found:
     outputs: dict[str, list[tuple[int, Floats]]] = {task: [] for task in sample.logits}
     for rows in trial.calls:
-        for task, parts in _run_one(sample, run, tasks, inputs, rows, trial.way.length).items():
+        for task, parts in _run_one(
+            sample, run, tasks, inputs, ranges, rows, trial.way.length
+        ).items():
             outputs[task] += zip(rows, parts, strict=True)
     numbers: dict[str, NumberResult] = {}
     for task, wanted in sample.logits.items():
@@ -216,13 +218,13 @@ def _run_one(
     run: Run,
     tasks: Mapping[str, TaskSpec],
     inputs: Sequence[ArraySpec],
+    ranges: Mapping[str, tuple[int, int]],
     rows: Sequence[int],
     length: int,
 ) -> dict[str, list[Floats]]:
     """Outputs of some rows, brought to the form that the sample's logits have: one part a row."""
     arrays, starts = sample.encode(rows)
-    own = _length(inputs, arrays) if length else 0
-    outputs = run(padded(arrays, inputs, max(length - own, 0)))
+    outputs = run(padded(arrays, inputs, length, ranges))
     found: dict[str, list[Floats]] = {}
     for task, wanted in sample.logits.items():
         output: Any = outputs[task]
@@ -243,20 +245,17 @@ def _cut(
     threads: int,
 ) -> Iterator[dict[str, NumberResult]]:
     """Lengths below the shortest row's: cut short, rows must give what they give with padding."""
-    if not any("length" in array.shape for array in inputs):
+    lengths = dynamic_dimensions(inputs)
+    if not lengths:
         return
     own = [_length(inputs, sample.encode([row])[0]) for row in range(sample.rows)]
     rows = sorted(range(sample.rows), key=lambda row: own[row])
     rows = rows[: min(_FEW, _most(inputs, ranges))]
     arrays, _ = sample.encode(rows)
-    for length in sweep(ranges.get("length", (1, 1))[0], min(own) - 1):
-        short = {
-            array.name: arrays[array.name].take(range(length), array.shape.index("length"))
-            if "length" in array.shape
-            else arrays[array.name]
-            for array in inputs
-        }
-        alone, beside = run(short), run(padded(short, inputs, min(own) - length))
+    low = max(ranges.get(dim, (1, 1))[0] for dim in lengths)
+    for length in sweep(low, min(own) - 1):
+        short = {array.name: shortened(arrays[array.name], array, length) for array in inputs}
+        alone, beside = run(short), run(padded(short, inputs, min(own), ranges))
         way, found = str(Way(threads, len(rows), length)), dict[str, NumberResult]()
         for task in sample.logits:
             wanted, got = (
@@ -365,16 +364,21 @@ def _mean_and_most(distances: Floats) -> tuple[float, float]:
 
 
 def padded(
-    arrays: ArrayDict, inputs: Sequence[ArraySpec], padding: int
+    arrays: ArrayDict,
+    inputs: Sequence[ArraySpec],
+    length: int,
+    ranges: Mapping[str, tuple[int, int]],
 ) -> dict[str, npt.NDArray[Any]]:
-    """Arrays with ``padding`` zeros at the end of every dimension ``length`` (masked away)."""
-    shapes = {array.name: array.shape for array in inputs}
-    return {
-        name: np.pad(array, [(0, padding if size == "length" else 0) for size in shapes[name]])
-        if padding
-        else array
-        for name, array in arrays.items()
-    }
+    """Arrays with zeros (masked away) at the end of every dynamic dimension, up to ``length``.
+
+    A dimension that ends before that is filled up to its own end.
+    """
+    full = dict(arrays)
+    for spec in inputs:
+        for dim, at in spec.dynamic.items():
+            most = min(length, ranges.get(dim, (1, length))[1])
+            full[spec.name] = with_length(full[spec.name], at, most)
+    return full
 
 
 def _flat(logits: npt.NDArray[Any]) -> Floats:

@@ -20,11 +20,11 @@ from kd2edge.inputs.spec import Encoded
 from kd2edge.ragged import Ragged, concatenated, taken
 from kd2edge.runtime.batches import Batch
 from kd2edge.runtime.model import Model, Outputs
-from kd2edge.runtime.padding import with_length
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec
 from kd2edge.tasks.token_classification import gather_words
 from kd2edge.validate.answers import odd_answers
+from kd2edge.validate.numbers import padded
 from kd2edge.validate.selection import stacked
 from kd2edge.validate.ways import Way
 
@@ -101,26 +101,22 @@ class Shared(Encoder):
 
 @final
 class Padded(Encoder):
-    """An encoder whose rows are at least ``length`` long, as beside a row of that length."""
+    """An encoder whose rows are at least ``length`` long, as beside a row of that length.
 
-    def __init__(self, encoder: Encoder, length: int) -> None:
+    A dimension that ends before that (see ``ranges``) is filled up to its own end.
+    """
+
+    def __init__(
+        self, encoder: Encoder, length: int, ranges: Mapping[str, tuple[int, int]]
+    ) -> None:
         self._encoder = encoder
         self._length = length
+        self._ranges = ranges
         self.arrays = encoder.arrays
-        self._axes = {
-            array.name: array.shape.index("length")
-            for array in encoder.arrays
-            if "length" in array.shape
-        }
 
     def encode(self, values: Sequence[Any]) -> Encoded:
         found = self._encoder.encode(values)
-        arrays = {
-            name: with_length(array, self._axes[name], self._length)
-            if name in self._axes
-            else array
-            for name, array in found.arrays.items()
-        }
+        arrays = padded(found.arrays, self.arrays, self._length, self._ranges)
         return Encoded(arrays, found.word_starts, found.words)
 
     def length(self, encoded: Encoded) -> npt.NDArray[np.int64]:

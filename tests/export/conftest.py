@@ -96,7 +96,7 @@ class Case:
     def arrays(self, batch: int, length: int, seed: int = 0) -> Arrays:
         """Random rows of the net's inputs; ``length`` counts for text only."""
         config = getattr(self.net.backbone, "config", None)
-        sizes = {"batch": batch, "length": max(length, 2)}
+        sizes = {"batch": batch, "text.length": max(length, 2)}
         made = dummy_arrays(self.inputs, config, sizes=sizes, seed=seed)
         return made if length > 1 else {key: value[:, :1].copy() for key, value in made.items()}
 

@@ -72,4 +72,16 @@ def test_same_seed_same_arrays_and_global_generators_are_left_alone():
 
 def test_unknown_dimension_is_refused():
     with pytest.raises(UsageError, match="'frames'"):
-        dummy_arrays((ArraySpec("x", "float32", ("batch", "frames")),))
+        dummy_arrays((ArraySpec("x", "float32", ("batch", "frames")),), sizes={"batch": 2})
+
+
+def test_every_dynamic_dimension_has_a_size_of_its_own():
+    left, right = (
+        tuple(
+            ArraySpec(f"{name}_{one.name}", one.dtype, ("batch", f"{name}.length")) for one in TEXT
+        )
+        for name in ("left", "right")
+    )
+    arrays = dummy_arrays((*left, *right), BertConfig(vocab_size=23))
+    assert {array.shape for name, array in arrays.items() if name.startswith("left")} == {(2, 9)}
+    assert {array.shape for name, array in arrays.items() if name.startswith("right")} == {(2, 10)}

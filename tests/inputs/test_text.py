@@ -29,7 +29,7 @@ def encoder(opened: Opened) -> Encoder:
 
 
 def test_arrays_are_those_of_the_contract(opened: Opened) -> None:
-    dynamic = ("batch", "length")
+    dynamic = ("batch", "said.length")
     assert opened("text").arrays == (
         ArraySpec("input_ids", "int64", dynamic),
         ArraySpec("attention_mask", "int64", dynamic),

@@ -30,7 +30,7 @@ ALL = pytest.mark.parametrize("model", MODELS)
 @ALL
 def test_logits_have_the_shapes_that_the_specs_state(model: str) -> None:
     net, arrays = make_net(model), make_arrays(model)
-    sizes = {"batch": 3, "length": 7}
+    sizes = {"batch": 3, "text.length": 7}
     logits = net(arrays)
     assert list(logits) == [spec.name for spec in net.output_specs()]
     for spec in net.output_specs():
@@ -244,7 +244,7 @@ def test_output_specs_of_each_kind() -> None:
     assert make_net("bert").output_specs() == (
         ArraySpec("left", "float32", ("batch", 3)),
         ArraySpec("larger", "float32", ("batch", 1)),
-        ArraySpec("ner", "float32", ("batch", "length", 3)),
+        ArraySpec("ner", "float32", ("batch", "text.length", 3)),
     )
 
 

@@ -23,7 +23,7 @@ def test_heads_give_as_many_logits_as_their_kind_decodes() -> None:
     for spec in (LEFT, LARGER, NER):
         head = head_for(spec, 4, 0.0)
         assert head.shape[-1] == TASK_KINDS[spec.kind].channels(spec)
-        assert ("length" in head.shape) == TASK_KINDS[spec.kind].per_word
+        assert ("text.length" in head.shape) == TASK_KINDS[spec.kind].per_word
 
 
 def test_every_public_name_can_be_had() -> None:

@@ -40,7 +40,10 @@ def split_of(lengths: Sequence[int]) -> Any:
         def __len__(self) -> int:
             return len(lengths)
 
-    return Split(lengths=np.array(lengths), batch=batch)
+    def sizes(rows: np.ndarray) -> Any:
+        return {"length": np.array(lengths)[rows]}
+
+    return Split(lengths=np.array(lengths), batch=batch, sizes=sizes)
 
 
 def batches(folder: Path) -> list[np.ndarray]:
@@ -63,12 +66,18 @@ def test_without_any_piece_there_is_nothing_to_calibrate_on(tmp_path: Path):
     assert batches(tmp_path) == []
 
 
-def test_runs_that_kept_such_rows_can_be_exported_too(tmp_path: Path):
-    ids = np.array([[0, 0], [0, 0], [5, 0], [6, 7]])
-    content = npz_bytes({"lengths": np.array([0, 0, 1, 2]), "input_ids": ids})
-    (tmp_path / CALIBRATION).write_bytes(content)
-    assert [array.tolist() for array in batches(tmp_path)] == [[[5, 0], [6, 7]]]
-    assert calibration_sample(tmp_path / CALIBRATION, 3)()["rows"] == 2
+def test_two_sequences_of_a_row_are_trimmed_apart(tmp_path: Path):
+    left = ArraySpec("left", "int64", ("batch", "left.length"))
+    right = ArraySpec("right", "int64", ("batch", "right.length"))
+    arrays = {
+        "left": np.array([[1, 0, 0], [1, 1, 0]]),
+        "right": np.array([[1, 0], [0, 0]]),
+        "lengths.left.length": np.array([1, 2]),
+        "lengths.right.length": np.array([1, 0]),
+    }
+    (tmp_path / CALIBRATION).write_bytes(npz_bytes(arrays))
+    (found,) = calibration_of(tmp_path / CALIBRATION, [left, right])()
+    assert {name: one.shape for name, one in found.items()} == {"left": (2, 2), "right": (2, 1)}
 
 
 class Sums(torch.nn.Module):

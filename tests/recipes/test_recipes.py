@@ -16,6 +16,7 @@ from kd2edge.export.student import onnx_from_student
 from kd2edge.export.targets.kinds import target
 from kd2edge.export.targets.target import Source
 from kd2edge.export.targets.tensorrt_builder import BuildSettings, Network
+from kd2edge.inputs.spec import dynamic_dimensions
 from kd2edge.nets import build_net
 from kd2edge.pipeline.model_inputs import student_inputs
 from kd2edge.pipeline.prepare import prepare_data
@@ -91,7 +92,7 @@ def student(
             exported.model,
             arrays,
             outputs,
-            {"batch": (1, 8), "length": (2, 32)},
+            {"batch": (1, 8), **dict.fromkeys(dynamic_dimensions(arrays), (2, 32))},
             calibration_of(folder / "calibration.npz", arrays),
             QUANTIZERS,
         ),

@@ -73,6 +73,15 @@ def test_arrays_that_do_not_belong_together_are_not_made_alike(more: dict[str, A
     assert not small.is_needed(whole | more)
 
 
+def test_two_sequences_have_a_least_length_each():
+    one, two = (ArraySpec(f"{name}_ids", "int64", ("batch", f"{name}.length")) for name in "ab")
+    both = Padding(GraphSpec((one, two), (), {"a.length": (4, 8), "b.length": (2, 8)}))
+    rows = {"a_ids": np.ones((1, 3), int), "b_ids": np.ones((1, 5), int)}
+    assert both.is_needed(rows)
+    assert [array.shape for array in both.padded(rows).values()] == [(1, 4), (1, 5)]
+    assert not both.is_needed(both.padded(rows))
+
+
 def test_no_rows_stay_no_rows():
     found = padding(batch=(2, 8)).padded(arrays(0, 4))
     assert found["ids"].shape == (0, 4)

@@ -152,7 +152,7 @@ def test_a_length_below_every_row_s_is_tried_on_rows_that_are_cut():
 
 def test_padding_adds_zeros_to_the_length_alone():
     ids = np.ones((2, 3), np.int64)
-    found = padded({"input_ids": ids, "attention_mask": ids}, bundles.TEXT_ARRAYS, 2)
+    found = padded({"input_ids": ids, "attention_mask": ids}, bundles.TEXT_ARRAYS, 5, {})
     assert found["attention_mask"].tolist() == [[1, 1, 1, 0, 0]] * 2
 
 

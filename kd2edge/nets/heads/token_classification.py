@@ -7,6 +7,7 @@ from typing import final
 from torch import Tensor, nn
 
 from kd2edge.errors import UsageError
+from kd2edge.inputs.spec import BATCH, LENGTH, dimension
 from kd2edge.nets.backbones.backbone import Hidden
 from kd2edge.nets.heads.head import Head
 from kd2edge.tasks.spec import TaskSpec
@@ -18,7 +19,7 @@ class TokenClassificationHead(Head):
 
     def __init__(self, spec: TaskSpec, width: int, dropout: float) -> None:
         super(Head, self).__init__()
-        self.shape = ("batch", "length", len(spec.labels))
+        self.shape = (BATCH, dimension(spec.input, LENGTH), len(spec.labels))
         self.task = spec.name
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(width, len(spec.labels))
