@@ -123,7 +123,7 @@ def divergence(
             words = batch.words_of(task.name)
             if words is None:
                 raise SystemExit(f"{task.name}: this script compares words")
-            teacher = knowledge.logits(task.name, batch, 2.0)
+            teacher = knowledge.logits(task.name, batch, 2.0, "softmax")
             seen = (words.index >= 0) & ~teacher[:, 0].isnan()
             kl = losses.kl(words.pick(outputs[task.name])[seen], teacher[seen], 2.0)
             sums[task.name] += [float(kl.sum()), len(kl)]

@@ -68,7 +68,7 @@ class Batch:
         positions: global positions ``[batch]`` of the rows.
         view: which view of each row (see ``data.augment``).
         inputs: graph array name -> ``[batch, ...]``, padded to the longest row.
-        targets: task -> class indices, ``[batch]`` or ``[all words]``, or ``MISSING``.
+        targets: task -> field of its kind -> ``[item, ...]``: an item is a row, a word, an object.
         words: input name -> where its words stand, for inputs that have words.
         word_inputs: token-level task -> the input whose words it labels.
         objects: task with lists of objects -> ``[all objects]`` the row of the batch of each.
@@ -77,7 +77,7 @@ class Batch:
     positions: npt.NDArray[np.int64]
     view: int
     inputs: dict[str, Tensor]
-    targets: dict[TaskName, Tensor]
+    targets: dict[TaskName, dict[str, Tensor]]
     words: Mapping[str, Words]
     word_inputs: Mapping[TaskName, str]
     objects: Mapping[TaskName, npt.NDArray[np.int64]] = field(default_factory=dict)
@@ -96,14 +96,15 @@ class Batch:
         return len(self.positions)
 
     def has_label(self, task: TaskName) -> Tensor:
-        """Which items (rows or words) have a label of a task."""
-        target = self.targets[task]
+        """Which items have a label of a task: rows (also of objects), or words."""
+        leading = next(iter(self.targets[task].values()))
+        stated = ~leading.isnan() if leading.is_floating_point() else leading != MISSING
+        if stated.dim() > 1:  # several numbers an item: one will do
+            stated = stated.flatten(1).any(1)
         if task not in self.objects:
-            return target != MISSING
+            return stated
         owners = torch.from_numpy(self.objects[task])
-        return torch.zeros(len(self), dtype=torch.bool).index_put(
-            (owners,), target[:, 0] != MISSING
-        )
+        return torch.zeros(len(self), dtype=torch.bool).index_put((owners,), stated)
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -112,12 +113,16 @@ class Batch:
         return Batch(
             self.positions,
             self.view,
-            {name: array.to(device, non_blocking=True) for name, array in self.inputs.items()},
-            {task: target.to(device, non_blocking=True) for task, target in self.targets.items()},
+            _moved(self.inputs, device),
+            {task: _moved(fields, device) for task, fields in self.targets.items()},
             {name: words.to(device) for name, words in self.words.items()},
             self.word_inputs,
             self.objects,
         )
+
+
+def _moved(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()}
 
 
 def at_words(logits: Tensor, words: Words | None) -> Tensor:

@@ -25,7 +25,7 @@ from kd2edge.rows.hashes import files_fingerprint
 from kd2edge.rows.rows import Row
 from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec, class_indices
+from kd2edge.tasks.spec import Target, TaskSpec, is_stated
 
 #: Rows that are encoded together: enough for the tokenizer's batch call, little memory.
 _CHUNK = 256
@@ -177,10 +177,16 @@ def _meta(job: _Job, pads: Mapping[str, int], views: Views) -> dict[str, Any]:
             for name, (_, encoder) in job.inputs.items()
         },
         "pads": dict(pads),
-        "tasks": {task.name: job.word_input(task) for task in job.tasks},
+        "tasks": {task.name: _meta_of(job, task) for task in job.tasks},
         "views": {name: getattr(views, name) for name in ("count", "kind", "seed")}
         | {"options": dict(views.options)},
     }
+
+
+def _meta_of(job: _Job, task: TaskSpec) -> dict[str, Any]:
+    kind = task_kind(task.kind)
+    dtypes = {field.name: field.dtype for field in kind.fields(task)}
+    return {"per": kind.per, "input": job.word_input(task), "fields": dtypes}
 
 
 def _fields(job: _Job, probe: Mapping[str, Column]) -> list[Field]:
@@ -194,9 +200,16 @@ def _fields(job: _Job, probe: Mapping[str, Column]) -> list[Field]:
     words = sorted(name for name in probe if name.startswith("words/"))
     fields += [Field(name, "int32", ragged=True) for name in words]
     for task in job.tasks:
-        width = task_kind(task.kind).object_width
-        ragged, shape = bool(job.word_input(task) or width), (width,) if width else ()
-        fields.append(Field(f"target/{task.name}", "int32", shape, ragged))
+        kind = task_kind(task.kind)
+        fields += [
+            Field(
+                f"target/{task.name}/{field.name}",
+                _STORED.get(field.dtype, field.dtype),
+                field.shape,
+                ragged=kind.per != "row",
+            )
+            for field in kind.fields(task)
+        ]
         fields.append(Field(f"labelled/{task.name}", "uint8", resident=True))
     return fields
 
@@ -276,40 +289,36 @@ def _word_starts(encoded: Encoded) -> Ragged | None:
 def _targets(
     job: _Job, task: TaskSpec, positions: Sequence[int], words: Column | None
 ) -> dict[str, Column]:
-    counts = words.lengths if isinstance(words, Ragged) else None
-    targets: list[npt.NDArray[np.int64]] = []
+    kind = task_kind(task.kind)
+    targets: list[Target] = []
     for index, position in enumerate(positions):
         target = _target(job.rows, task, position)
-        if counts is not None:
-            target = _per_word(
-                target, int(counts[index]), f"{job.rows.place(position)}: {task.name}"
-            )
+        items = int(words.lengths[index]) if isinstance(words, Ragged) else 1
+        if target is None:
+            target = kind.unlabelled(task, items)
+        elif isinstance(words, Ragged):
+            _require_a_label_a_word(target, items, f"{job.rows.place(position)}: {task.name}")
         targets.append(target)
-    has = np.array(
-        [bool((class_indices(np.atleast_1d(one)) != MISSING).any()) for one in targets],
-        dtype=np.uint8,
-    )
-    offsets = offsets_of(np.array([np.atleast_1d(target).shape[0] for target in targets]))
-    values = np.concatenate([np.atleast_1d(target) for target in targets])
-    whole = counts is None and values.ndim == 1
-    column: Column = values if whole else Ragged(values, offsets)
-    return {f"target/{task.name}": column, f"labelled/{task.name}": has}
+    truth = kind.truth(task, targets)
+    leading = kind.fields(task)[0].name
+    has = np.array([is_stated(target[leading]).any() for target in targets], dtype=np.uint8)
+    columns = {f"target/{task.name}/{name}": column for name, column in truth.items()}
+    return {**columns, f"labelled/{task.name}": has}
 
 
-def _target(rows: SplitRows, task: TaskSpec, position: int) -> npt.NDArray[np.int64]:
-    named: TaskName = task.name
-    value = rows[position].get(task.column) if named in rows.tasks_of(position) else None
+def _target(rows: SplitRows, task: TaskSpec, position: int) -> Target | None:
+    counts = task.name in rows.tasks_of(position)
     try:
-        return np.asarray(task_kind(task.kind).target(task, value), dtype=np.int64)
+        return task_kind(task.kind).target(
+            task, rows[position].get(task.column) if counts else None
+        )
     except ValueError as error:
         raise DataError(f"{rows.place(position)}: {task.name}: {error}") from error
 
 
-def _per_word(target: npt.NDArray[np.int64], words: int, place: str) -> npt.NDArray[np.int64]:
-    if target.ndim == 0:  # no label at all
-        return np.full(words, MISSING, dtype=np.int64)
-    if len(target) != words:
-        raise DataError(
-            f"{place}: {len(target)} labels for {words} words; one label a word is needed"
-        )
-    return target
+def _require_a_label_a_word(target: Target, words: int, place: str) -> None:
+    for values in target.values():
+        if len(values) != words:
+            raise DataError(
+                f"{place}: {len(values)} labels for {words} words; one label a word is needed"
+            )

@@ -14,8 +14,8 @@ from kd2edge.data.augment import Views, augmentation, chance
 from kd2edge.data.batch import Batch, Words, padded, words_at
 from kd2edge.data.reader import ArrayStore
 from kd2edge.inputs.spec import ArraySpec
-from kd2edge.ragged import Ragged
-from kd2edge.tasks.spec import TaskName, Truth, class_indices
+from kd2edge.ragged import Column, Ragged
+from kd2edge.tasks.spec import TaskName, Truth
 
 Positions = npt.NDArray[np.int64]
 
@@ -43,11 +43,10 @@ class EncodedSplit:
         self.views = Views(**meta["views"])
         self.lengths = self._resident("length")
         self._pads: dict[str, int] = meta["pads"]
-        self._task_inputs: dict[TaskName, str] = meta["tasks"]
-        self._word_inputs = {task: name for task, name in self._task_inputs.items() if name}
-        self._object_tasks = [
-            task for task in self._task_inputs if self._store.fields[f"target/{task}"].shape
-        ]
+        self._targets: dict[TaskName, dict[str, Any]] = meta["tasks"]
+        self._word_inputs = {
+            task: one["input"] for task, one in self._targets.items() if one["input"]
+        }
         self._augmentation = augmentation(self.views)
 
     def __len__(self) -> int:
@@ -56,7 +55,7 @@ class EncodedSplit:
     @property
     def tasks(self) -> tuple[TaskName, ...]:
         """The tasks whose targets are here."""
-        return tuple(self._task_inputs)
+        return tuple(self._targets)
 
     @property
     def bytes(self) -> int:
@@ -76,8 +75,15 @@ class EncodedSplit:
         if view:
             arrays = self._augmentation.apply(arrays, chance(self.views.seed, positions, view))
         inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        targets = {task: self._target(task, positions) for task in self._task_inputs}
-        objects = {task: self._objects(task, positions) for task in self._object_tasks}
+        targets: dict[TaskName, dict[str, torch.Tensor]] = {}
+        objects: dict[TaskName, npt.NDArray[np.int64]] = {}
+        for task, one in self._targets.items():
+            columns = {name: self._target(task, name, positions) for name in one["fields"]}
+            targets[task] = {name: _tensor(column) for name, column in columns.items()}
+            if one["per"] == "object":
+                objects[task] = next(
+                    column.owners for column in columns.values() if isinstance(column, Ragged)
+                )
         return Batch(positions, view, inputs, targets, words, self._word_inputs, objects)
 
     def sizes(self, positions: Positions) -> dict[str, npt.NDArray[np.int64]]:
@@ -93,16 +99,14 @@ class EncodedSplit:
         """Whether an input knows its words."""
         return f"words/{name}" in self._store.fields
 
-    def input_of(self, task: TaskName) -> str:
-        """The input whose words a task labels; "" for row-level tasks."""
-        return self._task_inputs[task]
-
     def truth(self, task: TaskName) -> Truth:
         """What the data says of one task for every row."""
-        labels = self._store.column(f"target/{task}")
-        if isinstance(labels, Ragged):
-            return Truth(Ragged(labels.values.astype(np.int64), labels.offsets))
-        return Truth(labels.astype(np.int64))
+        return Truth(
+            **{
+                name: _as_type(self._store.column(f"target/{task}/{name}"), dtype)
+                for name, dtype in self._targets[task]["fields"].items()
+            }
+        )
 
     def labelled(self, tasks: Sequence[TaskName]) -> npt.NDArray[np.bool_]:
         """``[row]`` whether a row has a label for at least one of these tasks."""
@@ -114,8 +118,7 @@ class EncodedSplit:
     def supports(self, task: TaskName, classes: int) -> npt.NDArray[np.int64]:
         """How often each class stands in the split ``[class]``."""
         labels = self.truth(task).labels
-        values = labels.values if isinstance(labels, Ragged) else labels
-        indices = class_indices(values.astype(np.int64))
+        indices = np.asarray(labels.values if isinstance(labels, Ragged) else labels, np.int64)
         return np.bincount(indices[indices >= 0], minlength=classes)
 
     def _resident(self, name: str) -> npt.NDArray[Any]:
@@ -130,16 +133,21 @@ class EncodedSplit:
             return padded(ragged, self._pads.get(spec.name, 0), spec.dtype)
         return self._store.take(name, positions).astype(spec.dtype, copy=False)
 
-    def _objects(self, task: TaskName, positions: Positions) -> npt.NDArray[np.int64]:
-        return self._store.take_ragged(f"target/{task}", positions).owners
+    def _target(self, task: TaskName, field: str, positions: Positions) -> Column:
+        name = f"target/{task}/{field}"
+        ragged = self._store.fields[name].ragged
+        take = self._store.take_ragged if ragged else self._store.take
+        return _as_type(take(name, positions), self._targets[task]["fields"][field])
 
-    def _target(self, task: TaskName, positions: Positions) -> torch.Tensor:
-        name = f"target/{task}"
-        if self._store.fields[name].ragged:
-            values = self._store.take_ragged(name, positions).values
-        else:
-            values = self._store.take(name, positions)
-        return torch.from_numpy(values.astype(np.int64))
+
+def _as_type(column: Column, dtype: str) -> Column:
+    if isinstance(column, Ragged):
+        return Ragged(column.values.astype(dtype), column.offsets)
+    return column.astype(dtype)
+
+
+def _tensor(column: Column) -> torch.Tensor:
+    return torch.from_numpy(column.values if isinstance(column, Ragged) else column)
 
 
 def _array_spec(one: dict[str, Any]) -> ArraySpec:

@@ -13,7 +13,7 @@ from kd2edge.data.batch import Batch
 from kd2edge.data.split import EncodedSplit
 from kd2edge.errors import DataError
 from kd2edge.ragged import Ragged
-from kd2edge.tasks.spec import TaskName
+from kd2edge.tasks.spec import Activation, TaskName
 from kd2edge.teacher.cache import TeacherCache
 
 
@@ -47,8 +47,16 @@ class Knowledge:
             },
         }
 
-    def logits(self, task: TaskName, batch: Batch, temperature: float) -> Tensor:
+    def logits(
+        self,
+        task: TaskName,
+        batch: Batch,
+        temperature: float,
+        activation: Activation,
+    ) -> Tensor:
         """What the teachers of a task say of a batch: ``[item, channel]`` fp32 on the CPU.
+
+        Several become one by what ``activation`` makes of their softened logits.
 
         Words that a teacher did not see are NaN.
         """
@@ -60,7 +68,7 @@ class Knowledge:
         return (
             said[0]
             if len(said) == 1
-            else combined(said, [one.weight for one in several], temperature)
+            else combined(said, [one.weight for one in several], temperature, activation)
         )
 
 
@@ -73,11 +81,21 @@ def knowledge_of(caches: Mapping[str, TeacherCache]) -> Knowledge:
     return Knowledge(caches, teachers)
 
 
-def combined(logits: Sequence[Tensor], weights: Sequence[float], temperature: float) -> Tensor:
-    """Logits whose softened probabilities are the weighted mean of the teachers' softened ones."""
+def combined(
+    logits: Sequence[Tensor],
+    weights: Sequence[float],
+    temperature: float,
+    activation: Activation,
+) -> Tensor:
+    """Logits whose softened probabilities are the weighted mean of the teachers' softened ones.
+
+    Values that become no probabilities are averaged as they are.
+    """
     share = torch.tensor(weights) / sum(weights)
+    if activation == "none":
+        return (torch.stack(list(logits)) * share.view(-1, 1, 1)).sum(0)
     stacked = torch.stack(list(logits)) / temperature  # [teacher, item, channel]
-    if stacked.shape[-1] == 1:
+    if activation == "sigmoid":
         mean = (stacked.sigmoid() * share.view(-1, 1, 1)).sum(0)
         return torch.logit(mean, eps=1e-7) * temperature
     spread = torch.log_softmax(stacked, dim=-1) + share.log().view(-1, 1, 1)

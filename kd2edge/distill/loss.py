@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from torch import Tensor, nn
+
+from kd2edge.tasks.spec import Activation
 
 
 class Need(Enum):
@@ -14,7 +17,7 @@ class Need(Enum):
 
     STUDENT_LOGITS = "student_logits"
     TEACHER_LOGITS = "teacher_logits"
-    LABELS = "labels"
+    TARGETS = "targets"
     STUDENT_FEATURES = "student_features"
     TEACHER_FEATURES = "teacher_features"
     ROWS = "rows"
@@ -36,21 +39,24 @@ class Given:
         weights: ``[item]``, 0 for an item that does not count (unlabelled, cut off).  Such an
             item's values are arbitrary but finite.
         temperature: one value, or ``[item, 1]``.
+        activation: what the task's logits become.
         student_logits: ``[item, channel]``, fp32.
         teacher_logits: ``[item, channel]``, fp32; those of several teachers are already combined.
-        labels: class indices ``[item]``, ``MISSING`` where there is none.
+        targets: field of the task's kind -> ``[item, ...]``: ``labels`` are class indices, with
+            ``MISSING`` where there is none.
         student_features: ``[item, width]``, already projected to the teacher's width.
         teacher_features: ``[item, width]``.
         rows: ``[item]`` global position of the row that an item belongs to.
-        owners: ``[object]`` the item that each of ``labels`` ``[object, width]`` belongs to, for
-            tasks whose targets are lists of objects.
+        owners: ``[object]`` the row that each object belongs to, for tasks whose targets are lists
+            of objects.
     """
 
     weights: Tensor
     temperature: float | Tensor = 1.0
+    activation: Activation = "softmax"
     student_logits: Tensor | None = None
     teacher_logits: Tensor | None = None
-    labels: Tensor | None = None
+    targets: Mapping[str, Tensor] | None = None
     student_features: Tensor | None = None
     teacher_features: Tensor | None = None
     rows: Tensor | None = None
@@ -67,15 +73,27 @@ class Given:
             raise LookupError(f"the loss uses {need.words}, but does not state it in `needs`")
         return found
 
+    def target(self, field: str) -> Tensor:
+        """What the data says of each item, for a loss that stated ``Need.TARGETS``.
+
+        Raises:
+            LookupError: it did not state this.
+        """
+        if self.targets is None:
+            raise LookupError("the loss uses targets, but does not state it in `needs`")
+        return self.targets[field]
+
 
 class Loss(nn.Module, ABC):
     """One loss.  Implementations are final; parameters and buffers they own are trained and saved.
 
     Attributes:
         needs: what :meth:`forward` reads.
+        activations: of the outputs that a loss on logits is defined for.
     """
 
     needs: frozenset[Need]
+    activations: frozenset[Activation] = frozenset({"softmax", "sigmoid"})
 
     def prepare(self, rows: int, width: int) -> None:
         """Make what takes its size from the data, say a memory bank; those on features are asked.

@@ -24,9 +24,9 @@ def kl(student: Tensor, teacher: Tensor, temperature: Temperature = 1.0) -> Tens
 
 
 def binary_kl(student: Tensor, teacher: Tensor, temperature: Temperature = 1.0) -> Tensor:
-    """T^2 times KL of the softened yes and no: logits of yes ``[item, 1]`` -> ``[item]``.
+    """T^2 times KL of the softened yes and no: logits of yes ``[item, label]`` -> ``[item]``.
 
-    The same as :func:`kl` of the two logits (0, yes).
+    The same as :func:`kl` of the two logits (0, yes), summed over labels.
     """
     target = teacher / temperature
     probability = target.sigmoid()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,8 @@ from kd2edge.distill.method import Method, made
 from kd2edge.distill.schedule import Constant, Moment, Schedule, schedules
 from kd2edge.distill.settings import DistillSettings
 from kd2edge.errors import UsageError
-from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import Activation, TaskName, TaskSpec
 
 _PLAIN = Method("kl")
 
@@ -72,6 +73,9 @@ class Objective(nn.Module):
         super().__init__()
         names = tuple(task.name for task in tasks)
         self._tasks = names
+        self._activations: dict[TaskName, Activation] = {
+            task.name: task_kind(task.kind).output(task).activation for task in tasks
+        }
         self._knowledge = knowledge
         self._values = _values(settings, names)
         known = knowledge.teachers if knowledge else {}
@@ -81,7 +85,10 @@ class Objective(nn.Module):
         # Indexed, not named: a task's name may hold a dot, which torch takes for a path.
         self.hard = nn.ModuleList([HARD_LOSSES[task.kind](task, smoothing) for task in tasks])
         self.soft = nn.ModuleList(
-            [_logit_loss(settings, name, name in self._taught) for name in names]
+            [
+                _logit_loss(settings, name, self._activations[name], name in self._taught)
+                for name in names
+            ]
         )
         self.features = nn.ModuleList(
             [FeatureTerm(term, knowledge) for term in settings.features if knowledge]
@@ -133,7 +140,7 @@ class Objective(nn.Module):
             now, values = moment(task), self._values[task]
             alpha = values.alpha.at(now) if task in self._taught else 0.0
             weight = values.weight.at(now)
-            view = _TaskView(task, batch, outputs[task])
+            view = _TaskView(task, batch, outputs[task], self._activations[task])
             if alpha < 1:
                 _add(found, LossKey(task, "task"), weight * (1 - alpha), self._hard(at, view))
             if alpha > 0:
@@ -149,19 +156,18 @@ class Objective(nn.Module):
         return found
 
     def _hard(self, at: int, view: _TaskView) -> Tensor | None:
-        labels = view.batch.targets[view.task]
         counted = view.batch.has_label(view.task) & view.seen
         if not counted.any():
             return None
-        given = view.given(counted)
-        given |= {"labels": labels.to(view.device, non_blocking=True)}
+        optional: dict[str, Tensor] = {}
         if view.task in view.batch.objects:
-            given |= {"owners": torch.from_numpy(view.batch.objects[view.task]).to(view.device)}
-        return self.hard[at](Given(**given))
+            owners = torch.from_numpy(view.batch.objects[view.task])
+            optional["owners"] = owners.to(view.device)
+        return self.hard[at](view.given(counted, targets=view.targets(), **optional))
 
     def _soft(self, at: int, view: _TaskView, temperature: float) -> Tensor | None:
         assert self._knowledge is not None
-        teacher = self._knowledge.logits(view.task, view.batch, temperature)
+        teacher = self._knowledge.logits(view.task, view.batch, temperature, view.activation)
         loss = self.soft[at]
         assert isinstance(loss, Loss)
         counted = view.seen
@@ -172,13 +178,19 @@ class Objective(nn.Module):
             if not counted.any():
                 return None
         optional: dict[str, Tensor] = {}
-        if Need.LABELS in loss.needs:
-            optional["labels"] = view.batch.targets[view.task].to(view.device)
         if Need.ROWS in loss.needs:
             optional["rows"] = torch.from_numpy(view.batch.items_of(view.task)).to(view.device)
         teacher = teacher.to(view.device, non_blocking=True)
-        given = view.given(counted)
-        return loss(Given(**given, temperature=temperature, teacher_logits=teacher, **optional))
+        targets = view.targets() if Need.TARGETS in loss.needs else None
+        return loss(
+            view.given(
+                counted,
+                temperature=temperature,
+                teacher_logits=teacher,
+                targets=targets,
+                **optional,
+            )
+        )
 
     def _feature_terms(self) -> list[FeatureTerm]:
         return [term for term in self.features if isinstance(term, FeatureTerm)]
@@ -188,9 +200,12 @@ class Objective(nn.Module):
 class _TaskView:
     """A batch as one task sees it."""
 
-    def __init__(self, task: TaskName, batch: Batch, output: Tensor) -> None:
+    def __init__(
+        self, task: TaskName, batch: Batch, output: Tensor, activation: Activation
+    ) -> None:
         words = batch.words_of(task)
         self.task = task
+        self.activation: Activation = activation
         self.batch = batch
         self.device = output.device
         if words is None:
@@ -200,10 +215,17 @@ class _TaskView:
             self.logits = words.pick(output).float()  # [all words, channel]
             self.seen = words.index >= 0
 
-    def given(self, counted: Tensor) -> dict[str, Tensor]:
-        """What every loss is given."""
+    def given(self, counted: Tensor, **more: Any) -> Given:
+        """What every loss is given, and what one of them is given beside."""
         weights = counted.to(torch.float32).to(self.device, non_blocking=True)
-        return {"weights": weights, "student_logits": self.logits}
+        return Given(weights, student_logits=self.logits, activation=self.activation, **more)
+
+    def targets(self) -> dict[str, Tensor]:
+        """What the data says of each item, by field."""
+        return {
+            name: values.to(self.device, non_blocking=True)
+            for name, values in self.batch.targets[self.task].items()
+        }
 
 
 def _add(found: Terms, key: LossKey, factor: float, loss: Tensor | None) -> None:
@@ -219,10 +241,18 @@ def _values(settings: DistillSettings, tasks: tuple[TaskName, ...]) -> dict[Task
     return {task: _Values(alpha[task], temperature[task], weight[task]) for task in tasks}
 
 
-def _logit_loss(settings: DistillSettings, task: TaskName, taught: bool) -> nn.Module:
+def _logit_loss(
+    settings: DistillSettings, task: TaskName, activation: Activation, taught: bool
+) -> nn.Module:
     if not taught:
         return nn.Identity()
     loss = made(f"logits of {task}", LOGIT_LOSSES, settings.logits.get(task, _PLAIN))
+    if activation not in loss.activations:
+        known = " and ".join(sorted(loss.activations))
+        raise UsageError(
+            f"logits of {task}: the loss {settings.logits.get(task, _PLAIN).kind} is defined for "
+            f"outputs under {known}, the task's have {activation}"
+        )
     foreign = loss.needs & {Need.STUDENT_FEATURES, Need.TEACHER_FEATURES}
     if foreign:
         names = ", ".join(need.words for need in foreign)

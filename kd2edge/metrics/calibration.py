@@ -66,7 +66,7 @@ def _confidences(spec: TaskSpec, truth: Truth, decoded: Decoded) -> tuple[Floats
     scores = decoded.scores.values if isinstance(decoded.scores, Ragged) else decoded.scores
     counts = (items.truth != MISSING) & (items.decided >= 0)
     chosen, decided = np.asarray(scores, dtype=np.float64)[counts], items.decided[counts]
-    if spec.kind == "binary":
+    if np.ndim(chosen) == 1:  # of yes alone
         confidence = np.where(decided == 1, chosen, 1 - chosen)
     else:
         confidence = chosen[np.arange(len(chosen)), decided]

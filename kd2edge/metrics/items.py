@@ -7,10 +7,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge import ragged
 from kd2edge.metrics.metric import Floats
 from kd2edge.ragged import Ragged
-from kd2edge.tasks.spec import MISSING, Decoded, Truth, class_indices
+from kd2edge.tasks.spec import MISSING, Decoded, Truth, is_stated
 
 Ints = npt.NDArray[np.int64]
 
@@ -86,22 +85,21 @@ def cut_off(truth: Truth, decoded: Decoded) -> int:
 
 def has_label(truth: Truth) -> npt.NDArray[np.bool_]:
     """Which rows have a label, or at least one labelled word ``[row]``."""
-    labels = truth.labels
-    if not isinstance(labels, Ragged):
-        return labels != MISSING
-    has = class_indices(np.asarray(labels.values, np.int64)) != MISSING
-    return np.bincount(labels.owners, has, minlength=labels.rows) > 0
+    column = truth.first
+    if not isinstance(column, Ragged):
+        return _any_stated(column)
+    return np.bincount(column.owners, _any_stated(column.values), minlength=column.rows) > 0
+
+
+def _any_stated(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which items ``[item]`` have a value, or one of several."""
+    stated = is_stated(values)
+    return stated if stated.ndim == 1 else np.any(stated, axis=tuple(range(1, stated.ndim)))
 
 
 def distinct(inputs: npt.NDArray[np.integer[Any]]) -> int:
     """How many different inputs there are, by what tells them apart ``[row]``."""
     return len(np.unique(inputs))
-
-
-def taken(truth: Truth, decoded: Decoded, rows: Ints) -> tuple[Truth, Decoded]:
-    """Truth and decisions of the chosen rows, in the order of ``rows``."""
-    labels, scores = ragged.taken(decoded.labels, rows), ragged.taken(decoded.scores, rows)
-    return Truth(ragged.taken(truth.labels, rows)), Decoded(labels, scores)
 
 
 def row_sums(items: Items, columns: Ints, weights: npt.NDArray[Any], width: int) -> Floats:

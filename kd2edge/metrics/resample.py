@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError
-from kd2edge.metrics.items import Ints, has_label, taken
+from kd2edge.metrics.items import Ints, has_label
 from kd2edge.metrics.metric import Floats, Metric, RankMetric
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 
@@ -128,12 +128,14 @@ def _ranked(
     resamples: int,
     random: np.random.Generator,
 ) -> Resamples:
-    chosen = [taken(truth, decoded, rows) for decoded in models]
-    inputs = _inputs(keys, metric.strata(chosen[0][0]))
+    own_truth = truth.taken(rows)
+    chosen = [decoded.taken(rows) for decoded in models]
+    inputs = _inputs(keys, metric.strata(own_truth))
 
     def value(weights: Floats) -> Floats:
         own = weights[:, inputs.of]
-        return np.stack([metric.value_weighted(spec, *pair, own) for pair in chosen], axis=-1)
+        values = [metric.value_weighted(spec, own_truth, one, own) for one in chosen]
+        return np.stack(values, axis=-1)
 
     ones = np.ones(len(inputs.sizes))
     alone = (inputs.sizes.astype(np.float64), ones, inputs.strata)
@@ -177,7 +179,8 @@ def _grouped(
         begin = int(starts[start])
         stop = max(int(np.searchsorted(ends, begin + step, side="right")), start + 1)
         block = together[begin : ends[stop - 1]]
-        columns = [metric.rows(spec, *taken(truth, model, block)) for model in models]
+        here = truth.taken(block)
+        columns = [metric.rows(spec, here, model.taken(block)) for model in models]
         sums = np.add.reduceat(np.concatenate(columns, axis=1), starts[start:stop] - begin, axis=0)
         table = np.concatenate([sums, own[start:stop]], axis=1)
         parts.append(_distinct(table, np.ones(len(table))))

@@ -241,9 +241,9 @@ def _numbers(data: Prepared, check: SplitCheck, name: TaskName) -> float:
     spec = data.tasks[name]
     kind = task_kind(spec.kind)
     if not kind.per_word:
-        return kind.channels(spec)
+        return kind.output(spec).channels
     labelled_rows = max(check.rows - check.unlabelled[name], 1)
-    return kind.channels(spec) * sum(check.labels[name].values()) / labelled_rows
+    return kind.output(spec).channels * sum(check.labels[name].values()) / labelled_rows
 
 
 def _uncounted(recipe: Recipe) -> tuple[str, ...]:

@@ -221,21 +221,33 @@ def _values(tasks: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
 def _model_report(
     spec: TaskSpec, truth: Truth, decoded: Decoded, support: Sequence[int], inputs: Inputs
 ) -> dict[str, Any]:
-    groups = class_groups(support)
-    scores = per_class(spec, truth, decoded)
     found: dict[str, Any] = {
         "metrics": {name: _estimate(spec, truth, decoded, name, inputs) for name in spec.metrics},
+        "cut_words": cut_off(truth, decoded),
+    }
+    sections = task_kind(spec.kind).sections
+    if "classes" in sections:
+        found |= _classes(spec, truth, decoded, support)
+    if "reliability" in sections:
+        found["reliability"] = _reliability(spec, truth, decoded)
+    if "confusion" in sections and len(spec.labels) <= _CONFUSED:
+        found["confusion"] = confusion(spec, truth, decoded).tolist()
+    return found
+
+
+def _classes(
+    spec: TaskSpec, truth: Truth, decoded: Decoded, support: Sequence[int]
+) -> dict[str, Any]:
+    """What is reached of every class, and of the frequent and the rare ones together."""
+    groups = class_groups(support)
+    scores = per_class(spec, truth, decoded)
+    return {
         "per_class": [
             _class(score, count, group)
             for score, count, group in zip(scores, support, groups, strict=True)
         ],
         "groups": {one.group: asdict(one) for one in group_scores(scores, groups)},
-        "cut_words": cut_off(truth, decoded),
-        "reliability": _reliability(spec, truth, decoded),
     }
-    if len(spec.labels) <= _CONFUSED:
-        found["confusion"] = confusion(spec, truth, decoded).tolist()
-    return found
 
 
 def _reliability(spec: TaskSpec, truth: Truth, decoded: Decoded) -> dict[str, Any] | None:

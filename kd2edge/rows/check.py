@@ -17,13 +17,13 @@ from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.problems import is_one_mistake, kind_of_problem
-from kd2edge.rows.reading import Target, read_input, read_target
+from kd2edge.rows.reading import read_input, read_target
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.labels import is_missing
 from kd2edge.tasks.schemes import Beginnings, beginnings
 from kd2edge.tasks.spans import are_tags
-from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec, class_indices
+from kd2edge.tasks.spec import MISSING, Target, TaskName, TaskSpec
 
 #: How many messages are listed that differ in their values alone.
 _SHOWN_ALIKE = 3
@@ -222,8 +222,8 @@ class _Walk:
         """All problems found, in the order of the rows."""
         return [found.told() for found in self._found.values()]
 
-    def _count(self, position: int, task: TaskSpec, target: Target) -> None:
-        indices = class_indices(np.atleast_1d(target))
+    def _count(self, position: int, task: TaskSpec, target: Target | None) -> None:
+        indices = _classes(target)
         has = bool((indices != MISSING).any())
         known = indices[indices >= 0]
         self.counts[task.name] += np.bincount(known, minlength=len(task.labels))
@@ -249,8 +249,8 @@ class _Walk:
             f"columns: {{{lacking}: {own}}}"
         )
 
-    def _require_a_label_a_word(self, task: TaskSpec, target: Target, words: Any) -> None:
-        labels = np.atleast_1d(target)
+    def _require_a_label_a_word(self, task: TaskSpec, target: Target | None, words: Any) -> None:
+        labels = _classes(target)
         if not task_kind(task.kind).per_word or not np.any(labels != MISSING):
             return
         cutter, advice = self._cutters.get(task.input), ""
@@ -279,3 +279,8 @@ class _Walk:
         found = _Found(Problem(message, file=file, line=int(line), field=field))
         self._found[field, message] = found
         alike.append(found)
+
+
+def _classes(target: Target | None) -> npt.NDArray[np.int64]:
+    """The class of a row ``[1]``, of each of its words or objects; none where nothing is said."""
+    return np.zeros(0, np.int64) if target is None else np.atleast_1d(target["labels"])

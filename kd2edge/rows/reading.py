@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from kd2edge.errors import DataError
 from kd2edge.inputs.cell import described, listed, no_column
@@ -17,10 +14,7 @@ from kd2edge.rows.lookalikes import lookalikes, says_nothing
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.labels import inventory, is_missing, label_text
-from kd2edge.tasks.spec import TaskName, TaskSpec
-
-#: A class index, or one a word.
-Target: TypeAlias = "npt.NDArray[np.int64] | np.int64"
+from kd2edge.tasks.spec import Target, TaskName, TaskSpec
 
 
 def labels_of(rows: JoinedRows, tasks: Sequence[TaskSpec]) -> dict[TaskName, tuple[str, ...]]:
@@ -54,15 +48,15 @@ def read_input(row: Row, spec: InputSpec, root: str) -> Any:
     return input_kind(spec.kind).value(spec, row, root)
 
 
-def read_target(row: Row, task: TaskSpec, *, counts: bool) -> Target:
-    """The target of a task in a row; ``MISSING`` when its label does not count.
+def read_target(row: Row, task: TaskSpec, *, counts: bool) -> Target | None:
+    """The target of a task in a row; None where there is no label, or none that counts.
 
     Raises:
         ValueError: a missing column, an unknown label or a wrong type.
     """
     kind = task_kind(task.kind)
     if not counts:
-        return kind.target(task, None)
+        return None
     _require_column(row, task.column)
     return kind.target(task, row[task.column])
 
@@ -92,7 +86,7 @@ def _odd_shape(task: TaskSpec, value: Any) -> str:
     """What is wrong with a column of such values; "" where nothing is."""
     kind = task_kind(task.kind)
     is_list = listed(value) is not None
-    if is_missing(value) or is_list == kind.per_word or kind.object_width:
+    if is_missing(value) or is_list == kind.per_word or kind.per == "object":
         return ""
     if is_list:
         return (

@@ -34,7 +34,10 @@ class Head:
         Raises:
             IntegrityError: it has; the manifest's task and artefact contradict each other.
         """
-        wanted, found = self.kind.channels(self.spec), output.shape[-1] if output.shape else 0
+        wanted, found = (
+            self.kind.output(self.spec).channels,
+            output.shape[-1] if output.shape else 0,
+        )
         if isinstance(found, int) and found != wanted:
             raise IntegrityError(
                 f"task {self.spec.name!r}: its {len(self.spec.labels)} labels need {wanted} logits,"

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from kd2edge.ragged import Ragged
 from kd2edge.tasks import settings
-from kd2edge.tasks.kind import TaskKind
-from kd2edge.tasks.labels import inventory, is_missing, label_index
+from kd2edge.tasks.kind import TaskKind, Values
+from kd2edge.tasks.labels import class_target, inventory
 from kd2edge.tasks.probabilities import row_decisions, sigmoid_decisions
-from kd2edge.tasks.spec import MISSING, Decoded, TaskSpec, Truth
+from kd2edge.tasks.spans import Word
+from kd2edge.tasks.spec import Decoded, Output, Target, TaskSpec
 
 
 @final
@@ -26,9 +27,9 @@ class Binary(TaskKind):
     name = "binary"
     default_metrics = ("binary_f1", "accuracy", "auc")
 
-    def channels(self, spec: TaskSpec) -> int:
+    def output(self, spec: TaskSpec) -> Output:
         del spec
-        return 1
+        return Output(1, "sigmoid")
 
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
         """(negative, positive): "0" before "1", else by name, as in no/yes and false/true.
@@ -45,8 +46,13 @@ class Binary(TaskKind):
             )
         return labels
 
-    def target(self, spec: TaskSpec, value: Any) -> np.int64:
-        return np.int64(MISSING if is_missing(value) else label_index(spec.labels, value))
+    def target(self, spec: TaskSpec, value: Any) -> Target | None:
+        return class_target(spec.labels, value)
+
+    def reordered(self, spec: TaskSpec, logits: Values, order: Sequence[int]) -> Values:
+        """The one logit says yes; with yes and no swapped it is its negative."""
+        del spec
+        return logits if list(order) == [0, 1] else -logits
 
     def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
         assert not isinstance(logits, Ragged)  # row-level: the head's own output
@@ -59,7 +65,7 @@ class Binary(TaskKind):
         decoded: Decoded,
         *,
         top_k: int | None = None,
-        words: Sequence[Sequence[tuple[int, int, str]]] | None = None,
+        words: Sequence[Sequence[Word]] | None = None,
     ) -> list[Any]:
         """``{score, label}`` a row: the positive label's probability, and the label decided on."""
         del words, top_k
@@ -70,6 +76,16 @@ class Binary(TaskKind):
             for label, score in zip(labels.tolist(), scores.tolist(), strict=True)
         ]
 
+    def said(
+        self, spec: TaskSpec, answer: Any, words: Sequence[Word] | None = None
+    ) -> list[Any] | None:
+        del spec, words
+        return [answer["label"]]
+
+    def decided(self, spec: TaskSpec, decoded: Decoded) -> list[list[Any]]:
+        names = (*spec.labels, None)  # a label of -1 is the last: None
+        return [[names[label]] for label in row_decisions(decoded).labels.tolist()]
+
     def pack(self, decoded: Decoded, top_k: int = 5) -> dict[str, npt.NDArray[Any]]:
         """Scores stay float32: rounding them would save little and make ties for AUC."""
         del top_k
@@ -79,6 +95,3 @@ class Binary(TaskKind):
     def unpack(self, spec: TaskSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> Decoded:
         del spec
         return Decoded(arrays["labels"].astype(np.int64), arrays["scores"].astype(np.float32))
-
-    def truth(self, targets: Sequence[npt.NDArray[np.int64] | np.int64]) -> Truth:
-        return Truth(np.array(targets, dtype=np.int64))

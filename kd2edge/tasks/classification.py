@@ -11,9 +11,10 @@ import numpy.typing as npt
 from kd2edge.ragged import Ragged
 from kd2edge.tasks import packing, settings
 from kd2edge.tasks.kind import TaskKind
-from kd2edge.tasks.labels import inventory, is_missing, label_index
+from kd2edge.tasks.labels import class_target, inventory
 from kd2edge.tasks.probabilities import best_of, decided_scores, row_decisions, softmax_decisions
-from kd2edge.tasks.spec import MISSING, Decoded, TaskSpec, Truth
+from kd2edge.tasks.spans import Word
+from kd2edge.tasks.spec import Decoded, Output, Target, TaskSpec
 
 
 @final
@@ -24,16 +25,17 @@ class Classification(TaskKind):
     """
 
     name = "classification"
+    ranked = True
     default_metrics = ("accuracy", "macro_f1")
 
-    def channels(self, spec: TaskSpec) -> int:
-        return len(spec.labels)
+    def output(self, spec: TaskSpec) -> Output:
+        return Output(len(spec.labels), "softmax")
 
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
         return inventory(values)
 
-    def target(self, spec: TaskSpec, value: Any) -> np.int64:
-        return np.int64(MISSING if is_missing(value) else label_index(spec.labels, value))
+    def target(self, spec: TaskSpec, value: Any) -> Target | None:
+        return class_target(spec.labels, value)
 
     def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
         assert not isinstance(logits, Ragged)  # row-level: the head's own output
@@ -45,7 +47,7 @@ class Classification(TaskKind):
         decoded: Decoded,
         *,
         top_k: int | None = None,
-        words: Sequence[Sequence[tuple[int, int, str]]] | None = None,
+        words: Sequence[Sequence[Word]] | None = None,
     ) -> list[Any]:
         """``[{label, score}, ...]`` a row, best first; label None and score 0 for logits of NaN."""
         del words
@@ -69,11 +71,18 @@ class Classification(TaskKind):
             )
         ]
 
+    def said(
+        self, spec: TaskSpec, answer: Any, words: Sequence[Word] | None = None
+    ) -> list[Any] | None:
+        del spec, words
+        return [answer[0]["label"]]
+
+    def decided(self, spec: TaskSpec, decoded: Decoded) -> list[list[Any]]:
+        names = (*spec.labels, None)  # a label of -1 is the last: None
+        return [[names[label]] for label in row_decisions(decoded).labels.tolist()]
+
     def pack(self, decoded: Decoded, top_k: int = 5) -> dict[str, npt.NDArray[Any]]:
         return packing.pack(row_decisions(decoded), top_k)
 
     def unpack(self, spec: TaskSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> Decoded:
         return Decoded(*packing.unpack(arrays, len(spec.labels)))
-
-    def truth(self, targets: Sequence[npt.NDArray[np.int64] | np.int64]) -> Truth:
-        return Truth(np.array(targets, dtype=np.int64))

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.ragged import Ragged
-from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
+from kd2edge.ragged import Column, Ragged, offsets_of
+from kd2edge.tasks.decisions import Compared, compared, margins_of
+from kd2edge.tasks.spans import Word
+from kd2edge.tasks.spec import Decoded, Field, Output, Per, Section, Target, TaskSpec, Truth
+
+#: An array, of NumPy or of torch.
+Values = TypeVar("Values", bound=Any)
 
 
 class TaskKind(ABC):
@@ -18,17 +23,31 @@ class TaskKind(ABC):
 
     #: The name in recipes and manifests.
     name: str
-    #: True when every word of an input has its own label.
-    per_word: bool = False
-    #: Numbers of one object, where a target is a list of objects (its label first, then the corners
-    #: of a box, say); 0 for kinds that label rows or words.
-    object_width: int = 0
+    #: What one item is.
+    per: Per = "row"
+    #: Whether an answer is a list of labels, best first, of which ``top_k`` keeps the first ones.
+    ranked: bool = False
+    #: Parts of a report that say something of such a task.
+    sections: frozenset[Section] = frozenset({"classes", "confusion", "reliability"})
     #: Metrics that a report of this kind computes when the recipe names none; the first one leads.
     default_metrics: tuple[str, ...]
 
+    @property
+    def per_word(self) -> bool:
+        """Whether every word of an input has its own label."""
+        return self.per == "word"
+
+    def fields(self, spec: TaskSpec) -> tuple[Field, ...]:
+        """The columns of a target; the first one says whether an item is labelled.
+
+        Fields of objects share their number in a row.
+        """
+        del spec
+        return (Field("labels"),)
+
     @abstractmethod
-    def channels(self, spec: TaskSpec) -> int:
-        """How many logits a row (or a word) has: the last dimension of the head's output."""
+    def output(self, spec: TaskSpec) -> Output:
+        """What the head gives for an item: the last dimension of its array, and its meaning."""
 
     @abstractmethod
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
@@ -39,18 +58,18 @@ class TaskKind(ABC):
         """
 
     @abstractmethod
-    def target(self, spec: TaskSpec, value: Any) -> npt.NDArray[np.int64] | np.int64:
-        """Class index (row-level) or indices ``[word]`` of one raw value; ``MISSING`` for none.
+    def target(self, spec: TaskSpec, value: Any) -> Target | None:
+        """What one raw value says, by field; None for a value that says nothing.
 
         Raises:
             ValueError: a label outside ``spec.labels`` or of a wrong type; the message names the
                 label and the nearest known one.  Callers add file and line.
         """
 
-    def channel_order(self, spec: TaskSpec, labels: Sequence[int]) -> list[int]:
-        """Which channel stands at each place when label ``i`` becomes what ``labels[i]`` was."""
+    def reordered(self, spec: TaskSpec, logits: Values, order: Sequence[int]) -> Values:
+        """Logits ``[..., channel]`` for labels in another order: ``i`` is what ``order[i]`` was."""
         del spec
-        return list(labels)
+        return logits if list(order) == list(range(len(order))) else logits[..., list(order)]
 
     @abstractmethod
     def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
@@ -66,12 +85,43 @@ class TaskKind(ABC):
         decoded: Decoded,
         *,
         top_k: int | None = None,
-        words: Sequence[Sequence[tuple[int, int, str]]] | None = None,
+        words: Sequence[Sequence[Word]] | None = None,
     ) -> list[Any]:
         """What ``predict`` gives, one item a row (design section 7).
 
         ``words`` holds (start, end, text) of each word of each row, for per-word kinds.
         """
+
+    @abstractmethod
+    def said(
+        self, spec: TaskSpec, answer: Any, words: Sequence[Word] | None = None
+    ) -> list[Any] | None:
+        """What one row's answer says was decided; None where it cannot be told from it.
+
+        Own code, apart from :meth:`answers`: the gate holds it against :meth:`decided`.
+        """
+
+    @abstractmethod
+    def decided(self, spec: TaskSpec, decoded: Decoded) -> list[list[Any]]:
+        """The same for every row, from its decisions."""
+
+    def margins(self, spec: TaskSpec, decoded: Decoded) -> npt.NDArray[np.float64]:
+        """How far each decision was ahead ``[item]``: rounding may turn those near 0."""
+        return margins_of(spec, decoded)
+
+    def compared(self, spec: TaskSpec, reference: Decoded, candidate: Decoded) -> Compared:
+        """Two decoded outputs of the same rows, item by item.
+
+        Raises:
+            ValueError: outputs that are of other items.
+        """
+        del spec
+        return compared(reference, candidate)
+
+    def text(self, spec: TaskSpec, value: Any, place: int = -1) -> str:
+        """What a target or a decision of one item is called in messages."""
+        del place
+        return spec.labels[int(value)] if value >= 0 else "(cut off)"
 
     @abstractmethod
     def pack(self, decoded: Decoded, top_k: int = 5) -> dict[str, npt.NDArray[Any]]:
@@ -81,6 +131,23 @@ class TaskKind(ABC):
     def unpack(self, spec: TaskSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> Decoded:
         """The decoded output that :meth:`pack` kept; scores below the top k are zero."""
 
-    @abstractmethod
-    def truth(self, targets: Sequence[npt.NDArray[np.int64] | np.int64]) -> Truth:
-        """Collect the targets of some rows."""
+    def unlabelled(self, spec: TaskSpec, items: int) -> Target:
+        """The target of a row that says nothing, of so many words or objects; rows have one."""
+        own = () if self.per == "row" else (items,)
+        return {field.name: field.missing(*own) for field in self.fields(spec)}
+
+    def truth(self, spec: TaskSpec, targets: Sequence[Target | None]) -> Truth:
+        """Collect the targets of some rows.
+
+        A row that says nothing has no words here, and one object that is ``MISSING``.
+        """
+        none = self.unlabelled(spec, int(self.per == "object"))
+        rows = [none if target is None else target for target in targets]
+        return Truth(**{field.name: self._column(field, rows) for field in self.fields(spec)})
+
+    def _column(self, field: Field, rows: Sequence[Target]) -> Column:
+        values = [row[field.name] for row in rows]
+        if self.per == "row":
+            return np.reshape(np.array(values, field.dtype), (len(values), *field.shape))
+        offsets = offsets_of(np.array([len(one) for one in values]))
+        return Ragged(np.concatenate([field.missing(0), *values]), offsets)

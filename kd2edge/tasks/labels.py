@@ -79,6 +79,15 @@ def label_index(labels: tuple[str, ...], value: Any) -> int:
     return index
 
 
+def class_target(labels: tuple[str, ...], value: Any) -> Mapping[str, np.ndarray] | None:
+    """The target of a task with one class a row; None where the value says nothing.
+
+    Raises:
+        ValueError: as :func:`label_index`.
+    """
+    return None if is_missing(value) else {"labels": np.array(label_index(labels, value))}
+
+
 def inventory(values: Iterable[Any]) -> tuple[str, ...]:
     """The labels among ``values`` in a stable order: whole numbers by size, anything else by name.
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NewType
+from typing import TYPE_CHECKING, Any, Literal, NewType, final
 
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.ragged import Ragged
+from kd2edge.ragged import Column, Ints, Ragged, concatenated, taken
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 TaskName = NewType("TaskName", str)
 
@@ -18,10 +21,54 @@ MISSING = -100
 #: The label of the one object that stands for an empty list: somebody looked, and nothing is there.
 NOTHING = -1
 
+#: What one item of a task is: a row, a word of an input, one of the objects that a row lists.
+Per = Literal["row", "word", "object"]
+#: A part of a report: precision and recall of each class, which is taken for which, whether scores
+#: are chances.
+Section = Literal["classes", "confusion", "reliability"]
+#: How outputs become probabilities: of classes that exclude each other, of labels one by one, or
+#: not at all: the outputs are the values.
+Activation = Literal["softmax", "sigmoid", "none"]
+#: Field -> values of one row: ``[*shape]``; ``[word, *shape]`` or ``[object, *shape]``.
+Target = Mapping[str, npt.NDArray[Any]]
 
-def class_indices(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Class indices ``[item]`` of targets: themselves, or the first number of each object."""
-    return values[:, 0] if values.ndim == 2 else values
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a head gives for an item.
+
+    Args:
+        channels: how many numbers.
+        activation: what they become.
+    """
+
+    channels: int
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column of what the data says of a task.
+
+    Args:
+        name: of the column in :class:`Truth` and :class:`~kd2edge.data.Batch`.
+        dtype: ``int64`` or ``float32``.
+        shape: of one item's value; ``()`` for one number.
+    """
+
+    name: str
+    dtype: str = "int64"
+    shape: tuple[int, ...] = ()
+
+    def missing(self, *items: int) -> npt.NDArray[Any]:
+        """Values ``[*items, *shape]`` that nobody stated: ``MISSING``, or NaN among fractions."""
+        none = np.nan if self.dtype.startswith("float") else MISSING
+        return np.full((*items, *self.shape), none, self.dtype)
+
+
+def is_stated(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which values of a field somebody stated; the shape of ``values``."""
+    return ~np.isnan(values) if values.dtype.kind == "f" else values != MISSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +96,96 @@ class TaskSpec:
     decode: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What the data says of one task for a split: class indices, ``MISSING`` where unlabelled.
+class Columns:
+    """Named columns over the same rows: what the data, or a model, says of one task.
 
-    ``labels`` is ``[row]`` for row-level tasks and ragged over words for token-level ones.
+    Which ones there are, and of what type, is the task kind's to say.
     """
 
-    labels: npt.NDArray[np.int64] | Ragged
+    __slots__ = ("_columns",)
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self._columns = dict(columns)
+
+    def __getitem__(self, name: str) -> Column:
+        return self._columns[name]
+
+    def items(self) -> Iterable[tuple[str, Column]]:
+        """Name and column, in the order of the kind."""
+        return self._columns.items()
+
+    def taken(self, rows: Ints) -> Self:
+        """Some rows, in the order of ``rows``."""
+        return self._like({name: taken(column, rows) for name, column in self.items()})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The rows of several, one after the other."""
+        names = [name for name, _ in parts[0].items()]
+        return cls._like({name: concatenated([part[name] for part in parts]) for name in names})
+
+    def woven(self, own: Ints, other: Self, others: Ints) -> Self:
+        """Both in one: row ``own[i]`` of it is row i of this, row ``others[i]`` is row i of other.
+
+        Together the two say every row once.
+        """
+        order = np.argsort(np.concatenate([own, others]), kind="stable")
+        return self.joined([self, other]).taken(order)
+
+    @property
+    def first(self) -> Column:
+        """The column that says whether a row is labelled, for data; the decision, for models."""
+        return next(iter(self._columns.values()))
+
+    def __len__(self) -> int:
+        column = self.first
+        return column.rows if isinstance(column, Ragged) else len(column)
+
+    @classmethod
+    def _like(cls, columns: Mapping[str, Column]) -> Self:
+        made = cls.__new__(cls)
+        Columns.__init__(made, columns)
+        return made
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64] | Ragged:
+        """Class indices ``[row]``, or ragged over words, of a kind that has such a column."""
+        return self._columns["labels"]
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+@final
+class Truth(Columns):
+    """What the data says of one task for a split: the columns that its kind's ``fields`` name.
+
+    Classes stand under ``labels``: an index, ``MISSING`` where unlabelled.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, labels: Column | None = None, /, **columns: Column) -> None:
+        super().__init__(columns if labels is None else {"labels": labels, **columns})
+
+
+@final
+class Decoded(Columns):
     """What a model says of one task for some rows.
 
-    Args:
-        labels: the decided class index, ``[row]`` or ragged over words; -1 for no decision (a word
-            that was cut off, logits of NaN).
-        scores: probabilities ``[row, label]`` or ragged ``[word, label]``; for binary ``[row]``.
+    A kind that decides on classes has two columns:
+
+    * ``labels``: the decided class index, ``[row]`` or ragged over words; -1 for no decision (a
+      word that was cut off, logits of NaN);
+    * ``scores``: probabilities ``[row, label]`` or ragged ``[word, label]``; for binary ``[row]``.
     """
 
-    labels: npt.NDArray[np.int64] | Ragged
-    scores: npt.NDArray[np.float32] | Ragged
+    __slots__ = ()
+
+    def __init__(
+        self, labels: Column | None = None, scores: Column | None = None, /, **columns: Column
+    ) -> None:
+        decisions = {"labels": labels, "scores": scores}
+        super().__init__({k: v for k, v in decisions.items() if v is not None} | columns)
+
+    @property
+    def scores(self) -> npt.NDArray[np.float32] | Ragged:
+        """Probabilities, of a kind that has such a column."""
+        return self._columns["scores"]

@@ -9,13 +9,14 @@ from typing import Any, cast, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.ragged import Ragged, offsets_of
+from kd2edge.ragged import Ragged
 from kd2edge.tasks import packing, settings
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import inventory, is_missing, label_index
 from kd2edge.tasks.probabilities import decided_scores, softmax_decisions, word_decisions
+from kd2edge.tasks.said import words_decided, words_said
 from kd2edge.tasks.spans import Word, are_tags, spans_of
-from kd2edge.tasks.spec import MISSING, Decoded, TaskSpec, Truth
+from kd2edge.tasks.spec import MISSING, Decoded, Output, Target, TaskSpec
 
 #: Positions of words, and the offset of each row's first one: ``inputs``' ``WordStarts`` (neither
 #: package imports the other) or a :class:`Ragged`.
@@ -48,23 +49,23 @@ class TokenClassification(TaskKind):
     """
 
     name = "token_classification"
-    per_word = True
+    per = "word"
     default_metrics = ("accuracy", "macro_f1")
 
-    def channels(self, spec: TaskSpec) -> int:
-        return len(spec.labels)
+    def output(self, spec: TaskSpec) -> Output:
+        return Output(len(spec.labels), "softmax")
 
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
         """The labels of all words; ``values`` holds a list of labels a row."""
         rows = (row for row in values if not is_missing(row))
         return inventory(label for row in rows for label in _listed(row))
 
-    def target(self, spec: TaskSpec, value: Any) -> npt.NDArray[np.int64] | np.int64:
-        """Class indices ``[word]``, ``MISSING`` for no label; a single ``MISSING`` for no list."""
+    def target(self, spec: TaskSpec, value: Any) -> Target | None:
+        """``labels`` ``[word]``: class indices, ``MISSING`` for no label."""
         if is_missing(value):
-            return np.int64(MISSING)
-        labels = _listed(value)
-        return np.array([_word_target(spec, at, word) for at, word in enumerate(labels)], np.int64)
+            return None
+        words = [_word_target(spec, at, word) for at, word in enumerate(_listed(value))]
+        return {"labels": np.array(words, np.int64)}
 
     def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
         assert isinstance(logits, Ragged)  # word-level: see gather_words
@@ -100,6 +101,21 @@ class TokenClassification(TaskKind):
             for begin, end, row in zip(ends[:-1], ends[1:], words, strict=True)
         ]
 
+    def said(
+        self, spec: TaskSpec, answer: Any, words: Sequence[Word] | None = None
+    ) -> list[Any] | None:
+        return None if words is None else words_said(spec, answer, words)
+
+    def decided(self, spec: TaskSpec, decoded: Decoded) -> list[list[Any]]:
+        names = (*spec.labels, None)  # a label of -1 is the last: None
+        labels = decoded.labels
+        assert isinstance(labels, Ragged)
+        found: list[list[Any]] = []
+        for row in range(labels.rows):
+            indices: list[int] = labels.row(row).tolist()
+            found.append(words_decided(spec, [names[index] for index in indices]))
+        return found
+
     def pack(self, decoded: Decoded, top_k: int = 5) -> dict[str, npt.NDArray[Any]]:
         assert isinstance(decoded.labels, Ragged)
         return packing.pack(word_decisions(decoded), top_k) | {"offsets": decoded.labels.offsets}
@@ -108,13 +124,6 @@ class TokenClassification(TaskKind):
         labels, scores = packing.unpack(arrays, len(spec.labels))
         offsets = arrays["offsets"].astype(np.int64)
         return Decoded(Ragged(labels, offsets), Ragged(scores, offsets))
-
-    def truth(self, targets: Sequence[npt.NDArray[np.int64] | np.int64]) -> Truth:
-        """Ragged over words; a row whose target is a single ``MISSING`` has no words here."""
-        none = np.zeros(0, dtype=np.int64)
-        rows = [np.asarray(target, np.int64) if np.ndim(target) else none for target in targets]
-        offsets = offsets_of(np.array([len(row) for row in rows]))
-        return Truth(Ragged(np.concatenate([none, *rows]), offsets))
 
 
 def _listed(value: Any) -> Sequence[Any]:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from kd2edge.data.batch import Batch, at_words
 from kd2edge.data.device import device_of
@@ -95,7 +94,7 @@ def label_order(teacher: Teacher, task: TaskSpec) -> list[int]:
             f"({len(odd)} in all); declare the same labels for both"
         )
     at = {label: index for index, label in enumerate(own.labels)}
-    return task_kind(task.kind).channel_order(task, [at[label] for label in task.labels])
+    return [at[label] for label in task.labels]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +175,12 @@ def _asked(job: _Job, answer: Answer, batch: Batch) -> dict[str, Shared]:
     for task in job.tasks:
         words = batch.words_of(task.name)
         logits = at_words(outputs.logits[task.name].float(), words)
-        asked[f"logits/{task.name}"] = Shared(_ordered(logits, job.orders[task.name]), words)
+        ordered = task_kind(task.kind).reordered(task, logits, job.orders[task.name])
+        asked[f"logits/{task.name}"] = Shared(ordered, words)
     for path in job.features:
         feature = outputs.features[path].float()
         asked[f"features/{path}"] = shared_form(path, feature, batch)
     return asked
-
-
-def _ordered(logits: Tensor, order: list[int]) -> Tensor:
-    if order == list(range(len(order))):
-        return logits
-    # The one logit of a binary task says yes; yes and no swapped is its negative.
-    return -logits if logits.shape[-1] == 1 else logits[..., order]
 
 
 def _block(

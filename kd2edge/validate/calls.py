@@ -164,7 +164,7 @@ def _odd_forms(model: Model, values: Values) -> Iterator[str]:
         yield from _unlike(model.predict(some, tasks=[task]), {task: wanted[task]}, "one task")
     several = model.predict(some, top_k=_SEVERAL)
     for task, spec in model.tasks.items():
-        if spec.kind == "classification":
+        if task_kind(spec.kind).ranked:
             first = [one[:1] for one in wanted[task]]
             yield from _unlike({task: [one[:1] for one in several[task]]}, {task: first}, "top_k")
 

@@ -6,12 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.runtime.golden import relative_rms
-from kd2edge.tasks.spec import TaskSpec
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import Activation, TaskSpec
 from kd2edge.validate.validation import NumberResult
 
 __all__ = ["compare_logits"]
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+#: Share of the values' spread by which two may differ and still be the same to a reader.
+_CLOSE = 0.01
 
 
 def compare_logits(
@@ -26,13 +31,14 @@ def compare_logits(
         return NumberResult(way, rows, 0.0, 1.0, 0.0, 1.0)
     if not np.isfinite(found).all():
         return NumberResult(way, rows, float("inf"), 0.0, float("inf"), 0.0, float("inf"))
+    activation = task_kind(spec.kind).output(spec).activation
     return NumberResult(
         way=way,
         rows=rows,
         max_abs=float(np.abs(wanted - found).max()),
         cosine=float(_cosine(wanted, found).min()),
-        kl=float(_divergence(spec, wanted, found).mean()),
-        top1=float(np.mean(_decided(wanted) == _decided(found))),
+        kl=float(_divergence(activation, wanted, found).mean()),
+        top1=float(np.mean(_same_decisions(activation, wanted, found))),
         rms=relative_rms(wanted, found),
     )
 
@@ -45,18 +51,24 @@ def _cosine(a: Floats, b: Floats) -> Floats:
     )
 
 
-def _decided(logits: Floats) -> npt.NDArray[np.int64]:
-    return (logits[:, 0] > 0).astype(np.int64) if logits.shape[-1] == 1 else logits.argmax(axis=-1)
+def _same_decisions(activation: Activation, wanted: Floats, found: Floats) -> Bools:
+    """Which items are decided alike: at equal chances; values, to 1 % of their spread."""
+    if activation == "softmax":
+        return wanted.argmax(axis=-1) == found.argmax(axis=-1)
+    if activation == "sigmoid":
+        return ((wanted > 0) == (found > 0)).all(axis=-1)
+    return (np.abs(found - wanted) <= _CLOSE * wanted.std()).all(axis=-1)
 
 
-def _divergence(spec: TaskSpec, wanted: Floats, found: Floats) -> Floats:
-    """KL(wanted || found) an item, in nats; one logit stands for two classes."""
-    if spec.kind == "binary":
-        wanted, found = (
-            np.concatenate([np.zeros_like(part), part], -1) for part in (wanted, found)
-        )
+def _divergence(activation: Activation, wanted: Floats, found: Floats) -> Floats:
+    """KL(wanted || found) an item, in nats, summed over labels that stand one by one."""
+    if activation == "none":
+        return np.zeros(len(wanted))
+    if activation == "sigmoid":  # one logit stands for two classes
+        wanted, found = (np.stack([np.zeros_like(part), part], axis=-1) for part in (wanted, found))
     p, q = _log_softmax(wanted), _log_softmax(found)
-    return np.maximum((np.exp(p) * (p - q)).sum(axis=-1), 0.0)
+    each = np.maximum((np.exp(p) * (p - q)).sum(axis=-1), 0.0)
+    return each.sum(axis=-1) if each.ndim > 1 else each
 
 
 def _log_softmax(logits: Floats) -> Floats:

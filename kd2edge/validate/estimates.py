@@ -70,10 +70,10 @@ class Estimates:
 
 
 def _digest(name: str, truth: Truth, inputs: npt.NDArray[Any], *models: Decoded) -> bytes:
-    """What a metric sees: labels, and scores where it ranks by them."""
-    seen: list[Any] = [inputs, truth.labels, *(one.labels for one in models)]
-    if isinstance(metric(name), RankMetric):
-        seen += [one.scores for one in models]
+    """What a metric sees: decisions, and scores where it ranks by them."""
+    ranks = isinstance(metric(name), RankMetric)
+    seen: list[Any] = [inputs, *(column for _, column in truth.items())]
+    seen += [column for one in models for key, column in one.items() if ranks or key != "scores"]
     whole = blake2b(digest_size=16)
     for one in seen:
         for array in (one.values, one.offsets) if isinstance(one, Ragged) else (one,):

@@ -24,7 +24,6 @@ from kd2edge.validate.estimates import Estimates
 from kd2edge.validate.faults import row_checks
 from kd2edge.validate.reference import Reference
 from kd2edge.validate.same import gives_the_same, same_decisions
-from kd2edge.validate.selection import decoded_rows, joined, truth_rows
 from kd2edge.validate.served import Padded, Served, Shared
 from kd2edge.validate.split import Split, matches
 from kd2edge.validate.tasks import Budget, task_result
@@ -153,17 +152,12 @@ def _wanted(
     """The reference's decisions for every row: stored ones, else the stand-in's."""
     if not len(unknown):
         assert reference is not None
-        return {task: decoded_rows(part, at) for task, part in reference.decoded.items()}
+        return {task: part.taken(at) for task, part in reference.decoded.items()}
     assert stand_in is not None
     if reference is None or not len(known):
         return stand_in
     return {
-        task: joined(
-            decoded_rows(reference.decoded[task], at[known]),
-            known,
-            decoded_rows(part, unknown),
-            unknown,
-        )
+        task: reference.decoded[task].taken(at[known]).woven(known, part.taken(unknown), unknown)
         for task, part in stand_in.items()
     }
 
@@ -284,7 +278,7 @@ def _worst(
         own = np.intersect1d(rows, one.rows)  # rows that were refused have a check of their own
         if not len(own):
             continue
-        decoded = decoded_rows(one.decoded()[str(spec.name)], np.searchsorted(one.rows, own))
+        decoded = one.decoded()[str(spec.name)].taken(np.searchsorted(one.rows, own))
         if any(_same(spec, (own, decoded), part) for part in judged):
             continue
         judged.append((own, decoded))
@@ -318,8 +312,8 @@ def _result(
     rows, decoded = outputs
     found = task_result(
         spec,
-        truth_rows(split.truths[str(spec.name)], rows),
-        decoded_rows(wanted, rows),
+        split.truths[str(spec.name)].taken(rows),
+        wanted.taken(rows),
         decoded,
         [(row, split.ids[row]) for row in map(int, rows)],
         split.inputs_of_rows[rows],

@@ -26,7 +26,7 @@ from kd2edge.rows.hashes import row_hash, row_id, with_files
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
-from kd2edge.validate.margins import contradictions
+from kd2edge.validate.contradictions import contradictions
 from kd2edge.validate.truths import (
     inputs_fingerprint,
     labels_fingerprint,
@@ -223,9 +223,8 @@ def _require_same_rows(
     if truths.keys() != decoded.keys():
         raise ValueError(f"expected labels of {', '.join(decoded)}, found {', '.join(truths)}")
     for task, part in (*decoded.items(), *truths.items()):
-        rows = part.labels.rows if isinstance(part.labels, Ragged) else len(part.labels)
-        if task not in specs or rows != ids:
-            raise ValueError(f"task {task}: expected a spec and {ids} rows, found {rows} rows")
+        if task not in specs or len(part) != ids:
+            raise ValueError(f"task {task}: expected a spec and {ids} rows, found {len(part)} rows")
 
 
 def _by_name(specs: Specs) -> dict[str, TaskSpec]:

@@ -25,7 +25,6 @@ from kd2edge.tasks.spec import Decoded, TaskSpec
 from kd2edge.tasks.token_classification import gather_words
 from kd2edge.validate.answers import odd_answers
 from kd2edge.validate.numbers import padded
-from kd2edge.validate.selection import stacked
 from kd2edge.validate.ways import Way
 
 __all__ = ["Faults", "Kept", "Padded", "Served", "Shared", "task_logits"]
@@ -187,7 +186,7 @@ class Served:
         """Task -> decisions of :attr:`rows`; empty when there are none."""
         if not self._parts:
             return {}
-        return {task: stacked([part[task] for part in self._parts]) for task in self.tasks}
+        return {task: Decoded.joined([part[task] for part in self._parts]) for task in self.tasks}
 
     def feed(self, rows: Sequence[int], values: Values) -> None:
         """Run some rows of the split (their numbers rise from call to call)."""
@@ -300,7 +299,7 @@ class Served:
         if kind.per_word:
             all_words = list(self._words(spec))
             words = [all_words[int(order[at])] for at in answered]
-        some = Decoded(taken(decoded.labels, answered), taken(decoded.scores, answered))
+        some = decoded.taken(answered)
         found = [self._answers[rows[at]][str(spec.name)] for at in answered]
         expected = kind.answers(spec, some, top_k=None, words=words)
         for at, odd in odd_answers(spec, some, expected, found, words):

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from kd2edge.errors import DataError
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.ragged import Ragged
+from kd2edge.metrics.items import has_label
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import MISSING, TaskSpec, Truth
+from kd2edge.tasks.spec import Target, TaskSpec, Truth
 from kd2edge.validate.reference import Reference, key_of
 from kd2edge.validate.truths import require_known_labels
 
@@ -84,13 +84,15 @@ class Split:
             raise DataError("expected rows to validate on, found an empty split")
         key = key_of(rows, inputs)
         keys: list[tuple[str, int]] = []
-        targets: dict[str, list[Any]] = {task: [] for task in tasks}
+        targets: dict[str, list[Target | None]] = {task: [] for task in tasks}
         for position, row in enumerate(rows):  # once: rows may be built on demand
             keys.append(key(row, position))
             for task, spec in tasks.items():
                 targets[task].append(_target(rows, spec, row, position))
         ids, hashes = zip(*keys, strict=True)
-        truths = {task: task_kind(tasks[task].kind).truth(found) for task, found in targets.items()}
+        truths = {
+            task: task_kind(spec.kind).truth(spec, targets[task]) for task, spec in tasks.items()
+        }
         return cls(rows, inputs, ids, hashes, truths)
 
     def values(self, positions: Sequence[int]) -> dict[str, list[Any]]:
@@ -112,7 +114,7 @@ class Split:
             raise DataError(f"{self.rows.place(position)}: input {spec.name}: {error}") from error
 
 
-def _target(rows: Rows, spec: TaskSpec, row: Row, position: int) -> Any:
+def _target(rows: Rows, spec: TaskSpec, row: Row, position: int) -> Target | None:
     counts = not isinstance(rows, JoinedRows) or spec.name in rows.tasks_of(position)
     try:
         return task_kind(spec.kind).target(spec, row.get(spec.column) if counts else None)
@@ -122,8 +124,7 @@ def _target(rows: Rows, spec: TaskSpec, row: Row, position: int) -> Any:
 
 def labelled(truth: Truth) -> bool:
     """Whether any row has a label."""
-    labels = truth.labels.values if isinstance(truth.labels, Ragged) else truth.labels
-    return bool((labels != MISSING).any())
+    return bool(has_label(truth).any())
 
 
 def matches(reference: Reference | None, split: Split) -> Indices:

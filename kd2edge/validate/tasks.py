@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,12 @@ from kd2edge.metrics.estimate import Estimate, rows_needed
 from kd2edge.metrics.items import cut_off
 from kd2edge.metrics.kinds import metric
 from kd2edge.metrics.metric import RankMetric
-from kd2edge.ragged import Ragged
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 from kd2edge.validate.classes import class_falls
+from kd2edge.validate.contradictions import TIE
 from kd2edge.validate.estimates import Estimates
 from kd2edge.validate.gate import verdict, worst
-from kd2edge.validate.margins import TIE, margins
 from kd2edge.validate.markdown import falls_told
 from kd2edge.validate.split import labelled
 from kd2edge.validate.validation import ClassFall, Difference, MetricResult, TaskResult
@@ -225,34 +224,24 @@ def _differences(
     spec: TaskSpec, reference: Decoded, candidate: Decoded, names: Sequence[RowName]
 ) -> Iterator[Difference]:
     """Every decision that is another than the reference's, the clearest first."""
-    wanted, found, rows, words = _flat(reference, candidate)
-    ahead = margins(spec, reference)
-    changed = np.flatnonzero(wanted != found)
+    kind = task_kind(spec.kind)
+    try:
+        pairs = kind.compared(spec, reference, candidate)
+    except ValueError as error:
+        raise DataError(
+            "the reference was made of other words than the artefact found in these rows"
+        ) from error
+    ahead = kind.margins(spec, reference)
+    changed = np.flatnonzero(pairs.differ)
     for index in changed[np.argsort(-ahead[changed], kind="stable")]:
-        row, name = names[int(rows[index])]
+        row, name = names[int(pairs.rows[index])]
+        place = int(pairs.places[index])
         yield Difference(
             row=row,
             id=name,
-            word=int(words[index]),
-            reference=_label(spec, int(wanted[index])),
-            candidate=_label(spec, int(found[index])),
+            word=place,
+            reference=kind.text(spec, pairs.wanted[index], place),
+            candidate=kind.text(spec, pairs.found[index], place),
             margin=float(ahead[index]),
             tie=bool(ahead[index] <= TIE),
         )
-
-
-def _label(spec: TaskSpec, index: int) -> str:
-    return spec.labels[index] if index >= 0 else "(cut off)"
-
-
-def _flat(reference: Decoded, candidate: Decoded) -> tuple[Any, Any, Any, Any]:
-    """Decisions of both ``[item]``, and each item's row and word (-1 for tasks that label rows)."""
-    wanted, found = reference.labels, candidate.labels
-    if not isinstance(wanted, Ragged) or not isinstance(found, Ragged):
-        rows = np.arange(len(np.asarray(wanted)))
-        return wanted, found, rows, np.full(len(rows), -1)
-    if not np.array_equal(wanted.lengths, found.lengths):
-        raise DataError(
-            "the reference was made of other words than the artefact found in these rows"
-        )
-    return wanted.values, found.values, wanted.owners, wanted.places

@@ -12,7 +12,8 @@ from kd2edge.errors import DataError
 from kd2edge.files.fingerprint import fingerprint_bytes
 from kd2edge.ragged import Ragged
 from kd2edge.rows.rows import Rows
-from kd2edge.tasks.spec import MISSING, TaskSpec, Truth, class_indices
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import TaskSpec, Truth, is_stated
 
 __all__ = [
     "inputs_fingerprint",
@@ -22,27 +23,39 @@ __all__ = [
     "unpack_truth",
 ]
 
-Ints = npt.NDArray[np.int64]
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 def pack_truth(truth: Truth) -> Arrays:
-    """Labels as the smallest whole numbers that hold them; ``offsets`` where words have them."""
-    labels = truth.labels
-    if not isinstance(labels, Ragged):
-        return {"labels": _small(labels)}
-    return {"labels": _small(labels.values), "offsets": labels.offsets}
+    """The columns of a truth, whole numbers in as few bytes as hold them.
+
+    Ragged ones of a task count the same things (words, objects): they share ``offsets``.
+    """
+    found: Arrays = {}
+    for name, column in truth.items():
+        ragged = isinstance(column, Ragged)
+        found[name] = _small(column.values if ragged else column)
+        found |= {"offsets": column.offsets} if ragged else {}
+    return found
 
 
 def unpack_truth(arrays: Mapping[str, npt.NDArray[Any]]) -> Truth:
     """What :func:`pack_truth` kept."""
-    labels = arrays["labels"].astype(np.int64)
-    if "offsets" not in arrays:
-        return Truth(labels)
-    return Truth(Ragged(labels, arrays["offsets"].astype(np.int64)))
+    kept = dict(arrays)
+    offsets = kept.pop("offsets", None)
+    whole = {
+        name: values if values.dtype.kind == "f" else values.astype(np.int64)
+        for name, values in kept.items()
+    }
+    if offsets is None:
+        return Truth(**whole)
+    own = offsets.astype(np.int64)
+    return Truth(**{name: Ragged(values, own) for name, values in whole.items()})
 
 
 def _small(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if values.dtype.kind == "f":
+        return values
     most = int(values.max(initial=0))
     return values.astype(np.int8 if most < 1 << 7 else np.int16 if most < 1 << 15 else np.int64)
 
@@ -54,18 +67,23 @@ def inputs_fingerprint(hashes: npt.NDArray[np.uint64]) -> str:
 
 def labels_fingerprint(truth: Truth) -> str:
     """SHA-256 over a task's labels, in the order of the rows."""
-    labels = truth.labels
-    if not isinstance(labels, Ragged):
-        return fingerprint_bytes(np.asarray(labels, "<i8").tobytes())
-    both = (labels.values, labels.offsets)
-    return fingerprint_bytes(b"".join(np.asarray(part, "<i8").tobytes() for part in both))
+    parts = [
+        part
+        for _, column in truth.items()
+        for part in (column if isinstance(column, Ragged) else (column,))
+    ]
+    return fingerprint_bytes(b"".join(map(_plain_bytes, parts)))
+
+
+def _plain_bytes(values: npt.NDArray[Any]) -> bytes:
+    return np.asarray(values, "<f4" if values.dtype.kind == "f" else "<i8").tobytes()
 
 
 class _Odd(NamedTuple):
     row: int
-    word: int  # -1 for tasks that label rows
-    here: int
-    stored: int
+    place: int  # among the values that the row has
+    here: Any  # None: there is another number of values
+    stored: Any
 
 
 def require_known_labels(
@@ -108,37 +126,39 @@ def _contradictions(
     places: Mapping[int, list[int]],
 ) -> Iterator[_Odd]:
     for row, value in enumerate(hashes.tolist()):
-        here = _labels(truth, row)
-        differing = [_difference(row, here, _labels(stored, at)) for at in places.get(value, ())]
+        here = _stated(truth, row)
+        differing = [_difference(row, here, _stated(stored, at)) for at in places.get(value, ())]
         if differing and None not in differing:
             yield next(odd for odd in differing if odd is not None)
 
 
-def _labels(truth: Truth, row: int) -> Ints:
-    """The class of a row ``[1]``, or of each of its words."""
-    if isinstance(truth.labels, Ragged):
-        return class_indices(np.asarray(truth.labels.row(row), np.int64))
-    return truth.labels[row : row + 1]
+def _stated(truth: Truth, row: int) -> npt.NDArray[Any]:
+    """What the data says of a row, in one dimension: its class, or one of each word or label."""
+    column = truth.first
+    values = column.row(row) if isinstance(column, Ragged) else np.atleast_1d(column[row])
+    return values.reshape(-1)
 
 
-def _difference(row: int, here: Ints, stored: Ints) -> _Odd | None:
-    if not (here != MISSING).any() or not (stored != MISSING).any():
+def _difference(row: int, here: npt.NDArray[Any], stored: npt.NDArray[Any]) -> _Odd | None:
+    if not is_stated(here).any() or not is_stated(stored).any():
         return None
     if len(here) != len(stored):
-        return _Odd(row, min(len(here), len(stored)), MISSING, MISSING)
-    odd = np.flatnonzero((here != stored) & (here != MISSING) & (stored != MISSING))
+        return _Odd(row, min(len(here), len(stored)), None, None)
+    odd = np.flatnonzero((here != stored) & is_stated(here) & is_stated(stored))
     if not len(odd):
         return None
     at = int(odd[0])
-    return _Odd(row, at, int(here[at]), int(stored[at]))
+    return _Odd(row, at, here[at], stored[at])
 
 
 def _told(rows: Rows, spec: TaskSpec, odd: list[_Odd], known: int) -> str:
     first = odd[0]
-    word = f" of word {first.word + 1}" if spec.kind == "token_classification" else ""
+    kind = task_kind(spec.kind)
+    word = f" of word {first.place + 1}" if kind.per_word else ""
     said = "another number of labels"
-    if first.here != MISSING:
-        said = f"label{word} {spec.labels[first.here]!r}, was {spec.labels[first.stored]!r}"
+    if first.here is not None:
+        here, was = (kind.text(spec, one, first.place) for one in (first.here, first.stored))
+        said = f"label{word} {here!r}, was {was!r}"
     return (
         f"{rows.place(first.row)}: task {spec.name}: {said} when the report was made ({len(odd):,} "
         f"of {known:,} known rows have other labels): these labels are not those that the report "

@@ -60,12 +60,12 @@ def test_words_beyond_the_limit_are_cut_off_but_counted(tmp_path: Path) -> None:
 def test_rows_without_a_label_have_missing_targets(tmp_path: Path) -> None:
     split = TOKENS.split(tmp_path, token_rows(labelled=3, unlabelled=2))
     batch = split.batch(np.arange(5))
-    assert (batch.targets[TOPIC.name][3:] == MISSING).all()
-    assert (batch.targets[TOPIC.name][:3] != MISSING).all()
+    assert (batch.targets[TOPIC.name]["labels"][3:] == MISSING).all()
+    assert (batch.targets[TOPIC.name]["labels"][:3] != MISSING).all()
     assert batch.has_label(TOPIC.name).tolist() == [True, True, True, False, False]
     offsets = batch.words["words"].offsets
-    assert (batch.targets[TAG.name][offsets[3] :] == MISSING).all()
-    assert len(batch.targets[TAG.name]) == offsets[-1]
+    assert (batch.targets[TAG.name]["labels"][offsets[3] :] == MISSING).all()
+    assert len(batch.targets[TAG.name]["labels"]) == offsets[-1]
     assert split.labelled([TAG.name]).tolist() == [True, True, True, False, False]
 
 

@@ -12,23 +12,27 @@ from distill.tiny import IMAGES, MemoryRows, image_rows
 from kd2edge.rows.join import Source, joined
 from kd2edge.tasks import TASK_KINDS, TaskName, TaskSpec
 from kd2edge.tasks.kind import TaskKind
-from kd2edge.tasks.spec import MISSING, NOTHING
+from kd2edge.tasks.spec import MISSING, NOTHING, Field, Target
 
 SPEC = TaskSpec(TaskName("things"), "objects", ("a", "b"), "accuracy", column="things")
 
 
 class Objects(TaskKind):
-    """An object is (label, place)."""
+    """An object is (label, corner)."""
 
     name = "objects"
-    object_width = 2
+    per = "object"
     default_metrics = ("accuracy",)
 
-    def target(self, spec: TaskSpec, value: Any) -> np.ndarray:
+    def fields(self, spec: TaskSpec) -> tuple[Field, ...]:
+        return (Field("labels"), Field("corners", "float32", (2,)))
+
+    def target(self, spec: TaskSpec, value: Any) -> Target | None:
         if value is None:
-            return np.array([[MISSING, 0]])
-        found = [[spec.labels.index(label), place] for label, place in value]
-        return np.array(found or [[NOTHING, 0]])
+            return None
+        labels = [spec.labels.index(label) for label, _ in value] or [NOTHING]
+        corners = [corner for _, corner in value] or [(0, 0)]
+        return {"labels": np.array(labels), "corners": np.array(corners, np.float32)}
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"encoding a split needs no {name} of a task kind")
@@ -41,12 +45,15 @@ def test_a_batch_names_the_row_of_each_object_and_knows_unlabelled_rows_from_emp
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kd2edge.tasks.kinds.TASK_KINDS", {**TASK_KINDS, "objects": Objects()})
-    things = [[("b", 7), ("a", 3)], [], None, [("a", 1)]]
+    things = [[("b", (7.5, 1)), ("a", (3, 0))], [], None, [("a", (1, 0.25))]]
     image = image_rows()[0]["image"]
     rows = MemoryRows([{"image": image, "things": one} for one in things])
     split = IMAGES.split(tmp_path, joined([Source("s", rows, ("things",))]), tasks=[SPEC])
     batch = split.batch(np.array([3, 0, 1, 2]))
-    assert batch.targets[SPEC.name].tolist() == [[0, 1], [1, 7], [0, 3], [NOTHING, 0], [MISSING, 0]]
+    target = batch.targets[SPEC.name]
+    assert target["labels"].tolist() == [0, 1, 0, NOTHING, MISSING]
+    assert target["corners"][:4].tolist() == [[1, 0.25], [7.5, 1], [3, 0], [0, 0]]
+    assert target["corners"][4].isnan().all()
     assert batch.objects[SPEC.name].tolist() == [0, 1, 1, 2, 3]
     assert batch.has_label(SPEC.name).tolist() == [True, True, True, False]
     assert split.supports(SPEC.name, 2).tolist() == [2, 1]

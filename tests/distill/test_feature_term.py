@@ -111,7 +111,7 @@ def test_row_ids_are_given_an_item_each(
 class Labels(Loss):
     """A loss that no term can serve."""
 
-    needs = frozenset({Need.LABELS})
+    needs = frozenset({Need.TARGETS})
 
     def forward(self, given: Given) -> Tensor:
         raise AssertionError
@@ -121,7 +121,7 @@ def test_needs_that_belong_to_a_task_are_refused(
     images: tuple[EncodedSplit, Knowledge], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(FEATURE_LOSSES, "labels", Labels)
-    with pytest.raises(UsageError, match=r"labels needs labels"):
+    with pytest.raises(UsageError, match=r"labels needs targets"):
         FeatureTerm(FeatureSpec("t", *MAP, Method("labels")), images[1])
 
 

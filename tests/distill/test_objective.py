@@ -74,14 +74,16 @@ def test_terms_are_alpha_and_weight_times_the_two_means(
     )
     outputs = outputs_of(batch)
     terms, raw = Objective(IMAGES.tasks, settings, taught_images).terms(outputs, {}, batch, moment)
-    teacher = taught_images.logits(SHAPE.name, batch, 2.0)
+    teacher = taught_images.logits(SHAPE.name, batch, 2.0, "softmax")
     kd = losses.kl(outputs[SHAPE.name], teacher, 2.0).mean()
-    hard = torch.nn.functional.cross_entropy(outputs[SHAPE.name][:3], batch.targets[SHAPE.name][:3])
+    hard = torch.nn.functional.cross_entropy(
+        outputs[SHAPE.name][:3], batch.targets[SHAPE.name]["labels"][:3]
+    )
     torch.testing.assert_close(terms[LossKey(SHAPE.name, "kd")], 0.75 * kd)
     torch.testing.assert_close(terms[LossKey(SHAPE.name, "task")], 0.25 * hard)
     torch.testing.assert_close(raw[LossKey(SHAPE.name, "kd")], kd.detach())
     # Rows 2 and 5 lack this label: the mean is over row 0 alone.
-    yes = batch.targets[DARK.name][:1].float()
+    yes = batch.targets[DARK.name]["labels"][:1].float()
     single = torch.nn.functional.binary_cross_entropy_with_logits(outputs[DARK.name][0], yes)
     torch.testing.assert_close(terms[LossKey(DARK.name, "task")], 3 * 0.75 * single)
 
@@ -171,8 +173,8 @@ def test_words_count_each_and_words_cut_off_do_not(
     )
     seen = words.index >= 0
     student = outputs[TAG.name].flatten(0, 1)[words.index[seen]]
-    teacher = taught_tokens.logits(TAG.name, batch, 1.0)[seen]
-    labels = batch.targets[TAG.name]
+    teacher = taught_tokens.logits(TAG.name, batch, 1.0, "softmax")[seen]
+    labels = batch.targets[TAG.name]["labels"]
     expected = losses.kl(student, teacher).mean()
     torch.testing.assert_close(terms[LossKey(TAG.name, "kd")], 0.5 * expected)
     labelled = labels[seen] != MISSING
@@ -210,20 +212,24 @@ def test_several_teachers_are_the_mean_of_what_they_say(
     knowledge = Knowledge({}, {SHAPE.name: several, DARK.name: several})
     batch = images.batch(np.arange(5))
     single = [knowledge_of({"t": cache}) for cache in caches]
-    for task, soften in ((SHAPE.name, lambda x: x.softmax(-1)), (DARK.name, torch.sigmoid)):
+    for task, soften, activation in (
+        (SHAPE.name, lambda x: x.softmax(-1), "softmax"),
+        (DARK.name, torch.sigmoid, "sigmoid"),
+    ):
         mean = sum(
-            weight * soften(one.logits(task, batch, 2.0) / 2)
+            weight * soften(one.logits(task, batch, 2.0, activation) / 2)
             for one, weight in zip(single, (0.75, 0.25), strict=True)
         )
-        torch.testing.assert_close(soften(knowledge.logits(task, batch, 2.0) / 2), mean)
+        torch.testing.assert_close(soften(knowledge.logits(task, batch, 2.0, activation) / 2), mean)
 
 
 def test_one_teacher_twice_is_that_teacher() -> None:
     said = torch.randn(4, 3)
-    found = combined([said, said], [1.0, 2.0], 1.5)
+    found = combined([said, said], [1.0, 2.0], 1.5, "softmax")
     torch.testing.assert_close(found.log_softmax(-1), said.log_softmax(-1))
     yes = torch.randn(4, 1)
-    torch.testing.assert_close(combined([yes, yes], [1.0, 2.0], 1.5), yes)
+    torch.testing.assert_close(combined([yes, yes], [1.0, 2.0], 1.5, "sigmoid"), yes)
+    torch.testing.assert_close(combined([yes, -yes], [3.0, 1.0], 1.5, "none"), yes / 2)
 
 
 class Recording(Loss):
@@ -255,7 +261,7 @@ def test_a_loss_gets_labels_and_row_ids_when_it_states_them(
     record: Callable[[frozenset[Need]], list[Given]],
 ) -> None:
     batch = tokens.batch(np.array([9, 4, 30]))
-    kept = record(frozenset({Need.STUDENT_LOGITS, Need.LABELS, Need.ROWS}))
+    kept = record(frozenset({Need.STUDENT_LOGITS, Need.TARGETS, Need.ROWS}))
     Objective(TOKENS.tasks, DistillSettings(), taught_tokens).terms(
         token_outputs(tokens, batch), {}, batch, moment
     )
@@ -264,8 +270,7 @@ def test_a_loss_gets_labels_and_row_ids_when_it_states_them(
     assert topic.rows.tolist() == [9, 4, 30]
     assert tag.rows is not None
     assert tag.rows.tolist() == np.repeat([9, 4, 30], batch.words["words"].counts).tolist()
-    assert tag.labels is not None
-    assert torch.equal(tag.labels, batch.targets[TAG.name])
+    assert torch.equal(tag.target("labels"), batch.targets[TAG.name]["labels"])
 
 
 def test_what_is_not_stated_is_not_given(
@@ -278,7 +283,7 @@ def test_what_is_not_stated_is_not_given(
     Objective(IMAGES.tasks, DistillSettings(), taught_images).terms(
         outputs_of(batch), {}, batch, moment
     )
-    assert all(given.labels is None and given.rows is None for given in kept)
+    assert all(given.targets is None and given.rows is None for given in kept)
 
 
 def test_a_logit_loss_that_needs_features_is_refused(

@@ -2,34 +2,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from kd2edge.metrics.items import cut_off, has_label, taken
+from kd2edge.metrics.items import cut_off, has_label
 from kd2edge.ragged import Ragged
 from kd2edge.tasks.spec import MISSING, NOTHING, Decoded, Truth
 
 #: Row 0: two objects; row 1: looked at and empty; row 2: nobody looked.
-OBJECTS = Truth(
-    Ragged(
-        np.array([[1, 0, 0, 4, 4], [0, 2, 2, 6, 6], [NOTHING, 0, 0, 0, 0], [MISSING, 0, 0, 0, 0]]),
-        np.array([0, 2, 3, 4]),
-    )
-)
+OBJECTS = Truth(Ragged(np.array([1, 0, NOTHING, MISSING]), np.array([0, 2, 3, 4])))
 
 
 def test_a_row_that_was_found_empty_is_labelled_and_one_that_nobody_saw_is_not() -> None:
     assert has_label(OBJECTS).tolist() == [True, True, False]
 
 
-def test_lists_of_objects_are_taken_row_by_row() -> None:
-    seen = Decoded(
-        Ragged(np.array([1, 0]), np.array([0, 1, 2, 2])),
-        Ragged(np.ones((2, 5), np.float32), np.array([0, 1, 2, 2])),
-    )
-    truth, decoded = taken(OBJECTS, seen, np.array([2, 0]))
-    assert isinstance(truth.labels, Ragged)
-    assert isinstance(decoded.scores, Ragged)
-    assert truth.labels.row(1).tolist() == [[1, 0, 0, 4, 4], [0, 2, 2, 6, 6]]
-    assert decoded.scores.row(0).shape == (0, 5)
-    assert decoded.scores.row(1).shape == (1, 5)
+def test_a_row_of_several_numbers_is_labelled_by_any_of_them() -> None:
+    assert has_label(Truth(np.array([[0, MISSING], [MISSING, MISSING]]))).tolist() == [True, False]
+    values = np.array([1.5, np.nan], np.float32)
+    assert has_label(Truth(values=values)).tolist() == [True, False]
 
 
 def test_labelled_words_without_a_decision_are_cut_off() -> None:

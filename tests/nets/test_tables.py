@@ -22,7 +22,7 @@ def test_there_is_a_backbone_for_every_input_kind() -> None:
 def test_heads_give_as_many_logits_as_their_kind_decodes() -> None:
     for spec in (LEFT, LARGER, NER):
         head = head_for(spec, 4, 0.0)
-        assert head.shape[-1] == TASK_KINDS[spec.kind].channels(spec)
+        assert head.shape[-1] == TASK_KINDS[spec.kind].output(spec).channels
         assert ("text.length" in head.shape) == TASK_KINDS[spec.kind].per_word
 
 

@@ -11,7 +11,7 @@ from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows import Source, check, check_rows, joined, reading
 from kd2edge.rows.jsonl import JsonlRows
 from kd2edge.rows.problems import told_once
-from kd2edge.tasks.spec import MISSING, NOTHING, TaskName, TaskSpec
+from kd2edge.tasks.spec import NOTHING, TaskName, TaskSpec
 
 TEXT = InputSpec("text", "text", ("text",))
 WORDS = InputSpec("words", "tokens", ("tokens",))
@@ -212,9 +212,11 @@ def test_lists_of_objects_are_counted_by_the_label_of_each(from_file, monkeypatc
         per_word = False
 
         def target(self, spec, value):
-            if not value:
-                return np.array([[MISSING if value is None else NOTHING, 0]])
-            return np.array([[spec.labels.index(label), at] for label, at in value])
+            if value is None:
+                return None
+            return {
+                "labels": np.array([spec.labels.index(label) for label, _ in value] or [NOTHING])
+            }
 
     spec = TaskSpec(TaskName("things"), "things", ("a", "b"), "accuracy", column="things")
     for module in (check, reading):

@@ -40,8 +40,8 @@ def test_other_numbers_of_labels_are_refused(values: list[str]) -> None:
 
 def test_target(spec: Spec) -> None:
     task = spec("binary", LABELS)
-    assert [KIND.target(task, value) for value in ("no", "yes", None)] == [0, 1, MISSING]
-    assert [KIND.target(task, value) for value in (float("nan"), "", " ")] == [MISSING] * 3
+    assert [KIND.target(task, value) for value in ("no", "yes")] == [{"labels": 0}, {"labels": 1}]
+    assert [KIND.target(task, value) for value in (None, float("nan"), "", " ")] == [None] * 4
     with pytest.raises(ValueError, match=r"the fraction 0\.5"):
         KIND.target(task, 0.5)
 
@@ -86,5 +86,6 @@ def test_unpack_gives_back_what_was_packed(spec: Spec, values: np.ndarray) -> No
     assert np.array_equal(found.scores, decoded.scores)  # pyright: ignore
 
 
-def test_truth_keeps_missing_labels() -> None:
-    assert KIND.truth([np.int64(1), np.int64(MISSING)]).labels.tolist() == [1, MISSING]  # pyright: ignore
+def test_truth_keeps_missing_labels(spec: Spec) -> None:
+    truth = KIND.truth(spec("binary", LABELS), [{"labels": np.array(1)}, None])
+    assert truth.labels.tolist() == [1, MISSING]  # pyright: ignore

@@ -20,7 +20,7 @@ def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
 
 def test_channels(spec: Callable[..., TaskSpec]) -> None:
     labels = ("a", "b")
-    channels = {name: kind.channels(spec(name, labels)) for name, kind in TASK_KINDS.items()}
+    channels = {name: kind.output(spec(name, labels)).channels for name, kind in TASK_KINDS.items()}
     assert channels == {"binary": 1, "classification": 2, "token_classification": 2}
 
 

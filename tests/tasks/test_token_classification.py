@@ -33,11 +33,11 @@ DECIDED = ragged(
 
 def test_target(spec: Spec) -> None:
     task = spec("token_classification", POS)
-    assert KIND.target(task, ["VERB", None, "X"]).tolist() == [1, MISSING, 2]
-    assert KIND.target(task, np.array(["VERB"], object)).tolist() == [1]
-    assert KIND.target(task, []).tolist() == []
-    assert KIND.target(task, []).dtype == np.int64
-    assert KIND.target(task, None) == MISSING
+    said = [["VERB", None, "X"], np.array(["VERB"], object), []]
+    found = [target["labels"] for target in (KIND.target(task, one) for one in said) if target]
+    assert [one.tolist() for one in found] == [[1, MISSING, 2], [1], []]
+    assert found[2].dtype == np.int64
+    assert KIND.target(task, None) is None
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,13 @@ def test_labels_are_those_of_all_words() -> None:
     assert KIND.labels_from_values([["b", "a"], None, [], ["c", None]]) == ("a", "b", "c")
 
 
-def test_truth_is_ragged_and_a_row_without_labels_has_no_words() -> None:
-    truth = KIND.truth([np.array([1, 0]), np.int64(MISSING), np.array([2])]).labels
+def test_truth_is_ragged_and_a_row_without_labels_has_no_words(spec: Spec) -> None:
+    task = spec("token_classification", POS)
+    truth = KIND.truth(task, [{"labels": np.array([1, 0])}, None, {"labels": np.array([2])}]).labels
     assert isinstance(truth, Ragged)
     assert truth.values.tolist() == [1, 0, 2]
     assert truth.offsets.tolist() == [0, 2, 2, 3]
-    empty = KIND.truth([]).labels
+    empty = KIND.truth(task, []).labels
     assert isinstance(empty, Ragged)
     assert empty.rows == 0
 

@@ -26,7 +26,7 @@ def said(name: str, seed: int, rows: int = 6):
     """Decisions of random logits, what the task kind answers, and the words."""
     spec = SPECS[name]
     kind, random = task_kind(spec.kind), np.random.default_rng(seed)
-    channels = kind.channels(spec)
+    channels = kind.output(spec).channels
     if not kind.per_word:
         decoded = kind.decode(spec, random.normal(size=(rows, channels)))
         return spec, decoded, kind.answers(spec, decoded), None

@@ -7,7 +7,7 @@ from kd2edge.errors import DataError
 from kd2edge.ragged import Ragged
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
-from kd2edge.validate.margins import TIE
+from kd2edge.validate.contradictions import TIE
 from kd2edge.validate.tasks import LISTED, Budget, task_result
 
 DIGIT = TaskSpec(TaskName("digit"), "classification", ("a", "b", "c"), "accuracy", ("macro_f1",))

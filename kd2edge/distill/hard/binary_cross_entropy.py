@@ -15,7 +15,7 @@ from kd2edge.tasks.spec import TaskSpec
 class BinaryCrossEntropy(Loss):
     """Cross entropy of the sigmoid with the labels."""
 
-    needs = frozenset({Need.STUDENT_LOGITS, Need.LABELS})
+    needs = frozenset({Need.STUDENT_LOGITS, Need.TARGETS})
 
     def __init__(self, task: TaskSpec, smoothing: float = 0.0) -> None:
         super().__init__()
@@ -23,6 +23,6 @@ class BinaryCrossEntropy(Loss):
         self._smoothing = smoothing
 
     def forward(self, given: Given) -> Tensor:
-        student, labels = given.need(Need.STUDENT_LOGITS), given.need(Need.LABELS)
+        student, labels = given.need(Need.STUDENT_LOGITS), given.target("labels")
         values = losses.binary_cross_entropy(student, labels, self._smoothing)
         return losses.weighted_mean(values, given.weights)

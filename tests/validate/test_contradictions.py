@@ -6,7 +6,7 @@ import pytest
 from kd2edge.ragged import Ragged
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec
-from kd2edge.validate.margins import TIE, contradictions, margins
+from kd2edge.validate.contradictions import TIE, contradictions
 
 ROW = TaskSpec(TaskName("t"), "classification", ("a", "b", "c"), "accuracy")
 YES = TaskSpec(TaskName("t"), "binary", ("no", "yes"), "accuracy", decode={"threshold": 0.3})
@@ -36,7 +36,7 @@ def test_an_input_is_decided_once(spec, third, refused):
 def test_rounding_may_turn_a_tie_of_equal_inputs(spec):
     values = [[1.0, 1.0 + 1e-5, 0.0], [0.0, 1.0, 0.0], [1.0 + 1e-5, 1.0, 0.0], [0.0, 0.0, 1.0]]
     decoded = decide(spec, values)
-    assert margins(spec, decoded)[[0, 2]].max() < TIE
+    assert task_kind(spec.kind).margins(spec, decoded)[[0, 2]].max() < TIE
     assert contradictions(HASHES, {"t": decoded}, {"t": spec}) == {}
 
 
