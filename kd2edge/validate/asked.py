@@ -1,15 +1,15 @@
-"""What a validation was asked for: artefacts, confidence and budgets, against the manifest's."""
+"""What a validation was asked for: artefacts, confidence and budgets, beside the manifest's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from kd2edge.bundle.manifest import Gate
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import UsageError
-from kd2edge.validate.tasks import Budget
 from kd2edge.wording import meant
 
-__all__ = ["asked_budgets", "asked_confidence", "asked_names"]
+__all__ = ["asked_gate", "asked_names"]
 
 
 def asked_names(bundle: Bundle, asked: Iterable[str] | None) -> list[str]:
@@ -28,7 +28,7 @@ def asked_names(bundle: Bundle, asked: Iterable[str] | None) -> list[str]:
     return names
 
 
-def asked_confidence(bundle: Bundle, asked: float | None) -> float:
+def _confidence(bundle: Bundle, asked: float | None) -> float:
     """The confidence of each bound.
 
     Raises:
@@ -42,34 +42,34 @@ def asked_confidence(bundle: Bundle, asked: float | None) -> float:
     return float(stated)
 
 
-def asked_budgets(
+def asked_gate(
     bundle: Bundle,
-    overrides: Mapping[str, float],
-    classes: Mapping[str, float],
-    confidence: float,
-) -> dict[str, Budget]:
-    """Task -> budget; the fp32 artefacts' own demand is added where it applies.
+    max_drop: Mapping[str, float],
+    max_drop_class: Mapping[str, float],
+    confidence: float | None,
+) -> Gate:
+    """The manifest's measures with those in their place that somebody asked for.
 
     Raises:
-        UsageError: an unknown task, a budget that is no share, or none at all.
+        UsageError: an unknown task, a budget that is no share, or none at all; a confidence that is
+            not between 0.5 and 1.
     """
-    tasks = bundle.manifest.tasks
-    _require_shares(bundle, "max_drop", overrides)
-    _require_shares(bundle, "max_drop_class", classes)
-    stated = {**bundle.manifest.gate.max_drop, **overrides}
+    tasks, own = bundle.manifest.tasks, bundle.manifest.gate
+    sure = _confidence(bundle, confidence)
+    _require_shares(bundle, "max_drop", max_drop)
+    _require_shares(bundle, "max_drop_class", max_drop_class)
+    stated = {**own.max_drop, **max_drop}
     missing = [task for task in tasks if task not in stated]
     if missing:
         raise UsageError(
             f"no budget for {', '.join(missing)}: state it in the recipe (validate.max_drop) "
             f"or with --max-drop {missing[0]}=0.005"
         )
-    gate = bundle.manifest.gate
-    return {
-        task: Budget(
-            float(stated[task]), confidence, False, classes.get(task, gate.of_classes(task))
-        )
-        for task in tasks
-    }
+    return Gate(
+        {str(task): float(stated[task]) for task in tasks},
+        {**own.max_drop_class, **max_drop_class},
+        sure,
+    )
 
 
 def _require_shares(bundle: Bundle, what: str, overrides: Mapping[str, float]) -> None:

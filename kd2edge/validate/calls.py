@@ -17,7 +17,7 @@ from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.ragged import Ragged, concatenated, taken
 from kd2edge.runtime.batches import merged
-from kd2edge.runtime.golden import relative_rms, tolerance
+from kd2edge.runtime.golden import relative_rms
 from kd2edge.runtime.model import Model
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import TaskSpec
@@ -44,7 +44,7 @@ Answers = Mapping[str, Sequence[Any]]
 
 
 def call_checks(
-    model: Model, encoders: Mapping[str, Encoder], split: Split, precision: str
+    model: Model, encoders: Mapping[str, Encoder], split: Split, most: float
 ) -> tuple[Check, ...]:
     """Ask for rows of the split in other calls than those that ran all of it.
 
@@ -52,13 +52,13 @@ def call_checks(
         model: the artefact.
         encoders: what it encodes with.
         split: the rows.
-        precision: of the artefact: how near outputs of other batches have to be.
+        most: RMS, as a share, by which outputs of other batches may differ.
     """
     count = min(len(split.ids), max(rows for rows, _ in _SIZES))
     places = np.linspace(0, len(split.ids) - 1, count).astype(int)
     values = split.values(places.tolist())
     return (
-        _check(CALLS, lambda: _odd_calls(_Asked(model, encoders, values, precision), count)),
+        _check(CALLS, lambda: _odd_calls(_Asked(model, encoders, values, most), count)),
         _check(FORMS, lambda: _odd_forms(model, values)),
     )
 
@@ -89,11 +89,11 @@ class _Asked:
     """A model that is asked for rows, and what it gives for all of them together."""
 
     def __init__(
-        self, model: Model, encoders: Mapping[str, Encoder], values: Values, precision: str
+        self, model: Model, encoders: Mapping[str, Encoder], values: Values, most: float
     ) -> None:
         self._model, self._values = model, values
         self._encoders = encoders
-        self._most = tolerance(precision)
+        self._most = most
         encoded = {name: one.encode(values[name]) for name, one in encoders.items()}
         outputs = model.logits(merged(encoded))
         self._known = {

@@ -14,7 +14,7 @@ from kd2edge.inputs.kind import Encoder, Twin
 from kd2edge.inputs.kinds import input_kind, masks
 from kd2edge.inputs.spec import Encoded, InputSpec
 from kd2edge.runtime.batches import merged
-from kd2edge.runtime.model import Model
+from kd2edge.validate.candidate import Answering
 from kd2edge.validate.validation import Check
 
 __all__ = ["TWINS", "edge_checks", "edges_of", "twin_checks"]
@@ -29,7 +29,7 @@ _REFUSED: Mapping[str, Any] = {"None": None, "NaN": float("nan")}
 
 
 def edges_of(
-    models: Mapping[int, Model], encoders: Mapping[str, Encoder], usual: Mapping[str, Any]
+    models: Mapping[int, Answering], encoders: Mapping[str, Encoder], usual: Mapping[str, Any]
 ) -> tuple[Check, ...]:
     """Every check once, over all numbers of threads: what failed with any of them has failed."""
     found: dict[str, Check] = {}
@@ -43,7 +43,7 @@ def edges_of(
 
 
 def edge_checks(
-    model: Model, encoders: Mapping[str, Encoder], usual: Mapping[str, Any]
+    model: Answering, encoders: Mapping[str, Encoder], usual: Mapping[str, Any]
 ) -> tuple[Check, ...]:
     """Run an artefact at the edges of its inputs.
 
@@ -97,7 +97,7 @@ def _odd_twin(encoder: Encoder, twin: Twin) -> str:
 
 
 def _edge(
-    model: Model, usual: Mapping[str, Any], name: str, edge: str, value: Any
+    model: Answering, usual: Mapping[str, Any], name: str, edge: str, value: Any
 ) -> Iterator[Check]:
     """The edge alone, and in a batch with an ordinary row (which pads one of the two)."""
     alone = {other: [value if other == name else usual[other]] for other in usual}
@@ -106,7 +106,7 @@ def _edge(
     yield _answers(f"{name}: {edge}, beside an ordinary row", model, beside)
 
 
-def _answers(case: str, model: Model, inputs: Mapping[str, Any]) -> Check:
+def _answers(case: str, model: Answering, inputs: Mapping[str, Any]) -> Check:
     """The model must answer, and every output must be finite."""
     try:
         encoded = model.encode(inputs)
@@ -128,7 +128,7 @@ def _finite(
     return Check(case, "ok")
 
 
-def _refuses(model: Model, usual: Mapping[str, Any], name: str, case: str) -> Check:
+def _refuses(model: Answering, usual: Mapping[str, Any], name: str, case: str) -> Check:
     """The value must be refused with an InputError, alone and hidden in the middle of a batch."""
     label, value = f"{name}: {case} is refused", _REFUSED[case]
     inputs = {other: [usual[other], value if other == name else usual[other]] for other in usual}
@@ -143,7 +143,7 @@ def _refuses(model: Model, usual: Mapping[str, Any], name: str, case: str) -> Ch
     return Check(label, "failed", "expected InputError, found an answer")
 
 
-def _all_padding(model: Model, usual: Mapping[str, Any]) -> Iterator[Check]:
+def _all_padding(model: Answering, usual: Mapping[str, Any]) -> Iterator[Check]:
     """A row whose mask lets nothing through, as a caller who pads a batch by hand may send."""
     encoded = model.encode({name: [value] for name, value in usual.items()})
     arrays = dict(merged(encoded))

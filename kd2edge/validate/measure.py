@@ -17,11 +17,12 @@ from kd2edge.errors import BackendError, UsageError
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.rows import has_length
-from kd2edge.runtime.model import Model
 from kd2edge.runtime.progress import OnProgress, Progress
 from kd2edge.tasks.spec import Decoded, TaskSpec
+from kd2edge.validate.candidate import Loaded
 from kd2edge.validate.estimates import Estimates
 from kd2edge.validate.faults import row_checks
+from kd2edge.validate.policy import Near
 from kd2edge.validate.reference import Reference
 from kd2edge.validate.same import gives_the_same, same_decisions
 from kd2edge.validate.served import Padded, Served, Shared
@@ -31,7 +32,7 @@ from kd2edge.validate.validation import Check, TaskResult
 from kd2edge.validate.ways import FREE, SPREAD, Way, full_ways, other_ways
 from kd2edge.verdict import ORDER
 
-__all__ = ["Candidate", "Measured", "measured"]
+__all__ = ["Measured", "Trial", "measured"]
 
 #: Suspect ways that run the whole split.
 _SUSPECTS = 2
@@ -44,29 +45,25 @@ AllDecoded = Mapping[str, Decoded]
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """An artefact to measure.
+class Trial:
+    """A candidate to measure.
 
     Args:
-        models: number of threads -> the artefact, loaded with as many.
+        loaded: the candidate.
+        threads: how near its outputs are with any number of threads.
         suspects: ways that level 2 asks about, see ``Numbers``.
         budgets: task -> what is allowed; empty: it only stands in for the reference.
     """
 
-    models: Mapping[int, Model]
+    loaded: Loaded
+    threads: Near
     suspects: Sequence[Way] = ()
     budgets: Mapping[str, Budget] = field(default_factory=dict[str, Budget])
 
-    @property
-    def precise(self) -> bool:
-        """Whether it claims to be PyTorch's own graph."""
-        return any(budget.same_decisions for budget in self.budgets.values())
-
     def full(self) -> tuple[Way, ...]:
         """Ways that run the whole split, suspects last."""
-        model = next(iter(self.models.values()))
-        most = model.session.spec.limits("batch")[1] or FREE
-        ways = full_ways(tuple(self.models), (model.batch or FREE, 1, most))
+        sizes = (self.loaded.first.batch or FREE, 1, self.loaded.most)
+        ways = full_ways(tuple(self.loaded.models), sizes)
         return (*ways, *list(dict.fromkeys(self.suspects))[:_SUSPECTS])
 
 
@@ -88,11 +85,10 @@ class Measured:
 
 
 def measured(
-    candidates: Mapping[str, Candidate],
-    helper: tuple[str, Candidate] | None,
+    candidates: Mapping[str, Trial],
+    helper: tuple[str, Trial] | None,
     split: Split,
     reference: Reference | None,
-    encoders: Mapping[str, Encoder],
     on_event: OnProgress,
 ) -> tuple[dict[str, Measured], dict[str, int]]:
     """Level 3 of every artefact, and how many rows were held against which reference.
@@ -102,7 +98,6 @@ def measured(
         helper: the artefact that stands in for rows without a stored reference, if it runs here.
         split: the rows.
         reference: PyTorch's stored decisions, if the bundle has them.
-        encoders: input -> its encoder.
         on_event: told about progress.
 
     Raises:
@@ -119,7 +114,7 @@ def measured(
     run = dict(candidates)
     if len(unknown) and helper is not None and helper[0] not in run:
         run[helper[0]] = helper[1]
-    served = _all_ways(run, split, encoders, on_event)
+    served = _all_ways(run, split, on_event)
     stand_in: AllDecoded | None = None
     if len(unknown) and helper is not None:
         stand_in = _stand_in(served[helper[0]][0], len(at))
@@ -163,17 +158,15 @@ def _wanted(
 
 
 def _all_ways(
-    candidates: Mapping[str, Candidate],
+    candidates: Mapping[str, Trial],
     split: Split,
-    encoders: Mapping[str, Encoder],
     on_event: OnProgress,
 ) -> dict[str, list[Served]]:
     """Every artefact in every way that has to run the whole split."""
     spread = frozenset(np.linspace(0, len(split.ids) - 1, SPREAD).astype(int).tolist())
-    model = next(iter(next(iter(candidates.values())).models.values()))
-    kit = _Kit(encoders, {n: input_kind(s.kind).ranges(s) for n, s in model.inputs.items()})
+    kit = _Kit()
     served = {
-        name: [Served(one.models[way.threads], way, kit.of(way), spread) for way in one.full()]
+        name: [_served(one, way, kit, spread) for way in one.full()]
         for name, one in candidates.items()
     }
     total = len(split.ids) * sum(map(len, served.values()))
@@ -183,9 +176,9 @@ def _all_ways(
         kept = {part.way.batch: part for part in served[name] if not part.way.length}
         full = [part.way for part in served[name] if not part.way.length]
         more[name] = [
-            Served(one.models[way.threads], way, kit.of(way), frozenset())
-            for way in other_ways(tuple(one.models), full)
-            if not gives_the_same(one.models[way.threads], kept[way.batch], precise=one.precise)
+            _served(one, way, kit, frozenset())
+            for way in other_ways(tuple(one.loaded.models), full)
+            if not gives_the_same(one.loaded.models[way.threads], kept[way.batch], one.threads)
         ]
     extra = len(split.ids) * sum(map(len, more.values()))
     if extra:
@@ -193,26 +186,28 @@ def _all_ways(
     return {name: [*parts, *more[name]] for name, parts in served.items()}
 
 
+def _served(one: Trial, way: Way, kit: _Kit, spread: frozenset[int]) -> Served:
+    return Served(one.loaded.models[way.threads], way, kit.of(way, one.loaded), spread)
+
+
 class _Kit:
-    """Encoders that all models share, those that pad to a length among them."""
+    """Encoders that models share, those that pad to a length among them."""
 
-    def __init__(
-        self,
-        encoders: Mapping[str, Encoder],
-        ranges: Mapping[str, Mapping[str, tuple[int, int]]],
-    ) -> None:
-        self._plain = encoders
-        self._ranges = ranges
-        self._made: dict[int, dict[str, Shared]] = {}
-        self.has_length = any(map(has_length, encoders.values()))
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, int], dict[str, Shared]] = {}
+        self.has_length = False
 
-    def of(self, way: Way) -> Mapping[str, Encoder]:
-        if way.length not in self._made:
-            self._made[way.length] = {
-                name: Shared(Padded(one, way.length, self._ranges[name]) if way.length else one)
-                for name, one in self._plain.items()
+    def of(self, way: Way, one: Loaded) -> Mapping[str, Encoder]:
+        key = (id(one.encoders), way.length)
+        if key not in self._made:
+            self.has_length = self.has_length or any(map(has_length, one.encoders.values()))
+            specs = one.first.inputs
+            ranges = {name: input_kind(spec.kind).ranges(spec) for name, spec in specs.items()}
+            self._made[key] = {
+                name: Shared(Padded(made, way.length, ranges[name]) if way.length else made)
+                for name, made in one.encoders.items()
             }
-        return self._made[way.length]
+        return self._made[key]
 
     def forget(self) -> None:
         for made in self._made.values():

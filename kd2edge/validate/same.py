@@ -12,16 +12,13 @@ from kd2edge.metrics.kinds import metric
 from kd2edge.metrics.metric import RankMetric
 from kd2edge.ragged import Ragged
 from kd2edge.runtime.golden import relative_rms
-from kd2edge.runtime.model import Model
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec
+from kd2edge.validate.candidate import Answering
+from kd2edge.validate.policy import Near
 from kd2edge.validate.served import Kept, Logits, Served, task_logits
-from kd2edge.verdict import FP32_TOLERANCE
 
 __all__ = ["gives_the_same", "same_decisions"]
-
-#: Share of the outputs' size by which rounding may move those of a quantized graph.
-_ROUNDING = 0.01
 
 
 def same_decisions(spec: TaskSpec, one: Decoded, other: Decoded) -> bool:
@@ -35,18 +32,18 @@ def same_decisions(spec: TaskSpec, one: Decoded, other: Decoded) -> bool:
     return all(np.array_equal(packed[0][key], packed[1][key]) for key in packed[0])
 
 
-def gives_the_same(model: Model, served: Served, *, precise: bool) -> bool:
+def gives_the_same(model: Answering, served: Served, near: Near) -> bool:
     """Whether a model gives, for the batches that another number of threads ran, what that gave.
 
     Args:
         model: the artefact with its threads.
         served: the full run of the same artefact, with other threads.
-        precise: it claims to be PyTorch's own graph.
+        near: what counts as the same.
     """
-    return all(_same(model, kept, precise=precise) for kept in served.kept)
+    return all(_same(model, kept, near) for kept in served.kept)
 
 
-def _same(model: Model, kept: Kept, *, precise: bool) -> bool:
+def _same(model: Answering, kept: Kept, near: Near) -> bool:
     try:
         outputs = model.logits(kept.arrays)
     except (BackendError, InputError):
@@ -61,11 +58,9 @@ def _same(model: Model, kept: Kept, *, precise: bool) -> bool:
             continue
         if not np.isfinite(found[asked]).all():
             return False
-        if precise:
-            close = float(np.abs(found[asked] - wanted[asked]).max()) <= FP32_TOLERANCE
-        else:
-            close = relative_rms(wanted[asked], found[asked]) <= _ROUNDING
-        if not close:
+        if not float(np.abs(found[asked] - wanted[asked]).max()) <= near.max_abs:
+            return False
+        if not relative_rms(wanted[asked], found[asked]) <= near.rms:
             return False
     return True
 

@@ -10,17 +10,19 @@ import numpy as np
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import BackendError, InputError, IntegrityError
 from kd2edge.inputs.kind import Encoder
+from kd2edge.inputs.spec import Encoded
 from kd2edge.ragged import Ragged, taken
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import golden_arrays
 from kd2edge.runtime.probes import Group
 from kd2edge.runtime.self_test import probes_of
 from kd2edge.tasks.spec import TaskName
+from kd2edge.validate.candidate import Loaded
 from kd2edge.validate.numbers import Indices, Sample
 from kd2edge.validate.reference import Reference
 from kd2edge.validate.split import Split, matches
 
-__all__ = ["samples_of", "usual_values"]
+__all__ = ["golden_samples", "samples_of", "usual_values"]
 
 
 def usual_values(split: Split | None, encoders: Mapping[str, Encoder]) -> dict[str, Any]:
@@ -31,10 +33,7 @@ def usual_values(split: Split | None, encoders: Mapping[str, Encoder]) -> dict[s
 
 
 def samples_of(
-    bundle: Bundle,
-    encoders: Mapping[str, Encoder],
-    split: Split | None,
-    reference: Reference | None,
+    one: Loaded, split: Split | None, reference: Reference | None, golden: Sequence[Sample]
 ) -> tuple[Sample, ...]:
     """Rows with PyTorch's whole logits: the reference's first, and golden ones for other tasks."""
     found: list[Sample] = []
@@ -42,50 +41,52 @@ def samples_of(
         at = matches(reference, split)
         positions = np.flatnonzero((at >= 0) & (at < reference.full))
         if len(positions):
-            found.append(_stored_sample(encoders, split, reference, positions, at[positions]))
-    for golden in (_golden_sample(bundle), _probed_sample(bundle, encoders)):
+            found.append(_stored_sample(one, split, reference, positions, at[positions]))
+    for other in golden:
         known = {task for sample in found for task in sample.logits}
-        wanted = set(map(str, bundle.manifest.tasks)) - known
-        logits = golden.logits if golden is not None else {}
-        left = {task: part for task, part in logits.items() if task in wanted}
-        if golden is not None and left:
-            found.append(Sample(golden.encode, golden.rows, left))
+        left = {task: part for task, part in other.logits.items() if task in one.first.tasks}
+        left = {task: part for task, part in left.items() if task not in known}
+        if left:
+            found.append(Sample(other.encode, other.rows, left))
     return tuple(found)
 
 
+def golden_samples(bundle: Bundle, encoders: Mapping[str, Encoder]) -> tuple[Sample, ...]:
+    """What is golden in a bundle: rows, and raw values."""
+    found = (_golden_sample(bundle), _probed_sample(bundle, encoders))
+    return tuple(one for one in found if one is not None)
+
+
 def _stored_sample(
-    encoders: Mapping[str, Encoder],
+    one: Loaded,
     split: Split,
     reference: Reference,
     positions: Indices,
     places: Indices,
 ) -> Sample:
     values = split.values([int(position) for position in positions])
-
     logits = {
         task: taken(part, places)
         for task, part in reference.logits.items()
         if task in reference.decoded  # of the bundle's tasks
     }
-    return Sample(_encoding(encoders, values), len(positions), logits)
+    return Sample(_encoding(one.encode, values), len(positions), logits)
 
 
 def _encoding(
-    encoders: Mapping[str, Encoder], values: Mapping[str, Sequence[Any]]
+    encode: Callable[[Mapping[str, Sequence[Any]]], Mapping[str, Encoded]],
+    values: Mapping[str, Sequence[Any]],
 ) -> Callable[[Sequence[int]], Any]:
     """From the numbers of some rows to their arrays and words."""
 
-    def encode(rows: Sequence[int]) -> Any:
-        encoded = {
-            name: part.encode([values[name][row] for row in rows])
-            for name, part in encoders.items()
-        }
+    def of(rows: Sequence[int]) -> Any:
+        encoded = encode({name: [column[row] for row in rows] for name, column in values.items()})
         starts = {
             name: part.word_starts for name, part in encoded.items() if part.word_starts is not None
         }
         return merged(encoded), starts
 
-    return encode
+    return of
 
 
 def _probed_sample(bundle: Bundle, encoders: Mapping[str, Encoder]) -> Sample:
@@ -102,7 +103,11 @@ def _probed_sample(bundle: Bundle, encoders: Mapping[str, Encoder]) -> Sample:
     values = {name: [one for group in groups for one in group.values[name]] for name in encoders}
     tasks = set.intersection(*(set(group.outputs) for group in groups)) if groups else set[str]()
     logits = {task: _all_logits(bundle, task, groups) for task in sorted(tasks)}
-    return Sample(_encoding(encoders, values), sum(len(group.names) for group in groups), logits)
+
+    def encode(some: Mapping[str, Sequence[Any]]) -> dict[str, Encoded]:
+        return {name: part.encode(some[name]) for name, part in encoders.items()}
+
+    return Sample(_encoding(encode, values), sum(len(group.names) for group in groups), logits)
 
 
 def _are_taken(encoders: Mapping[str, Encoder], group: Group) -> bool:

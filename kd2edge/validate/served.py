@@ -19,11 +19,12 @@ from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.spec import Encoded
 from kd2edge.ragged import Ragged, concatenated, taken
 from kd2edge.runtime.batches import Batch
-from kd2edge.runtime.model import Model, Outputs
+from kd2edge.runtime.model import Outputs
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec
 from kd2edge.tasks.token_classification import gather_words
 from kd2edge.validate.answers import odd_answers
+from kd2edge.validate.candidate import Answering
 from kd2edge.validate.numbers import padded
 from kd2edge.validate.ways import Way
 
@@ -160,7 +161,7 @@ class Served:
     """
 
     def __init__(
-        self, model: Model, way: Way, encoders: Mapping[str, Encoder], spread: frozenset[int]
+        self, model: Answering, way: Way, encoders: Mapping[str, Encoder], spread: frozenset[int]
     ) -> None:
         self.way = way
         self.faults = Faults()

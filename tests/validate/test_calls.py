@@ -12,6 +12,7 @@ from kd2edge.rows.jsonl import JsonlRows
 from kd2edge.runtime import handed, load
 from kd2edge.runtime.model import Model
 from kd2edge.validate.calls import CALLS, FORMS, call_checks
+from kd2edge.validate.policy import DEMANDS
 from kd2edge.validate.split import Split
 from products import write_jsonl
 
@@ -31,7 +32,7 @@ def failed(folder, column: str, values: list[Any]) -> dict[str, str]:
     rows = JsonlRows(write_jsonl(folder.parent / "rows.jsonl", [{column: one} for one in values]))
     split = Split.of(rows, bundle.manifest.inputs, {})
     with load(folder, artefact="onnx-fp32", threads=1) as model:
-        found = call_checks(model, encoders, split, "fp32")
+        found = call_checks(model, encoders, split, DEMANDS["fp32"].calls)
     assert {check.name for check in found} == {CALLS, FORMS}
     return {check.name: check.detail for check in found if check.status == "failed"}
 

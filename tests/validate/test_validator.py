@@ -351,7 +351,7 @@ def test_evidence_may_be_written_elsewhere(bundle, rows, tmp_path):
 
 
 def test_a_read_only_bundle_is_noticed_before_anything_is_measured(bundle, rows, monkeypatch):
-    monkeypatch.setattr("kd2edge.validate.validator.load", None)
+    monkeypatch.setattr("kd2edge.validate.artefacts.load", None)
     (bundle / "reports").write_bytes(b"")  # root may write to a folder without rights
     for out in (None, bundle / "reports", bundle / "reports" / "new"):
         with pytest.raises(StorageError, match=r"reports.*--out DIR"):
