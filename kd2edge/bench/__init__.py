@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from kd2edge.bench.bench import bench_bundle
 from kd2edge.bench.result import Bench, Footprint, Spread, Timing
-from kd2edge.runtime.progress import Progress
+from kd2edge.events import Progress
 
 __all__ = ["Bench", "Footprint", "Progress", "Spread", "Timing", "bench_bundle"]

@@ -17,9 +17,9 @@ from kd2edge.bench.timing import Call, interleaved
 from kd2edge.bundle.evidence import append_evidence, require_writable
 from kd2edge.bundle.store import Bundle, open_bundle
 from kd2edge.errors import BackendError, UsageError
+from kd2edge.events import OnProgress, Progress, ignore
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
-from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.runtime.threads import usual_threads
 
 __all__ = ["SHAPES", "bench_bundle"]

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, final
+from typing import final
 
+from rich import progress as rich_progress
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from kd2edge.cli.output import note
+from kd2edge.events import (
+    BeginEvent,
+    EpochEvent,
+    Event,
+    Losses,
+    Progress,
+    ResumedEvent,
+    SavedEvent,
+    StageEvent,
+    StepEvent,
+)
 from kd2edge.wording import shown
 
 
 @contextmanager
-def display() -> Iterator[Callable[[Any], None]]:
+def display() -> Iterator[Callable[[Event], None]]:
     """A listener for a run's events."""
     if sys.stderr.isatty():
         # rich reads NO_COLOR itself.
@@ -28,29 +39,31 @@ def display() -> Iterator[Callable[[Any], None]]:
 
 
 class _Display(ABC):
-    """Sorts events by their type's name: the command line imports no stage to draw it."""
-
-    def __call__(self, event: Any) -> None:
-        draw = {
-            "StageEvent": self.stage,
-            "StepEvent": self.step,
-            "EpochEvent": self.epoch,
-            "Progress": self.walk,
-            "ResumedEvent": self.resumed,
-        }.get(type(event).__name__)
-        if draw is not None:
-            draw(event)
+    def __call__(self, event: Event) -> None:
+        match event:
+            case StageEvent():
+                self.stage(event)
+            case StepEvent():
+                self.step(event)
+            case EpochEvent():
+                self.epoch(event)
+            case Progress():
+                self.walk(event)
+            case ResumedEvent():
+                self.resumed(event)
+            case BeginEvent() | SavedEvent():
+                pass  # the stage said the one, and of the other nobody waits to hear
 
     @abstractmethod
     def say(self, text: str) -> None:
         """Write a line that stays."""
 
-    def stage(self, event: Any) -> None:
+    def stage(self, event: StageEvent) -> None:
         """A stage begins or is skipped."""
         skipped = "  (done before)" if event.skipped else ""
         self.say(f"{event.stage:<18} {event.detail}{skipped}")
 
-    def epoch(self, event: Any) -> None:
+    def epoch(self, event: EpochEvent) -> None:
         """An epoch is finished."""
         values = "  ".join(f"{task} {value:.3f}" for task, value in event.validation.items())
         best = " *" if event.best else ""
@@ -58,16 +71,16 @@ class _Display(ABC):
         self.say(f"{head}{_time(event.seconds_left)} left  {values}{best}")
         self.say(f"{'':{len(head)}}loss       {_losses(event.losses, 3)}")
 
-    def resumed(self, event: Any) -> None:
+    def resumed(self, event: ResumedEvent) -> None:
         """Training goes on from a checkpoint."""
         self.say(f"  resumed at step {event.step:,}. {event.note}".rstrip())
 
     @abstractmethod
-    def step(self, event: Any) -> None:
+    def step(self, event: StepEvent) -> None:
         """A step was taken."""
 
     @abstractmethod
-    def walk(self, event: Any) -> None:
+    def walk(self, event: Progress) -> None:
         """Rows or artefacts were walked over."""
 
 
@@ -76,39 +89,41 @@ class _Lines(_Display):
     def say(self, text: str) -> None:
         note(text)
 
-    def step(self, event: Any) -> None:
+    def step(self, event: StepEvent) -> None:
         pass  # a line an epoch is enough
 
-    def walk(self, event: Any) -> None:
+    def walk(self, event: Progress) -> None:
         pass
 
 
 @final
 class _Bars(_Display):
     def __init__(self, console: Console) -> None:
-        self.progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=8),  # three tasks' losses must fit beside it in 80 columns
-            TextColumn("{task.percentage:>3.0f}% {task.fields[note]}", markup=False),
+        self.progress = rich_progress.Progress(
+            rich_progress.TextColumn("{task.description}", markup=False),
+            rich_progress.BarColumn(
+                bar_width=8
+            ),  # three tasks' losses must fit beside it in 80 columns
+            rich_progress.TextColumn("{task.percentage:>3.0f}% {task.fields[note]}", markup=False),
             console=console,
             transient=True,
         )
-        self._bars: dict[str, TaskID] = {}
+        self._bars: dict[str, rich_progress.TaskID] = {}
 
     def say(self, text: str) -> None:
         self.progress.console.print(shown(text), highlight=False, markup=False)
 
-    def stage(self, event: Any) -> None:
+    def stage(self, event: StageEvent) -> None:
         for bar in self._bars.values():
             self.progress.remove_task(bar)
         self._bars.clear()
         super().stage(event)
 
-    def step(self, event: Any) -> None:
+    def step(self, event: StepEvent) -> None:
         beside = f"{_losses(event.losses, 2)}  {_time(event.seconds_left)} left"
         self._draw("train", event.step, event.steps, beside)
 
-    def walk(self, event: Any) -> None:
+    def walk(self, event: Progress) -> None:
         self._draw(event.what, event.done, event.total, "")
 
     def _draw(self, what: str, done: int, total: int, beside: str) -> None:
@@ -118,7 +133,7 @@ class _Bars(_Display):
         self.progress.update(self._bars[what], completed=done, total=total, note=text)
 
 
-def _losses(losses: Mapping[str, Mapping[str, float]], digits: int) -> str:
+def _losses(losses: Losses, digits: int) -> str:
     """``task hard/soft``; a dash where no hard loss counted."""
     parts = []
     for task, kinds in losses.items():

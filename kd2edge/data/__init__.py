@@ -9,7 +9,7 @@ from kd2edge.data.reader import ArrayStore
 from kd2edge.data.sampler import epoch_order, steps_an_epoch
 from kd2edge.data.split import EncodedSplit
 from kd2edge.data.writer import ArrayWriter
-from kd2edge.runtime.progress import Progress
+from kd2edge.events import Progress
 
 __all__ = [
     "ArrayStore",

@@ -16,6 +16,7 @@ from kd2edge.data.layout import Field, folder_of, shard_rows, spread
 from kd2edge.data.split import EncodedSplit, is_ragged
 from kd2edge.data.writer import Append, ArrayWriter, is_filled
 from kd2edge.errors import DataError, InputError
+from kd2edge.events import OnProgress, Progress, ignore
 from kd2edge.files import fingerprint
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import file_columns, input_kind
@@ -23,7 +24,6 @@ from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
 from kd2edge.ragged import Column, Ragged, offsets_of
 from kd2edge.rows.hashes import files_fingerprint
 from kd2edge.rows.rows import Row
-from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Target, TaskSpec, is_stated
 

@@ -3,14 +3,6 @@
 from __future__ import annotations
 
 from kd2edge.distill.evaluate import metric_values, predict_split
-from kd2edge.distill.events import (
-    BeginEvent,
-    EpochEvent,
-    Event,
-    ResumedEvent,
-    SavedEvent,
-    StepEvent,
-)
 from kd2edge.distill.job import TrainingJob, require_resumable
 from kd2edge.distill.knowledge import Knowledge, TeacherOfTask, knowledge_of
 from kd2edge.distill.loop import train
@@ -20,20 +12,14 @@ from kd2edge.distill.schedule import Constant, Moment, Schedule
 from kd2edge.distill.settings import DistillSettings, FeatureSpec, TrainSettings
 
 __all__ = [
-    "BeginEvent",
     "Constant",
     "CurvePoint",
     "DistillSettings",
-    "EpochEvent",
-    "Event",
     "FeatureSpec",
     "Knowledge",
     "Method",
     "Moment",
-    "ResumedEvent",
-    "SavedEvent",
     "Schedule",
-    "StepEvent",
     "TeacherOfTask",
     "TrainResult",
     "TrainSettings",

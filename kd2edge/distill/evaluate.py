@@ -12,10 +12,10 @@ from kd2edge.data.batch import Batch, at_words
 from kd2edge.data.device import device_of, full_fp32
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.precision import autocast
+from kd2edge.events import OnProgress, Progress, ignore
 from kd2edge.metrics.kinds import metric
 from kd2edge.metrics.metric import Metric
 from kd2edge.ragged import Column, Ragged, concatenated, taken
-from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import TaskName, TaskSpec
 

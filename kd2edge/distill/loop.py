@@ -22,14 +22,6 @@ from kd2edge.distill.checkpoint import (
 from kd2edge.distill.cursor import Cursor, cursor_from_json
 from kd2edge.distill.determinism import deterministic
 from kd2edge.distill.evaluate import metric_values, predict_split
-from kd2edge.distill.events import (
-    BeginEvent,
-    EpochEvent,
-    OnEvent,
-    ResumedEvent,
-    SavedEvent,
-    StepEvent,
-)
 from kd2edge.distill.interruption import Interruption
 from kd2edge.distill.job import TrainingJob, require_resumable
 from kd2edge.distill.knowledge import require_match
@@ -41,8 +33,16 @@ from kd2edge.distill.saving import BEST, NET, copied, prefixed, under
 from kd2edge.distill.schedule import Moment
 from kd2edge.distill.step import Stepper
 from kd2edge.errors import Interrupted, Kd2edgeError
+from kd2edge.events import (
+    BeginEvent,
+    EpochEvent,
+    OnEvent,
+    ResumedEvent,
+    SavedEvent,
+    StepEvent,
+    ignore,
+)
 from kd2edge.nets import Net, save_net
-from kd2edge.runtime.progress import ignore
 from kd2edge.tasks.spec import TaskName
 
 #: Steps between two StepEvents: often enough for a bar, and a GPU is waited for at each.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kd2edge.distill.events import Losses
+from kd2edge.events import Losses
 from kd2edge.tasks.spec import TaskName
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from kd2edge.distill import TrainingJob, require_resumable
 from kd2edge.distill.checkpoint import has_checkpoint, not_resumable, remove_checkpoint
 from kd2edge.errors import UsageError
+from kd2edge.events import StageEvent
 from kd2edge.files import folder_lock, write_atomic
 from kd2edge.files.atomic import storage_error
 from kd2edge.nets import load_net
-from kd2edge.pipeline.events import Listener, Log, StageEvent
+from kd2edge.pipeline.events import Listener, Log
 from kd2edge.pipeline.folders import RUNS, RunFolder, mark_latest, run_to_write
 from kd2edge.pipeline.learning import student_jobs
 from kd2edge.pipeline.model_inputs import student_inputs

@@ -8,34 +8,20 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, final
+from typing import final
 
+from kd2edge.events import Event, Progress, StepEvent
 from kd2edge.files.atomic import storage_error
 from kd2edge.pipeline.finite import finite
 
-__all__ = ["Listener", "Log", "StageEvent"]
+__all__ = ["Listener", "Log"]
 
-Listener = Callable[[Any], None]
+Listener = Callable[[Event], None]
 #: Events that are for the display alone: many a second, and all of them summed up later.
-_FLEETING = {"StepEvent", "Progress"}
-
-
-@dataclass(frozen=True, slots=True)
-class StageEvent:
-    """A stage of a run begins, or is skipped because it is done.
-
-    Args:
-        stage: ``rows``, ``teacher NAME``, ``cache NAME``, ``student``, ``baseline``, ``report``.
-        detail: what it will do, in a few words.
-        skipped: it was done before.
-    """
-
-    stage: str
-    detail: str = ""
-    skipped: bool = False
+_FLEETING = (StepEvent, Progress)
 
 
 @final
@@ -62,9 +48,9 @@ class Log:
     ) -> None:
         self._file.close()
 
-    def __call__(self, event: Any) -> None:
-        name = type(event).__name__
-        if name not in _FLEETING:
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, _FLEETING):
+            name = type(event).__name__
             line = {"time": round(time.time(), 3), "event": name, **asdict(event)}
             self._append(f"{json.dumps(finite(line), ensure_ascii=False)}\n".encode())
         self._listener(event)

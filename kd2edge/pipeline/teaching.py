@@ -9,9 +9,9 @@ from pathlib import Path
 
 from kd2edge.distill import TrainingJob
 from kd2edge.errors import UsageError
+from kd2edge.events import StageEvent
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.nets import NetDescription, describe_net, load_net
-from kd2edge.pipeline.events import StageEvent
 from kd2edge.pipeline.model_inputs import ModelInputs, teacher_inputs
 from kd2edge.pipeline.settings import teacher_settings
 from kd2edge.pipeline.sources import SPLITS

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from kd2edge.data.split import EncodedSplit
-from kd2edge.distill import BeginEvent, TrainingJob, require_resumable, train
+from kd2edge.distill import TrainingJob, require_resumable, train
 from kd2edge.errors import IntegrityError
+from kd2edge.events import BeginEvent, Event, StageEvent
 from kd2edge.files import fingerprint, fingerprint_file, write_atomic
 from kd2edge.files.atomic import storage_error
 from kd2edge.json_text import json_value
 from kd2edge.nets import describe_net, flops, load_net, net_files, source_fingerprints
-from kd2edge.pipeline.events import Listener, StageEvent
+from kd2edge.pipeline.events import Listener
 from kd2edge.pipeline.model_inputs import source_folder
 from kd2edge.recipe.schema import CnnModel, TransformersModel
 
@@ -123,7 +124,7 @@ def train_net(job: TrainingJob, *, resume: bool, reuse: bool, on_event: Listener
     return record
 
 
-def _told(name: str, on_event: Listener, event: Any) -> None:
+def _told(name: str, on_event: Listener, event: Event) -> None:
     """Hand an event on; the head of a training says what it uses, as its plan knows it."""
     if not isinstance(event, BeginEvent):
         on_event(event)

@@ -18,9 +18,9 @@ from kd2edge.data.layout import Field, folder_of, shard_rows, spread
 from kd2edge.data.split import EncodedSplit
 from kd2edge.data.writer import Append, ArrayWriter, is_filled
 from kd2edge.errors import DataError
+from kd2edge.events import OnProgress, Progress, ignore
 from kd2edge.files import fingerprint
 from kd2edge.ragged import Column, Ragged, concatenated, taken
-from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.teacher.cache import TeacherCache

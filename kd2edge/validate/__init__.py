@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kd2edge.runtime.progress import Progress
+from kd2edge.events import Progress
 from kd2edge.validate.candidate import Candidate, Loaded, loaded
 from kd2edge.validate.judge import judge
 from kd2edge.validate.policy import Policy

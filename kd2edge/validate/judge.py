@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kd2edge.errors import BackendError, InputError
+from kd2edge.events import OnProgress, Progress, ignore
 from kd2edge.runtime.model import Model
-from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.validate.calls import call_checks
 from kd2edge.validate.candidate import Candidate, Loaded, loaded
 from kd2edge.validate.edges import edges_of

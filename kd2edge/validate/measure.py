@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import BackendError, UsageError
+from kd2edge.events import OnProgress, Progress
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.rows import has_length
-from kd2edge.runtime.progress import OnProgress, Progress
 from kd2edge.tasks.spec import Decoded, TaskSpec
 from kd2edge.validate.candidate import Loaded
 from kd2edge.validate.estimates import Estimates

@@ -11,8 +11,8 @@ from pathlib import Path
 from kd2edge.bundle.evidence import append_evidence, require_writable
 from kd2edge.bundle.store import Bundle, open_bundle
 from kd2edge.errors import BackendError, UsageError
+from kd2edge.events import OnProgress, Progress, ignore
 from kd2edge.rows.rows import Rows
-from kd2edge.runtime.progress import OnProgress, Progress, ignore
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.validate.agreement import agreement
 from kd2edge.validate.artefacts import Artefacts

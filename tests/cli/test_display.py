@@ -16,9 +16,7 @@ import bundles
 from commands import kd2edge
 from kd2edge.cli import display as module
 from kd2edge.cli.display import display
-from kd2edge.distill import EpochEvent, ResumedEvent, StepEvent
-from kd2edge.pipeline.events import StageEvent
-from kd2edge.runtime.progress import Progress
+from kd2edge.events import EpochEvent, Progress, ResumedEvent, StageEvent, StepEvent
 
 LOSSES = {"intent": {"kd": 0.5, "task": 0.25}, "": {"feature0": 0.125}}
 EVENTS: list[Any] = [

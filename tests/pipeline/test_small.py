@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from kd2edge.errors import UsageError
+from kd2edge.events import StageEvent
 from kd2edge.export.targets import TARGETS
-from kd2edge.pipeline.events import Log, StageEvent
+from kd2edge.pipeline.events import Log
 from kd2edge.pipeline.exporting import _assert_makes_one
 from kd2edge.pipeline.finite import finite
 from kd2edge.pipeline.model_inputs import student_inputs, teacher_inputs
@@ -49,7 +50,7 @@ def test_the_log_holds_what_stays_and_hands_on_everything(tmp_path: Path) -> Non
 
 
 def _step() -> object:
-    from kd2edge.distill import StepEvent
+    from kd2edge.events import StepEvent
 
     return StepEvent(1, 2, 1, 1, {}, 0.1, 0.0, 0.0)
 

@@ -1,16 +1,66 @@
-"""What training tells while it runs: the command line draws it, the pipeline logs it."""
+"""What long work tells while it runs: the command line draws it, the pipeline logs it.
+
+A leaf without torch, so that whoever listens can ask an event for its class.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-from kd2edge.runtime.progress import Progress
-from kd2edge.tasks.spec import TaskName
+if TYPE_CHECKING:  # an event is drawn without NumPy
+    from kd2edge.tasks.spec import TaskName
+
+
+__all__ = [
+    "BeginEvent",
+    "EpochEvent",
+    "Event",
+    "Losses",
+    "OnEvent",
+    "OnProgress",
+    "Progress",
+    "ResumedEvent",
+    "SavedEvent",
+    "StageEvent",
+    "StepEvent",
+    "ignore",
+]
 
 #: task -> kind of loss (``task``, ``kd``, ``feature0`` ...) -> value; those on features have
 #: the task "".
-Losses = Mapping[TaskName, Mapping[str, float]]
+Losses: TypeAlias = "Mapping[TaskName, Mapping[str, float]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a step of the work has come.
+
+    Args:
+        what: a word for the step, such as ``encode`` or ``tasks``.
+        done: items done.
+        total: items of this step.
+    """
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageEvent:
+    """A stage of a run begins, or is skipped because it is done.
+
+    Args:
+        stage: ``rows``, ``teacher NAME``, ``cache NAME``, ``student``, ``baseline``, ``report``.
+        detail: what it will do, in a few words.
+        skipped: it was done before.
+    """
+
+    stage: str
+    detail: str = ""
+    skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +134,11 @@ class ResumedEvent:
     note: str
 
 
-Event = BeginEvent | StepEvent | EpochEvent | SavedEvent | ResumedEvent | Progress
+Event = BeginEvent | StageEvent | StepEvent | EpochEvent | SavedEvent | ResumedEvent | Progress
 OnEvent = Callable[[Event], None]
+OnProgress = Callable[[Progress], None]
+
+
+def ignore(event: object) -> None:
+    """An ``on_event`` that does nothing."""
+    del event
