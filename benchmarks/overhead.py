@@ -16,7 +16,7 @@ from timing import extra, interleaved, ratio
 
 from kd2edge.bundle import Bundle, open_bundle
 from kd2edge.inputs import input_kind
-from kd2edge.pipeline.provenance import run_of
+from kd2edge.pipeline.finished import run_of
 from kd2edge.pipeline.sources import open_split, read_rows_plan
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
@@ -110,8 +110,8 @@ def one_batch(
 
 def test_rows(bundle: Bundle) -> Rows | None:
     """The test rows of the run that a bundle was made of, when it is at hand."""
-    run = run_of(bundle.manifest.provenance.get("run", ""), bundle.path)
-    return None if run is None else open_split(read_rows_plan(run.rows), "test")
+    run = run_of(bundle)
+    return None if run is None else open_split(read_rows_plan(run.folder.rows), "test")
 
 
 def encoding(model: Model, rows: Rows | None, count: int) -> dict[str, Any]:

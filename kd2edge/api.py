@@ -68,9 +68,9 @@ def export(
         BackendError: a target that was asked for is not installed.
     """
     from kd2edge.pipeline.exporting import export_run
-    from kd2edge.pipeline.folders import opened_run
+    from kd2edge.pipeline.finished import finished_run
 
-    opened = opened_run(None if run is None else Path(run))
+    opened = finished_run(None if run is None else Path(run))
     place = None if out is None else Path(out)
     exported = export_run(opened, targets=targets, precisions=precisions, out=place)
     return exported.bundle.path

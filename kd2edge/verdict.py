@@ -21,6 +21,7 @@ __all__ = [
     "Judged",
     "Status",
     "Word",
+    "as_word",
     "judged",
     "verdict",
     "worst",
@@ -54,6 +55,17 @@ def verdict(low: float, high: float, max_drop: float) -> Word:
     if high <= max_drop and low <= high:
         return "pass"
     return "fail" if low > max_drop and low <= high else "undecided"
+
+
+def as_word(found: object) -> Word:
+    """The word of a verdict that a file holds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if found not in ORDER:
+        raise ValueError(f"no verdict: {found!r:.40}")
+    return ORDER[ORDER.index(found)]
 
 
 def worst(verdicts: Iterable[Word]) -> Word:
@@ -169,10 +181,7 @@ def _by_measures(payload: Mapping[str, Any], artefact: str, measures: _Measures)
 
 
 def _word(found: Mapping[str, Any]) -> Word:
-    word: Any = found["verdict"]
-    if word not in ORDER:
-        raise ValueError(f"no verdict: {word!r:.40}")
-    return word
+    return as_word(found["verdict"])
 
 
 def _beyond_bounds(found: Mapping[str, Any], artefact: str) -> str:

@@ -66,10 +66,10 @@ def command(
 
     from kd2edge.bundle.twins import shortcomings, size_text
     from kd2edge.pipeline.exporting import export_run
-    from kd2edge.pipeline.folders import opened_run
+    from kd2edge.pipeline.finished import finished_run
 
     exported = export_run(
-        opened_run(run),
+        finished_run(run),
         targets=targets,
         precisions=precisions,
         out=out,

@@ -58,6 +58,8 @@ def command(
     --artefact names, or all of them, could not run.
     """
     from kd2edge.cli.display import display
+    from kd2edge.pipeline.finished import read_run
+    from kd2edge.pipeline.folders import RunFolder
     from kd2edge.pipeline.validation import latest_bundle, validate
 
     with display() as show:
@@ -66,7 +68,7 @@ def command(
             split=split,
             data=data,
             asked=asked(kind, options, source),
-            run=run,
+            run=None if run is None else read_run(RunFolder(run)),
             artefacts=artefacts,
             max_drop=_drops(max_drop, "--max-drop"),
             max_drop_class=_drops(max_drop_class, "--max-drop-class"),

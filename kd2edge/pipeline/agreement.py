@@ -7,63 +7,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from kd2edge.bundle import Bundle
 from kd2edge.errors import IntegrityError
-from kd2edge.files import fingerprint_file
-from kd2edge.pipeline.folders import RunFolder
-from kd2edge.pipeline.provenance import read_report
+from kd2edge.pipeline.finished import FinishedRun
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.validate import open_reference
 from kd2edge.validate.agreement import disagreements
-from kd2edge.validate.record import REPORT, Record, SplitRecord, open_record
+from kd2edge.validate.record import REPORT, Record, open_record
 
-__all__ = ["record_of", "require_one_student", "require_run_of"]
-
-_KEPT = ("value", "low", "high", "confidence")
-
-
-def record_of(report: Mapping[str, Any]) -> Record | None:
-    """What a bundle carries of a run's report; None for reports of before it was kept."""
-    weights = report["fingerprints"].get("student")
-    splits: Mapping[str, Any] = report["splits"]
-    if not weights or not all("labels" in split for split in splits.values()):
-        return None
-    return Record(str(weights), {name: _split(one) for name, one in splits.items()})
-
-
-def _split(split: Mapping[str, Any]) -> SplitRecord:
-    tasks = {
-        task: {
-            metric: {key: numbers.get(key) for key in _KEPT}
-            for metric, numbers in models["student"]["metrics"].items()
-        }
-        for task, models in split["tasks"].items()
-    }
-    return SplitRecord(split["rows"], split["inputs"], split["labels"], tasks)
+__all__ = ["require_one_student", "require_run_of"]
 
 
 def require_one_student(
-    run: RunFolder,
-    weights: str,
-    report: Mapping[str, Any],
-    references: Mapping[str, bytes],
-    tasks: Mapping[str, TaskSpec],
+    run: FinishedRun, references: Mapping[str, bytes], tasks: Mapping[str, TaskSpec]
 ) -> Record:
     """The record of a run's report, once stored outputs, report and student were seen to agree.
 
     Args:
-        run: the run, for messages.
-        weights: SHA-256 of its student's safetensors.
-        report: its report.json.
+        run: the run.
         references: split -> bytes of its stored outputs.
         tasks: the student's tasks.
 
     Raises:
         IntegrityError: they are of several students, or do not say.
     """
-    record = record_of(report)
+    record, weights = run.record, run.weights
     if record is None:
         raise _apart(run, "report.json does not say which student it is about")
     if record.weights != weights:
@@ -90,39 +59,39 @@ def require_one_student(
     return record
 
 
-def _apart(run: RunFolder, what: str) -> IntegrityError:
+def _apart(run: FinishedRun, what: str) -> IntegrityError:
+    place = run.folder
     return IntegrityError(
-        f"{run.path}: {what}: run `kd2edge distill {run.recipe} --run-dir {run.path} --resume`, "
-        "then export it"
+        f"{place.path}: {what}: run `kd2edge distill {place.recipe} --run-dir {place.path} "
+        "--resume`, then export it"
     )
 
 
-def require_run_of(run: RunFolder, bundle: Bundle) -> None:
+def require_run_of(run: FinishedRun, bundle: Bundle) -> None:
     """Refuse a run that is not the one that a bundle was made of, or that was changed since.
 
     Bundles of before it was kept do not say, and are judged with that doubt.
 
     Raises:
         IntegrityError: another student, or a report that says otherwise than the bundle's.
-        StorageError: the run cannot be read.
     """
     stated = bundle.manifest.provenance.get("student", "")
     if not stated:
         return
-    weights = fingerprint_file(run.student.with_name("student.safetensors"))
-    if weights != stated:
+    if run.weights != stated:
         raise IntegrityError(
-            f"{run.path}: its student has weights {weights[:12]}..., the bundle {bundle.path} was "
-            f"made of {stated[:12]}...: export the run again, or name the bundle's own run"
+            f"{run.folder.path}: its student has weights {run.weights[:12]}..., the bundle "
+            f"{bundle.path} was made of {stated[:12]}...: export the run again, or name the "
+            "bundle's own run"
         )
-    own = record_of(read_report(run.report))
+    own = run.record
     if REPORT not in bundle.files or REPORT in bundle.left_out:
         return
     theirs = open_record(bundle.read(REPORT))
     odd = None if own is None else _first_difference(own, theirs)
     if own is None or odd:
         raise IntegrityError(
-            f"{run.report}: not the report that {bundle.path} was exported with"
+            f"{run.folder.report}: not the report that {bundle.path} was exported with"
             f"{f' ({odd})' if odd else ''}: export the run again"
         )
 

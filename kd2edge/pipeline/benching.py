@@ -9,7 +9,7 @@ from typing import Any
 from kd2edge.bench import Bench, bench_bundle
 from kd2edge.bundle import Bundle, open_bundle
 from kd2edge.errors import DataError, StorageError, UsageError
-from kd2edge.pipeline.provenance import run_of
+from kd2edge.pipeline.finished import run_of
 from kd2edge.pipeline.source_forms import Asked
 from kd2edge.pipeline.sources import open_split, read_rows_plan
 from kd2edge.pipeline.validation import rows_from_file
@@ -67,10 +67,10 @@ def bench(
 
 def rows_of_run(bundle: Bundle) -> Rows | None:
     """Test rows of the bundle's run; None where they are not at hand: a bench goes on without."""
-    run = run_of(bundle.manifest.provenance.get("run", ""), bundle.path)
+    run = run_of(bundle)
     if run is None:
         return None
-    plan = read_rows_plan(run.rows)
+    plan = read_rows_plan(run.folder.rows)
     try:
         return open_split(plan, _SPLIT)
     except (DataError, StorageError, UsageError):  # the data is gone since

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from kd2edge.bundle import Artefact, Bundle, FileEntry, Gate, Manifest, file_entry, write_bundle
 from kd2edge.engines import ranked, unmade
@@ -18,11 +17,11 @@ from kd2edge.export.targets.target import Made, Source, Target, Variant
 from kd2edge.files import canonical_json, folder_lock
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.nets import Net, describe_net, load_net
+from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.agreement import require_one_student
-from kd2edge.pipeline.folders import MODELS, RunFolder
+from kd2edge.pipeline.finished import FinishedRun
+from kd2edge.pipeline.folders import MODELS
 from kd2edge.pipeline.probing import PROBES
-from kd2edge.pipeline.provenance import read_report, run_fingerprint
 from kd2edge.pipeline.samples import (
     CALIBRATION,
     GOLDEN,
@@ -77,14 +76,13 @@ class _Job:
     """
 
     recipe: Recipe
-    run: RunFolder
+    run: FinishedRun
     net: Net
-    report: Mapping[str, Any]
     files: Mapping[str, bytes]
 
 
 def export_run(
-    run: RunFolder,
+    run: FinishedRun,
     *,
     targets: Sequence[str] = (),
     precisions: Sequence[str] = (),
@@ -109,7 +107,7 @@ def export_run(
         UsageError: an unknown target or precision, or a target asked for that makes none of these.
         StorageError, IntegrityError: the run cannot be read, the bundle cannot be written.
     """
-    recipe = load_recipe(run.recipe).recipe
+    recipe = load_recipe(run.folder.recipe).recipe
     wanted = tuple(precisions or recipe.export.precisions)
     variants = _variants(targets or recipe.export.targets, wanted)
     for name in targets:
@@ -122,7 +120,7 @@ def export_run(
     made = {variant: _made(source, variant, on_stage, broken) for variant in variants}
     files = {**job.files, "onnx/module-paths.json": canonical_json(module_paths)}
     manifest = _manifest(job, source, made, files)
-    card = model_card(manifest, job.report).encode()
+    card = model_card(manifest, job.run.report).encode()
     manifest = replace(manifest, files=(*manifest.files, file_entry("MODEL_CARD.md", card)))
     files["MODEL_CARD.md"] = card
     for one in made.values():
@@ -172,24 +170,23 @@ def _written(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bund
         return write_bundle(path, manifest, files)
 
 
-def _opened(recipe: Recipe, run: RunFolder, *, precisions: Sequence[str]) -> _Job:
+def _opened(recipe: Recipe, run: FinishedRun, *, precisions: Sequence[str]) -> _Job:
     """Read everything of a run at once: what is missing or damaged is known before any work."""
-    report = read_report(run.report)
-    net = load_net(run.student)
+    folder = run.folder
+    net = load_net(folder.student)
     if "int8" in precisions:
-        read_arrays(run.samples / CALIBRATION)
-    stored = {split: _sample(run.samples / f"reference-{split}.npz") for split in _SPLITS}
+        read_arrays(folder.samples / CALIBRATION)
+    stored = {split: _sample(folder.samples / f"reference-{split}.npz") for split in _SPLITS}
     tasks = {str(task.name): task for task in net.tasks}
-    weights = describe_net(run.student).weights
-    record = require_one_student(run, weights, report, stored, tasks)
+    record = require_one_student(run, stored, tasks)
     references = {f"reference/{split}.npz": content for split, content in stored.items()}
     files = {**_files(recipe, run, net), **references, REPORT: pack_record(record)}
-    return _Job(recipe, run, net, report, files)
+    return _Job(recipe, run, net, files)
 
 
 def _source(job: _Job) -> tuple[Source, Mapping[str, str]]:
     """The graph that every artefact is made from, and which module each of its nodes comes from."""
-    recipe, run, net = job.recipe, job.run, job.net
+    recipe, run, net = job.recipe, job.run.folder, job.net
     inputs, outputs = net.array_specs(), net.output_specs()
     sample = dummy_arrays(inputs, getattr(net.backbone, "config", None))
     exported = onnx_from_student(net, inputs, outputs, sample=sample, opset=recipe.export.opset)
@@ -243,12 +240,14 @@ def _foreign(error: Exception) -> str:
     return f"the tool that makes it failed: {type(error).__name__}: {text}".rstrip(": ")
 
 
-def _files(recipe: Recipe, run: RunFolder, net: Net) -> dict[str, bytes]:
-    files = {path: _read(run.path / path) for spec in net.inputs for path in spec.files.values()}
-    files[SOURCES] = forms_json(read_rows_plan(run.rows))
+def _files(recipe: Recipe, run: FinishedRun, net: Net) -> dict[str, bytes]:
+    folder = run.folder
+    files = {path: _read(folder.path / path) for spec in net.inputs for path in spec.files.values()}
+    files[SOURCES] = forms_json(read_rows_plan(folder.rows))
     if recipe.export.samples == "real":
-        files["golden/golden.npz"] = _sample(run.samples / GOLDEN)
-    if recipe.export.samples != "none" and (run.samples / PROBES).is_file():  # old runs have none
+        files["golden/golden.npz"] = _sample(folder.samples / GOLDEN)
+    # Old runs have no golden raw values.
+    if recipe.export.samples != "none" and (folder.samples / PROBES).is_file():
         files[PROBES_IN_BUNDLE] = _probes(run)
     return files
 
@@ -260,16 +259,17 @@ def _sample(path: Path) -> bytes:
     return content
 
 
-def _probes(run: RunFolder) -> bytes:
+def _probes(run: FinishedRun) -> bytes:
     """The golden raw values, whose outputs must be those of this very student.
 
     Raises:
         IntegrityError: damaged, or written for other weights.
     """
-    content = _sample(run.samples / PROBES)
-    if open_probes(content).weights != describe_net(run.student).weights:
+    path = run.folder.samples / PROBES
+    content = _sample(path)
+    if open_probes(content).weights != run.weights:
         raise IntegrityError(
-            f"{run.samples / PROBES} was made from other weights than {run.student.name}'s: run"
+            f"{path} was made from other weights than {run.folder.student.name}'s: run"
             " `kd2edge distill --resume` again"
         )
     return content
@@ -306,7 +306,7 @@ def _manifest(
             confidence=recipe.gate.confidence,
         ),
         licences={"weights": recipe.licences.weights, "data": recipe.licences.data},
-        provenance=run_fingerprint(job.run),
+        provenance=job.run.provenance,
     )
 
 

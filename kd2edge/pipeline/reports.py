@@ -10,8 +10,8 @@ from typing import Any
 from kd2edge.bundle import Bundle, open_bundle, read_evidence
 from kd2edge.errors import IntegrityError, UsageError
 from kd2edge.files import write_atomic
-from kd2edge.pipeline.folders import MODELS, RunFolder, latest_run, opened_run
-from kd2edge.pipeline.provenance import read_report, run_fingerprint, run_of
+from kd2edge.pipeline.finished import FinishedRun, finished_run, run_of
+from kd2edge.pipeline.folders import MODELS, latest_run
 from kd2edge.reporting import Table, compare_reports, html_report, report_from_validation
 
 #: What verdicts of one validation have in common.
@@ -67,16 +67,15 @@ def _understood(place: Path | str) -> Generator[None]:
 
 def findings(
     place: Path,
-) -> tuple[dict[str, Any], Mapping[str, Any] | None, Mapping[str, Any] | None]:
+) -> tuple[Mapping[str, Any], Mapping[str, Any] | None, Mapping[str, Any] | None]:
     """Report, validation and bench of a run or a bundle, see :func:`newest`.
 
     Raises:
         UsageError: neither a run nor a bundle, or a bundle with neither its run nor evidence.
     """
     if _is_run(place):
-        run = opened_run(place)
-        report = read_report(run.report)
-        bundle = _bundle_of(run, str(report["name"]))
+        run = finished_run(place)
+        report, bundle = run.report, _bundle_of(run)
     else:
         bundle = open_bundle(place)
         report = _bundle_report(bundle)
@@ -85,11 +84,11 @@ def findings(
     return report, newest(bundle, "validation"), newest(bundle, "bench")
 
 
-def _bundle_report(bundle: Bundle) -> dict[str, Any]:
+def _bundle_report(bundle: Bundle) -> Mapping[str, Any]:
     """The report of a bundle's run, or what its own validation knows."""
-    found = run_of(bundle.manifest.provenance.get("run", ""), bundle.path)
+    found = run_of(bundle)
     if found is not None:
-        return read_report(found.report)
+        return found.report
     validation = newest(bundle, "validation")
     if validation is None:
         raise UsageError(
@@ -145,11 +144,11 @@ def _is_run(place: Path) -> bool:
     return not (place / "manifest.json").is_file()
 
 
-def _bundle_of(run: RunFolder, name: str) -> Bundle | None:
-    for parent in (MODELS, run.path.resolve().parent.parent / "models"):
-        path = parent / name
+def _bundle_of(run: FinishedRun) -> Bundle | None:
+    for parent in (MODELS, run.folder.path.resolve().parent.parent / "models"):
+        path = parent / run.name
         if (path / "manifest.json").is_file():
             bundle = open_bundle(path)
-            if bundle.manifest.provenance.get("run") == run_fingerprint(run)["run"]:
+            if bundle.manifest.provenance.get("run") == run.provenance["run"]:
                 return bundle
     return None

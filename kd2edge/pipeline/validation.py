@@ -9,8 +9,9 @@ from typing import Any
 from kd2edge.bundle import Bundle, open_bundle
 from kd2edge.errors import UsageError
 from kd2edge.pipeline.agreement import require_run_of
-from kd2edge.pipeline.folders import MODELS, RunFolder, latest_run
-from kd2edge.pipeline.provenance import read_report, run_of
+from kd2edge.pipeline.finished import FinishedRun, run_of
+from kd2edge.pipeline.folders import MODELS, latest_run
+from kd2edge.pipeline.provenance import read_report
 from kd2edge.pipeline.source_forms import Asked, forms_of, handed_rows
 from kd2edge.pipeline.sources import open_split, read_rows_plan
 from kd2edge.rows.rows import Rows
@@ -25,7 +26,7 @@ def validate(
     split: str = "test",
     data: Path | None = None,
     asked: Asked | None = None,
-    run: Path | None = None,
+    run: FinishedRun | None = None,
     artefacts: Sequence[str] = (),
     max_drop: Mapping[str, float] | None = None,
     max_drop_class: Mapping[str, float] | None = None,
@@ -42,7 +43,7 @@ def validate(
         data: a file of rows with the inputs' and tasks' columns, read as the recipe's sources
             were; None: the run's rows.
         asked: what the caller says of how ``data`` is read.
-        run: the run's folder; None: it is looked for by the manifest's fingerprint.
+        run: the bundle's run; None: it is looked for by the manifest's fingerprint.
         artefacts: ids; empty: all.
         max_drop: task -> budget in [0, 1]; overrides the manifest's.
         max_drop_class: task -> what the recall of a class may lose; overrides the manifest's.
@@ -97,16 +98,16 @@ def rows_from_file(bundle: Bundle, path: Path, asked: Asked | None = None) -> Ro
     return handed_rows(path, forms_of(bundle), map(str, bundle.manifest.tasks), asked)
 
 
-def _from_run(bundle: Bundle, path: Path | None, split: str) -> Rows:
-    provenance = bundle.manifest.provenance.get("run", "")
-    run = RunFolder(path) if path is not None else run_of(provenance, bundle.path)
+def _from_run(bundle: Bundle, named: FinishedRun | None, split: str) -> Rows:
+    run = named or run_of(bundle)
     if run is None:
+        provenance = bundle.manifest.provenance.get("run", "")
         raise UsageError(
             f"{bundle.path}: the rows are not at hand: its run {provenance[:12]}... is not under "
             "runs/; name rows with --data FILE, or the run with --run DIR"
         )
     require_run_of(run, bundle)
-    rows = open_split(read_rows_plan(run.rows), split)
+    rows = open_split(read_rows_plan(run.folder.rows), split)
     if not len(rows):
-        raise UsageError(f"{run.path}: its split {split!r} has no rows")
+        raise UsageError(f"{run.folder.path}: its split {split!r} has no rows")
     return rows

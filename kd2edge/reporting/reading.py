@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from kd2edge.errors import SchemaTooNewError, UsageError
+from kd2edge.verdict import Word, as_word
 
 __all__ = ["FORMS", "ArtefactLine", "artefact_lines", "check_report", "gate_text", "leading_split"]
 
@@ -21,6 +22,8 @@ FORMS: Mapping[str, str] = {
 }
 
 Json = Mapping[str, Any]
+#: A verdict; "": not validated.
+Outcome: TypeAlias = Word | Literal[""]
 _NOTHING: Json = {}
 
 
@@ -138,7 +141,7 @@ class ArtefactLine:
     """
 
     id: str
-    outcome: str = ""
+    outcome: Outcome = ""
     reason: str = ""
     bytes: int | None = None
     load_ms: float | None = None
@@ -171,9 +174,9 @@ class ArtefactLine:
         block = self.tasks.get(task, _NOTHING)
         return block.get("metrics", _NOTHING).get(metric, _NOTHING).get("drop", _NOTHING)
 
-    def gate(self, task: str) -> str:
+    def gate(self, task: str) -> Outcome:
         """The verdict of a task, or the artefact's own where it did not get as far as its tasks."""
-        return str(self.tasks.get(task, _NOTHING).get("verdict", self.outcome))
+        return _outcome(self.tasks.get(task, _NOTHING)) or self.outcome
 
 
 def artefact_lines(validation: Json | None, bench: Json | None, report: Json) -> list[ArtefactLine]:
@@ -201,7 +204,7 @@ def of_split(validation: Json) -> str:
 def _line(name: str, validated: Json, timed: Json) -> ArtefactLine:
     return ArtefactLine(
         id=name,
-        outcome=str(validated.get("verdict", "")),
+        outcome=_outcome(validated),
         reason=str(validated.get("reason", "") or timed.get("reason", "")),
         bytes=validated.get("bytes", timed.get("bytes")),
         load_ms=timed.get("load_ms"),
@@ -217,6 +220,10 @@ def _line(name: str, validated: Json, timed: Json) -> ArtefactLine:
         faults=tuple(map(str, validated.get("faults", ()))),
         cause=str(validated.get("cause", "")),
     )
+
+
+def _outcome(found: Json) -> Outcome:
+    return as_word(found["verdict"]) if "verdict" in found else ""
 
 
 def _bench_lines(bench: Json | None) -> dict[str, Json]:
@@ -236,6 +243,8 @@ def _bench_lines(bench: Json | None) -> dict[str, Json]:
     return dict(lines)
 
 
-def gate_text(outcome: str) -> str:
+def gate_text(outcome: Outcome) -> str:
     """A verdict as people read it."""
-    return {"": "–", "not_run": "not run"}.get(outcome, outcome)
+    if not outcome:
+        return "–"
+    return "not run" if outcome == "not_run" else outcome

@@ -24,8 +24,8 @@ SHIPPED = (
 ALSO = (
     "kd2edge", "kd2edge.api", "kd2edge.export", "kd2edge.export.targets.tensorrt_builder",
     "kd2edge.pipeline.benching", "kd2edge.pipeline.building", "kd2edge.pipeline.doctor",
-    "kd2edge.pipeline.folders",
-    "kd2edge.pipeline.gallery", "kd2edge.pipeline.provenance", "kd2edge.pipeline.reports",
+    "kd2edge.pipeline.finished", "kd2edge.pipeline.folders", "kd2edge.pipeline.gallery",
+    "kd2edge.pipeline.provenance", "kd2edge.pipeline.reports",
     "kd2edge.pipeline.sources", "kd2edge.pipeline.validation", "kd2edge.quantize", "kd2edge.recipe",
 )  # fmt: skip
 IMPORT_ALL = """

@@ -14,7 +14,7 @@ import pytest
 from commands import Result, kd2edge, succeed
 from kd2edge.bundle import open_bundle
 from kd2edge.files import fingerprint_file, npz_arrays, npz_bytes
-from kd2edge.pipeline.agreement import record_of
+from kd2edge.pipeline.finished import record_of
 from kd2edge.validate.record import REPORT, open_record
 from products import Product
 

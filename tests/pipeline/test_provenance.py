@@ -10,36 +10,8 @@ import kd2edge as kd2edge_package
 from commands import kd2edge, succeed
 from kd2edge.bundle import open_bundle
 from kd2edge.errors import IntegrityError, StorageError
-from kd2edge.pipeline.folders import RunFolder
-from kd2edge.pipeline.provenance import code_fingerprint, read_report, run_fingerprint, run_of
+from kd2edge.pipeline.provenance import code_fingerprint, read_report
 from products import Product
-
-
-def test_a_bundle_finds_its_run_and_no_other(text_product: Product, token_product: Product) -> None:
-    wanted = open_bundle(text_product.bundle).manifest.provenance["run"]
-    found = run_of(wanted, text_product.bundle)
-    assert found is not None
-    assert found.path.resolve() == text_product.run.resolve()
-    assert run_of(wanted, token_product.bundle) is None
-
-
-def test_a_damaged_run_beside_it_does_no_harm(text_product: Product, tmp_path: Path) -> None:
-    shutil.copytree(text_product.run, tmp_path / "runs" / "good")
-    (tmp_path / "runs" / "bad").mkdir()
-    (tmp_path / "runs" / "bad" / "report.json").write_text("{", encoding="utf-8")
-    wanted = open_bundle(text_product.bundle).manifest.provenance["run"]
-    found = run_of(wanted, tmp_path / "models" / "tiny")
-    assert found is not None
-    assert found.path.name == "good"
-
-
-def test_other_weights_are_another_run(text_product: Product, tmp_path: Path) -> None:
-    run = RunFolder(Path(shutil.copytree(text_product.run, tmp_path / "run")))
-    before = run_fingerprint(run)
-    (run.path / "student.safetensors").write_bytes(b"other")
-    after = run_fingerprint(run)
-    assert before["run"] != after["run"]
-    assert before["data"] == after["data"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])
