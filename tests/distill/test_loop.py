@@ -14,18 +14,12 @@ from torch import Tensor
 from distill.tiny import DARK, IMAGES, SHAPE, TOKENS, World, image_rows, token_rows
 from kd2edge.data import EncodedSplit, Views
 from kd2edge.distill import (
-    BeginEvent,
     DistillSettings,
-    EpochEvent,
-    Event,
     FeatureSpec,
     Knowledge,
     Method,
     Moment,
-    ResumedEvent,
-    SavedEvent,
     Schedule,
-    StepEvent,
     TrainingJob,
     TrainResult,
     TrainSettings,
@@ -39,6 +33,7 @@ from kd2edge.distill.loss import Given, Loss, Need
 from kd2edge.distill.plan import plan_of
 from kd2edge.distill.random_state import own_randomness, random_state
 from kd2edge.errors import DataError, IntegrityError, Interrupted, Kd2edgeError, UsageError
+from kd2edge.events import BeginEvent, EpochEvent, Event, ResumedEvent, SavedEvent, StepEvent
 from kd2edge.nets import Net, describe_net, load_net
 from kd2edge.rows.join import JoinedRows
 from kd2edge.teacher import cache_outputs
