@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -78,3 +78,10 @@ def first(column: Any, count: int) -> Any:
         return column[:count]
     offsets = column.offsets[: count + 1]
     return Ragged(column.values[: offsets[-1]], offsets)
+
+
+def listed(value: Any) -> list[Any] | None:
+    """The items of a list, tuple or array; None for anything else."""
+    if isinstance(value, np.ndarray):
+        return cast("npt.NDArray[Any]", value).tolist() if value.ndim else None
+    return list(cast("list[Any]", value)) if isinstance(value, (list, tuple)) else None

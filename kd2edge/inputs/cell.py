@@ -59,13 +59,6 @@ def empty(column: str) -> str:
     return f"column {column!r} is empty: fill it, or leave the row out"
 
 
-def listed(value: Any) -> list[Any] | None:
-    """The items of a list, tuple or array; None for anything else."""
-    if isinstance(value, np.ndarray):
-        return cast("npt.NDArray[Any]", value).tolist() if value.ndim else None
-    return list(cast("list[Any]", value)) if isinstance(value, (list, tuple)) else None
-
-
 def whole_number(value: object) -> int | None:
     """A Python or NumPy integer; None for anything else, and for True and False.
 

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError, UsageError
-from kd2edge.inputs.cell import advice, cell, described, empty, file_of, is_picture, listed
+from kd2edge.inputs.cell import advice, cell, described, empty, file_of, is_picture
 from kd2edge.inputs.kind import Encoder, InputKind, Probes, Twin
 from kd2edge.inputs.painted import painted
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
+from kd2edge.ragged import listed
 from kd2edge.wording import path as shown_path
 
 Pixels = npt.NDArray[np.uint8]

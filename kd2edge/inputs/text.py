@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError
-from kd2edge.inputs.cell import advice, cell, described, listed, require_whole
+from kd2edge.inputs.cell import advice, cell, described, require_whole
 from kd2edge.inputs.kind import Encoder, InputKind, Probes
 from kd2edge.inputs.piece_counts import PieceCounts, counted
 from kd2edge.inputs.probes import word_probes
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
 from kd2edge.inputs.subwords import DEFAULT_MAX_LENGTH, Subwords, word_arrays, word_ranges
 from kd2edge.inputs.words import TextWords, cut_of
+from kd2edge.ragged import listed
 
 
 @final

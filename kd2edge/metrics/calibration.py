@@ -62,12 +62,17 @@ def reliability(spec: TaskSpec, truth: Truth, decoded: Decoded, *, bins: int = 1
 
 def _confidences(spec: TaskSpec, truth: Truth, decoded: Decoded) -> tuple[Floats, Floats]:
     """Confidence and correctness (0 or 1) of every item that counts."""
-    items = items_of(truth, decoded)
+    if isinstance(truth.labels, Ragged) or truth.labels.ndim == 1:
+        items = items_of(truth, decoded)
+        true, said = items.truth, items.decided
+    else:  # several labels a row: each is an item
+        true, said = (np.ravel(np.asarray(part)) for part in (truth.labels, decoded.labels))
     scores = decoded.scores.values if isinstance(decoded.scores, Ragged) else decoded.scores
-    counts = (items.truth != MISSING) & (items.decided >= 0)
-    chosen, decided = np.asarray(scores, dtype=np.float64)[counts], items.decided[counts]
-    if np.ndim(chosen) == 1:  # of yes alone
-        confidence = np.where(decided == 1, chosen, 1 - chosen)
+    flat = np.reshape(np.asarray(scores, dtype=np.float64), (len(true), -1))  # [item, 1 or C]
+    counts = (true != MISSING) & (said >= 0)
+    chosen, decided = flat[counts], said[counts]
+    if flat.shape[1] == 1:  # of yes alone
+        confidence = np.where(decided == 1, chosen[:, 0], 1 - chosen[:, 0])
     else:
         confidence = chosen[np.arange(len(chosen)), decided]
-    return confidence, (items.truth[counts] == decided).astype(np.float64)
+    return confidence, (true[counts] == decided).astype(np.float64)

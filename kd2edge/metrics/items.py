@@ -34,7 +34,7 @@ class Items(NamedTuple):
 
 
 def items_of(truth: Truth, decoded: Decoded) -> Items:
-    """Every item, those without a label included.
+    """Every item, those without a label included; of several labels a row, those that it has.
 
     Raises:
         ValueError: truth and decisions of unequal numbers of rows or words.
@@ -46,9 +46,18 @@ def items_of(truth: Truth, decoded: Decoded) -> Items:
         raise ValueError(
             "expected truth and decisions both a row or both a word, found one of each"
         )
+    if labels.ndim == 2:
+        return _label_items(labels, decided)
     if len(labels) != len(decided):
         raise ValueError(f"expected a decision a row: {len(labels)} rows, {len(decided)} decisions")
     return Items(labels, decided, np.arange(len(labels), dtype=np.int64), len(labels))
+
+
+def _label_items(labels: Ints, decided: Ints) -> Items:
+    """The labels that rows have, each as a class that was decided (or -1: it was not)."""
+    rows, classes = np.nonzero(labels == 1)
+    found = np.where(decided[rows, classes] == 1, classes, -1)
+    return Items(classes.astype(np.int64), found, rows.astype(np.int64), len(labels))
 
 
 def _word_items(labels: Ragged, decided: Ragged) -> Items:

@@ -9,15 +9,29 @@ from kd2edge.metrics.accuracy import Accuracy
 from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.binary_f1 import BinaryF1
 from kd2edge.metrics.entity_f1 import EntityF1
+from kd2edge.metrics.exact_match import ExactMatch
 from kd2edge.metrics.macro_f1 import MacroF1
+from kd2edge.metrics.mean_average_precision import MeanAveragePrecision
 from kd2edge.metrics.metric import Metric, RankMetric
+from kd2edge.metrics.micro_f1 import MicroF1
 from kd2edge.metrics.weighted_f1 import WeightedF1
 from kd2edge.tasks.spans import are_tags, read_tag
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.wording import meant
 
 METRICS: Mapping[str, Metric | RankMetric] = {
-    made.name: made for made in (Accuracy(), MacroF1(), WeightedF1(), BinaryF1(), Auc(), EntityF1())
+    made.name: made
+    for made in (
+        Accuracy(),
+        MacroF1(),
+        WeightedF1(),
+        BinaryF1(),
+        Auc(),
+        EntityF1(),
+        MicroF1(),
+        ExactMatch(),
+        MeanAveragePrecision(),
+    )
 }
 
 

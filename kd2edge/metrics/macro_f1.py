@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.metrics.items import items_of, row_sums
+from kd2edge.metrics.counts import counts_of
 from kd2edge.metrics.metric import Floats, Metric
 from kd2edge.metrics.ratio import ratio
 from kd2edge.ragged import Ragged
@@ -19,27 +19,23 @@ class MacroF1(Metric):
     """The mean F1 of the classes that occur in truth or decisions, as scikit-learn averages.
 
     Rows are resampled within their true class, which keeps the rare ones at their size.  Sentences
-    hold several classes, so word-level tasks are resampled by sentence alone.
+    hold several classes, and so do rows of several labels: these are resampled by row alone.
     A word that the length limit cut off is missed by its class and claimed by none.
     """
 
     name = "macro_f1"
-    kinds = ("classification", "binary", "token_classification")
+    kinds = ("classification", "binary", "multi_label", "token_classification")
     stratified = True
 
     def rows(self, spec: TaskSpec, truth: Truth, decoded: Decoded) -> Floats:
         """``[row, 2 C]``: a class's right items; its true plus its claimed items."""
-        items = items_of(truth, decoded).labelled()
-        classes = len(spec.labels)
-        right = row_sums(items, items.truth, items.truth == items.decided, classes)
-        true = row_sums(items, items.truth, np.ones(len(items.truth)), classes)
-        # -1 is clipped to class 0 and weighs nothing.
-        claimed = row_sums(items, np.maximum(items.decided, 0), items.decided >= 0, classes)
-        return np.concatenate([right, true + claimed], axis=1)
+        found = counts_of(truth, decoded, len(spec.labels))
+        return np.concatenate([found.right, found.true + found.claimed], axis=1)
 
     def value(self, sums: Floats) -> Floats:
         right, whole = np.split(sums, 2, axis=-1)  # [..., C] each
         return ratio((2 * ratio(right, whole)).sum(axis=-1), (whole > 0).sum(axis=-1))
 
     def strata(self, truth: Truth) -> npt.NDArray[Any] | None:
-        return None if isinstance(truth.labels, Ragged) else truth.labels
+        labels = truth.labels
+        return None if isinstance(labels, Ragged) or labels.ndim > 1 else labels

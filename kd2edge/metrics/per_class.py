@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kd2edge.metrics.counts import counts_of
 from kd2edge.metrics.items import Ints, items_of
 from kd2edge.metrics.ratio import ratio
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
@@ -40,10 +41,8 @@ def per_class(spec: TaskSpec, truth: Truth, decoded: Decoded) -> tuple[ClassScor
 
     A word that the length limit cut off counts in the support of its class, as missed.
     """
-    table = confusion(spec, truth, decoded)
-    labels = items_of(truth, decoded).labelled().truth
-    support = np.bincount(labels, minlength=len(spec.labels))
-    right, claimed = np.diagonal(table), table.sum(axis=0)
+    found = counts_of(truth, decoded, len(spec.labels))
+    right, support, claimed = (part.sum(axis=0) for part in found)
     precision, recall = ratio(right, claimed), ratio(right, support)
     f1 = ratio(2 * right, claimed + support)
     return tuple(

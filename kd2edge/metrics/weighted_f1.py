@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from kd2edge.metrics.items import items_of, row_sums
+from kd2edge.metrics.counts import counts_of
 from kd2edge.metrics.metric import Floats, Metric
 from kd2edge.metrics.ratio import ratio
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
@@ -21,17 +21,11 @@ class WeightedF1(Metric):
     """
 
     name = "weighted_f1"
-    kinds = ("classification", "binary", "token_classification")
+    kinds = ("classification", "binary", "multi_label", "token_classification")
 
     def rows(self, spec: TaskSpec, truth: Truth, decoded: Decoded) -> Floats:
         """``[row, 3 C]``: a class's right items; its true items; its claimed items."""
-        items = items_of(truth, decoded).labelled()
-        classes = len(spec.labels)
-        right = row_sums(items, items.truth, items.truth == items.decided, classes)
-        true = row_sums(items, items.truth, np.ones(len(items.truth)), classes)
-        # -1 is clipped to class 0 and weighs nothing.
-        claimed = row_sums(items, np.maximum(items.decided, 0), items.decided >= 0, classes)
-        return np.concatenate([right, true, claimed], axis=1)
+        return np.concatenate(counts_of(truth, decoded, len(spec.labels)), axis=1)
 
     def value(self, sums: Floats) -> Floats:
         right, true, claimed = np.split(sums, 3, axis=-1)  # [..., C] each

@@ -287,7 +287,7 @@ def _task(recipe: Recipe, name: str) -> TaskSpec:
         metrics=tuple(dict.fromkeys((task.metric, *named))),
         column=task.column,
         input=task.input if isinstance(task, TokenClassification) else "",
-        decode={"threshold": task.threshold} if isinstance(task, Binary) else {},
+        decode=task.decode,
     )
 
 

@@ -32,6 +32,9 @@ Json = Mapping[str, Any]
 _PIPELINE_TAGS = {
     ("classification", "text"): "text-classification",
     ("binary", "text"): "text-classification",
+    ("multi_label", "text"): "text-classification",
+    ("multi_label", "tokens"): "text-classification",
+    ("multi_label", "image"): "image-classification",
     ("token_classification", "tokens"): "token-classification",
     ("token_classification", "text"): "token-classification",
     ("classification", "image"): "image-classification",

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError, Problem
-from kd2edge.inputs.cell import listed
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
+from kd2edge.ragged import listed
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.problems import is_one_mistake, kind_of_problem
 from kd2edge.rows.reading import read_input, read_target
@@ -23,7 +23,7 @@ from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.labels import is_missing
 from kd2edge.tasks.schemes import Beginnings, beginnings
 from kd2edge.tasks.spans import are_tags
-from kd2edge.tasks.spec import MISSING, Target, TaskName, TaskSpec
+from kd2edge.tasks.spec import MISSING, Target, TaskName, TaskSpec, is_stated
 
 #: How many messages are listed that differ in their values alone.
 _SHOWN_ALIKE = 3
@@ -223,8 +223,8 @@ class _Walk:
         return [found.told() for found in self._found.values()]
 
     def _count(self, position: int, task: TaskSpec, target: Target | None) -> None:
-        indices = _classes(target)
-        has = bool((indices != MISSING).any())
+        indices = _classes(task, target)
+        has = _is_labelled(task, target)
         known = indices[indices >= 0]
         self.counts[task.name] += np.bincount(known, minlength=len(task.labels))
         for index in known.tolist():
@@ -250,7 +250,7 @@ class _Walk:
         )
 
     def _require_a_label_a_word(self, task: TaskSpec, target: Target | None, words: Any) -> None:
-        labels = _classes(target)
+        labels = _classes(task, target)
         if not task_kind(task.kind).per_word or not np.any(labels != MISSING):
             return
         cutter, advice = self._cutters.get(task.input), ""
@@ -281,6 +281,11 @@ class _Walk:
         alike.append(found)
 
 
-def _classes(target: Target | None) -> npt.NDArray[np.int64]:
-    """The class of a row ``[1]``, of each of its words or objects; none where nothing is said."""
-    return np.zeros(0, np.int64) if target is None else np.atleast_1d(target["labels"])
+def _classes(task: TaskSpec, target: Target | None) -> npt.NDArray[np.int64]:
+    """The class of a row, of each of its words or objects; none where nothing is said."""
+    return np.zeros(0, np.int64) if target is None else task_kind(task.kind).classes(target)
+
+
+def _is_labelled(task: TaskSpec, target: Target | None) -> bool:
+    leading = task_kind(task.kind).fields(task)[0].name
+    return target is not None and bool(is_stated(target[leading]).any())

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError
-from kd2edge.inputs.cell import listed, no_column
+from kd2edge.inputs.cell import no_column
+from kd2edge.ragged import listed
 from kd2edge.rows.hashes import Hashes
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.labels import is_missing, label_text

@@ -6,9 +6,10 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from kd2edge.errors import DataError
-from kd2edge.inputs.cell import described, listed, no_column
+from kd2edge.inputs.cell import described, no_column
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
+from kd2edge.ragged import listed
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.lookalikes import lookalikes, says_nothing
 from kd2edge.rows.rows import Row
@@ -86,17 +87,17 @@ def _odd_shape(task: TaskSpec, value: Any) -> str:
     """What is wrong with a column of such values; "" where nothing is."""
     kind = task_kind(task.kind)
     is_list = listed(value) is not None
-    if is_missing(value) or is_list == kind.per_word or kind.per == "object":
+    if is_missing(value) or is_list == kind.lists or kind.per == "object":
         return ""
     if is_list:
         return (
-            f"column {task.column!r} holds lists; a task of one label a word has kind "
-            "token_classification; several labels a row are not taken"
+            f"column {task.column!r} holds lists; a task of several labels a row has kind "
+            "multi_label, one of a label a word token_classification"
         )
     found = "text" if isinstance(value, str) else described(value)
     return (
-        f"column {task.column!r} holds {found}, expected a list of labels, one a word (jsonl, "
-        "parquet or conll)"
+        f"column {task.column!r} holds {found}, expected a list of labels"
+        f"{', one a word (jsonl, parquet or conll)' if kind.per_word else ' (jsonl or parquet)'}"
     )
 
 
@@ -109,7 +110,7 @@ def _inventory(rows: JoinedRows, task: TaskSpec, values: list[Hashable]) -> tupl
         raise DataError(f"task {task.name}: column {task.column!r}: {error}{alike}") from error
     if not labels:
         raise DataError(f"task {task.name}: {_why_no_label(rows, task)}")
-    if len(labels) == 1:
+    if len(labels) < kind.fewest_labels:
         odd = _first_odd(rows, task)
         if odd:
             raise DataError(f"task {task.name}: {odd}")

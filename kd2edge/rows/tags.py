@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from kd2edge.inputs.cell import listed
+from kd2edge.ragged import listed
 from kd2edge.rows.changed import ChangedRows
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.schemes import as_iob2

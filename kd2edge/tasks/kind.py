@@ -25,6 +25,10 @@ class TaskKind(ABC):
     name: str
     #: What one item is.
     per: Per = "row"
+    #: Whether a raw value is a list.
+    lists: bool = False
+    #: With fewer labels there is nothing to decide.
+    fewest_labels: int = 2
     #: Whether an answer is a list of labels, best first, of which ``top_k`` keeps the first ones.
     ranked: bool = False
     #: Parts of a report that say something of such a task.
@@ -130,6 +134,10 @@ class TaskKind(ABC):
     @abstractmethod
     def unpack(self, spec: TaskSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> Decoded:
         """The decoded output that :meth:`pack` kept; scores below the top k are zero."""
+
+    def classes(self, target: Target) -> npt.NDArray[np.int64]:
+        """The classes that a target names ``[any]``; ``MISSING`` and the like among them."""
+        return np.atleast_1d(target["labels"])
 
     def unlabelled(self, spec: TaskSpec, items: int) -> Target:
         """The target of a row that says nothing, of so many words or objects; rows have one."""

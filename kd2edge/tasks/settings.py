@@ -15,6 +15,12 @@ def threshold(spec: TaskSpec) -> float:
     return spec.decode.get("threshold", 0.5)
 
 
+def most(spec: TaskSpec, asked: int | None) -> int | None:
+    """How many labels an answer names whether decided or not; None: those that were decided."""
+    own = spec.decode.get("top_k")
+    return asked if asked is not None else None if own is None else int(own)
+
+
 def top_k(spec: TaskSpec, asked: int | None) -> int:
     """How many labels an answer names: what the caller asked for, else the task's own, else 1."""
     return int(spec.decode.get("top_k", 1)) if asked is None else asked

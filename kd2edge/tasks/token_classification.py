@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast, final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.ragged import Ragged
+from kd2edge.ragged import Ragged, listed
 from kd2edge.tasks import packing, settings
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import inventory, is_missing, label_index
@@ -50,6 +50,7 @@ class TokenClassification(TaskKind):
 
     name = "token_classification"
     per = "word"
+    lists = True
     default_metrics = ("accuracy", "macro_f1")
 
     def output(self, spec: TaskSpec) -> Output:
@@ -58,13 +59,13 @@ class TokenClassification(TaskKind):
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
         """The labels of all words; ``values`` holds a list of labels a row."""
         rows = (row for row in values if not is_missing(row))
-        return inventory(label for row in rows for label in _listed(row))
+        return inventory(label for row in rows for label in _labels_in(row))
 
     def target(self, spec: TaskSpec, value: Any) -> Target | None:
         """``labels`` ``[word]``: class indices, ``MISSING`` for no label."""
         if is_missing(value):
             return None
-        words = [_word_target(spec, at, word) for at, word in enumerate(_listed(value))]
+        words = [_word_target(spec, at, word) for at, word in enumerate(_labels_in(value))]
         return {"labels": np.array(words, np.int64)}
 
     def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
@@ -126,15 +127,14 @@ class TokenClassification(TaskKind):
         return Decoded(Ragged(labels, offsets), Ragged(scores, offsets))
 
 
-def _listed(value: Any) -> Sequence[Any]:
-    if isinstance(value, np.ndarray):
-        return cast("npt.NDArray[Any]", value).tolist()
-    if isinstance(value, (list, tuple)):
-        return cast("list[Any]", value)
-    raise ValueError(
-        f"expected a list of labels, one a word, found a {type(value).__name__} "
-        f"({reprlib.repr(value)})"
-    )
+def _labels_in(value: Any) -> Sequence[Any]:
+    found = listed(value)
+    if found is None:
+        raise ValueError(
+            f"expected a list of labels, one a word, found a {type(value).__name__} "
+            f"({reprlib.repr(value)})"
+        )
+    return found
 
 
 def _word_target(spec: TaskSpec, at: int, label: Any) -> int:

@@ -13,8 +13,8 @@ from kd2edge.errors import DataError
 from kd2edge.metrics.accuracy import Accuracy
 from kd2edge.metrics.estimate import Estimate, rows_needed
 from kd2edge.metrics.items import cut_off
-from kd2edge.metrics.kinds import metric
-from kd2edge.metrics.metric import RankMetric
+from kd2edge.metrics.kinds import metric, misfit
+from kd2edge.metrics.metric import Metric, RankMetric
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 from kd2edge.validate.classes import class_falls
@@ -110,9 +110,12 @@ def task_result(
 
 def _held(spec: TaskSpec) -> tuple[str, ...]:
     """What is held to the budget: where the leading metric ranks, no decision shows in it."""
-    if isinstance(metric(spec.metric), RankMetric):
+    if not isinstance(metric(spec.metric), RankMetric):
+        return (spec.metric,)
+    if not misfit(spec, _DECISIONS):
         return (spec.metric, _DECISIONS)
-    return (spec.metric,)
+    usual = task_kind(spec.kind).default_metrics
+    return (spec.metric, *(name for name in usual if isinstance(metric(name), Metric)))
 
 
 def _not_measured(spec: TaskSpec, budget: Budget, reason: str) -> TaskResult:
@@ -239,7 +242,7 @@ def _differences(
         yield Difference(
             row=row,
             id=name,
-            word=place,
+            word=place if kind.per_word else -1,
             reference=kind.text(spec, pairs.wanted[index], place),
             candidate=kind.text(spec, pairs.found[index], place),
             margin=float(ahead[index]),

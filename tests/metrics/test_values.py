@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score as seqeval_f1
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     confusion_matrix,
     f1_score,
     precision_recall_fscore_support,
@@ -40,6 +41,54 @@ def test_accuracy_and_macro_f1_equal_sklearn(classes, random, spec, decided):
         assert full("accuracy", task, Truth(true), decoded) == accuracy_score(true, said)
         expected = f1_score(true, said, average="macro")
         assert full("macro_f1", task, Truth(true), decoded) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_metrics_of_several_labels_equal_sklearn(share, random, spec):
+    task = spec(7, "multi_label")
+    for rows in (1, 6, 200):
+        true = (random.random((rows, 7)) < share).astype(np.int64)
+        scores = np.round(random.random((rows, 7)), 1).astype(np.float32)  # with ties
+        decoded = Decoded((scores >= 0.5).astype(np.int64), scores)
+        said = np.asarray(decoded.labels)
+        for name, average in (("micro_f1", "micro"), ("weighted_f1", "weighted")):
+            expected = f1_score(true, said, average=average, zero_division=0)
+            assert full(name, task, Truth(true), decoded) == pytest.approx(expected, abs=1e-12)
+        there = np.flatnonzero((true.any(axis=0)) | said.any(axis=0))
+        expected = (
+            f1_score(true, said, average="macro", labels=there, zero_division=0)
+            if len(there)
+            else 0
+        )
+        assert full("macro_f1", task, Truth(true), decoded) == pytest.approx(expected, abs=1e-12)
+        assert full("exact_match", task, Truth(true), decoded) == accuracy_score(true, said)
+        some = true.any(axis=0)
+        if some.any():
+            expected = average_precision_score(true[:, some], scores[:, some], average="macro")
+            assert full("map", task, Truth(true), decoded) == pytest.approx(expected, abs=1e-9)
+
+
+def test_rows_whose_labels_nobody_stated_count_in_no_metric(random, spec):
+    task = spec(4, "multi_label")
+    true = (random.random((50, 4)) < 0.4).astype(np.int64)
+    scores = random.random((50, 4)).astype(np.float32)
+    more = np.concatenate([true, np.full((9, 4), MISSING)])
+    other = np.concatenate([scores, random.random((9, 4)).astype(np.float32)])
+    for name in ("micro_f1", "macro_f1", "weighted_f1", "exact_match", "map"):
+        plain = full(name, task, Truth(true), Decoded((scores >= 0.5).astype(np.int64), scores))
+        assert (
+            full(name, task, Truth(more), Decoded((other >= 0.5).astype(np.int64), other)) == plain
+        )
+
+
+def test_classes_of_several_labels_a_row_equal_sklearn(random, spec):
+    task, (true, said) = spec(5, "multi_label"), random.integers(0, 2, (2, 80, 5))
+    precision, recall, f1, support = precision_recall_fscore_support(true, said, zero_division=0)
+    found = per_class(task, Truth(true), Decoded(said, said.astype(np.float32)))
+    assert [one.precision for one in found] == pytest.approx(precision)
+    assert [one.recall for one in found] == pytest.approx(recall)
+    assert [one.f1 for one in found] == pytest.approx(f1)
+    assert [one.support for one in found] == support.tolist()
 
 
 @pytest.mark.parametrize(
@@ -195,6 +244,13 @@ def test_rows_without_label_contribute_zeros(name, spec, ragged, decided):
         task = spec(("O", "B-x"), "token_classification")
         truth = Truth(ragged([[0, 1], [MISSING, MISSING], []]))
         decoded = decided(ragged([[1, 1], [1, 1], [0]]), 2)
+    elif made.kinds == ("multi_label",):
+        task, truth = (
+            spec(2, "multi_label"),
+            Truth(np.array([[1, 0], [MISSING] * 2, [MISSING] * 2])),
+        )
+        said = np.array([[1, 1], [1, 1], [0, 0]])
+        decoded = Decoded(said, said.astype(np.float32))
     else:
         task, truth = spec(2, "binary"), Truth(np.array([1, MISSING, MISSING]))
         decoded = decided(np.array([1, 1, 0]), 2)

@@ -44,7 +44,12 @@ def needs(name: str) -> set[str]:
 
 
 def test_what_a_recipe_needs_are_the_folders_of_its_sources() -> None:
-    assert NAMES == ["customer_service/clinc150", "quickstart", "token/uner_ewt"]
+    assert NAMES == [
+        "customer_service/clinc150",
+        "customer_service/nlupp",
+        "quickstart",
+        "token/uner_ewt",
+    ]
     assert needs("quickstart") == set()
     # Unlabelled texts count too: without them the recipe does not open.
     assert {"tok_uner_ewt", "fin_sentfin", "fin_twitter_news"} <= needs("token/uner_ewt")

@@ -11,6 +11,7 @@ from kd2edge.inputs.spec import InputSpec
 from kd2edge.rows import Source, check, check_rows, joined, reading
 from kd2edge.rows.jsonl import JsonlRows
 from kd2edge.rows.problems import told_once
+from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.spec import NOTHING, TaskName, TaskSpec
 
 TEXT = InputSpec("text", "text", ("text",))
@@ -206,18 +207,18 @@ def test_an_empty_split_and_a_task_without_labels_are_problems(from_file, join_l
 
 
 def test_lists_of_objects_are_counted_by_the_label_of_each(from_file, monkeypatch):
-    class Things:
+    class Things(TaskKind):
         """A task kind whose targets are objects: label, position."""
 
-        per_word = False
+        per = "object"
 
         def target(self, spec, value):
             if value is None:
                 return None
-            return {
-                "labels": np.array([spec.labels.index(label) for label, _ in value] or [NOTHING])
-            }
+            found = [spec.labels.index(label) for label, _ in value]
+            return {"labels": np.array(found or [NOTHING])}
 
+    Things.__abstractmethods__ = frozenset()
     spec = TaskSpec(TaskName("things"), "things", ("a", "b"), "accuracy", column="things")
     for module in (check, reading):
         monkeypatch.setattr(module, "task_kind", lambda name: Things())

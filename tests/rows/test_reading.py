@@ -142,7 +142,7 @@ def test_a_column_that_does_not_suit_the_kind_is_named_with_what_does(join_lists
             join_lists([{"mood": "O O"}, {"mood": "O B-x"}], "mood"),
             [task(kind="token_classification")],
         )
-    with pytest.raises(DataError, match="'mood' holds lists; .*kind token_classification"):
+    with pytest.raises(DataError, match="'mood' holds lists; .*kind multi_label"):
         labels_of(join_lists([{"mood": None}, {"mood": ["O", "B-x"]}], "mood"), [task()])
 
 

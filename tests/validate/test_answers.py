@@ -17,6 +17,7 @@ SPECS = {
         TaskName("t"), "classification", ("a", "b", "c"), "accuracy", decode={"top_k": 2}
     ),
     "binary": TaskSpec(TaskName("t"), "binary", ("no", "yes"), "accuracy"),
+    "labels": TaskSpec(TaskName("t"), "multi_label", ("a", "b", "c"), "micro_f1"),
     "tags": TaskSpec(TaskName("t"), "token_classification", TAGS, "accuracy", input="text"),
     "words": TaskSpec(TaskName("t"), "token_classification", ("N", "V"), "accuracy", input="text"),
 }

@@ -28,7 +28,13 @@ from kd2edge.recipe.schema.models import (
 )
 from kd2edge.recipe.schema.recipe import Recipe, json_schema
 from kd2edge.recipe.schema.ship import Calibration, Export, Gate, Licences
-from kd2edge.recipe.schema.tasks import Binary, Classification, Task, TokenClassification
+from kd2edge.recipe.schema.tasks import (
+    Binary,
+    Classification,
+    MultiLabel,
+    Task,
+    TokenClassification,
+)
 from kd2edge.recipe.schema.train import TeacherTrain, Train, TrainPart
 
 __all__ = [
@@ -51,6 +57,7 @@ __all__ = [
     "Licences",
     "LogitLoss",
     "Model",
+    "MultiLabel",
     "Parquet",
     "Recipe",
     "Source",

@@ -46,11 +46,23 @@ _Words = Annotated[
 ]
 
 
+_Labelled = Annotated[
+    str,
+    AfterValidator(partial(_checked, "multi_label")),
+    Field(json_schema_extra=_enum("multi_label")),
+]
+
+
 class TaskPart(Part):
     """What every task has."""
 
     column: Text
     """Column of the label; by default the one with the task's name."""
+
+    @property
+    def decode(self) -> dict[str, float]:
+        """Settings of the decision, as the manifest has them."""
+        return {}
 
 
 class Classification(TaskPart):
@@ -80,6 +92,28 @@ class Binary(TaskPart):
     metrics: tuple[_Binary, ...] = ()
     """Further metrics of the report; empty: the usual ones of the kind."""
 
+    @property
+    def decode(self) -> dict[str, float]:
+        return {"threshold": self.threshold}
+
+
+class MultiLabel(TaskPart):
+    """Any number of labels a row: the column holds a list of them."""
+
+    kind: Literal["multi_label"] = "multi_label"
+    labels: Annotated[tuple[Label, ...], Field(min_length=1)] | None = None
+    """The labels; null: those that occur in the data.  A label outside the list is an error."""
+    threshold: Inner = 0.5
+    """Score from which on a row has a label."""
+    metric: _Labelled = "micro_f1"
+    """The metric that decides: best checkpoint, tables, gate."""
+    metrics: tuple[_Labelled, ...] = ()
+    """Further metrics of the report; empty: the usual ones of the kind."""
+
+    @property
+    def decode(self) -> dict[str, float]:
+        return {"threshold": self.threshold}
+
 
 class TokenClassification(TaskPart):
     """A label for every word of a row."""
@@ -95,4 +129,4 @@ class TokenClassification(TaskPart):
     """Further metrics of the report; empty: the usual ones of the kind."""
 
 
-Task = Annotated[Classification | Binary | TokenClassification, ByKind()]
+Task = Annotated[Classification | Binary | MultiLabel | TokenClassification, ByKind()]
