@@ -17,17 +17,19 @@ from kd2edge.export.targets.kinds import TARGETS
 from kd2edge.inputs import INPUT_KINDS
 from kd2edge.metrics import METRICS
 from kd2edge.nets.backbones.kinds import BACKBONES
+from kd2edge.nets.fusion import FUSIONS
 from kd2edge.nets.heads import HEADS
 from kd2edge.recipe.schema import Input, Model, Source, Task
 from kd2edge.recipe.schema import distill as methods
 from kd2edge.recipe.schema.choices import kind_of, members
 from kd2edge.recipe.schema.inputs import Augment
+from kd2edge.recipe.schema.models import Fusion
 from kd2edge.recipe.schema.ship import Precision, Target
 from kd2edge.rows.kinds import ROW_KINDS
 from kd2edge.runtime.backends.table import BACKENDS
 from kd2edge.tasks import TASK_KINDS
 
-FAMILIES = {family for family, _ in BACKBONES}
+FAMILIES = {family for family, _ in BACKBONES} | {"joint"}
 
 
 def kinds(union: Any, key: str = "kind") -> set[str]:
@@ -47,6 +49,7 @@ def kinds(union: Any, key: str = "kind") -> set[str]:
         (kinds(Input), INPUT_KINDS),
         (kinds(Source), ROW_KINDS),
         (kinds(Model, "family"), FAMILIES),
+        (kinds(Fusion) | {"single"}, FUSIONS),
         (set(get_args(Target)), TARGETS),
     ],
     ids=lambda one: "",

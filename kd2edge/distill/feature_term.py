@@ -14,7 +14,7 @@ from kd2edge.distill.loss import Given, Need
 from kd2edge.distill.method import made
 from kd2edge.distill.settings import FeatureSpec
 from kd2edge.errors import UsageError
-from kd2edge.teacher.features import as_items, on_grid, shared_form
+from kd2edge.teacher.features import as_items, on_grid, shared_form, words_at
 
 _KNOWN_NEEDS = frozenset({Need.STUDENT_FEATURES, Need.TEACHER_FEATURES, Need.ROWS})
 
@@ -81,7 +81,7 @@ class FeatureTerm(nn.Module):
     def forward(self, feature: Tensor, batch: Batch) -> Tensor | None:
         """The loss of a batch; None when no item counts.  ``batch`` is on the CPU."""
         device = feature.device
-        teacher = feature_of(self._cache, self._source, batch)
+        teacher = feature_of(self._cache, self._source, batch, self.target)
         shared = shared_form(self.target, feature.float(), batch)
         student = as_items(on_grid(shared.values, teacher))  # [item, width]
         wanted = as_items(teacher)
@@ -102,13 +102,13 @@ class FeatureTerm(nn.Module):
     def _counted(self, teacher: Tensor, batch: Batch, *, words: bool) -> Tensor:
         counted = ~teacher[:, 0].isnan()
         if words:
-            counted &= next(iter(batch.words.values())).index >= 0
+            counted &= words_at(self.target, batch).index >= 0
         return counted
 
     def _rows(self, batch: Batch, items: int) -> Tensor:
         positions = torch.from_numpy(batch.positions)
         if self._cache.is_per_word(self._source):
-            counts = next(iter(batch.words.values())).counts
+            counts = words_at(self.target, batch).counts
             return positions.repeat_interleave(torch.from_numpy(counts))
         return positions.repeat_interleave(items // len(positions))
 

@@ -15,6 +15,7 @@ from kd2edge.errors import DataError
 from kd2edge.ragged import Ragged
 from kd2edge.tasks.spec import Activation, TaskName
 from kd2edge.teacher.cache import TeacherCache
+from kd2edge.teacher.features import words_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +122,15 @@ def require_match(knowledge: Knowledge, split: EncodedSplit) -> None:
             )
 
 
-def feature_of(cache: TeacherCache, path: str, batch: Batch) -> Tensor:
-    """A teacher's feature of a batch in shared form, fp32 on the CPU; NaN for words not seen."""
+def feature_of(cache: TeacherCache, path: str, batch: Batch, target: str) -> Tensor:
+    """A teacher's feature of a batch in shared form, fp32 on the CPU; NaN for words not seen.
+
+    ``target`` is the student's module that is to follow it, and tells whose words they are.
+    """
     values = cache.feature(path, batch.positions, batch.view)
     if not isinstance(values, Ragged):
         return torch.from_numpy(values).float()
-    words = next(iter(batch.words.values()))
+    words = words_at(target, batch)
     _require_words(values.offsets, words.offsets, batch, path)
     return torch.from_numpy(values.values).float()
 

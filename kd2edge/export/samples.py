@@ -41,9 +41,7 @@ def dummy_arrays(
         UsageError: a dimension without a size.
     """
     generator = np.random.default_rng(seed)
-    if sizes is None:
-        named = enumerate(dynamic_dimensions(inputs), _FIRST)
-        sizes = {BATCH: _ROWS, **{dim: size for size, dim in named}}
+    sizes = sizes_of(inputs) if sizes is None else sizes
     arrays: dict[str, npt.NDArray[Any]] = {}
     with _seeded(seed):
         for spec in inputs:
@@ -51,6 +49,12 @@ def dummy_arrays(
             array = None if config is None else _from_optimum(spec, shape, config)
             arrays[spec.name] = _small_numbers(spec, shape, generator) if array is None else array
     return arrays
+
+
+def sizes_of(inputs: Sequence[ArraySpec]) -> dict[str, int]:
+    """A size for every dynamic dimension, which no other has."""
+    named = enumerate(dynamic_dimensions(inputs), _FIRST)
+    return {BATCH: _ROWS, **{dim: size for size, dim in named}}
 
 
 def normalised(config: Any) -> Any:

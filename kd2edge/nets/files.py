@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from kd2edge.nets.spec import ModelSpec
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
 #: Version of the JSON that this kd2edge writes, and the newest that it reads.
-SCHEMA = 1
+SCHEMA = 2
 
 _KEYS = {"schema", "model", "inputs", "tasks", "vocabulary", "weights"}
 #: Keys that came later: files without them stay readable.
@@ -39,7 +39,7 @@ class NetDescription:
     """What ``<stem>.json`` says of a net; its weights are not touched.
 
     Args:
-        vocabulary: pieces of its tokenizer; None when it reads no words.
+        vocabulary: input with a tokenizer -> its pieces.
         weights: SHA-256 (hex) of its safetensors.
         tokenizers: input -> fingerprint of the tokenizer that it was trained with; empty where the
             file does not say.
@@ -48,7 +48,7 @@ class NetDescription:
     model: ModelSpec
     inputs: tuple[InputSpec, ...]
     tasks: tuple[TaskSpec, ...]
-    vocabulary: int | None
+    vocabulary: Mapping[str, int]
     weights: str
     tokenizers: Mapping[str, str] = field(default_factory=dict)
 
@@ -73,11 +73,10 @@ def save_net(net: Net, stem: Path, *, tokenizers: Mapping[str, str] | None = Non
     weights = safetensors.torch.save(tensors)
     content = {
         "schema": SCHEMA,
-        "model": asdict(net.model)
-        | {"pretrained": False},  # these weights are the ones to load now
+        "model": asdict(_own(net.model)),
         "inputs": [asdict(spec) for spec in net.inputs],
         "tasks": [asdict(spec) for spec in net.tasks],
-        "vocabulary": net.vocabulary,
+        "vocabulary": dict(net.vocabulary),
         "weights": {"sha256": fingerprint_bytes(weights), "bytes": len(weights)},
     }
     if tokenizers:
@@ -104,14 +103,14 @@ def describe_net(stem: Path) -> NetDescription:
     content = _described(_read(path), path)
     try:
         return NetDescription(
-            ModelSpec(**content["model"]),
+            _model(content["model"]),
             tuple(_input(item) for item in content["inputs"]),
             tuple(_task(item) for item in content["tasks"]),
-            content["vocabulary"],
+            {name: int(size) for name, size in content["vocabulary"].items()},
             str(content["weights"]["sha256"]),
             dict(content.get("tokenizers", {})),
         )
-    except (TypeError, KeyError, ValueError) as error:
+    except (AttributeError, TypeError, KeyError, ValueError) as error:
         raise IntegrityError(f"{path}: does not describe a net ({error}); {_WAY_OUT}") from error
 
 
@@ -172,6 +171,10 @@ def _described(text: bytes, path: Path) -> dict[str, Any]:
             f"{path}: has schema {content['schema']}, this kd2edge reads up to {SCHEMA};"
             " update kd2edge"
         )
+    if content["schema"] < SCHEMA:
+        raise IntegrityError(
+            f"{path}: has schema {content['schema']}, this kd2edge reads {SCHEMA}: train it anew"
+        )
     weights = content.get("weights")
     known = set(content) - _LATER_KEYS == _KEYS
     if not known or not isinstance(weights, Mapping) or "sha256" not in weights:
@@ -179,6 +182,17 @@ def _described(text: bytes, path: Path) -> dict[str, Any]:
             f"{path}: expected the keys {sorted(_KEYS)}, found {sorted(content)}; {_WAY_OUT}"
         )
     return content
+
+
+def _own(model: ModelSpec) -> ModelSpec:
+    """The spec of a net whose weights are the ones to load now."""
+    encoders = {name: _own(one) for name, one in model.encoders.items()}
+    return replace(model, pretrained=False, encoders=encoders)
+
+
+def _model(item: Mapping[str, Any]) -> ModelSpec:
+    encoders = {name: _model(one) for name, one in item["encoders"].items()}
+    return ModelSpec(**{**item, "encoders": encoders})
 
 
 def _input(item: Mapping[str, Any]) -> InputSpec:

@@ -1,4 +1,4 @@
-"""The net: one backbone, one head a task.  Teachers and students are the same thing."""
+"""The net: a backbone an input, a head a task.  Teachers and students are the same thing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +17,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from kd2edge.errors import UsageError
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import ArraySpec, InputSpec
-from kd2edge.nets.backbones import Adapter, Request, backbone_for
+from kd2edge.nets.backbones import Adapter, Built, Request, backbone_for
+from kd2edge.nets.features import Features, Widths
+from kd2edge.nets.fusion import Fusion, fusion_for
 from kd2edge.nets.heads import Head, head_for
 from kd2edge.nets.spec import ModelSpec
-from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.tasks.spec import TaskSpec
 
 #: Behind a path: not what the module gives, but what it is given.
 _INPUT = ":input"
+_Value = TypeVar("_Value", int, Path)
 #: Names that a module dictionary has already, as attributes.
 _TAKEN = frozenset(dir(nn.ModuleDict()))
 
@@ -32,15 +35,18 @@ _TAKEN = frozenset(dir(nn.ModuleDict()))
 class Net(nn.Module):
     """Arrays of the inputs in, logits of every task out, in one forward pass.
 
-    Module paths (``capture``) are relative to :attr:`backbone`, so they are those of the backbone's
-    own library: ``encoder.layer.2``, ``encoder.stages.1``, ``stages.0``.  What the backbone does
-    not have is looked for in the whole net, heads under their tasks' names: ``heads.intent``.  With
-    ``:input`` behind it a path means what the module is given: ``heads.intent.dropout:input``.
+    Module paths (``capture``) are those of the backbone's own library: ``encoder.layer.2``,
+    ``encoder.stages.1``, ``stages.0``; in a net of several inputs with the input in front:
+    ``text.encoder.layer.2``.  What no backbone has is looked for in the whole net, heads under
+    their tasks' names: ``heads.intent``.  With ``:input`` behind it a path means what the module is
+    given: ``heads.intent.dropout:input``.
 
     Args:
-        model: the spec, with the whole configuration of the backbone in it.
-        vocabulary: pieces of the tokenizer, for which the embedding table has rows (a pretrained
-            one may have more); None for nets without one.
+        model: the spec, with the whole configuration of the backbones in it.
+        vocabulary: input with a tokenizer -> its pieces, for which the embedding table has rows (a
+            pretrained one may have more).
+        built: input -> what reads it.
+        fusion: makes one vector of theirs.
     """
 
     def __init__(
@@ -48,25 +54,55 @@ class Net(nn.Module):
         model: ModelSpec,
         inputs: Sequence[InputSpec],
         tasks: Sequence[TaskSpec],
-        vocabulary: int | None,
-        backbone: nn.Module,
-        adapter: Adapter,
+        vocabulary: Mapping[str, int],
+        built: Mapping[str, Built],
+        fusion: Fusion,
     ) -> None:
         super().__init__()
         self.model = model
         self.inputs = tuple(inputs)
         self.tasks = tuple(tasks)
         self.vocabulary = vocabulary
-        self.backbone = backbone
-        self.adapter = adapter
+        if len(built) == 1:  # weights of one input have no other names than ever
+            (only,) = built.values()
+            self.backbone, self.adapter = only.backbone, only.adapter
+        else:
+            self.encoders = nn.ModuleDict(
+                {module_key(name): Branch(one.backbone, one.adapter) for name, one in built.items()}
+            )
+        self.fusion = fusion
+        adapters = {name: one.adapter for name, one in built.items()}
+        positions = {name: one.positions for name, one in adapters.items() if one.positions}
+        widths = Widths(fusion.width, positions)
         self.heads = nn.ModuleDict(
-            {head_key(task.name): head_for(task, adapter.width, model.dropout) for task in tasks}
+            {module_key(task.name): head_for(task, widths, model.dropout) for task in tasks}
         )
+
+    @property
+    def branches(self) -> dict[str, Branch]:
+        """Input -> what reads it."""
+        if len(self.inputs) == 1:
+            return {self.inputs[0].name: Branch(self.backbone, self.adapter)}
+        found = {spec.name: self.encoders[module_key(spec.name)] for spec in self.inputs}
+        return {name: one for name, one in found.items() if isinstance(one, Branch)}
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits by task: [batch, label], binary [batch, 1], token tasks [batch, length, label]."""
-        hidden = self.adapter(self.backbone, arrays)
-        return {task.name: self.heads[head_key(task.name)](hidden) for task in self.tasks}
+        features = self.features(arrays)
+        return {task.name: self.heads[module_key(task.name)](features) for task in self.tasks}
+
+    def features(self, arrays: Mapping[str, Tensor]) -> Features:
+        """What the heads read."""
+        if len(self.inputs) == 1:
+            return self.adapter(self.backbone, arrays)
+        seen = {name: one.adapter(one.backbone, arrays) for name, one in self.branches.items()}
+        present: dict[str, Tensor] = {}
+        return Features(
+            self.fusion({name: one.pooled for name, one in seen.items()}, present),
+            {name: own for one in seen.values() for name, own in one.sequences.items()},
+            {name: own for one in seen.values() for name, own in one.maps.items()},
+            present,
+        )
 
     @contextmanager
     def capture(self, paths: Sequence[str]) -> Iterator[dict[str, Tensor]]:
@@ -96,21 +132,28 @@ class Net(nn.Module):
                 handle.remove()
 
     def _module(self, path: str) -> nn.Module:
-        modules = dict([*self._own_modules(), *self.backbone.named_modules()])
+        backbones = dict(self._backbone_modules())
+        modules = dict(self._own_modules()) | backbones
         if path in modules and path:
             return modules[path]
-        known = [name for name, _ in self.backbone.named_modules() if name]
         near = difflib.get_close_matches(path, [name for name in modules if name], 3, cutoff=0.4)
         raise UsageError(
             f"the backbone ({self.model.family}) has no module {path!r};"
-            f" the nearest are {near or known[:3]}"
+            f" the nearest are {near or [name for name in backbones if name][:3]}"
         )
+
+    def _backbone_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """Modules of the backbones by their path in each, of several with the input in front."""
+        for name, branch in self.branches.items():
+            before = "" if len(self.inputs) == 1 else f"{name}."
+            for path, module in branch.backbone.named_modules():
+                yield (before + path).removesuffix("."), module
 
     def _own_modules(self) -> Iterator[tuple[str, nn.Module]]:
         """Modules by their path in the net, those of heads by the names of their tasks."""
         yield from (one for one in self.named_modules() if not one[0].startswith("heads."))
         for task in self.tasks:
-            for name, module in self.heads[head_key(task.name)].named_modules():
+            for name, module in self.heads[module_key(task.name)].named_modules():
                 yield f"heads.{task.name}.{name}".removesuffix("."), module
 
     def array_specs(self) -> tuple[ArraySpec, ...]:
@@ -120,19 +163,23 @@ class Net(nn.Module):
 
     def output_specs(self) -> tuple[ArraySpec, ...]:
         """What :meth:`forward` gives, in the order of the tasks."""
-        heads = [(task.name, self.heads[head_key(task.name)]) for task in self.tasks]
+        heads = [(task.name, self.heads[module_key(task.name)]) for task in self.tasks]
         return tuple(
             ArraySpec(name, "float32", head.shape) for name, head in heads if isinstance(head, Head)
         )
 
     def embeddings(self) -> Mapping[str, nn.Embedding]:
-        """The tables whose sum starts a sequence, as far as there are: see :class:`Adapter`."""
-        return self.adapter.embeddings(self.backbone)
+        """Tables by what they are for, see :class:`Adapter`; of several inputs ``text.word``."""
+        return {
+            role if len(self.inputs) == 1 else f"{name}.{role}": table
+            for name, one in self.branches.items()
+            for role, table in one.embeddings().items()
+        }
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """What all tasks share: everything outside the heads that is trained."""
-        shared = [*self.backbone.parameters(), *self.adapter.parameters()]
-        return [parameter for parameter in shared if parameter.requires_grad]
+        shared = [one for branch in self.branches.values() for one in branch.parameters()]
+        return [one for one in (*shared, *self.fusion.parameters()) if one.requires_grad]
 
     def parameter_count(self) -> int:
         """How many numbers are learned, embeddings included (buffers are not)."""
@@ -143,15 +190,29 @@ class Net(nn.Module):
         return sum(table.weight.numel() for table in self.embeddings().values())
 
 
-def head_key(task: TaskName) -> str:
-    """Where the head of a task stands in :attr:`Net.heads`: under its name, if torch lets it.
+@final
+class Branch(nn.Module):
+    """What reads one input."""
+
+    def __init__(self, backbone: nn.Module, adapter: Adapter) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.adapter = adapter
+
+    def embeddings(self) -> Mapping[str, nn.Embedding]:
+        """Its tables, see :class:`Adapter`."""
+        return self.adapter.embeddings(self.backbone)
+
+
+def module_key(name: str) -> str:
+    """Where the head of a task, or what reads an input, stands: under its name, if torch lets it.
 
     A module dictionary takes no dot, and no name that it has as an attribute (``type``, ``values``,
-    ``to``).  Those are written with a dash in front, which no recipe's task begins with.
+    ``to``).  Those are written with a dash in front, which no recipe's name begins with.
     """
-    if task in _TAKEN or "." in task or task.startswith("-"):
-        return "-" + task.replace("-", "--").replace(".", "-d")
-    return task
+    if name in _TAKEN or "." in name or name.startswith("-"):
+        return "-" + name.replace("-", "--").replace(".", "-d")
+    return name
 
 
 def build_net(
@@ -159,8 +220,8 @@ def build_net(
     inputs: Sequence[InputSpec],
     tasks: Sequence[TaskSpec],
     *,
-    source_dir: Path | None = None,
-    vocabulary: int | None = None,
+    source_dir: Path | Mapping[str, Path] | None = None,
+    vocabulary: int | Mapping[str, int] | None = None,
     seed: int = 0,
 ) -> Net:
     """Make a net: fresh weights from ``seed``, or a pretrained backbone under fresh heads.
@@ -169,52 +230,91 @@ def build_net(
 
     Args:
         model: the backbone, its configuration and what lies before the heads.
-        inputs: one input; several in one net are not there yet.
+        inputs: what it reads; of several, each needs its own in ``model.encoders``.
         tasks: the heads, in the order of the outputs.
-        source_dir: folder of pretrained weights, needed exactly when ``model.pretrained``.
+        source_dir: folder of pretrained weights, needed exactly when ``model.pretrained``; by input
+            where there are several.
         vocabulary: pieces that the tokenizer knows; sizes a fresh embedding table and is checked
-            against one whose size is known: a pretrained one, or ``vocab_size`` in the config.
+            against one whose size is known: a pretrained one, or ``vocab_size`` in the config; by
+            input where there are several.
         seed: of the fresh weights.
 
     Raises:
         UsageError: a spec that does not fit its input, its tasks or its source.
         IntegrityError: pretrained weights that do not fill the backbone.
     """
-    _check(model, inputs, tasks, source_dir)
+    _check(model, tasks)
+    models = encoder_specs(model, inputs)
+    sources = _by_input(source_dir, inputs)
+    sizes = _by_input(vocabulary, inputs)
     state = torch.random.get_rng_state()
     try:
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would also reset CUDA's
-        built = backbone_for(Request(model, inputs[0], vocabulary, source_dir))
-        whole = replace(model, config=dict(built.config))
-        return Net(whole, inputs, tasks, vocabulary, built.backbone, built.adapter)
+        built: dict[str, Built] = {}
+        for spec in inputs:
+            own, source = models[spec.name], sources.get(spec.name)
+            _require_source(own, source)
+            built[spec.name] = backbone_for(Request(own, spec, sizes.get(spec.name), source))
+        fusion = fusion_for(model.fusion, {name: one.adapter.width for name, one in built.items()})
+        return Net(_whole(model, models, built), inputs, tasks, sizes, built, fusion)
     finally:
         torch.random.set_rng_state(state)
 
 
-def _check(
-    model: ModelSpec,
-    inputs: Sequence[InputSpec],
-    tasks: Sequence[TaskSpec],
-    source_dir: Path | None,
-) -> None:
-    if len(inputs) != 1:
-        raise UsageError(f"a net takes one input, found {[item.name for item in inputs]}")
+def encoder_specs(model: ModelSpec, inputs: Sequence[InputSpec]) -> dict[str, ModelSpec]:
+    """Input -> what reads it.
+
+    Raises:
+        UsageError: an input that nothing reads, or the other way round.
+    """
+    names = [spec.name for spec in inputs]
+    if not model.encoders and len(names) == 1:
+        return {names[0]: model}
+    if not model.encoders or len(names) < 2 or set(model.encoders) != set(names):
+        found = f"encoders for {', '.join(model.encoders)}" if model.encoders else "a single one"
+        raise UsageError(
+            f"model: it is given the inputs {', '.join(names)}, and has {found}: state"
+            " `encoders`, one an input, where there are several, and none where there is one"
+        )
+    return {name: model.encoders[name] for name in names}
+
+
+def _whole(
+    model: ModelSpec, models: Mapping[str, ModelSpec], built: Mapping[str, Built]
+) -> ModelSpec:
+    """The spec with the whole configuration of every backbone in it."""
+    if not model.encoders:
+        (only,) = built.values()
+        return replace(model, config=dict(only.config))
+    return replace(
+        model,
+        encoders={
+            name: replace(models[name], config=dict(one.config)) for name, one in built.items()
+        },
+    )
+
+
+def _by_input(
+    value: _Value | Mapping[str, _Value] | None, inputs: Sequence[InputSpec]
+) -> Mapping[str, _Value]:
+    if value is None:
+        return {}
+    return value if isinstance(value, Mapping) else {inputs[0].name: value}
+
+
+def _check(model: ModelSpec, tasks: Sequence[TaskSpec]) -> None:
     if not tasks:
         raise UsageError("a net needs at least one task, found none")
     if not 0.0 <= model.dropout < 1.0:
         raise UsageError(f"model dropout: expected a number in [0, 1), found {model.dropout}")
+
+
+def _require_source(model: ModelSpec, source_dir: Path | None) -> None:
     if model.pretrained != (source_dir is not None):
         found = "none" if source_dir is None else str(source_dir)
         raise UsageError(
             f"model: pretrained is {model.pretrained}, but the folder of weights given is {found}"
         )
-    has_words = input_kind(inputs[0].kind).words
-    for task in tasks:
-        if task.kind == "token_classification" and not has_words:
-            raise UsageError(
-                f"task {task.name}: token_classification needs an input of kind text or tokens,"
-                f" found {inputs[0].name} of kind {inputs[0].kind}"
-            )
 
 
 def flops(net: Net, arrays: Mapping[str, Tensor]) -> int:

@@ -9,10 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """The backbone of a net and what stands between it and the heads.
+    """What a net is made of below its heads: a backbone, or for several inputs one each.
 
     Args:
-        family: ``transformers`` or ``cnn``.
+        family: ``transformers``, ``cnn``, or ``joint``: encoders by input and a fusion.
         config: JSON values of the backbone: ``model_type`` and the fields of that model's own
             configuration for ``transformers``; channels, strides ... for ``cnn``.  Image backbones
             also take ``pool: [rows, columns]``, the grid that the feature map is averaged to, and
@@ -21,6 +21,8 @@ class ModelSpec:
         dropout: dropout in front of every head, in [0, 1).
         pretrained: True when the weights come from a folder at build time; ``config`` then only
             overrides that folder's own configuration.
+        encoders: input -> what reads it, for the family ``joint``.
+        fusion: how the vectors of these become one: ``kind`` and its options.
     """
 
     family: str
@@ -28,3 +30,5 @@ class ModelSpec:
     pooling: str = "mean"
     dropout: float = 0.1
     pretrained: bool = False
+    encoders: Mapping[str, ModelSpec] = field(default_factory=dict[str, "ModelSpec"])
+    fusion: Mapping[str, Any] = field(default_factory=dict[str, Any])

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from kd2edge.bundle import Artefact, Bundle, FileEntry, Gate, Manifest, file_entry, write_bundle
 from kd2edge.engines import ranked, unmade
 from kd2edge.errors import BackendError, IntegrityError, Kd2edgeError, StorageError, UsageError
-from kd2edge.export.samples import dummy_arrays
+from kd2edge.export.samples import dummy_arrays, sizes_of
 from kd2edge.export.student import onnx_from_student
 from kd2edge.export.targets.kinds import target
 from kd2edge.export.targets.target import Made, Source, Target, Variant
@@ -188,7 +189,7 @@ def _source(job: _Job) -> tuple[Source, Mapping[str, str]]:
     """The graph that every artefact is made from, and which module each of its nodes comes from."""
     recipe, run, net = job.recipe, job.run.folder, job.net
     inputs, outputs = net.array_specs(), net.output_specs()
-    sample = dummy_arrays(inputs, getattr(net.backbone, "config", None))
+    sample = _to_trace(net)
     exported = onnx_from_student(net, inputs, outputs, sample=sample, opset=recipe.export.opset)
     source = Source(
         graph=exported.model,
@@ -200,6 +201,16 @@ def _source(job: _Job) -> tuple[Source, Mapping[str, str]]:
         sample=calibration_sample(run.samples / CALIBRATION, recipe.seed),
     )
     return source, exported.module_paths
+
+
+def _to_trace(net: Net) -> dict[str, Any]:
+    """Arrays that the net is traced on."""
+    sizes = sizes_of(net.array_specs())
+    made: dict[str, Any] = {}
+    for spec in net.inputs:
+        config = getattr(net.branches[spec.name].backbone, "config", None)
+        made |= dummy_arrays(input_kind(spec.kind).arrays(spec), config, sizes=sizes)
+    return made
 
 
 def _ranges(recipe: Recipe, inputs: Sequence[InputSpec]) -> dict[str, tuple[int, int]]:

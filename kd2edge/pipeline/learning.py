@@ -104,7 +104,10 @@ def _kept_ids(net: Net, inputs: ModelInputs) -> npt.NDArray[np.int64] | None:
 
     The teacher's table may have more rows than its tokenizer has pieces.
     """
-    words = net.embeddings().get("word")
-    if inputs.kept_ids is not None or words is None:
-        return inputs.kept_ids
-    return np.arange(words.num_embeddings)
+    tables = {name: one.embeddings().get("word") for name, one in net.branches.items()}
+    words = {name: table for name, table in tables.items() if table is not None}
+    if len(words) != 1:
+        return None  # the mapping says what is wrong
+    ((name, table),) = words.items()
+    kept = inputs.kept_ids.get(name)
+    return np.arange(table.num_embeddings) if kept is None else kept

@@ -24,6 +24,7 @@ from kd2edge.pipeline.learned import NONE, Learned, learned_key
 from kd2edge.recipe.schema import (
     CnnModel,
     Input,
+    Model,
     Recipe,
     TextInput,
     TokenClassification,
@@ -36,6 +37,7 @@ from kd2edge.recipe.schema import (
     WeightsOfHub,
 )
 from kd2edge.recipe.schema.inputs import WordsPart
+from kd2edge.recipe.schema.models import models_of, pretrained_of
 from kd2edge.rows.rows import Rows
 
 __all__ = [
@@ -58,17 +60,16 @@ class ModelInputs:
         specs: input name -> spec, with every constant of the preprocessing.
         encoders: input name -> its opened encoder.
         files: path as in ``InputSpec.files`` -> bytes.
-        vocabulary: pieces of the tokenizer; None when no input has one.
-        kept_ids: ``[vocabulary]`` the id of each piece before the vocabulary was cut; None when it
-            was not.
+        vocabulary: input with a tokenizer -> its pieces.
+        kept_ids: input whose vocabulary was cut -> ``[piece]`` the id of each before.
         whole: input -> fingerprint of its tokenizer before the vocabulary was cut.
     """
 
     specs: Mapping[str, InputSpec]
     encoders: Mapping[str, Encoder]
     files: Mapping[str, bytes]
-    vocabulary: int | None = None
-    kept_ids: npt.NDArray[np.int64] | None = None
+    vocabulary: Mapping[str, int] = field(default_factory=dict[str, int])
+    kept_ids: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     whole: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -120,7 +121,7 @@ def teacher_inputs(recipe: Recipe, teacher: str, learned: Learned = NONE) -> Mod
     """
     inputs = recipe.teacher(teacher).inputs or recipe.inputs
     tokenizers = _tokenizers(recipe, inputs, learned)
-    return _opened(inputs, tokenizers, None, _fingerprints(tokenizers))
+    return _opened(inputs, tokenizers, {}, _fingerprints(tokenizers))
 
 
 def student_inputs(recipe: Recipe, rows: Rows, learned: Learned = NONE) -> ModelInputs:
@@ -132,11 +133,11 @@ def student_inputs(recipe: Recipe, rows: Rows, learned: Learned = NONE) -> Model
     """
     tokenizers = _tokenizers(recipe, recipe.inputs, learned)
     whole = _fingerprints(tokenizers)
-    kept: npt.NDArray[np.int64] | None = None
+    kept: dict[str, npt.NDArray[np.int64]] = {}
     for name, one in recipe.inputs.items():
         if isinstance(one, WordsPart) and getattr(one.tokenizer, "vocab", "") == "cut":
             texts = _texts(rows, input_spec(name, one))
-            tokenizers[name], kept = cut_vocabulary(tokenizers[name], texts)
+            tokenizers[name], kept[name] = cut_vocabulary(tokenizers[name], texts)
     return _opened(recipe.inputs, tokenizers, kept, whole)
 
 
@@ -154,10 +155,10 @@ def word_cutters(recipe: Recipe, learned: Learned = NONE) -> dict[str, Encoder]:
         if name in named and isinstance(one, TextInput) and _is_there(one, learned)
     }
     tokenizers = _tokenizers(recipe, texts, learned)
-    return dict(_opened(texts, tokenizers, None, {}).encoders)
+    return dict(_opened(texts, tokenizers, {}, {}).encoders)
 
 
-def require_own_tokenizer(model: TransformersModel | CnnModel, inputs: ModelInputs) -> None:
+def require_own_tokenizer(model: Model, inputs: ModelInputs) -> None:
     """Rows of a pretrained table belong to the pieces of one tokenizer; another's ids are noise.
 
     Weights without a ``tokenizer.json`` beside them cannot be asked.
@@ -165,13 +166,11 @@ def require_own_tokenizer(model: TransformersModel | CnnModel, inputs: ModelInpu
     Raises:
         UsageError: an input whose tokenizer is not the one that came with the weights.
     """
-    if not isinstance(model, TransformersModel) or model.source is None:
-        return
-    folder = source_folder(model.source)
-    if not (folder / "tokenizer.json").is_file():
-        return
-    own = _fingerprint(tokenizer_json(folder))
-    for name, found in inputs.whole.items():
+    for name, one in models_of(model, inputs.specs).items():
+        folder, found = weights_of(one), inputs.whole.get(name)
+        if folder is None or found is None or not (folder / "tokenizer.json").is_file():
+            continue
+        own = _fingerprint(tokenizer_json(folder))
         if found != own:
             raise UsageError(
                 f"input {name}: its tokenizer ({found[:12]}...) is not the one that came with the "
@@ -188,6 +187,12 @@ def views_of(recipe: Recipe) -> Views:
             options = augment.model_dump(exclude={"kind", "views"})
             return Views(augment.views, augment.kind, options, recipe.seed)
     return Views()
+
+
+def weights_of(model: TransformersModel | CnnModel) -> Path | None:
+    """The folder of pretrained weights that a model starts from; None: it starts from chance."""
+    source = model.source if isinstance(model, TransformersModel) else None
+    return None if source is None else source_folder(source)
 
 
 def source_folder(source: WeightsInPackage | WeightsOfHub | WeightsFolder) -> Path:
@@ -230,13 +235,13 @@ def _tokenizer(recipe: Recipe, name: str, one: WordsPart, learned: Learned) -> b
             raise UsageError(f"input {name}: no tokenizer can be learned: no row has a word")
         return learned[learned_key(one)]
     if isinstance(origin, TokenizerOfTeacher):
-        model = recipe.teacher(origin.teacher).model
-        if not isinstance(model, TransformersModel) or model.source is None:
+        source = pretrained_of(recipe.teacher(origin.teacher).model, name)
+        if source is None:
             raise UsageError(
                 f"tokenizer from {origin.teacher}: this teacher starts from no pretrained weights; "
                 "name a tokenizer.json by `path`, or by `package` and `path`"
             )
-        folder = source_folder(model.source)
+        folder = source_folder(source)
         return _sound(folder, tokenizer_json(folder))
     if isinstance(origin, TokenizerInPackage):
         path = resolve_source({"package": origin.package}) / origin.path
@@ -261,7 +266,7 @@ def _sound(path: Path, content: bytes) -> bytes:
 def _opened(
     inputs: Mapping[str, Input],
     tokenizers: Mapping[str, bytes],
-    kept: npt.NDArray[np.int64] | None,
+    kept: Mapping[str, npt.NDArray[np.int64]],
     whole: Mapping[str, str],
 ) -> ModelInputs:
     specs: dict[str, InputSpec] = {}
@@ -276,8 +281,8 @@ def _opened(
         encoders[name] = input_kind(spec.kind).open(spec, contents)
         if path is not None:
             files[path] = tokenizers[name]
-    sizes = [vocabulary_size(content) for content in tokenizers.values()]
-    return ModelInputs(specs, encoders, files, max(sizes, default=None), kept, whole)
+    sizes = {name: vocabulary_size(content) for name, content in tokenizers.items()}
+    return ModelInputs(specs, encoders, files, sizes, kept, whole)
 
 
 def _sharing(inputs: Mapping[str, Input]) -> set[str]:

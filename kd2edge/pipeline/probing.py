@@ -119,11 +119,11 @@ def _group(
     words: Mapping[str, str],
     run: Run | None,
 ) -> Group:
-    """Some rows; an input that they are not about has its first probe in each of them."""
+    """Some rows; an input that they are not about has the same value in each of them."""
     values = {
         other: [value for _, value in rows]
         if other == name
-        else [next(iter(_probes(inputs, other).values.values()))] * len(rows)
+        else [_usual(inputs, other)] * len(rows)
         for other in inputs.specs
     }
     encoded = {other: inputs.encoders[other].encode(column) for other, column in values.items()}
@@ -139,6 +139,12 @@ def _group(
         spans={other: spans_of(encoded[other]) for other in starts},
         outputs={} if run is None else _outputs(run(arrays), words, starts),
     )
+
+
+def _usual(inputs: ModelInputs, name: str) -> Any:
+    """A value for rows that are about another input."""
+    probes = _probes(inputs, name).values or inputs.encoders[name].edge_values()
+    return next(iter(probes.values()))
 
 
 def _outputs(

@@ -8,15 +8,19 @@ from typing import Any
 from kd2edge.distill import DistillSettings, FeatureSpec, Method, TrainSettings
 from kd2edge.nets.spec import ModelSpec
 from kd2edge.recipe import Recipe, by_task
-from kd2edge.recipe.schema import CnnModel, Static, Teacher, TransformersModel
+from kd2edge.recipe.schema import CnnModel, JointModel, Model, Static, Teacher
 from kd2edge.recipe.schema.base import Part
 from kd2edge.tasks.spec import TaskName
 
 __all__ = ["feature_specs", "model_spec", "student_settings", "teacher_settings"]
 
 
-def model_spec(model: TransformersModel | CnnModel) -> ModelSpec:
+def model_spec(model: Model) -> ModelSpec:
     """What a net is made of."""
+    if isinstance(model, JointModel):
+        encoders = {name: model_spec(one) for name, one in model.encoders.items()}
+        fusion = model.fusion.model_dump()
+        return ModelSpec(model.family, dropout=model.dropout, encoders=encoders, fusion=fusion)
     if isinstance(model, CnnModel):
         return ModelSpec(model.family, dict(model.config), dropout=model.dropout)
     return ModelSpec(

@@ -187,7 +187,7 @@ def _named(tokenizers: Mapping[str, str]) -> dict[str, object]:
     return {f"{name}.tokenizer": f"{digest[:12]}..." for name, digest in tokenizers.items()}
 
 
-def _constants(specs: Sequence[InputSpec], vocabulary: int | None) -> dict[str, object]:
+def _constants(specs: Sequence[InputSpec], vocabulary: Mapping[str, int]) -> dict[str, object]:
     """Every constant of the preprocessing but the columns, which may be called otherwise."""
     options = {f"{spec.name}.{key}": value for spec in specs for key, value in spec.options.items()}
     kinds = {f"{spec.name}.kind": spec.kind for spec in specs}

@@ -20,8 +20,9 @@ from kd2edge.files.atomic import storage_error
 from kd2edge.json_text import json_value
 from kd2edge.nets import describe_net, flops, load_net, net_files, source_fingerprints
 from kd2edge.pipeline.events import Listener
-from kd2edge.pipeline.model_inputs import source_folder
-from kd2edge.recipe.schema import CnnModel, TransformersModel
+from kd2edge.pipeline.model_inputs import weights_of
+from kd2edge.recipe.schema import Model
+from kd2edge.recipe.schema.models import single_models
 
 __all__ = [
     "NetRecord",
@@ -31,6 +32,10 @@ __all__ = [
     "origin_of",
     "train_net",
 ]
+
+
+#: Where pretrained weights lie is no part of what a net is trained from.
+_PLACES: Any = {"source": True, "encoders": {"__all__": {"source"}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class NetRecord:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-def origin_of(model: TransformersModel | CnnModel, start: object = None) -> dict[str, object]:
+def origin_of(model: Model, start: object = None) -> dict[str, object]:
     """What a net is made of and starts from, for :class:`TrainingJob`.
 
     Pretrained weights count by their content, not by where they lie.
@@ -71,10 +76,10 @@ def origin_of(model: TransformersModel | CnnModel, start: object = None) -> dict
     Raises:
         UsageError: pretrained weights that are not where the recipe says.
     """
-    source = model.source if isinstance(model, TransformersModel) else None
+    folders = {"/".join(at): weights_of(one) for at, one in single_models(model).items()}
     return {
-        "model": model.model_dump(mode="json", exclude={"source"}),
-        "weights": None if source is None else source_fingerprints(source_folder(source)),
+        "model": model.model_dump(mode="json", exclude=_PLACES),
+        "weights": {at: source_fingerprints(one) for at, one in folders.items() if one is not None},
         "start": start,
     }
 

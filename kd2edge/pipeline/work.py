@@ -11,12 +11,13 @@ from kd2edge.data import EncodedSplit, encode_split
 from kd2edge.nets import Net, build_net
 from kd2edge.pipeline.events import Listener
 from kd2edge.pipeline.folders import RunFolder
-from kd2edge.pipeline.model_inputs import ModelInputs, source_folder, views_of
+from kd2edge.pipeline.model_inputs import ModelInputs, views_of, weights_of
 from kd2edge.pipeline.prepare import Prepared
 from kd2edge.pipeline.settings import model_spec
 from kd2edge.pipeline.sources import SPLITS
 from kd2edge.recipe import LoadedRecipe, Recipe
-from kd2edge.recipe.schema import CnnModel, TransformersModel
+from kd2edge.recipe.schema import Model
+from kd2edge.recipe.schema.models import models_of
 from kd2edge.tasks.spec import TaskSpec
 
 __all__ = ["Learner", "Splits", "Work", "fresh_net"]
@@ -79,16 +80,14 @@ class Learner:
     splits: Splits
 
 
-def fresh_net(
-    model: TransformersModel | CnnModel, inputs: ModelInputs, tasks: Sequence[TaskSpec], seed: int
-) -> Net:
+def fresh_net(model: Model, inputs: ModelInputs, tasks: Sequence[TaskSpec], seed: int) -> Net:
     """A net as the recipe describes it, from its pretrained weights or from chance."""
-    source = model.source if isinstance(model, TransformersModel) else None
+    sources = {name: weights_of(one) for name, one in models_of(model, inputs.specs).items()}
     return build_net(
         model_spec(model),
         list(inputs.specs.values()),
         tasks,
-        source_dir=source_folder(source) if source is not None else None,
+        source_dir={name: folder for name, folder in sources.items() if folder is not None},
         vocabulary=inputs.vocabulary,
         seed=seed,
     )

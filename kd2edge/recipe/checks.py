@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from kd2edge.engines import ENGINES, unmade
 from kd2edge.inputs.kinds import input_kind
@@ -14,15 +14,18 @@ from kd2edge.recipe.schema import (
     CnnModel,
     ImageInput,
     Input,
+    JointModel,
     Model,
     Recipe,
     Teacher,
     TokenClassification,
     TokenizerLearned,
     TokenizerOfTeacher,
+    TransformersModel,
 )
 from kd2edge.recipe.schema.data import FilePart, SourcePart
 from kd2edge.recipe.schema.inputs import WordsPart
+from kd2edge.recipe.schema.models import models_of, pretrained_of, single_models
 from kd2edge.tasks.labels import label_text
 
 #: A fault: where, and what is wrong.
@@ -178,16 +181,41 @@ def _teachers_are_trained_or_loaded(recipe: Recipe) -> Iterator[Fault]:
 
 
 def _models_can_be_made(recipe: Recipe) -> Iterator[Fault]:
-    models: list[tuple[Steps, Model]] = [
-        (("teachers", index, "model"), teacher.model)
-        for index, teacher in enumerate(recipe.teachers)
-    ]
-    for steps, model in [*models, (("student", "model"), recipe.student.model)]:
+    for steps, model in _single_models(recipe):
         if isinstance(model, CnnModel):
             if "channels" not in model.config:
                 yield (*steps, "config"), "expected channels, e.g. channels: [16, 32, 64]"
         elif model.source is None and "model_type" not in model.config:
             yield steps, "expected a source of weights, or a config with its model_type"
+
+
+def _single_models(recipe: Recipe) -> Iterator[tuple[Steps, TransformersModel | CnnModel]]:
+    for steps, model, _ in _models(recipe):
+        for step, one in single_models(model).items():
+            yield (*steps, *step), one
+
+
+def _models(recipe: Recipe) -> Iterator[tuple[Steps, Model, Mapping[str, Input]]]:
+    """Every model with the inputs that it is given."""
+    for index, teacher in enumerate(recipe.teachers):
+        own = recipe.inputs if teacher.inputs is None else teacher.inputs
+        yield ("teachers", index, "model"), teacher.model, own
+    yield ("student", "model"), recipe.student.model, recipe.inputs
+
+
+def _every_input_is_read(recipe: Recipe) -> Iterator[Fault]:
+    for steps, model, inputs in _models(recipe):
+        names = ", ".join(inputs)
+        if not isinstance(model, JointModel):
+            if len(inputs) > 1:
+                message = f"it reads one input and is given {names}: state `encoders`, one an input"
+                way = ", or give the teacher `inputs` of its own" * (steps[0] == "teachers")
+                yield steps, message + way
+            continue
+        for name in model.encoders.keys() - inputs.keys():
+            yield (*steps, "encoders", name), f"no input {name!r}; it is given {names}"
+        for name in inputs.keys() - model.encoders.keys():
+            yield (*steps, "encoders"), f"nothing reads the input {name!r}: state its encoder"
 
 
 def _token_tasks_have_words(recipe: Recipe) -> Iterator[Fault]:
@@ -225,16 +253,16 @@ def _tokenizers_are_there(recipe: Recipe) -> Iterator[Fault]:
         if not isinstance(spec, WordsPart) or not isinstance(spec.tokenizer, TokenizerOfTeacher):
             continue
         teacher = _teacher(recipe, spec.tokenizer.teacher)
-        if teacher is not None and getattr(teacher.model, "source", None) is None:
+        if teacher is not None and pretrained_of(teacher.model, str(steps[-1])) is None:
             message = f"{teacher.name!r} has no pretrained weights to take a tokenizer from"
             yield (*steps, "tokenizer", "from"), message
 
 
 def _cut_tables_are_fresh(recipe: Recipe) -> Iterator[Fault]:
     """A cut renumbers the pieces; the rows of a pretrained table stay where they are."""
-    if getattr(recipe.student.model, "source", None) is None:
-        return
     for name, spec in recipe.inputs.items():
+        if getattr(_reader(recipe.student.model, recipe.inputs, name), "source", None) is None:
+            continue
         if isinstance(spec, WordsPart) and getattr(spec.tokenizer, "vocab", "") == "cut":
             message = (
                 "the student starts from pretrained weights, whose table has a row for every "
@@ -248,17 +276,19 @@ def _learned_pieces_have_fresh_tables(recipe: Recipe) -> Iterator[Fault]:
     for steps, spec in _inputs(recipe):
         if not isinstance(spec, WordsPart) or not isinstance(spec.tokenizer, TokenizerLearned):
             continue
-        named = {"student": recipe.student.model} if steps[0] == "inputs" else {}
+        name = str(steps[-1])
+        student = _reader(recipe.student.model, recipe.inputs, name)
+        named = {"student": student} if steps[0] == "inputs" else {}
         for index, teacher in enumerate(recipe.teachers):
             own = teacher.inputs is not None
             if steps[:2] == ("teachers", index) or (steps[0] == "inputs" and not own):
-                named[teacher.name] = teacher.model
-        for name, model in named.items():
+                named[teacher.name] = _reader(teacher.model, teacher.inputs or recipe.inputs, name)
+        for whose, model in named.items():
             if getattr(model, "source", None) is not None:
                 message = (
-                    f"{name} starts from pretrained weights, whose table has a row for every piece "
-                    "of their own tokenizer: leave its source out, or name that tokenizer (for a "
-                    "teacher under `inputs` of its own)"
+                    f"{whose} starts from pretrained weights, whose table has a row for every"
+                    " piece of their own tokenizer: leave its source out, or name that tokenizer"
+                    " (for a teacher under `inputs` of its own)"
                 )
                 yield (*steps, "tokenizer", "train"), message
 
@@ -269,6 +299,11 @@ def _inputs(recipe: Recipe) -> Iterator[tuple[Steps, Input]]:
     for index, teacher in enumerate(recipe.teachers):
         for name, spec in (teacher.inputs or {}).items():
             yield ("teachers", index, "inputs", name), spec
+
+
+def _reader(model: Model, inputs: Iterable[str], name: str) -> TransformersModel | CnnModel | None:
+    """What reads an input."""
+    return models_of(model, inputs).get(name)
 
 
 def _teacher(recipe: Recipe, name: str) -> Teacher | None:
@@ -312,8 +347,9 @@ def _inits_fit(recipe: Recipe) -> Iterator[Fault]:
     teacher = _teacher(recipe, init.teacher) if init else None
     if init is None or teacher is None:
         return
-    families = {teacher.model.family, recipe.student.model.family}
-    if init.embeddings == "svd" and families != {"transformers"}:
+    both = [single_models(one.model).values() for one in (teacher, recipe.student)]
+    worded = [any(isinstance(part, TransformersModel) for part in parts) for parts in both]
+    if init.embeddings == "svd" and not all(worded):
         yield ("student", "init", "embeddings"), "only transformers have embeddings; write none"
     if init.embeddings == "none" and init.layers is None:
         yield ("student", "init"), "it starts nothing: expected embeddings: svd, or layers"
@@ -356,6 +392,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _tasks_are_taught,
     _teachers_are_trained_or_loaded,
     _models_can_be_made,
+    _every_input_is_read,
     _token_tasks_have_words,
     _binary_tasks_have_two_sides,
     _labels_are_unique,

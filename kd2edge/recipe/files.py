@@ -18,6 +18,7 @@ from kd2edge.recipe.schema import (
 )
 from kd2edge.recipe.schema.data import SourcePart
 from kd2edge.recipe.schema.inputs import WordsPart
+from kd2edge.recipe.schema.models import single_models
 from kd2edge.wording import path as shown_path
 
 
@@ -61,10 +62,11 @@ def _tokenizer(steps: Steps, spec: Input) -> Iterator[Fault]:
 
 
 def _weights(steps: Steps, model: Model) -> Iterator[Fault]:
-    if isinstance(model, CnnModel) or not isinstance(model.source, WeightsFolder):
-        return
-    if not _is_dir(model.source.path):
-        yield (*steps, "source"), f"no folder {shown_path(model.source.path)}"
+    for step, one in single_models(model).items():
+        if isinstance(one, CnnModel) or not isinstance(one.source, WeightsFolder):
+            continue
+        if not _is_dir(one.source.path):
+            yield (*steps, *step, "source"), f"no folder {shown_path(one.source.path)}"
 
 
 def _is_file(path: Path) -> bool:

@@ -175,7 +175,8 @@ def _unpacked(place: str, one: Mapping[str, Any], members: Mapping[str, Array]) 
     names, arrays = tuple(map(str, one["names"])), _under(f"array/{place}/", members)
     sizes = {len(column) for column in (*values.values(), *arrays.values())}
     _require(sizes == {len(names)}, f"as many rows as names in group {place}")
-    longest = min((array.shape[1] for array in arrays.values() if array.ndim == 2), default=0)
+    # Of the inputs the longest: which arrays are of which only their encoders know.
+    longest = max((array.shape[1] for array in arrays.values() if array.ndim == 2), default=0)
     for name, found in starts.items():
         rows, last = offsets[name], len(found)
         _require(_are_offsets(rows, len(names), last), f"offsets of {name} in group {place}")

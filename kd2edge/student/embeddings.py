@@ -10,15 +10,13 @@ section 3.1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from kd2edge.errors import UsageError
-from kd2edge.nets.net import Net
+from kd2edge.nets.net import Branch, Net
 from kd2edge.student.mapped import Mapped
 
 
@@ -47,7 +45,8 @@ def svd_embeddings(
     Raises:
         UsageError: nets without embeddings, a student that is wider, or rows that do not match.
     """
-    theirs, ours = _tables(teacher, "teacher"), _tables(student, "student")
+    branch = worded(student, "student")
+    theirs, ours = worded(teacher, "teacher").embeddings(), branch.embeddings()
     words = _kept(theirs["word"].weight.double(), kept_ids, ours["word"].num_embeddings)
     basis = _basis(words, ours["word"].embedding_dim)
     ours["word"].weight.copy_(words @ basis)
@@ -58,19 +57,26 @@ def svd_embeddings(
             ours[role].weight
         )
         parts.append(role)
-    if _start_projection(student.backbone, basis):
+    if _start_projection(branch.backbone, basis):
         parts.append("embeddings_project")
     return Mapped(tuple(parts), float((words @ basis).square().sum() / words.square().sum()))
 
 
-def _tables(net: Net, who: str) -> Mapping[str, nn.Embedding]:
-    tables = net.embeddings()
-    if "word" not in tables:
+def worded(net: Net, who: str) -> Branch:
+    """What reads the only input with word embeddings.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    found = {name: one for name, one in net.branches.items() if "word" in one.embeddings()}
+    if len(found) != 1:
+        kinds = " and ".join(spec.kind for spec in net.inputs)
+        several = f"word embeddings for several inputs ({', '.join(found)})"
         raise UsageError(
-            f"init by svd: the {who} ({net.model.family} for {net.inputs[0].kind}) has no word"
-            " embeddings; write embeddings: none in its init"
+            f"init by svd: the {who} ({net.model.family} for {kinds}) has"
+            f" {several if found else 'no word embeddings'}; write embeddings: none in its init"
         )
-    return tables
+    return next(iter(found.values()))
 
 
 def _kept(words: Tensor, kept_ids: npt.NDArray[np.int64] | None, vocabulary: int) -> Tensor:

@@ -47,11 +47,17 @@ def copy_layers(student: Net, teacher: Net, layers: Sequence[int]) -> Mapped:
 
 
 def _layers(net: Net, who: str) -> tuple[str, nn.ModuleList]:
-    modules = dict(net.backbone.named_modules())
-    for path in _LISTS:
-        layers = modules.get(path)
-        if isinstance(layers, nn.ModuleList):
-            return path, layers
+    found = {
+        (name, path): layers
+        for name, branch in net.branches.items()
+        for path, layers in branch.backbone.named_modules()
+        if path in _LISTS and isinstance(layers, nn.ModuleList)
+    }
+    if len(found) > 1:
+        names = ", ".join(name for name, _ in found)
+        raise UsageError(f"init layers: the {who} has layers for several inputs: {names}")
+    for (_, path), layers in found.items():
+        return path, layers
     raise UsageError(f"init layers: the {who} has no list of layers at {' or '.join(_LISTS)}")
 
 

@@ -39,15 +39,26 @@ def shared_form(path: str, feature: Tensor, batch: Batch) -> Shared:
         pooled = F.adaptive_avg_pool2d(feature, (min(GRID, height), min(GRID, width)))
         return Shared(pooled)
     if feature.dim() == 3:
-        if len(batch.words) != 1:
-            names = sorted(batch.words)
-            raise UsageError(
-                f"feature {path}: a sequence needs exactly one input with words, got {names}"
-            )
-        words = next(iter(batch.words.values()))
+        words = words_at(path, batch)
         return Shared(words.gather(feature), words)
     raise UsageError(
         f"feature {path}: {feature.dim()} dimensions; 2, 3 (words) or 4 (image) are known"
+    )
+
+
+def words_at(path: str, batch: Batch) -> Words:
+    """The words that a module sees: of the input in front of its path, where there are several.
+
+    Raises:
+        UsageError: no input has words, or the path begins with none of several.
+    """
+    named = [*batch.words] if len(batch.words) == 1 else [path.partition(".")[0]]
+    for name in named:
+        if name in batch.words:
+            return batch.words[name]
+    raise UsageError(
+        f"feature {path}: a sequence needs an input with words: one alone, or one that the path"
+        f" begins with; there are {sorted(batch.words)}"
     )
 
 

@@ -22,6 +22,7 @@ from kd2edge.export.targets.kinds import TARGETS
 from kd2edge.inputs import INPUT_KINDS
 from kd2edge.metrics import METRICS
 from kd2edge.nets.backbones.kinds import BACKBONES
+from kd2edge.nets.fusion import FUSIONS
 from kd2edge.pipeline.folders import RunFolder
 from kd2edge.quantize import METHODS, QUANTIZERS
 from kd2edge.rows.builtin import BUILDERS
@@ -37,7 +38,8 @@ TABLES: dict[str, Iterable[str]] = {
     "Sources of rows": ROW_KINDS,
     "Builders": BUILDERS,
     "Augmentations": AUGMENTATIONS,
-    "Model families": {family for family, _ in BACKBONES},
+    "Model families": {family for family, _ in BACKBONES} | {"joint"},
+    "Fusions": FUSIONS,
     "Hard losses": HARD_LOSSES,
     "Logit losses": LOGIT_LOSSES,
     "Feature losses": FEATURE_LOSSES,

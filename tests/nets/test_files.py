@@ -99,8 +99,16 @@ def test_a_description_of_wrong_types_is_noticed(key: str, stem: Path) -> None:
 def test_a_newer_schema_is_refused(stem: Path) -> None:
     save_net(make_net("cnn"), stem)
     path = stem.with_name("student.v2.json")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
-    with pytest.raises(SchemaTooNewError, match="schema 2"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 3}))
+    with pytest.raises(SchemaTooNewError, match="schema 3"):
+        load_net(stem)
+
+
+def test_an_older_schema_is_refused(stem: Path) -> None:
+    save_net(make_net("cnn"), stem)
+    path = stem.with_name("student.v2.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 1}))
+    with pytest.raises(IntegrityError, match="has schema 1, this kd2edge reads 2: train it anew"):
         load_net(stem)
 
 

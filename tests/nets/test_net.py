@@ -80,7 +80,7 @@ def test_padding_changes_no_logits(model: str) -> None:
 def test_feeding_is_that_of_transformers(model: str) -> None:
     net, arrays = make_net(model), make_arrays(model)
     mask = arrays["attention_mask"]
-    ours = net.adapter(net.backbone, arrays).sequence
+    ours = net.features(arrays).sequences["text"]
     theirs = net.backbone(input_ids=arrays["input_ids"], attention_mask=mask).last_hidden_state
     torch.testing.assert_close(ours * mask[..., None], theirs * mask[..., None], atol=1e-6, rtol=0)
 
@@ -299,7 +299,7 @@ def test_tasks_that_do_not_fit_are_refused() -> None:
         build_net(MODELS["cnn"], [IMAGE], [NER])
     with pytest.raises(UsageError, match="at least one task"):
         build_net(MODELS["cnn"], [IMAGE], [])
-    with pytest.raises(UsageError, match="one input"):
+    with pytest.raises(UsageError, match="a single one: state `encoders`"):
         build_net(MODELS["cnn"], [IMAGE, IMAGE], [LEFT])
     with pytest.raises(UsageError, match="no head"):
         build_net(MODELS["cnn"], [IMAGE], [replace(LARGER, kind="boxes")])

@@ -47,7 +47,7 @@ def test_a_net_whose_table_is_larger_than_its_vocabulary_comes_back(tmp_path: Pa
     net = build_net(model, [TEXT], [LEFT], source_dir=folder, vocabulary=VOCABULARY - 3).eval()
     save_net(net, tmp_path / "net")
     back = load_net(tmp_path / "net")
-    assert back.vocabulary == VOCABULARY - 3
+    assert back.vocabulary == {"text": VOCABULARY - 3}
     assert back.embeddings()["word"].num_embeddings == VOCABULARY
     arrays = make_arrays("electra")
     assert torch.equal(back(arrays)["left"], net(arrays)["left"])

@@ -28,7 +28,7 @@ def test_models_that_ask_for_the_same_share_it(tmp_path: Path) -> None:
     teacher = teacher_inputs(loaded.recipe, "bert", data.learned)
     assert student.files == teacher.files
     assert student.whole == teacher.whole
-    assert student.vocabulary == vocabulary_size(student.files["tokenizer/text.json"])
+    assert student.vocabulary["text"] == vocabulary_size(student.files["tokenizer/text.json"])
 
 
 def test_a_teacher_keeps_a_tokenizer_of_its_own(tmp_path: Path) -> None:

@@ -93,12 +93,9 @@ def test_a_teacher_is_trained_on_labels_with_its_own_numbers(loaded: LoadedRecip
 def test_the_student_s_vocabulary_is_cut_and_the_teacher_s_is_not(loaded: LoadedRecipe) -> None:
     rows = JsonlRows(loaded.folder / "train.jsonl")
     student, teacher = student_inputs(loaded.recipe, rows), teacher_inputs(loaded.recipe, "bert")
-    assert student.vocabulary is not None
-    assert teacher.vocabulary is not None
-    assert student.vocabulary < teacher.vocabulary
-    assert teacher.kept_ids is None
-    assert student.kept_ids is not None
-    assert len(student.kept_ids) == student.vocabulary
+    assert student.vocabulary["text"] < teacher.vocabulary["text"]
+    assert not teacher.kept_ids
+    assert len(student.kept_ids["text"]) == student.vocabulary["text"]
     assert student.specs["text"].files == {"tokenizer": "tokenizer/text.json"}
     assert student.hashes.keys() == {"tokenizer/text.json"}
 
@@ -109,7 +106,10 @@ def test_two_inputs_of_one_kind_have_arrays_of_their_own(tmp_path: Path) -> None
     begin, end = text.index("  text:"), text.index("tasks:")
     second = text[begin:end].replace("text:", "title:").replace("[text]", "[title]")
     recipe.write_text(f"{text[:end]}{second}{text[end:]}", encoding="utf-8")
-    inputs = teacher_inputs(load_recipe(recipe).recipe, "bert")
+    one = "{family: transformers, config: {model_type: bert}}"
+    joint = f"model={{encoders: {{text: {one}, title: {one}}}}}"
+    loaded = load_recipe(recipe, overrides=[f"teachers.0.{joint}", f"student.{joint}"])
+    inputs = teacher_inputs(loaded.recipe, "bert")
     arrays = [spec.name for one in inputs.encoders.values() for spec in one.arrays]
     assert arrays == [
         "text_input_ids", "text_attention_mask", "title_input_ids", "title_attention_mask",

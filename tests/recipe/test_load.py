@@ -197,8 +197,11 @@ def test_only_a_fresh_table_can_be_cut(problems: Problems, load: Load, small: st
 def test_token_tasks_need_words(problems: Problems, load: Load, small: str) -> None:
     image = "inputs.photo={kind: image, size: [8, 8]}"
     tagged = "tasks.ner=token_classification"
-    assert load(small, image, tagged).recipe.tasks["ner"].model_dump()["input"] == "text"
-    found = problems(small, image, "tasks.ner={kind: token_classification, input: photo}")
+    joint = f"{{encoders: {{text: {_BERT}, photo: {_CNN}}}}}"
+    models = f"student.model={joint}", f"teachers.0.model={joint}"
+    assert load(small, image, tagged, *models).recipe.tasks["ner"].model_dump()["input"] == "text"
+    labelled = "tasks.ner={kind: token_classification, input: photo}"
+    found = problems(small, image, labelled, *models)
     assert "'photo' has no words" in found[0].message
     words = "inputs.words={kind: tokens, tokenizer: {path: x}}"
     found = problems(small, words, tagged)
@@ -489,3 +492,67 @@ def test_an_unknown_key_that_another_part_has_says_where_it_belongs(
     text = re.sub(r"(sources:\n *- )\{.*\}", lambda found: found[1] + source, small)
     assert text != small
     assert any("unknown key; " + said in problem.message for problem in problems(text))
+
+
+def _two(model: str, teacher: str = "") -> str:
+    return f"""\
+version: 1
+name: two
+data: {{sources: [{{name: a, kind: jsonl, train: a, validation: b, test: c}}]}}
+inputs:
+  text: {{kind: text, tokenizer: {{path: tokenizer.json}}}}
+  picture: {{kind: image, size: [8, 8]}}
+tasks: {{mood: {{kind: classification, metric: accuracy}}}}
+{teacher}
+student: {{model: {model}}}
+distill: {{alpha: {0.5 if teacher else 0}}}
+"""
+
+
+_BERT = "{family: transformers, config: {model_type: bert}}"
+_CNN = "{family: cnn, config: {channels: [4]}}"
+
+
+def test_several_inputs_have_an_encoder_each(load: Load) -> None:
+    model = f"{{encoders: {{text: {_BERT}, picture: {_CNN}}}, fusion: gated}}"
+    found = load(_two(model)).recipe.student.model
+    assert found.family == "joint"
+    assert found.fusion.kind == "gated"
+    assert [one.family for one in found.encoders.values()] == ["transformers", "cnn"]
+
+
+@pytest.mark.parametrize(
+    ("model", "field", "says"),
+    [
+        (_BERT, "", "it reads one input and is given text, picture: state `encoders`"),
+        (
+            f"{{encoders: {{text: {_BERT}, sound: {_BERT}}}}}",
+            ".encoders.sound",
+            "no input 'sound'; it is given text, picture",
+        ),
+        (
+            f"{{encoders: {{text: {_BERT}, sound: {_BERT}}}}}",
+            ".encoders",
+            "nothing reads the input 'picture': state its encoder",
+        ),
+        (
+            f"{{encoders: {{text: {_BERT}, picture: {{family: cnn}}}}}}",
+            ".encoders.picture.config",
+            "expected channels",
+        ),
+    ],
+)
+def test_every_input_is_read_by_one(problems: Problems, model: str, field: str, says: str) -> None:
+    found = problems(_two(model))
+    assert any(one.field == f"student.model{field}" and says in one.message for one in found), found
+
+
+def test_a_teacher_may_lack_an_input_once_it_says_so(problems: Problems, load: Load) -> None:
+    joint = f"{{encoders: {{text: {_BERT}, picture: {_CNN}}}}}"
+    lacks = f"teachers: [{{name: old, model: {_BERT}}}]"
+    (found,) = problems(_two(joint, lacks))
+    assert found.field == "teachers.0.model"
+    assert "or give the teacher `inputs` of its own" in found.message
+    own = "inputs: {text: {kind: text, tokenizer: {path: tokenizer.json}}}"
+    loaded = load(_two(joint, f"teachers: [{{name: old, model: {_BERT}, {own}}}]"))
+    assert loaded.recipe.teachers[0].inputs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kd2edge.nets.backbones.backbone import Adapter, Built, Hidden, Request
+from kd2edge.nets.backbones.backbone import Adapter, Built, Request
 from kd2edge.nets.backbones.kinds import BACKBONES, backbone_for
 
-__all__ = ["BACKBONES", "Adapter", "Built", "Hidden", "Request", "backbone_for"]
+__all__ = ["BACKBONES", "Adapter", "Built", "Request", "backbone_for"]

@@ -6,25 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor, nn
 
 from kd2edge.inputs.spec import InputSpec
+from kd2edge.nets.features import Features
 from kd2edge.nets.spec import ModelSpec
-
-
-class Hidden(NamedTuple):
-    """What the heads see.
-
-    Args:
-        pooled: one vector a row, ``[batch, width]``.
-        sequence: one vector a position, ``[batch, length, width]``; None where there are no
-            positions.
-    """
-
-    pooled: Tensor
-    sequence: Tensor | None
 
 
 class Adapter(nn.Module, ABC):
@@ -34,12 +22,14 @@ class Adapter(nn.Module, ABC):
     that module paths inside the backbone stay those of its own library.
     """
 
-    #: Size of the vectors in :class:`Hidden`.
+    #: Size of the pooled vector.
     width: int
+    #: Size of the vectors of a sequence; 0: there are none.
+    positions: int = 0
 
     @abstractmethod
-    def forward(self, backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Hidden:
-        """Run ``backbone`` on ``arrays``."""
+    def forward(self, backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Features:
+        """Run ``backbone`` on ``arrays``: what it sees of its own input."""
 
     @abstractmethod
     def embeddings(self, backbone: nn.Module) -> Mapping[str, nn.Embedding]:

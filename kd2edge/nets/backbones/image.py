@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from kd2edge.errors import UsageError
 from kd2edge.inputs.image import image_shape
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.nets.backbones.backbone import Adapter, Hidden
+from kd2edge.nets.backbones.backbone import Adapter
+from kd2edge.nets.features import Features
 
 Grid = tuple[int, int]
 
@@ -56,6 +57,7 @@ class ImageAdapter(Adapter):
         super().__init__()
         self.width = readout.hidden or readout.features
         self.hidden = _HiddenLayer(readout) if readout.hidden else None
+        self._input = spec.name
         self._name = spec.prefix + "pixel_values"
         self._grid = readout.grid
         scale, shift = _affine(spec)
@@ -63,12 +65,13 @@ class ImageAdapter(Adapter):
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
 
-    def forward(self, backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Hidden:
+    def forward(self, backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Features:
         pixels = arrays[self._name].to(self.scale.dtype) * self.scale + self.shift
         output = backbone(pixels)
         features = output if isinstance(output, Tensor) else output.last_hidden_state
         pooled = averaged(features, self._grid).flatten(1)
-        return Hidden(pooled if self.hidden is None else self.hidden(pooled), None)
+        pooled = pooled if self.hidden is None else self.hidden(pooled)
+        return Features(pooled, maps={self._input: (features,)})
 
     def embeddings(self, backbone: nn.Module) -> Mapping[str, nn.Embedding]:
         return {}

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from kd2edge.errors import UsageError
 from kd2edge.nets.backbones import configuration
-from kd2edge.nets.backbones.backbone import Adapter, Built, Hidden, Request
+from kd2edge.nets.backbones.backbone import Adapter, Built, Request
+from kd2edge.nets.features import Features
 
 #: Lower, upper, title, mixed, digit, other, and 0 for specials and padding (inputs/text.py).
 CASING_KINDS = 7
@@ -28,7 +29,8 @@ class TextAdapter(Adapter):
 
     def __init__(self, request: Request, *, embedding: int, width: int, typed: bool) -> None:
         super().__init__()
-        self.width = width
+        self.width = self.positions = width
+        self._input = request.input.name
         self._prefix = request.input.prefix
         self._pooling = request.model.pooling
         self._typed = typed
@@ -38,7 +40,7 @@ class TextAdapter(Adapter):
         if self.casing is not None:
             nn.init.zeros_(self.casing.weight)  # pretrained embeddings stay what they were at first
 
-    def forward(self, backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Hidden:
+    def forward(self, backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Features:
         mask = arrays[self._prefix + "attention_mask"]
         embedded = _words(backbone)(arrays[self._prefix + "input_ids"])
         if self.casing is not None:
@@ -49,7 +51,7 @@ class TextAdapter(Adapter):
         types = {"token_type_ids": torch.zeros_like(mask[:1, :1])} if self._typed else {}
         output = backbone(inputs_embeds=embedded, attention_mask=bias, **types)
         sequence = output.last_hidden_state
-        return Hidden(self._pooled(sequence, visible), sequence)
+        return Features(self._pooled(sequence, visible), {self._input: sequence})
 
     def _pooled(self, sequence: Tensor, visible: Tensor) -> Tensor:
         if self._pooling == "cls":

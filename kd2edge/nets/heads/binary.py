@@ -6,7 +6,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from kd2edge.nets.backbones.backbone import Hidden
+from kd2edge.nets.features import Features, Widths
 from kd2edge.nets.heads.head import Head
 from kd2edge.tasks.spec import TaskSpec
 
@@ -15,11 +15,11 @@ from kd2edge.tasks.spec import TaskSpec
 class BinaryHead(Head):
     """Dropout and one linear layer on the pooled vector: the positive label's logit [batch, 1]."""
 
-    def __init__(self, spec: TaskSpec, width: int, dropout: float) -> None:
+    def __init__(self, spec: TaskSpec, widths: Widths, dropout: float) -> None:
         super(Head, self).__init__()
         self.shape = ("batch", 1)
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(width, 1)
+        self.linear = nn.Linear(widths.pooled, 1)
 
-    def forward(self, hidden: Hidden) -> Tensor:
-        return self.linear(self.dropout(hidden.pooled))
+    def forward(self, features: Features) -> Tensor:
+        return self.linear(self.dropout(features.pooled))

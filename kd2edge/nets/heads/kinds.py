@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from kd2edge.errors import UsageError
+from kd2edge.nets.features import Widths
 from kd2edge.nets.heads.binary import BinaryHead
 from kd2edge.nets.heads.classification import ClassificationHead
 from kd2edge.nets.heads.head import Head
@@ -23,15 +24,15 @@ HEADS: MappingProxyType[str, type[Head]] = MappingProxyType(
 )
 
 
-def head_for(spec: TaskSpec, width: int, dropout: float) -> Head:
-    """A new head for a task on a backbone that gives vectors of ``width``.
+def head_for(spec: TaskSpec, widths: Widths, dropout: float) -> Head:
+    """A new head for a task over vectors of these ``widths``.
 
     Raises:
-        UsageError: a task kind without a head.
+        UsageError: a task kind without a head, or one that needs what no input has.
     """
     make = HEADS.get(spec.kind)
     if make is None:
         raise UsageError(
             f"task {spec.name}: no head for kind {spec.kind!r}; known are {sorted(HEADS)}"
         )
-    return make(spec, width, dropout)
+    return make(spec, widths, dropout)

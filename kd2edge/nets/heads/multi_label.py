@@ -7,7 +7,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from kd2edge.nets.backbones.backbone import Hidden
+from kd2edge.nets.features import Features, Widths
 from kd2edge.nets.heads.head import Head
 from kd2edge.tasks.spec import TaskSpec
 
@@ -21,12 +21,12 @@ class MultiLabelHead(Head):
     the labels, and that loss would drown the other tasks'.
     """
 
-    def __init__(self, spec: TaskSpec, width: int, dropout: float) -> None:
+    def __init__(self, spec: TaskSpec, widths: Widths, dropout: float) -> None:
         super(Head, self).__init__()
         self.shape = ("batch", len(spec.labels))
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(width, len(spec.labels))
+        self.linear = nn.Linear(widths.pooled, len(spec.labels))
         nn.init.constant_(self.linear.bias, -math.log(len(spec.labels)))
 
-    def forward(self, hidden: Hidden) -> Tensor:
-        return self.linear(self.dropout(hidden.pooled))
+    def forward(self, features: Features) -> Tensor:
+        return self.linear(self.dropout(features.pooled))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kd2edge.errors import UsageError
 from kd2edge.inputs.spec import BATCH, LENGTH, dimension
-from kd2edge.nets.backbones.backbone import Hidden
+from kd2edge.nets.features import Features, Widths
 from kd2edge.nets.heads.head import Head
 from kd2edge.tasks.spec import TaskSpec
 
@@ -17,17 +17,18 @@ from kd2edge.tasks.spec import TaskSpec
 class TokenClassificationHead(Head):
     """Dropout and one linear layer on every sub-word: logits [batch, length, label]."""
 
-    def __init__(self, spec: TaskSpec, width: int, dropout: float) -> None:
+    def __init__(self, spec: TaskSpec, widths: Widths, dropout: float) -> None:
         super(Head, self).__init__()
         self.shape = (BATCH, dimension(spec.input, LENGTH), len(spec.labels))
-        self.task = spec.name
         self.dropout = nn.Dropout(dropout)
+        self.input = spec.input
+        width = widths.sequences.get(spec.input)
+        if width is None:
+            raise UsageError(
+                f"task {spec.name}: token_classification needs an input that keeps positions (kind"
+                f" text or tokens), found {spec.input!r}; the net has {sorted(widths.sequences)}"
+            )
         self.linear = nn.Linear(width, len(spec.labels))
 
-    def forward(self, hidden: Hidden) -> Tensor:
-        if hidden.sequence is None:
-            raise UsageError(
-                f"task {self.task}: token_classification needs a backbone that keeps positions"
-                " (inputs of kind text or tokens); this one gives a single vector a row"
-            )
-        return self.linear(self.dropout(hidden.sequence))
+    def forward(self, features: Features) -> Tensor:
+        return self.linear(self.dropout(features.sequences[self.input]))

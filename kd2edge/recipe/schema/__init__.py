@@ -18,6 +18,7 @@ from kd2edge.recipe.schema.inputs import (
 from kd2edge.recipe.schema.models import (
     CnnModel,
     Init,
+    JointModel,
     Model,
     Student,
     Teacher,
@@ -43,6 +44,7 @@ __all__ = [
     "Calibration",
     "Classification",
     "CnnModel",
+    "JointModel",
     "Conll",
     "Csv",
     "Data",

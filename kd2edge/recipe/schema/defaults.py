@@ -25,6 +25,8 @@ def completed(recipe: Mapping[str, Any]) -> dict[str, Any]:
             name: _task(name, task, inputs if isinstance(inputs, Mapping) else {})
             for name, task in tasks.items()
         }
+    if isinstance(full.get("student"), Mapping):
+        full["student"] = {**full["student"], **_joint(full["student"])}
     if isinstance(full.get("teachers"), (list, tuple)):
         names = list(tasks) if isinstance(tasks, Mapping) else []
         full["teachers"] = [_teacher(teacher, names) for teacher in full["teachers"]]
@@ -53,10 +55,18 @@ def _task(name: str, task: Any, inputs: Mapping[str, Any]) -> Any:
     return full
 
 
+def _joint(owner: Mapping[str, Any]) -> dict[str, Any]:
+    """A model with encoders is a joint one."""
+    model = owner.get("model")
+    if isinstance(model, Mapping) and "encoders" in model and "family" not in model:
+        return {"model": {"family": "joint", **model}}
+    return {}
+
+
 def _teacher(teacher: Any, tasks: list[str]) -> Any:
     if not isinstance(teacher, Mapping):
         return teacher
-    full = dict(teacher)
+    full = {**teacher, **_joint(teacher)}
     if full.get("tasks") is None:
         full["tasks"] = tasks
     if full.get("train") is None and full.get("checkpoint") is None:

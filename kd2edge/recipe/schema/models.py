@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from kd2edge.recipe.schema.base import LocalPath, Name, Names, Natural, Part, Rate, Text
+from kd2edge.recipe.schema.base import Count, LocalPath, Name, Names, Natural, Part, Rate, Text
 from kd2edge.recipe.schema.choices import ByKey, ByKind
 from kd2edge.recipe.schema.inputs import Input
 from kd2edge.recipe.schema.train import TeacherTrain
@@ -68,7 +69,62 @@ class CnnModel(Part):
     """Dropout in front of every head."""
 
 
-Model = Annotated[TransformersModel | CnnModel, ByKind("family")]
+Encoder = Annotated[TransformersModel | CnnModel, ByKind("family")]
+
+
+class Concat(Part):
+    """Vectors side by side, zeros for an input that is absent."""
+
+    kind: Literal["concat"] = "concat"
+    hidden: Natural = 0
+    """Units of a layer behind them, which sees inputs together; 0: none."""
+
+
+class Gated(Part):
+    """A weighted mean of the vectors, weighed anew for every row."""
+
+    kind: Literal["gated"] = "gated"
+    width: Count = 128
+    """Size that every vector is brought to."""
+
+
+Fusion = Annotated[Concat | Gated, ByKind()]
+
+
+class JointModel(Part):
+    """Several inputs: something that reads each, and what makes one vector of theirs."""
+
+    family: Literal["joint"] = "joint"
+    encoders: Annotated[dict[Name, Encoder], Field(min_length=2)]
+    """What reads each input, by its name."""
+    fusion: Fusion = Concat()
+    """How their vectors become one."""
+    dropout: Rate = 0.1
+    """Dropout in front of every head; what the encoders say of theirs does not count."""
+
+
+Model = Annotated[TransformersModel | CnnModel | JointModel, ByKind("family")]
+
+
+def single_models(model: Model) -> dict[tuple[str, ...], TransformersModel | CnnModel]:
+    """Every part that reads one input, by the way from the model to it."""
+    if isinstance(model, JointModel):
+        return {("encoders", name): one for name, one in model.encoders.items()}
+    return {(): model}
+
+
+def pretrained_of(model: Model, name: str) -> Weights | None:
+    """The weights that what reads an input starts from; of the only one, whatever its name."""
+    one = models_of(model, [name]).get(name)
+    return one.source if isinstance(one, TransformersModel) else None
+
+
+def models_of(model: Model, inputs: Iterable[str]) -> dict[str, TransformersModel | CnnModel]:
+    """Input -> what reads it, as far as the recipe says so."""
+    names = list(inputs)
+    if isinstance(model, JointModel):
+        return {name: model.encoders[name] for name in names if name in model.encoders}
+    return dict.fromkeys(names[:1], model)
 
 
 class Teacher(Part):

@@ -1,0 +1,84 @@
+"""A recipe with two inputs of one kind, from its rows to the gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from commands import kd2edge
+from kd2edge.nets import load_net
+from kd2edge.runtime import load
+from products import BERT, text_rows, write_jsonl, write_tokenizer
+
+_ENCODER = """{family: transformers, config: {model_type: electra, embedding_size: 8,
+      hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 24,
+      max_position_embeddings: 16}}"""
+_RECIPE = f"""\
+version: 1
+name: two
+data:
+  sources:
+    - {{name: rows, kind: jsonl, train: train.jsonl, validation: test.jsonl, test: test.jsonl}}
+  leaks: keep
+inputs:
+  title: {{kind: text, tokenizer: {{path: tokenizer.json, vocab: cut}}, max_length: 8}}
+  body: {{kind: text, tokenizer: {{path: tokenizer.json}}, max_length: 12}}
+tasks:
+  intent: {{kind: classification, metric: macro_f1}}
+teachers:
+  - name: one
+    inputs: {{body: {{kind: text, tokenizer: {{path: tokenizer.json}}, max_length: 12}}}}
+    model:
+      family: transformers{BERT}
+    train: {{epochs: 1, batch_size: 16}}
+student:
+  model:
+    encoders:
+      title: {_ENCODER}
+      body: {_ENCODER}
+    fusion: {{kind: concat, hidden: 8}}
+distill:
+  alpha: 0.5
+  features: [{{teacher: one, from: encoder.layer.1, to: body.encoder.layer.0, loss: cosine}}]
+baseline: false
+train: {{epochs: 1, lr: 5.0e-3, batch_size: 16, threads: 1, device: cpu, precision: fp32}}
+export: {{targets: [onnx, openvino], precisions: [fp32, int8], calibration: {{rows: 16}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("two")
+    rows = [
+        {"title": row["text"].split()[-1], "body": row["text"], "intent": row["intent"]}
+        for row in text_rows()
+    ]
+    write_jsonl(folder / "train.jsonl", rows[0::2])
+    write_jsonl(folder / "test.jsonl", rows[1::2])
+    write_tokenizer(folder / "tokenizer.json", [row["body"] for row in rows])
+    (folder / "recipe.yaml").write_text(_RECIPE)
+    return folder
+
+
+def test_two_texts_go_all_the_way(project: Path) -> None:
+    run, bundle = project / "run", project / "bundle"
+    result = kd2edge("distill", project / "recipe.yaml", "--run-dir", run)
+    assert result.code == 0, result.err
+    net = load_net(run / "student")
+    assert net.vocabulary["title"] < net.vocabulary["body"]
+    assert kd2edge("export", run, "--out", bundle).code == 0
+    judged = kd2edge("validate", bundle, "--run", run, "--threads", "1", "--json")
+    assert judged.code in (0, 3), judged.err
+    graph = {name: one for name, one in judged.json["artefacts"].items() if name.endswith("fp32")}
+    assert graph
+    for one in graph.values():
+        assert one["verdict"] != "failed", one
+    with load(bundle) as model:
+        long = {"title": ["Anna", "Bert now"], "body": ["please order a new card Anna", "hello"]}
+        alone = [model.predict({name: [of[at]] for name, of in long.items()}) for at in range(2)]
+        both = model.predict(long)
+        found = [one["label"] for (one,) in both["intent"]]
+        assert found == [one["intent"][0][0]["label"] for one in alone]
+        assert model.session.spec.limits("title.length") == (2, 8)
+        assert model.session.spec.limits("body.length") == (2, 12)
