@@ -17,7 +17,7 @@ from recording import ROOT, parser, record, shown
 from timing import interleaved, ratio
 
 from kd2edge.data import EncodedSplit, encode_split
-from kd2edge.distill import Knowledge, Moment, TrainSettings, knowledge_of
+from kd2edge.distill import Knowledge, Time, TrainSettings, knowledge_of
 from kd2edge.distill.objective import Objective
 from kd2edge.distill.precision import precision_of
 from kd2edge.distill.step import Stepper
@@ -151,7 +151,7 @@ def step(
     recipe, tasks = loaded.recipe, list(data.tasks.values())
     inputs = student_inputs(recipe, data.rows["train"])
     net: Net = fresh_net(recipe.student.model, inputs, tasks, recipe.seed).train().to(device)
-    objective = Objective(tasks, settings.distill, knowledge)
+    objective = Objective(tasks, settings.distill, knowledge, settings.label_smoothing)
     features = open_hooks.enter_context(net.capture(objective.captures))
     batches = torch.arange(len(split)).split(settings.batch_size)
     whole = [batch.numpy() for batch in batches if len(batch) == settings.batch_size]
@@ -167,7 +167,7 @@ def step(
         nonlocal at
         at = (at + 1) % len(whole)
         batch = split.batch(whole[at])
-        found = stepper.take(batch, features, lambda task: Moment(task, 0, 1, 0), settings.lr)
+        found = stepper.take(batch, features, Time(0, 1, 0), settings.lr)
         if device.type == "cuda":
             torch.cuda.synchronize(device)  # a step is over when the GPU has done it
         return found

@@ -58,7 +58,7 @@ class NoChange(Augmentation):
 class Shift(Augmentation):
     """Moves images by up to ``pixels`` in both directions; what comes in from outside is black."""
 
-    def __init__(self, pixels: int = 2) -> None:
+    def __init__(self, pixels: int) -> None:
         self._pixels = pixels
 
     def apply(self, arrays: Arrays, chance: npt.NDArray[np.uint64]) -> Arrays:

@@ -8,10 +8,11 @@ from kd2edge.distill.knowledge import Knowledge, TeacherOfTask, knowledge_of
 from kd2edge.distill.loop import train
 from kd2edge.distill.method import Method
 from kd2edge.distill.result import CurvePoint, TrainResult
-from kd2edge.distill.schedule import Constant, Moment, Schedule
-from kd2edge.distill.settings import DistillSettings, FeatureSpec, TrainSettings
+from kd2edge.distill.schedule import Constant, Moment, Schedule, Time
+from kd2edge.distill.settings import LABELS_ALONE, DistillSettings, FeatureSpec, TrainSettings
 
 __all__ = [
+    "LABELS_ALONE",
     "Constant",
     "CurvePoint",
     "DistillSettings",
@@ -21,6 +22,7 @@ __all__ = [
     "Moment",
     "Schedule",
     "TeacherOfTask",
+    "Time",
     "TrainResult",
     "TrainSettings",
     "TrainingJob",

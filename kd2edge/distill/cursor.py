@@ -65,6 +65,11 @@ class Cursor:
             self.best_epoch, self.best_score = self.epoch, score
         return best
 
+    def last_validation(self) -> Mapping[TaskName, float]:
+        """Each task's metric when it was last looked at; nothing before."""
+        validated = (point.validation for point in reversed(self.curves) if point.validation)
+        return next(validated, {})
+
     def to_json(self) -> dict[str, Any]:
         """JSON values that :func:`cursor_from_json` takes."""
         return {

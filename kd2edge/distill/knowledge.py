@@ -23,7 +23,7 @@ class TeacherOfTask:
     """One teacher of a task, and the weight of its word among several."""
 
     cache: TeacherCache
-    weight: float = 1.0
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +48,37 @@ class Knowledge:
             },
         }
 
-    def logits(
-        self,
-        task: TaskName,
-        batch: Batch,
-        temperature: float,
-        activation: Activation,
-    ) -> Tensor:
-        """What the teachers of a task say of a batch: ``[item, channel]`` fp32 on the CPU.
-
-        Several become one by what ``activation`` makes of their softened logits.
+    def said(self, task: TaskName, batch: Batch) -> list[Tensor]:
+        """What each teacher of a task says of a batch: ``[item, channel]`` fp32 on the CPU.
 
         Words that a teacher did not see are NaN.
         """
-        several = self.teachers[task]
-        said = [
+        return [
             _items(one.cache.logits(task, batch.positions, batch.view), task, batch)
-            for one in several
+            for one in self.teachers[task]
         ]
-        return (
-            said[0]
-            if len(said) == 1
-            else combined(said, [one.weight for one in several], temperature, activation)
-        )
+
+    def combined(
+        self,
+        task: TaskName,
+        said: Sequence[Tensor],
+        temperature: float | Tensor,
+        activation: Activation,
+    ) -> Tensor:
+        """What the teachers of a task say together: one as it is, several by their weights.
+
+        Several become one by what ``activation`` makes of their softened logits.
+        """
+        if len(said) == 1:
+            return said[0]
+        weights = [one.weight for one in self.teachers[task]]
+        return combined(said, weights, temperature, activation)
+
+    def logits(
+        self, task: TaskName, batch: Batch, temperature: float, activation: Activation
+    ) -> Tensor:
+        """Both: what the teachers of a task say together of a batch."""
+        return self.combined(task, self.said(task, batch), temperature, activation)
 
 
 def knowledge_of(caches: Mapping[str, TeacherCache]) -> Knowledge:
@@ -78,20 +86,22 @@ def knowledge_of(caches: Mapping[str, TeacherCache]) -> Knowledge:
     teachers: dict[TaskName, list[TeacherOfTask]] = {}
     for cache in caches.values():
         for task in cache.tasks:
-            teachers.setdefault(task, []).append(TeacherOfTask(cache))
+            teachers.setdefault(task, []).append(TeacherOfTask(cache, 1.0))
     return Knowledge(caches, teachers)
 
 
 def combined(
     logits: Sequence[Tensor],
     weights: Sequence[float],
-    temperature: float,
+    temperature: float | Tensor,
     activation: Activation,
 ) -> Tensor:
     """Logits whose softened probabilities are the weighted mean of the teachers' softened ones.
 
     Values that become no probabilities are averaged as they are.
     """
+    if isinstance(temperature, Tensor):  # that of the items, as the losses take it
+        temperature = temperature.cpu()
     share = torch.tensor(weights) / sum(weights)
     if activation == "none":
         return (torch.stack(list(logits)) * share.view(-1, 1, 1)).sum(0)

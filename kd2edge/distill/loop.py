@@ -30,7 +30,7 @@ from kd2edge.distill.precision import precision_of
 from kd2edge.distill.random_state import own_randomness
 from kd2edge.distill.result import TrainResult
 from kd2edge.distill.saving import BEST, NET, copied, prefixed, under
-from kd2edge.distill.schedule import Moment
+from kd2edge.distill.schedule import Time
 from kd2edge.distill.step import Stepper
 from kd2edge.errors import Interrupted, Kd2edgeError
 from kd2edge.events import (
@@ -169,7 +169,7 @@ class _Training:
     def _step(self, positions: npt.NDArray[np.int64], features: dict[str, Tensor]) -> None:
         batch = self.job.train.batch(positions, view=self.cursor.epoch)
         rate_now = self._rate(self.cursor.step)
-        self.cursor.meter.add(self.stepper.take(batch, features, self._moment, rate_now))
+        self.cursor.meter.add(self.stepper.take(batch, features, self._time(), rate_now))
 
     def _end_epoch(self) -> None:
         cursor, plan = self.cursor, self.plan
@@ -276,8 +276,11 @@ class _Training:
             curves=tuple(cursor.curves),
         )
 
-    def _moment(self, task: TaskName) -> Moment:
-        return Moment(task, self.cursor.step, self.plan.steps, self.cursor.epoch)
+    def _time(self) -> Time:
+        cursor = self.cursor
+        return Time(
+            cursor.step, self.plan.steps, cursor.epoch, cursor.meter.means, cursor.last_validation
+        )
 
     def _rate(self, step: int) -> float:
         settings = self.settings

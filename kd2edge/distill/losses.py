@@ -15,7 +15,7 @@ from kd2edge.tasks.spec import MISSING
 Temperature = float | Tensor
 
 
-def kl(student: Tensor, teacher: Tensor, temperature: Temperature = 1.0) -> Tensor:
+def kl(student: Tensor, teacher: Tensor, temperature: Temperature) -> Tensor:
     """T^2 times KL(teacher || student) of the softened softmax: ``[item, class]`` -> ``[item]``."""
     target = F.log_softmax(teacher / temperature, dim=-1)
     output = F.log_softmax(student / temperature, dim=-1)
@@ -23,7 +23,7 @@ def kl(student: Tensor, teacher: Tensor, temperature: Temperature = 1.0) -> Tens
     return divergence.sum(-1) * _squared(temperature)
 
 
-def binary_kl(student: Tensor, teacher: Tensor, temperature: Temperature = 1.0) -> Tensor:
+def binary_kl(student: Tensor, teacher: Tensor, temperature: Temperature) -> Tensor:
     """T^2 times KL of the softened yes and no: logits of yes ``[item, label]`` -> ``[item]``.
 
     The same as :func:`kl` of the two logits (0, yes), summed over labels.
@@ -38,14 +38,14 @@ def binary_kl(student: Tensor, teacher: Tensor, temperature: Temperature = 1.0) 
     return (crossed - entropy).sum(-1) * _squared(temperature)
 
 
-def cross_entropy(student: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+def cross_entropy(student: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     """Cross entropy of ``[item, class]`` with class indices ``[item]``; 0 where ``MISSING``."""
     return F.cross_entropy(
         student, labels, ignore_index=MISSING, reduction="none", label_smoothing=smoothing
     )
 
 
-def binary_cross_entropy(student: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+def binary_cross_entropy(student: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     """Cross entropy of logits of yes ``[item, 1]`` with 0, 1 ``[item]``; finite if ``MISSING``."""
     target = (labels == 1).to(student.dtype) * (1 - smoothing) + smoothing / 2
     return F.binary_cross_entropy_with_logits(student.squeeze(-1), target, reduction="none")

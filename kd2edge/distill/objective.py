@@ -11,7 +11,7 @@ Terms that would be multiplied by zero are not computed: with alpha 0 a step is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, final
 
@@ -20,19 +20,19 @@ from torch import Tensor, nn
 
 from kd2edge.data.batch import Batch
 from kd2edge.distill.balance import BALANCERS, Balancer, LossKey
+from kd2edge.distill.balance.balancer import SHARED
 from kd2edge.distill.feature_term import FeatureTerm
 from kd2edge.distill.hard import HARD_LOSSES
+from kd2edge.distill.items import Items
 from kd2edge.distill.knowledge import Knowledge
 from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.distill.loss import Given, Loss, Need
 from kd2edge.distill.method import Method, made
-from kd2edge.distill.schedule import Constant, Moment, Schedule, schedules
+from kd2edge.distill.schedule import Constant, Moment, Schedule, Time, schedules
 from kd2edge.distill.settings import DistillSettings
 from kd2edge.errors import UsageError
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Activation, TaskName, TaskSpec
-
-_PLAIN = Method("kl")
 
 
 class Terms(NamedTuple):
@@ -68,7 +68,7 @@ class Objective(nn.Module):
         tasks: Sequence[TaskSpec],
         settings: DistillSettings,
         knowledge: Knowledge | None,
-        smoothing: float = 0.0,
+        smoothing: float,
     ) -> None:
         super().__init__()
         names = tuple(task.name for task in tasks)
@@ -125,7 +125,7 @@ class Objective(nn.Module):
         outputs: Mapping[str, Tensor],
         features: Mapping[str, Tensor],
         batch: Batch,
-        moment: Callable[[TaskName], Moment],
+        time: Time,
     ) -> Terms:
         """The losses of a batch.
 
@@ -133,99 +133,59 @@ class Objective(nn.Module):
             outputs: the student's logits by task, on the device.
             features: the student's features at :attr:`captures`.
             batch: the rows, *on the CPU*: there no GPU is waited for to find out what counts.
-            moment: when this is, for a task.
+            time: where the training is.
         """
         found = Terms({}, {})
         for at, task in enumerate(self._tasks):
-            now, values = moment(task), self._values[task]
-            alpha = values.alpha.at(now) if task in self._taught else 0.0
-            weight = values.weight.at(now)
-            view = _TaskView(task, batch, outputs[task], self._activations[task])
+            taught = task in self._taught
+            known = self._knowledge if taught else None
+            items = Items(task, batch, outputs[task], self._activations[task], known)
+            now, values = Moment(time, items), self._values[task]
+            alpha = float(values.alpha.at(now)) if taught else 0.0
+            weight = float(values.weight.at(now))
             if alpha < 1:
-                _add(found, LossKey(task, "task"), weight * (1 - alpha), self._hard(at, view))
+                _add(found, LossKey(task, "task"), weight * (1 - alpha), self._hard(at, items))
             if alpha > 0:
-                soft = self._soft(at, view, values.temperature.at(now))
+                soft = self._soft(at, items, values.temperature.at(now))
                 _add(found, LossKey(task, "kd"), weight * alpha, soft)
         for at, term in enumerate(self._feature_terms()):
-            _add(
-                found,
-                LossKey(TaskName(""), f"feature{at}"),
-                term.weight,
-                term(features[term.target], batch),
-            )
+            loss = term(features[term.target], batch)
+            _add(found, LossKey(SHARED, f"feature{at}"), term.weight, loss)
         return found
 
-    def _hard(self, at: int, view: _TaskView) -> Tensor | None:
-        counted = view.batch.has_label(view.task) & view.seen
+    def _hard(self, at: int, items: Items) -> Tensor | None:
+        counted = items.batch.has_label(items.task) & items.seen
         if not counted.any():
             return None
         optional: dict[str, Tensor] = {}
-        if view.task in view.batch.objects:
-            owners = torch.from_numpy(view.batch.objects[view.task])
-            optional["owners"] = owners.to(view.device)
-        return self.hard[at](view.given(counted, targets=view.targets(), **optional))
+        if items.task in items.batch.objects:
+            owners = torch.from_numpy(items.batch.objects[items.task])
+            optional["owners"] = owners.to(items.device)
+        return self.hard[at](_given(items, counted, targets=items.targets(), **optional))
 
-    def _soft(self, at: int, view: _TaskView, temperature: float) -> Tensor | None:
-        assert self._knowledge is not None
-        teacher = self._knowledge.logits(view.task, view.batch, temperature, view.activation)
+    def _soft(self, at: int, items: Items, temperature: float | Tensor) -> Tensor | None:
+        said = items.said(temperature)
+        assert said is not None
+        if items.are_words and not said.seen.any():
+            return None
         loss = self.soft[at]
         assert isinstance(loss, Loss)
-        counted = view.seen
-        if view.batch.words_of(view.task) is not None:  # only words can be cut off
-            unseen = teacher[:, 0].isnan()
-            counted = counted & ~unseen
-            teacher = teacher.masked_fill(unseen[:, None], 0.0)
-            if not counted.any():
-                return None
-        optional: dict[str, Tensor] = {}
+        more: dict[str, Any] = {"temperature": temperature, "teacher_logits": said.logits}
+        if Need.TARGETS in loss.needs:
+            more["targets"] = items.targets()
         if Need.ROWS in loss.needs:
-            optional["rows"] = torch.from_numpy(view.batch.items_of(view.task)).to(view.device)
-        teacher = teacher.to(view.device, non_blocking=True)
-        targets = view.targets() if Need.TARGETS in loss.needs else None
-        return loss(
-            view.given(
-                counted,
-                temperature=temperature,
-                teacher_logits=teacher,
-                targets=targets,
-                **optional,
-            )
-        )
+            rows = torch.from_numpy(items.batch.items_of(items.task))
+            more["rows"] = rows.to(items.device)
+        return loss(_given(items, said.seen, **more))
 
     def _feature_terms(self) -> list[FeatureTerm]:
         return [term for term in self.features if isinstance(term, FeatureTerm)]
 
 
-@final
-class _TaskView:
-    """A batch as one task sees it."""
-
-    def __init__(
-        self, task: TaskName, batch: Batch, output: Tensor, activation: Activation
-    ) -> None:
-        words = batch.words_of(task)
-        self.task = task
-        self.activation: Activation = activation
-        self.batch = batch
-        self.device = output.device
-        if words is None:
-            self.logits = output.float()  # [batch, channel]
-            self.seen = torch.ones(len(batch), dtype=torch.bool)
-        else:
-            self.logits = words.pick(output).float()  # [all words, channel]
-            self.seen = words.index >= 0
-
-    def given(self, counted: Tensor, **more: Any) -> Given:
-        """What every loss is given, and what one of them is given beside."""
-        weights = counted.to(torch.float32).to(self.device, non_blocking=True)
-        return Given(weights, student_logits=self.logits, activation=self.activation, **more)
-
-    def targets(self) -> dict[str, Tensor]:
-        """What the data says of each item, by field."""
-        return {
-            name: values.to(self.device, non_blocking=True)
-            for name, values in self.batch.targets[self.task].items()
-        }
+def _given(items: Items, counted: Tensor, **more: Any) -> Given:
+    """What every loss on a task's items is given, and what one of them is given beside."""
+    weights = counted.to(torch.float32).to(items.device, non_blocking=True)
+    return Given(weights, student_logits=items.logits, activation=items.activation, **more)
 
 
 def _add(found: Terms, key: LossKey, factor: float, loss: Tensor | None) -> None:
@@ -235,9 +195,9 @@ def _add(found: Terms, key: LossKey, factor: float, loss: Tensor | None) -> None
 
 
 def _values(settings: DistillSettings, tasks: tuple[TaskName, ...]) -> dict[TaskName, _Values]:
-    alpha = schedules(settings.alpha, tasks, 0.5)
-    temperature = schedules(settings.temperature, tasks, 1.0)
-    weight = schedules(settings.weight, tasks, 1.0)
+    alpha = schedules(settings.alpha, tasks)
+    temperature = schedules(settings.temperature, tasks)
+    weight = schedules(settings.weight, tasks)
     return {task: _Values(alpha[task], temperature[task], weight[task]) for task in tasks}
 
 
@@ -246,12 +206,16 @@ def _logit_loss(
 ) -> nn.Module:
     if not taught:
         return nn.Identity()
-    loss = made(f"logits of {task}", LOGIT_LOSSES, settings.logits.get(task, _PLAIN))
+    stated = settings.logits
+    method = stated if isinstance(stated, Method) else stated.get(task)
+    if method is None:
+        raise UsageError(f"logits of {task}: expected a loss, found none; state one")
+    loss = made(f"logits of {task}", LOGIT_LOSSES, method)
     if activation not in loss.activations:
         known = " and ".join(sorted(loss.activations))
         raise UsageError(
-            f"logits of {task}: the loss {settings.logits.get(task, _PLAIN).kind} is defined for "
-            f"outputs under {known}, the task's have {activation}"
+            f"logits of {task}: the loss {method.kind} is defined for outputs under {known}, the"
+            f" task's have {activation}"
         )
     foreign = loss.needs & {Need.STUDENT_FEATURES, Need.TEACHER_FEATURES}
     if foreign:

@@ -3,28 +3,72 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import final
 
+from torch import Tensor
+
+from kd2edge.distill.items import Items, Said
+from kd2edge.errors import UsageError
+from kd2edge.events import Losses
 from kd2edge.tasks.spec import TaskName
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """When a value is asked for.
+class Time:
+    """Where a training is.
 
     Args:
-        task: for which task.
         step: steps taken so far.
         steps: steps of the whole training.
         epoch: epochs finished so far.
+        losses: gives the means of the losses over the epoch in progress so far.
+        metrics: gives each task's metric at the last validation; nothing before the first.
     """
 
-    task: TaskName
     step: int
     steps: int
     epoch: int
+    losses: Callable[[], Losses] = dict
+    metrics: Callable[[], Mapping[TaskName, float]] = dict
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a value is asked for, and for which items of which task.
+
+    What costs anything to know is a method: a schedule that does not ask pays nothing.
+
+    Args:
+        time: where the training is.
+        items: the task's items in the batch, with the student's logits.
+    """
+
+    time: Time
+    items: Items
+
+    @property
+    def task(self) -> TaskName:
+        """For which task."""
+        return self.items.task
+
+    def losses(self) -> Mapping[str, float]:
+        """Kind of loss -> its mean over the epoch in progress so far; empty at its first step."""
+        return self.time.losses().get(self.task, {})
+
+    def metric(self) -> float | None:
+        """The task's metric at the last validation; None before the first."""
+        return self.time.metrics().get(self.task)
+
+    def student(self) -> Tensor:
+        """What the student says of the items: ``[item, channel]``, without its gradient."""
+        return self.items.logits.detach()
+
+    def teacher(self) -> Said | None:
+        """What the task's teachers say of the items, at temperature 1; None where it has none."""
+        return self.items.said(1.0)
 
 
 class Schedule(ABC):
@@ -37,8 +81,8 @@ class Schedule(ABC):
     kind: str
 
     @abstractmethod
-    def at(self, moment: Moment) -> float:
-        """The value at a moment."""
+    def at(self, moment: Moment) -> float | Tensor:
+        """The value at a moment; a temperature may be one an item, ``[item, 1]`` on the device."""
 
 
 @final
@@ -58,13 +102,19 @@ class Constant(Schedule):
 Value = float | Schedule | Mapping[TaskName, "float | Schedule"]
 
 
-def schedules(
-    value: Value, tasks: tuple[TaskName, ...], default: float
-) -> dict[TaskName, Schedule]:
-    """One schedule a task; ``default`` for tasks that a map leaves out."""
+def schedules(value: Value, tasks: tuple[TaskName, ...]) -> dict[TaskName, Schedule]:
+    """One schedule a task.
+
+    Raises:
+        UsageError: a map that leaves tasks out.
+    """
     by_task = value if isinstance(value, Mapping) else dict.fromkeys(tasks, value)
-    chosen = {task: by_task.get(task, default) for task in tasks}
+    lacking = [task for task in tasks if task not in by_task]
+    if lacking:
+        raise UsageError(
+            f"expected a value for each task, found none for {', '.join(lacking)}; state one"
+        )
     return {
-        task: one if isinstance(one, Schedule) else Constant(float(one))
-        for task, one in chosen.items()
+        task: one if isinstance(one := by_task[task], Schedule) else Constant(float(one))
+        for task in tasks
     }

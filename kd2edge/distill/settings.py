@@ -1,9 +1,12 @@
-"""How a training is run: plain values, unpacked from a recipe by whoever read it."""
+"""How a training is run: plain values, unpacked from a recipe by whoever read it.
+
+Nothing has a default here: each stands in the recipe's schema, once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kd2edge.distill.method import Method
 from kd2edge.distill.schedule import Value
@@ -26,30 +29,36 @@ class FeatureSpec:
     teacher: str
     source: str
     target: str
-    loss: Method = Method("cosine")
-    projector: Method = Method("linear")
-    weight: float = 1.0
+    loss: Method
+    projector: Method
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
 class DistillSettings:
-    """What is learned from teachers.  Maps by task may leave tasks out.
+    """What is learned from teachers.  Maps by task name every task.
 
     Args:
         alpha: share of the teachers in a task's loss, ``alpha * kd + (1 - alpha) * task``.
         temperature: what logits are divided by before they are compared.
         weight: of a task in the sum over tasks (also without teachers).
-        logits: the logit loss of a task.
+        logits: the logit loss, one for all tasks or one a task.
         features: features that are learned beside the outputs.
         balance: how the tasks' losses are combined.
     """
 
-    alpha: Value = 0.5
-    temperature: Value = 1.0
-    weight: Value = 1.0
-    logits: Mapping[TaskName, Method] = field(default_factory=dict)
-    features: tuple[FeatureSpec, ...] = ()
-    balance: Method = Method("static")
+    alpha: Value
+    temperature: Value
+    weight: Value
+    logits: Method | Mapping[TaskName, Method]
+    features: tuple[FeatureSpec, ...]
+    balance: Method
+
+
+#: No teacher has a say, and the tasks' losses are summed.
+LABELS_ALONE = DistillSettings(
+    alpha=0.0, temperature=1.0, weight=1.0, logits={}, features=(), balance=Method("static")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +88,17 @@ class TrainSettings:
     epochs: int
     batch_size: int
     lr: float
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    schedule: str = "linear"
-    clip_norm: float | None = 1.0
-    label_smoothing: float = 0.0
-    seed: int = 0
-    max_steps: int | None = None
-    validate_every: int = 1
-    keep: str = "best"
-    distill: DistillSettings = field(default_factory=DistillSettings)
-    precision: str = "auto"
-    device: str = "auto"
-    threads: int | None = None
-    checkpoint_every: int = 200
+    weight_decay: float
+    warmup: float
+    schedule: str
+    clip_norm: float | None
+    label_smoothing: float
+    seed: int
+    max_steps: int | None
+    validate_every: int
+    keep: str
+    distill: DistillSettings
+    precision: str
+    device: str
+    threads: int | None
+    checkpoint_every: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import final
 
 import torch
@@ -14,10 +14,9 @@ from kd2edge.distill.objective import Objective
 from kd2edge.distill.optimizer import adamw, set_rate
 from kd2edge.distill.precision import autocast
 from kd2edge.distill.saving import Learned, named_parameters, trained
-from kd2edge.distill.schedule import Moment
+from kd2edge.distill.schedule import Time
 from kd2edge.distill.settings import TrainSettings
 from kd2edge.nets import Net
-from kd2edge.tasks.spec import TaskName
 
 
 @final
@@ -47,7 +46,7 @@ class Stepper:
         self,
         batch: Batch,
         features: Mapping[str, Tensor],
-        moment: Callable[[TaskName], Moment],
+        time: Time,
         lr: float,
     ) -> Mapping[LossKey, Tensor]:
         """Learn from a batch (on the CPU); its losses, neither weighted nor balanced.
@@ -55,12 +54,12 @@ class Stepper:
         Args:
             batch: the rows.
             features: what the forward pass fills with the features that the objective captures.
-            moment: when this is, for a task.
+            time: where the training is.
             lr: learning rate of this step.
         """
         with autocast(self._precision, self._device):
             outputs = self._net(batch.to(self._device).inputs)
-        found = self._objective.terms(outputs, features, batch, moment)
+        found = self._objective.terms(outputs, features, batch, time)
         if not found.terms:  # every label of this batch was cut off
             return found.raw
         balancer = self._objective.balance

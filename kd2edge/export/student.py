@@ -24,9 +24,6 @@ from kd2edge.inputs.spec import ArraySpec
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
 
-#: TensorRT 10 (JetPack 6) reads up to opset 20, which is the first with Gelu as one operator.
-OPSET = 20
-
 #: Where the exporter writes the module path of each node.
 _SCOPES = "pkg.torch.onnx.name_scopes"
 #: The net is this attribute of the exporter's wrapper.  Weights keep it in their names: without it
@@ -54,7 +51,7 @@ def onnx_from_student(
     outputs: Sequence[ArraySpec],
     *,
     sample: Mapping[str, npt.NDArray[Any]],
-    opset: int = OPSET,
+    opset: int,
 ) -> ExportedOnnx:
     """Export ``net`` in evaluation mode; the net itself is left as it is.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kd2edge.distill import DistillSettings, FeatureSpec, Method, TrainSettings
+from kd2edge.distill import LABELS_ALONE, DistillSettings, FeatureSpec, Method, TrainSettings
 from kd2edge.nets.spec import ModelSpec
 from kd2edge.recipe import Recipe, by_task
 from kd2edge.recipe.schema import CnnModel, JointModel, Model, Static, Teacher
@@ -39,7 +39,8 @@ def teacher_settings(recipe: Recipe, teacher: Teacher) -> TrainSettings:
         device=run.device,
         threads=run.threads,
         checkpoint_every=run.checkpoint_every,
-        distill=DistillSettings(alpha=0.0),
+        max_steps=None,
+        distill=LABELS_ALONE,
     )
 
 

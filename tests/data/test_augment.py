@@ -39,7 +39,7 @@ def test_shift_moves_the_picture_and_fills_with_black() -> None:
 
 def test_arrays_that_are_no_images_stay() -> None:
     ids = np.ones((20, 4), np.int64)
-    assert Shift().apply({"ids": ids}, chance(0, POSITIONS, 1))["ids"] is ids
+    assert Shift(pixels=2).apply({"ids": ids}, chance(0, POSITIONS, 1))["ids"] is ids
 
 
 def test_view_0_is_the_row_itself_and_views_repeat(tmp_path: Path) -> None:
@@ -56,9 +56,10 @@ def test_view_0_is_the_row_itself_and_views_repeat(tmp_path: Path) -> None:
 
 
 def test_views_are_part_of_the_key(tmp_path: Path) -> None:
+    by = {"pixels": 1}
     keys = {
         IMAGES.split(tmp_path, image_rows(), views=views).fingerprint
-        for views in (None, Views(2, "shift"), Views(3, "shift"), Views(2, "shift", seed=1))
+        for views in (None, Views(2, "shift", by), Views(3, "shift", by), Views(2, "shift", by, 1))
     }
     assert len(keys) == 4
 

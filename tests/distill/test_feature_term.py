@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from distill.tiny import IMAGES, TOKENS, World, image_rows, token_rows
+from distill.tiny import IMAGES, TOKENS, World, follow, image_rows, token_rows
 from kd2edge.data import EncodedSplit
-from kd2edge.distill import FeatureSpec, Knowledge, Method, knowledge_of
+from kd2edge.distill import Knowledge, knowledge_of
 from kd2edge.distill.feature_term import FeatureTerm
 from kd2edge.distill.features import FEATURE_LOSSES
 from kd2edge.distill.loss import Given, Loss, Need
@@ -50,7 +50,7 @@ def test_zero_when_the_student_is_the_teacher(
 ) -> None:
     for world, (split, knowledge), path in ((TOKENS, tokens, WORD[0]), (IMAGES, images, MAP[0])):
         net = world.net(seed=2, teacher=True).eval()
-        term = FeatureTerm(FeatureSpec("t", path, path, Method(loss), Method("none")), knowledge)
+        term = FeatureTerm(follow(path, path, loss, projector="none"), knowledge)
         at = list(range(10))
         feature, batch = seen(net, split, path, at), split.batch(np.array(at))
         term.prepare(feature, batch)
@@ -66,7 +66,7 @@ def test_it_teaches_the_student_and_the_projector(
     split, knowledge = request.getfixturevalue(name)
     world, (source, target) = (IMAGES, MAP) if name == "images" else (TOKENS, WORD)
     net = world.net()
-    term = FeatureTerm(FeatureSpec("t", source, target), knowledge)
+    term = FeatureTerm(follow(source, target), knowledge)
     at = list(range(len(split)))
     feature, batch = seen(net, split, target, at), split.batch(np.array(at))
     term.prepare(feature, batch)
@@ -99,7 +99,7 @@ def test_row_ids_are_given_an_item_each(
     split, knowledge = request.getfixturevalue(name)
     world, (source, target) = (IMAGES, MAP) if name == "images" else (TOKENS, WORD)
     monkeypatch.setitem(FEATURE_LOSSES, "rows", Rows)
-    term = FeatureTerm(FeatureSpec("t", source, target, Method("rows")), knowledge)
+    term = FeatureTerm(follow(source, target, "rows"), knowledge)
     feature, batch = seen(world.net(), split, target, [7, 3]), split.batch(np.array([7, 3]))
     term.prepare(feature, batch)
     term(feature, batch)
@@ -122,14 +122,14 @@ def test_needs_that_belong_to_a_task_are_refused(
 ) -> None:
     monkeypatch.setitem(FEATURE_LOSSES, "labels", Labels)
     with pytest.raises(UsageError, match=r"labels needs targets"):
-        FeatureTerm(FeatureSpec("t", *MAP, Method("labels")), images[1])
+        FeatureTerm(follow(*MAP, "labels"), images[1])
 
 
 def test_widths_that_differ_without_a_projector_are_refused(
     images: tuple[EncodedSplit, Knowledge],
 ) -> None:
     split, knowledge = images
-    term = FeatureTerm(FeatureSpec("t", *MAP, projector=Method("none")), knowledge)
+    term = FeatureTerm(follow(*MAP, projector="none"), knowledge)
     feature = seen(IMAGES.net(), split, MAP[1], [0, 1])
     with pytest.raises(UsageError, match=r"stages\.1 -> stages\.0: .*4 and 10"):
         term.prepare(feature, split.batch(np.array([0, 1])))
@@ -137,7 +137,7 @@ def test_widths_that_differ_without_a_projector_are_refused(
 
 def test_vectors_do_not_meet_maps(images: tuple[EncodedSplit, Knowledge]) -> None:
     split, knowledge = images
-    term = FeatureTerm(FeatureSpec("t", *MAP), knowledge)
+    term = FeatureTerm(follow(*MAP), knowledge)
     with pytest.raises(UsageError, match=r"teacher gives a map .* student a vector"):
         term.prepare(torch.ones(2, 4), split.batch(np.array([0, 1])))
 
@@ -147,7 +147,7 @@ def test_other_words_than_the_teachers_are_refused(
 ) -> None:
     _, knowledge = tokens
     other = TOKENS.split(tmp_path, token_rows(seed=8))
-    term = FeatureTerm(FeatureSpec("t", *WORD), knowledge)
+    term = FeatureTerm(follow(*WORD), knowledge)
     feature = seen(TOKENS.net(), other, WORD[1], [0, 1, 2])
     batch = other.batch(np.array([0, 1, 2]))
     term.prepare(feature, batch)

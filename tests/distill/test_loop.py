@@ -11,11 +11,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from distill.tiny import DARK, IMAGES, SHAPE, TOKENS, World, image_rows, token_rows
+from distill.tiny import (
+    DARK,
+    DISTILL,
+    IMAGES,
+    SHAPE,
+    TOKENS,
+    TRAIN,
+    World,
+    follow,
+    image_rows,
+    token_rows,
+)
 from kd2edge.data import EncodedSplit, Views
 from kd2edge.distill import (
-    DistillSettings,
-    FeatureSpec,
     Knowledge,
     Method,
     Moment,
@@ -39,21 +48,18 @@ from kd2edge.rows.join import JoinedRows
 from kd2edge.teacher import cache_outputs
 
 #: Everything that has a state: dropout, a projector, learned task weights, two views.
-FULL = TrainSettings(
-    epochs=3,
-    batch_size=8,
-    lr=1e-2,
+FULL = replace(
+    TRAIN,
     warmup=0.2,
-    device="cpu",
-    precision="fp32",
-    distill=DistillSettings(
+    distill=replace(
+        DISTILL,
         alpha=0.7,
         temperature=2.0,
-        features=(FeatureSpec("t", "stages.1", "stages.0"),),
+        features=(follow("stages.1", "stages.0"),),
         balance=Method("uncertainty"),
     ),
 )
-PLAIN = TrainSettings(epochs=3, batch_size=8, lr=1e-2, device="cpu", precision="fp32")
+PLAIN = TRAIN
 
 
 _HOW = ("resume", "on_event", "stop")
@@ -168,7 +174,7 @@ def assert_resumes(
 
 
 def test_text_nets_resume_to_the_same_bits_too(tokens: Lesson, tmp_path: Path) -> None:
-    spec = FeatureSpec("t", "encoder.layer.1", "encoder.layer.0")
+    spec = follow("encoder.layer.1", "encoder.layer.0")
     settings = replace(FULL, distill=replace(FULL.distill, features=(spec,)))
     assert_resumes(tokens, TOKENS.net(), TOKENS.net(), settings, tmp_path, after=6)
 
@@ -193,7 +199,7 @@ def test_a_loss_with_a_memory_of_every_row_resumes_to_the_same_bits(
     images: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(FEATURE_LOSSES, "bank", MemoryBank)
-    spec = FeatureSpec("t", "stages.1", "stages.0", Method("bank"))
+    spec = follow("stages.1", "stages.0", "bank")
     settings = replace(FULL, distill=replace(FULL.distill, features=(spec,)))
     assert_resumes(images, IMAGES.net(), IMAGES.net(), settings, tmp_path, after=10)
 
@@ -309,7 +315,7 @@ def test_the_thread_count_of_the_checkpoint_is_kept(images: Lesson, tmp_path: Pa
 def test_alpha_0_is_supervised_training_to_the_last_bit(
     images: Lesson, tmp_path: Path, balance: str
 ) -> None:
-    distill = DistillSettings(alpha=0.0, temperature=4.0, balance=Method(balance))
+    distill = replace(DISTILL, alpha=0.0, temperature=4.0, balance=Method(balance))
     settings = replace(PLAIN, distill=distill)
     taught, plain = IMAGES.net(), IMAGES.net()
     first = images.run(taught, tmp_path / "taught", settings)
@@ -461,11 +467,13 @@ class Fading(Schedule):
     kind: str = "fading"
 
     def at(self, moment: Moment) -> float:
-        return 1 - moment.step / moment.steps
+        return 1 - moment.time.step / moment.time.steps
 
 
 def test_alpha_may_change_with_the_steps_and_still_resumes(images: Lesson, tmp_path: Path) -> None:
-    settings = replace(FULL, distill=replace(FULL.distill, alpha={SHAPE.name: Fading()}))
+    settings = replace(
+        FULL, distill=replace(FULL.distill, alpha={SHAPE.name: Fading(), DARK.name: 0.5})
+    )
     whole, parts = IMAGES.net(), IMAGES.net()
     assert_resumes(images, whole, parts, settings, tmp_path, after=9)
     constant = IMAGES.net()
@@ -488,3 +496,32 @@ def test_each_epoch_shows_its_own_view(
     monkeypatch.setattr(EncodedSplit, "batch", batch)
     images.run(IMAGES.net(), tmp_path, PLAIN)
     assert shown == [0] * 7 + [1] * 7 + [2] * 7
+
+
+@dataclass(frozen=True)
+class Curious(Schedule):
+    """A temperature an item that asks for everything there is."""
+
+    kind: str = "curious"
+
+    def at(self, moment: Moment) -> Tensor:
+        teacher = moment.teacher()
+        assert teacher is not None
+        wrong = 1 - (moment.metric() or 0.0) + moment.losses().get("kd", 0.0)
+        far = (moment.student() - teacher.logits).abs().mean(-1, keepdim=True)
+        return 1 + wrong * far / (1 + far)  # [item, 1]
+
+
+@pytest.mark.parametrize("after", [3, 9])
+def test_a_schedule_that_looks_at_losses_metrics_and_logits_resumes_to_the_same_bits(
+    images: Lesson, tmp_path: Path, after: int
+) -> None:
+    settings = replace(FULL, distill=replace(FULL.distill, temperature=Curious()))
+    assert_resumes(images, IMAGES.net(), IMAGES.net(), settings, tmp_path, after=after)
+
+
+def test_it_works_on_words_too(tokens: Lesson, tmp_path: Path) -> None:
+    distill = replace(DISTILL, temperature=Curious())
+    assert_resumes(
+        tokens, TOKENS.net(), TOKENS.net(), replace(PLAIN, distill=distill), tmp_path, after=4
+    )

@@ -64,8 +64,8 @@ def test_values_computed_by_hand() -> None:
     teacher = torch.tensor([[math.log(3.0), 0.0]])  # 3/4, 1/4
     student = torch.tensor([[0.0, 0.0]])  # 1/2, 1/2
     expected = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
-    assert losses.kl(student, teacher).item() == pytest.approx(expected, rel=1e-6)
-    assert losses.binary_kl(student[:, :1], teacher[:, :1]).item() == pytest.approx(
+    assert losses.kl(student, teacher, 1.0).item() == pytest.approx(expected, rel=1e-6)
+    assert losses.binary_kl(student[:, :1], teacher[:, :1], 1.0).item() == pytest.approx(
         expected, rel=1e-6
     )
     # At T = 2 the teacher says sqrt(3) : 1.
@@ -110,17 +110,17 @@ def test_items_have_their_own_temperature() -> None:
 
 def test_extreme_logits_stay_finite() -> None:
     student, teacher = torch.tensor([[80.0, -80.0]]), torch.tensor([[-6e4, 6e4]])
-    assert losses.kl(student, teacher).isfinite().all()
-    assert losses.binary_kl(student[:, :1], teacher[:, :1]).isfinite().all()
+    assert losses.kl(student, teacher, 1.0).isfinite().all()
+    assert losses.binary_kl(student[:, :1], teacher[:, :1], 1.0).isfinite().all()
 
 
 def test_cross_entropies_by_hand_and_smoothed() -> None:
     student, labels = torch.tensor([[math.log(3.0), 0.0]]), torch.tensor([0])
-    assert losses.cross_entropy(student, labels).item() == pytest.approx(-math.log(0.75))
+    assert losses.cross_entropy(student, labels, 0.0).item() == pytest.approx(-math.log(0.75))
     smoothed = -0.9 * math.log(0.75) - 0.1 * math.log(0.25)
     assert losses.cross_entropy(student, labels, 0.2).item() == pytest.approx(smoothed)
     yes = student[:, :1]
-    assert losses.binary_cross_entropy(yes, labels).item() == pytest.approx(-math.log(0.25))
+    assert losses.binary_cross_entropy(yes, labels, 0.0).item() == pytest.approx(-math.log(0.25))
     found = losses.binary_cross_entropy(yes, torch.tensor([1]), 0.2).item()
     assert found == pytest.approx(smoothed)
 
@@ -131,7 +131,7 @@ def test_masked_labels_get_no_gradient(channels: int) -> None:
     labels = torch.tensor([0, MISSING, 0])
     hard = losses.binary_cross_entropy if channels == 1 else losses.cross_entropy
     weights = (labels != MISSING).double()
-    losses.weighted_mean(hard(student, labels), weights).backward()
+    losses.weighted_mean(hard(student, labels, 0.0), weights).backward()
     assert student.grad is not None
     assert (student.grad[1] == 0).all()
     assert (student.grad[[0, 2]] != 0).any(dim=1).all()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from distill.tiny import DARK, IMAGES, SHAPE, TAG, TOKENS, image_rows, token_rows
+from distill.tiny import DARK, DISTILL, IMAGES, SHAPE, TAG, TOKENS, follow, image_rows, token_rows
 from kd2edge.data import Batch, EncodedSplit
 from kd2edge.distill import (
     DistillSettings,
-    FeatureSpec,
     Knowledge,
     Method,
-    Moment,
     TeacherOfTask,
+    Time,
     knowledge_of,
     losses,
 )
@@ -26,12 +26,10 @@ from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.distill.loss import Given, Loss, Need
 from kd2edge.distill.objective import Objective
 from kd2edge.errors import UsageError
-from kd2edge.tasks.spec import MISSING, TaskName
+from kd2edge.tasks.spec import MISSING
 from kd2edge.teacher import cache_outputs
 
-
-def moment(task: TaskName) -> Moment:
-    return Moment(task, 0, 10, 0)
+NOW = Time(0, 10, 0)
 
 
 @pytest.fixture
@@ -69,11 +67,16 @@ def test_terms_are_alpha_and_weight_times_the_two_means(
     images: EncodedSplit, taught_images: Knowledge
 ) -> None:
     batch = images.batch(np.array([0, 2, 5, 35, 48]))  # the last two have no label at all
-    settings = DistillSettings(
-        alpha={SHAPE.name: 0.75, DARK.name: 0.25}, temperature=2.0, weight={DARK.name: 3.0}
+    settings = replace(
+        DISTILL,
+        alpha={SHAPE.name: 0.75, DARK.name: 0.25},
+        temperature=2.0,
+        weight={SHAPE.name: 1.0, DARK.name: 3.0},
     )
     outputs = outputs_of(batch)
-    terms, raw = Objective(IMAGES.tasks, settings, taught_images).terms(outputs, {}, batch, moment)
+    terms, raw = Objective(IMAGES.tasks, settings, taught_images, 0.0).terms(
+        outputs, {}, batch, NOW
+    )
     teacher = taught_images.logits(SHAPE.name, batch, 2.0, "softmax")
     kd = losses.kl(outputs[SHAPE.name], teacher, 2.0).mean()
     hard = torch.nn.functional.cross_entropy(
@@ -91,13 +94,13 @@ def test_terms_are_alpha_and_weight_times_the_two_means(
 def test_unlabelled_rows_do_not_thin_out_the_hard_loss(
     images: EncodedSplit, taught_images: Knowledge
 ) -> None:
-    objective = Objective(IMAGES.tasks, DistillSettings(alpha=0.5), taught_images)
+    objective = Objective(IMAGES.tasks, replace(DISTILL, alpha=0.5), taught_images, 0.0)
     key = LossKey(SHAPE.name, "task")
     few, many = (images.batch(np.array([0, 1, *rest])) for rest in ([], range(30, 50)))
     outputs = outputs_of(many)
     cut = {name: output[:2] for name, output in outputs.items()}
-    alone = objective.terms(cut, {}, few, moment).terms[key]
-    among = objective.terms(outputs, {}, many, moment).terms[key]
+    alone = objective.terms(cut, {}, few, NOW).terms[key]
+    among = objective.terms(outputs, {}, many, NOW).terms[key]
     torch.testing.assert_close(alone, among)
 
 
@@ -105,8 +108,8 @@ def test_rows_without_a_label_learn_from_the_teacher_alone(
     images: EncodedSplit, taught_images: Knowledge
 ) -> None:
     batch = images.batch(np.array([30, 31]))
-    found = Objective(IMAGES.tasks, DistillSettings(), taught_images).terms(
-        outputs_of(batch), {}, batch, moment
+    found = Objective(IMAGES.tasks, DISTILL, taught_images, 0.0).terms(
+        outputs_of(batch), {}, batch, NOW
     )
     assert {key.kind for key in found.terms} == {"kd"}
 
@@ -115,9 +118,9 @@ def test_masked_labels_get_no_gradient_but_the_teachers(
     images: EncodedSplit, taught_images: Knowledge
 ) -> None:
     batch = images.batch(np.array([0, 2]))  # row 2 lacks `dark`
-    for settings, reaches in ((DistillSettings(alpha=0.0), False), (DistillSettings(), True)):
+    for settings, reaches in ((replace(DISTILL, alpha=0.0), False), (DISTILL, True)):
         outputs = outputs_of(batch)
-        found = Objective(IMAGES.tasks, settings, taught_images).terms(outputs, {}, batch, moment)
+        found = Objective(IMAGES.tasks, settings, taught_images, 0.0).terms(outputs, {}, batch, NOW)
         torch.stack(list(found.terms.values())).sum().backward()
         gradient = outputs[DARK.name].grad
         assert gradient is not None
@@ -132,8 +135,8 @@ def test_alpha_1_and_alpha_0_compute_one_side_only(
     kinds = {
         alpha: {
             key.kind
-            for key in Objective(IMAGES.tasks, DistillSettings(alpha=alpha), taught_images)
-            .terms(outputs_of(batch), {}, batch, moment)
+            for key in Objective(IMAGES.tasks, replace(DISTILL, alpha=alpha), taught_images, 0.0)
+            .terms(outputs_of(batch), {}, batch, NOW)
             .terms
         }
         for alpha in (0.0, 1.0)
@@ -145,13 +148,13 @@ def test_a_task_that_nobody_teaches_has_its_hard_loss_whole(
     images: EncodedSplit, tmp_path: Path
 ) -> None:
     cache = cache_outputs(IMAGES.net_teacher(), images, tmp_path, tasks=(SHAPE,))
-    settings = DistillSettings(alpha=0.9)
+    settings = replace(DISTILL, alpha=0.9)
     batch = images.batch(np.arange(4))
     outputs = outputs_of(batch)
-    taught = Objective(IMAGES.tasks, settings, knowledge_of({"t": cache}))
-    plain = Objective(IMAGES.tasks, settings, None)
+    taught = Objective(IMAGES.tasks, settings, knowledge_of({"t": cache}), 0.0)
+    plain = Objective(IMAGES.tasks, settings, None, 0.0)
     key = LossKey(DARK.name, "task")
-    one, two = (each.terms(outputs, {}, batch, moment).terms for each in (taught, plain))
+    one, two = (each.terms(outputs, {}, batch, NOW).terms for each in (taught, plain))
     assert torch.equal(one[key], two[key])
     assert LossKey(DARK.name, "kd") not in one
 
@@ -168,14 +171,14 @@ def test_words_count_each_and_words_cut_off_do_not(
     words = batch.words["words"]
     assert words.cut
     outputs = token_outputs(tokens, batch)
-    terms, _ = Objective(TOKENS.tasks, DistillSettings(alpha=0.5), taught_tokens).terms(
-        outputs, {}, batch, moment
+    terms, _ = Objective(TOKENS.tasks, replace(DISTILL, alpha=0.5), taught_tokens, 0.0).terms(
+        outputs, {}, batch, NOW
     )
     seen = words.index >= 0
     student = outputs[TAG.name].flatten(0, 1)[words.index[seen]]
     teacher = taught_tokens.logits(TAG.name, batch, 1.0, "softmax")[seen]
     labels = batch.targets[TAG.name]["labels"]
-    expected = losses.kl(student, teacher).mean()
+    expected = losses.kl(student, teacher, 1.0).mean()
     torch.testing.assert_close(terms[LossKey(TAG.name, "kd")], 0.5 * expected)
     labelled = labels[seen] != MISSING
     hard = torch.nn.functional.cross_entropy(student[labelled], labels[seen][labelled])
@@ -194,8 +197,8 @@ def test_zero_when_the_student_is_the_teacher(
 ) -> None:
     batch = tokens.batch(np.arange(8))
     outputs = TOKENS.net(seed=2, teacher=True).eval()(batch.inputs)
-    found = Objective(TOKENS.tasks, DistillSettings(temperature=3.0), taught_tokens).terms(
-        outputs, {}, batch, moment
+    found = Objective(TOKENS.tasks, replace(DISTILL, temperature=3.0), taught_tokens, 0.0).terms(
+        outputs, {}, batch, NOW
     )
     for task in TOKENS.tasks:
         assert found.raw[LossKey(task.name, "kd")].item() < 1e-5  # fp16 in the cache
@@ -262,8 +265,8 @@ def test_a_loss_gets_labels_and_row_ids_when_it_states_them(
 ) -> None:
     batch = tokens.batch(np.array([9, 4, 30]))
     kept = record(frozenset({Need.STUDENT_LOGITS, Need.TARGETS, Need.ROWS}))
-    Objective(TOKENS.tasks, DistillSettings(), taught_tokens).terms(
-        token_outputs(tokens, batch), {}, batch, moment
+    Objective(TOKENS.tasks, DISTILL, taught_tokens, 0.0).terms(
+        token_outputs(tokens, batch), {}, batch, NOW
     )
     tag, topic = kept
     assert topic.rows is not None
@@ -280,9 +283,7 @@ def test_what_is_not_stated_is_not_given(
 ) -> None:
     batch = images.batch(np.arange(3))
     kept = record(frozenset({Need.STUDENT_LOGITS}))
-    Objective(IMAGES.tasks, DistillSettings(), taught_images).terms(
-        outputs_of(batch), {}, batch, moment
-    )
+    Objective(IMAGES.tasks, DISTILL, taught_images, 0.0).terms(outputs_of(batch), {}, batch, NOW)
     assert all(given.targets is None and given.rows is None for given in kept)
 
 
@@ -291,17 +292,17 @@ def test_a_logit_loss_that_needs_features_is_refused(
 ) -> None:
     record(frozenset({Need.STUDENT_FEATURES}))
     with pytest.raises(UsageError, match="student features"):
-        Objective(IMAGES.tasks, DistillSettings(), taught_images)
+        Objective(IMAGES.tasks, DISTILL, taught_images, 0.0)
 
 
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (DistillSettings(logits={SHAPE.name: Method("dkd")}), "logits of shape: 'dkd'"),
-        (DistillSettings(balance=Method("pcgrad")), "balance: 'pcgrad'"),
-        (DistillSettings(features=(FeatureSpec("u", "stages.1", "stages.0"),)), "teacher 'u'"),
+        (replace(DISTILL, logits={SHAPE.name: Method("dkd")}), "logits of shape: 'dkd'"),
+        (replace(DISTILL, balance=Method("pcgrad")), "balance: 'pcgrad'"),
+        (replace(DISTILL, features=(follow("stages.1", "stages.0", teacher="u"),)), "teacher 'u'"),
         (
-            DistillSettings(features=(FeatureSpec("t", "stages.1", "stages.0"),)),
+            replace(DISTILL, features=(follow("stages.1", "stages.0"),)),
             "features 'stages.1'",
         ),
     ],
@@ -310,4 +311,4 @@ def test_what_is_not_there_is_named(
     taught_images: Knowledge, settings: DistillSettings, says: str
 ) -> None:
     with pytest.raises(UsageError, match=says):
-        Objective(IMAGES.tasks, settings, taught_images)
+        Objective(IMAGES.tasks, settings, taught_images, 0.0)

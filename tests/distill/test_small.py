@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from kd2edge.distill import Constant, Method, Moment, Schedule
+from kd2edge.data import Batch
+from kd2edge.distill import Constant, Method, Moment, Schedule, Time
 from kd2edge.distill.balance import LossKey
 from kd2edge.distill.balance.kinds import BALANCERS
 from kd2edge.distill.features import FEATURE_LOSSES, PROJECTORS
 from kd2edge.distill.hard import HARD_LOSSES
 from kd2edge.distill.interruption import Interruption
+from kd2edge.distill.items import Items
 from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.distill.meter import Meter
 from kd2edge.distill.method import made
@@ -60,15 +62,32 @@ class Rising(Schedule):
     kind: str = "rising"
 
     def at(self, moment: Moment) -> float:
-        return moment.step / moment.steps
+        return moment.time.step / moment.time.steps
+
+
+def moment(task: TaskName) -> Moment:
+    batch = Batch(np.arange(2), 0, {}, {}, {}, {})
+    return Moment(Time(5, 10, 0), Items(task, batch, torch.ones(2, 3), "softmax", None))
 
 
 def test_schedules_are_asked_by_task() -> None:
-    by_task = schedules({ONE: Rising(), TWO: 0.25}, (ONE, TWO), 1.0)
-    assert by_task[ONE].at(Moment(ONE, 5, 10, 0)) == 0.5
-    assert by_task[TWO].at(Moment(TWO, 5, 10, 0)) == 0.25
-    assert schedules({ONE: 0.1}, (ONE, TWO), 0.7)[TWO] == Constant(0.7)
-    assert set(schedules(0.3, (ONE, TWO), 1.0).values()) == {Constant(0.3)}
+    by_task = schedules({ONE: Rising(), TWO: 0.25}, (ONE, TWO))
+    assert by_task[ONE].at(moment(ONE)) == 0.5
+    assert by_task[TWO].at(moment(TWO)) == 0.25
+    assert set(schedules(0.3, (ONE, TWO)).values()) == {Constant(0.3)}
+
+
+def test_a_task_without_a_value_is_named() -> None:
+    with pytest.raises(UsageError, match="found none for two"):
+        schedules({ONE: 0.1}, (ONE, TWO))
+
+
+def test_a_moment_of_a_task_that_nobody_teaches_has_no_teacher_and_no_losses_yet() -> None:
+    now = moment(ONE)
+    assert now.teacher() is None
+    assert now.metric() is None
+    assert now.losses() == {}
+    assert torch.equal(now.student(), torch.ones(2, 3))
 
 
 def test_meter_means_over_the_batches_that_have_a_loss() -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from kd2edge.data import EncodedSplit, Views, encode_split
+from kd2edge.distill import DistillSettings, FeatureSpec, Method, TrainSettings
 from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.inputs import InputSpec, input_kind
 from kd2edge.nets import ModelSpec, Net, build_net
+from kd2edge.recipe.schema.train import Train
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.spec import TaskName, TaskSpec
@@ -88,6 +90,40 @@ IMAGES = World(
     ModelSpec("cnn", {"channels": [4, 6]}, dropout=0.2),
     ModelSpec("cnn", {"channels": [8, 10]}, dropout=0.2),
 )
+
+#: What a recipe says that says nothing of it.
+DISTILL = DistillSettings(
+    alpha=0.5,
+    temperature=1.0,
+    weight=1.0,
+    logits=Method("kl"),
+    features=(),
+    balance=Method("static"),
+)
+TRAIN = TrainSettings(
+    **Train().model_dump(exclude={"epochs", "lr", "batch_size", "device", "precision"}),
+    epochs=3,
+    batch_size=8,
+    lr=1e-2,
+    seed=0,
+    max_steps=None,
+    device="cpu",
+    precision="fp32",
+    distill=DISTILL,
+)
+
+
+def follow(
+    source: str,
+    target: str,
+    loss: str = "cosine",
+    *,
+    teacher: str = "t",
+    projector: str = "linear",
+) -> FeatureSpec:
+    """A feature of a teacher that is followed."""
+    return FeatureSpec(teacher, source, target, Method(loss), Method(projector), 1.0)
+
 
 LETTERS = "abcdefgh"
 

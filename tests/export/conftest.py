@@ -17,6 +17,7 @@ from kd2edge.export.student import ExportedOnnx, onnx_from_student
 from kd2edge.inputs.spec import ArraySpec, InputSpec
 from kd2edge.nets.net import Net, build_net
 from kd2edge.nets.spec import ModelSpec
+from kd2edge.recipe.schema.ship import Export
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
 torch.set_num_threads(1)
@@ -134,7 +135,13 @@ def _case(name: str) -> Case:
     net = build(name)
     inputs, outputs = net.array_specs(), net.output_specs()
     sample = dummy_arrays(inputs, getattr(net.backbone, "config", None))
-    return Case(name, net, inputs, outputs, onnx_from_student(net, inputs, outputs, sample=sample))
+    return Case(
+        name,
+        net,
+        inputs,
+        outputs,
+        onnx_from_student(net, inputs, outputs, sample=sample, opset=Export().opset),
+    )
 
 
 @pytest.fixture(scope="session")

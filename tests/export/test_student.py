@@ -15,6 +15,7 @@ from kd2edge.errors import Kd2edgeError, UsageError
 from kd2edge.export.model_io import interface, model_from_bytes
 from kd2edge.export.student import onnx_from_student
 from kd2edge.inputs.spec import ArraySpec
+from kd2edge.recipe.schema.ship import Export
 
 SMALL = ("bert", "electra", "cnn", "resnet")
 
@@ -63,7 +64,9 @@ def test_weights_stand_inside_the_graph(case):
 @pytest.mark.parametrize("name", ["electra", "cnn"])
 def test_second_export_gives_the_same_bytes(name, case):
     one = case(name)
-    again = onnx_from_student(one.net, one.inputs, one.outputs, sample=one.arrays(2, 9))
+    again = onnx_from_student(
+        one.net, one.inputs, one.outputs, sample=one.arrays(2, 9), opset=Export().opset
+    )
     assert again.model == one.onnx.model
     assert again.module_paths == one.onnx.module_paths
 
@@ -83,7 +86,9 @@ def test_export_writes_nothing_and_leaves_the_net_as_it_was(case, capfd):
     one = case("cnn")
     one.net.train()
     before = {key: value.clone() for key, value in one.net.state_dict().items()}
-    onnx_from_student(one.net, one.inputs, one.outputs, sample=one.arrays(2, 9))
+    onnx_from_student(
+        one.net, one.inputs, one.outputs, sample=one.arrays(2, 9), opset=Export().opset
+    )
     assert one.net.training
     assert all(torch.equal(before[key], value) for key, value in one.net.state_dict().items())
     assert capfd.readouterr() == ("", "")
@@ -102,7 +107,9 @@ def test_nodes_know_their_module(name, case):
 
 def test_sample_of_one_row_still_gives_a_dynamic_batch(case, run):
     one = case("cnn")
-    graph = onnx_from_student(one.net, one.inputs, one.outputs, sample=one.arrays(1, 9)).model
+    graph = onnx_from_student(
+        one.net, one.inputs, one.outputs, sample=one.arrays(1, 9), opset=Export().opset
+    ).model
     assert run(graph, one.arrays(4, 9))["left"].shape == (4, 10)
 
 
@@ -110,9 +117,9 @@ def test_sample_that_does_not_fit_is_refused(case):
     one = case("cnn")
     wrong = {"pixel_values": np.zeros((2, 1, 20, 24), np.float32)}
     with pytest.raises(UsageError, match="pixel_values uint8"):
-        onnx_from_student(one.net, one.inputs, one.outputs, sample=wrong)
+        onnx_from_student(one.net, one.inputs, one.outputs, sample=wrong, opset=Export().opset)
     with pytest.raises(UsageError, match="found nothing"):
-        onnx_from_student(one.net, one.inputs, one.outputs, sample={})
+        onnx_from_student(one.net, one.inputs, one.outputs, sample={}, opset=Export().opset)
 
 
 class FixedBatch(nn.Module):
@@ -128,11 +135,11 @@ def test_forward_that_fixes_a_dimension_is_noticed():
     outputs = (ArraySpec("task", "float32", ("batch", 3)),)
     sample = {"x": np.ones((2, 3), np.float32)}
     with pytest.raises(Kd2edgeError, match="inferred a static shape of 2"):
-        onnx_from_student(FixedBatch(), arrays, outputs, sample=sample)
+        onnx_from_student(FixedBatch(), arrays, outputs, sample=sample, opset=Export().opset)
 
 
 def test_output_of_another_size_than_stated_is_noticed(case):
     one = case("cnn")
     wrong = (ArraySpec("left", "float32", ("batch", 11)), one.outputs[1])
     with pytest.raises(Kd2edgeError, match=r"left float32 \['batch', 10\], expected"):
-        onnx_from_student(one.net, one.inputs, wrong, sample=one.arrays(2, 9))
+        onnx_from_student(one.net, one.inputs, wrong, sample=one.arrays(2, 9), opset=Export().opset)

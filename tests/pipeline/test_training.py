@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from distill.tiny import IMAGES, image_rows
+from distill.tiny import IMAGES, TRAIN, image_rows
 from kd2edge.data import EncodedSplit
-from kd2edge.distill import TrainingJob, TrainSettings
+from kd2edge.distill import TrainingJob
 from kd2edge.errors import UsageError
 from kd2edge.nets import build_net
 from kd2edge.pipeline.settings import model_spec
@@ -19,7 +19,7 @@ from kd2edge.pipeline.training import origin_of, train_net
 from kd2edge.recipe.schema import CnnModel, TransformersModel, WeightsFolder
 
 MODEL = CnnModel(config={"channels": [4, 6]})
-SETTINGS = TrainSettings(epochs=2, batch_size=8, lr=1e-2, device="cpu", precision="fp32")
+SETTINGS = replace(TRAIN, epochs=2)
 
 
 @pytest.fixture

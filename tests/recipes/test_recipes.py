@@ -24,6 +24,7 @@ from kd2edge.pipeline.samples import calibration_of, write_calibration
 from kd2edge.pipeline.settings import model_spec
 from kd2edge.quantize import QUANTIZERS
 from kd2edge.recipe import load_recipe
+from kd2edge.recipe.schema.ship import Export
 
 RECIPES = Path(kd2edge.__file__).parent.parent / "recipes"
 NAMES = sorted(
@@ -90,7 +91,7 @@ def student(
     write_calibration(folder, split, 32, seed=0)
     arrays, outputs = net.array_specs(), net.output_specs()
     sample = dummy_arrays(arrays, getattr(net.backbone, "config", None))
-    exported = onnx_from_student(net, arrays, outputs, sample=sample)
+    exported = onnx_from_student(net, arrays, outputs, sample=sample, opset=Export().opset)
     return Student(
         name,
         Source(

@@ -17,7 +17,7 @@ class BinaryCrossEntropy(Loss):
 
     needs = frozenset({Need.STUDENT_LOGITS, Need.TARGETS})
 
-    def __init__(self, task: TaskSpec, smoothing: float = 0.0) -> None:
+    def __init__(self, task: TaskSpec, smoothing: float) -> None:
         super().__init__()
         del task
         self._smoothing = smoothing

@@ -37,6 +37,7 @@ class Export(Part):
     samples: Literal["real", "synthetic", "none"] = "real"
     """What the bundle's self-test holds: `synthetic` made-up raw values, `real` also a few rows of
     the data, `none` nothing."""
+    # TensorRT 10 (JetPack 6) reads up to opset 20, which is the first with Gelu as one operator.
     opset: Annotated[Count, Field(ge=18, le=25)] = 20
     """Version of the ONNX operators."""
     max_batch: Annotated[Count, Field(le=65_536)] = 64
