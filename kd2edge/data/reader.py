@@ -25,7 +25,7 @@ _CHUNK = 512
 class _Records(NamedTuple):
     """Some records, one after the other."""
 
-    positions: Positions
+    positions: bytes  # of the rows: compared at every field of a batch
     content: npt.NDArray[np.uint8]
     bases: Positions  # [row] where each begins
 
@@ -50,6 +50,7 @@ class ArrayStore:
         self._index = _indexed(layout.shards, self._maps)
         self._resident = _resident(layout, self._maps)
         self.bytes = sum(shard.bytes for shard in layout.shards)
+        self._table = self._table_of_small()
         self._last: _Records | None = None
 
     def take(self, name: str, positions: Positions) -> npt.NDArray[Any]:
@@ -87,22 +88,40 @@ class ArrayStore:
 
     def _records(self, positions: Positions) -> _Records:
         """The records of some rows; those of the last call are still at hand for another field."""
-        last = self._last
-        if last is not None and np.array_equal(last.positions, positions):
+        last, asked = self._last, positions.tobytes()
+        if last is not None and last.positions == asked:
             return last
+        if self._table is None:
+            bases, content = self._joined(positions)
+        else:
+            bases = np.arange(len(positions)) * self._table.shape[1]
+            content = self._table[positions].reshape(-1)
+        records = self._last = _Records(asked, content, bases)
+        return records
+
+    def _joined(self, positions: Positions) -> tuple[Positions, npt.NDArray[np.uint8]]:
         owners = (np.searchsorted(self._starts, positions, side="right") - 1).tolist()
         # Of shard s, record i begins at its index s + i: each shard has one entry more than rows.
         entries = positions + owners
-        begins, ends = self._index[entries].tolist(), self._index[entries + 1].tolist()
+        begins, ends = self._index[entries], self._index[entries + 1]
         read = _read_small if self.bytes <= _SMALL else _read
         parts = [
             read(self._maps[owner], begin, end)
-            for owner, begin, end in zip(owners, begins, ends, strict=True)
+            for owner, begin, end in zip(owners, begins.tolist(), ends.tolist(), strict=True)
         ]
-        bases = offsets_of(np.array([len(part) for part in parts], dtype=np.int64))[:-1]
-        content = np.frombuffer(b"".join(parts), dtype=np.uint8)
-        records = self._last = _Records(positions.copy(), content, bases)
-        return records
+        return offsets_of(ends - begins)[:-1], np.frombuffer(b"".join(parts), dtype=np.uint8)
+
+    def _table_of_small(self) -> npt.NDArray[np.uint8] | None:
+        """``[row, byte]`` over the one file of a small store whose records have one size.
+
+        A teacher's logits of rows are such: a batch of them is one copy instead of one a row.
+        """
+        if len(self._maps) != 1 or self.bytes > _SMALL or self._form.ragged or not self.rows:
+            return None
+        begin, end = int(self._index[0]), int(self._index[-1])
+        if begin == end:
+            return None
+        return np.frombuffer(self._maps[0], np.uint8)[begin:end].reshape(self.rows, -1)
 
 
 def _read_small(mapped: mmap.mmap, begin: int, end: int) -> bytes:
