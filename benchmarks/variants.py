@@ -17,7 +17,8 @@ import torch
 from recording import parser, record
 
 from kd2edge.data import EncodedSplit
-from kd2edge.distill import Knowledge, knowledge_of, losses
+from kd2edge.distill import Knowledge, knowledge_of
+from kd2edge.distill.logits.kl import kl
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.folders import RunFolder
 from kd2edge.pipeline.model_inputs import student_inputs
@@ -125,8 +126,8 @@ def divergence(
                 raise SystemExit(f"{task.name}: this script compares words")
             teacher = knowledge.logits(task.name, batch, 2.0, "softmax")
             seen = (words.index >= 0) & ~teacher[:, 0].isnan()
-            kl = losses.kl(words.pick(outputs[task.name])[seen], teacher[seen], 2.0)
-            sums[task.name] += [float(kl.sum()), len(kl)]
+            found = kl(words.pick(outputs[task.name])[seen], teacher[seen], 2.0)
+            sums[task.name] += [float(found.sum()), len(found)]
     return {task: round(float(total / count), 4) for task, (total, count) in sums.items()}
 
 

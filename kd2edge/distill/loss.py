@@ -20,6 +20,7 @@ class Need(Enum):
     TARGETS = "targets"
     STUDENT_FEATURES = "student_features"
     TEACHER_FEATURES = "teacher_features"
+    LABELLED = "labelled"
     ROWS = "rows"
     OWNERS = "owners"
 
@@ -44,6 +45,7 @@ class Given:
         teacher_logits: ``[item, channel]``, fp32; those of several teachers are already combined.
         targets: field of the task's kind -> ``[item, ...]``: ``labels`` are class indices, with
             ``MISSING`` where there is none.
+        labelled: ``[item]``, 1 for an item that has a label and was seen, else 0.
         student_features: ``[item, width]``, already projected to the teacher's width.
         teacher_features: ``[item, width]``.
         rows: ``[item]`` global position of the row that an item belongs to.
@@ -57,6 +59,7 @@ class Given:
     student_logits: Tensor | None = None
     teacher_logits: Tensor | None = None
     targets: Mapping[str, Tensor] | None = None
+    labelled: Tensor | None = None
     student_features: Tensor | None = None
     teacher_features: Tensor | None = None
     rows: Tensor | None = None
@@ -109,3 +112,8 @@ class Loss(nn.Module, ABC):
     @abstractmethod
     def forward(self, given: Given) -> Tensor:
         """The loss, one number: the mean over the items that count."""
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Mean of finite ``values`` ``[item]`` under ``weights`` ``[item]``; 0 when nothing counts."""
+    return values.dot(weights / weights.sum().clamp(min=1e-12))

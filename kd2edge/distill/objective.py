@@ -173,6 +173,9 @@ class Objective(nn.Module):
         more: dict[str, Any] = {"temperature": temperature, "teacher_logits": said.logits}
         if Need.TARGETS in loss.needs:
             more["targets"] = items.targets()
+        if Need.LABELLED in loss.needs:
+            labelled = items.batch.has_label(items.task) & said.seen
+            more["labelled"] = labelled.to(torch.float32).to(items.device)
         if Need.ROWS in loss.needs:
             rows = torch.from_numpy(items.batch.items_of(items.task))
             more["rows"] = rows.to(items.device)

@@ -18,11 +18,11 @@ from kd2edge.distill import (
     TeacherOfTask,
     Time,
     knowledge_of,
-    losses,
 )
 from kd2edge.distill.balance import LossKey
 from kd2edge.distill.knowledge import combined
 from kd2edge.distill.logits import LOGIT_LOSSES
+from kd2edge.distill.logits.kl import kl
 from kd2edge.distill.loss import Given, Loss, Need
 from kd2edge.distill.objective import Objective
 from kd2edge.errors import UsageError
@@ -78,13 +78,13 @@ def test_terms_are_alpha_and_weight_times_the_two_means(
         outputs, {}, batch, NOW
     )
     teacher = taught_images.logits(SHAPE.name, batch, 2.0, "softmax")
-    kd = losses.kl(outputs[SHAPE.name], teacher, 2.0).mean()
+    soft = kl(outputs[SHAPE.name], teacher, 2.0).mean()
     hard = torch.nn.functional.cross_entropy(
         outputs[SHAPE.name][:3], batch.targets[SHAPE.name]["labels"][:3]
     )
-    torch.testing.assert_close(terms[LossKey(SHAPE.name, "kd")], 0.75 * kd)
+    torch.testing.assert_close(terms[LossKey(SHAPE.name, "kd")], 0.75 * soft)
     torch.testing.assert_close(terms[LossKey(SHAPE.name, "task")], 0.25 * hard)
-    torch.testing.assert_close(raw[LossKey(SHAPE.name, "kd")], kd.detach())
+    torch.testing.assert_close(raw[LossKey(SHAPE.name, "kd")], soft.detach())
     # Rows 2 and 5 lack this label: the mean is over row 0 alone.
     yes = batch.targets[DARK.name]["labels"][:1].float()
     single = torch.nn.functional.binary_cross_entropy_with_logits(outputs[DARK.name][0], yes)
@@ -178,7 +178,7 @@ def test_words_count_each_and_words_cut_off_do_not(
     student = outputs[TAG.name].flatten(0, 1)[words.index[seen]]
     teacher = taught_tokens.logits(TAG.name, batch, 1.0, "softmax")[seen]
     labels = batch.targets[TAG.name]["labels"]
-    expected = losses.kl(student, teacher, 1.0).mean()
+    expected = kl(student, teacher, 1.0).mean()
     torch.testing.assert_close(terms[LossKey(TAG.name, "kd")], 0.5 * expected)
     labelled = labels[seen] != MISSING
     hard = torch.nn.functional.cross_entropy(student[labelled], labels[seen][labelled])
@@ -274,6 +274,29 @@ def test_a_loss_gets_labels_and_row_ids_when_it_states_them(
     assert tag.rows is not None
     assert tag.rows.tolist() == np.repeat([9, 4, 30], batch.words["words"].counts).tolist()
     assert torch.equal(tag.target("labels"), batch.targets[TAG.name]["labels"])
+
+
+def test_a_loss_on_labels_and_teacher_is_told_which_items_have_a_label(
+    images: EncodedSplit,
+    tokens: EncodedSplit,
+    taught_images: Knowledge,
+    taught_tokens: Knowledge,
+    record: Callable[[frozenset[Need]], list[Given]],
+) -> None:
+    kept = record(frozenset({Need.STUDENT_LOGITS, Need.LABELLED}))
+    batch = images.batch(np.array([0, 2, 35]))  # 2 lacks `dark`, 35 has no label at all
+    Objective(IMAGES.tasks, DISTILL, taught_images, 0.0).terms(outputs_of(batch), {}, batch, NOW)
+    assert [given.need(Need.LABELLED).tolist() for given in kept] == [[1, 1, 0], [1, 0, 0]]
+    kept.clear()
+    batch = tokens.batch(np.arange(len(tokens)))
+    Objective(TOKENS.tasks, DISTILL, taught_tokens, 0.0).terms(
+        token_outputs(tokens, batch), {}, batch, NOW
+    )
+    words, rows = (given.need(Need.LABELLED).bool() for given in kept)
+    assert torch.equal(
+        words, (batch.targets[TAG.name]["labels"] != MISSING) & (batch.words["words"].index >= 0)
+    )
+    assert rows.tolist() == [at < 24 for at in range(len(tokens))]
 
 
 def test_what_is_not_stated_is_not_given(

@@ -6,11 +6,13 @@ import random
 import signal
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import kd2edge.distill
 from kd2edge.data import Batch
 from kd2edge.distill import Constant, Method, Moment, Schedule, Time
 from kd2edge.distill.balance import LossKey
@@ -33,6 +35,14 @@ ONE, TWO = TaskName("one"), TaskName("two")
 CPU = torch.device("cpu")
 
 
+def test_each_loss_and_balancer_has_a_test_of_its_name() -> None:
+    here, package = Path(__file__).parent, Path(kd2edge.distill.__file__).parent
+    for folder in ("balance", "features", "hard", "logits"):
+        methods = {one.stem for one in (package / folder).glob("*.py")} - {"__init__", "kinds"}
+        tests = {one.stem.removeprefix("test_") for one in (here / folder).glob("test_*.py")}
+        assert methods == tests
+
+
 def test_every_task_kind_has_a_hard_loss() -> None:
     assert set(HARD_LOSSES) == set(TASK_KINDS)
 
@@ -49,12 +59,6 @@ def test_unknown_methods_and_options_are_named() -> None:
         made("logits of one", LOGIT_LOSSES, Method("dkd"))
     with pytest.raises(UsageError, match="beta"):
         made("logits of one", LOGIT_LOSSES, Method("kl", {"beta": 8}))
-
-
-def test_projector_none_needs_equal_widths() -> None:
-    with pytest.raises(ValueError, match="2 and 3"):
-        PROJECTORS["none"](2, 3)
-    assert PROJECTORS["linear"](2, 3)(torch.ones(4, 2)).shape == (4, 3)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from kd2edge.data import EncodedSplit, Views, encode_split
 from kd2edge.distill import DistillSettings, FeatureSpec, Method, TrainSettings
@@ -123,6 +125,12 @@ def follow(
 ) -> FeatureSpec:
     """A feature of a teacher that is followed."""
     return FeatureSpec(teacher, source, target, Method(loss), Method(projector), 1.0)
+
+
+def random_logits(seed: int, items: int = 6, channels: int = 4) -> Tensor:
+    """Logits ``[item, channel]`` in float64, spread widely enough to tell formulas apart."""
+    generator = torch.Generator().manual_seed(seed)
+    return 3 * torch.randn(items, channels, generator=generator, dtype=torch.float64)
 
 
 LETTERS = "abcdefgh"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import final
 
 from torch import Tensor
+from torch.nn import functional as F
 
-from kd2edge.distill import losses
-from kd2edge.distill.loss import Given, Loss, Need
+from kd2edge.distill.loss import Given, Loss, Need, weighted_mean
 
 
 @final
@@ -18,4 +18,9 @@ class Cosine(Loss):
 
     def forward(self, given: Given) -> Tensor:
         student, teacher = given.need(Need.STUDENT_FEATURES), given.need(Need.TEACHER_FEATURES)
-        return losses.weighted_mean(losses.cosine(student, teacher), given.weights)
+        return weighted_mean(cosine(student, teacher), given.weights)
+
+
+def cosine(student: Tensor, teacher: Tensor) -> Tensor:
+    """One minus the cosine of two vectors ``[item, width]`` -> ``[item]``."""
+    return 1 - F.cosine_similarity(student, teacher, dim=-1)

@@ -6,8 +6,7 @@ from typing import final
 
 from torch import Tensor
 
-from kd2edge.distill import losses
-from kd2edge.distill.loss import Given, Loss, Need
+from kd2edge.distill.loss import Given, Loss, Need, weighted_mean
 
 
 @final
@@ -18,4 +17,9 @@ class MSE(Loss):
 
     def forward(self, given: Given) -> Tensor:
         student, teacher = given.need(Need.STUDENT_FEATURES), given.need(Need.TEACHER_FEATURES)
-        return losses.weighted_mean(losses.mse(student, teacher), given.weights)
+        return weighted_mean(mse(student, teacher), given.weights)
+
+
+def mse(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean squared difference of two vectors ``[item, width]`` -> ``[item]``."""
+    return (student - teacher).square().mean(-1)

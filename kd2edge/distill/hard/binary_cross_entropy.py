@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import final
 
 from torch import Tensor
+from torch.nn import functional as F
 
-from kd2edge.distill import losses
-from kd2edge.distill.loss import Given, Loss, Need
+from kd2edge.distill.loss import Given, Loss, Need, weighted_mean
 from kd2edge.tasks.spec import TaskSpec
 
 
@@ -24,5 +24,11 @@ class BinaryCrossEntropy(Loss):
 
     def forward(self, given: Given) -> Tensor:
         student, labels = given.need(Need.STUDENT_LOGITS), given.target("labels")
-        values = losses.binary_cross_entropy(student, labels, self._smoothing)
-        return losses.weighted_mean(values, given.weights)
+        values = binary_cross_entropy(student, labels, self._smoothing)
+        return weighted_mean(values, given.weights)
+
+
+def binary_cross_entropy(student: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Cross entropy of logits of yes ``[item, 1]`` with 0, 1 ``[item]``; finite if ``MISSING``."""
+    target = (labels == 1).to(student.dtype) * (1 - smoothing) + smoothing / 2
+    return F.binary_cross_entropy_with_logits(student.squeeze(-1), target, reduction="none")

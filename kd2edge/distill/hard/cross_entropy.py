@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import final
 
 from torch import Tensor
+from torch.nn import functional as F
 
-from kd2edge.distill import losses
-from kd2edge.distill.loss import Given, Loss, Need
-from kd2edge.tasks.spec import TaskSpec
+from kd2edge.distill.loss import Given, Loss, Need, weighted_mean
+from kd2edge.tasks.spec import MISSING, TaskSpec
 
 
 @final
@@ -24,5 +24,12 @@ class CrossEntropy(Loss):
 
     def forward(self, given: Given) -> Tensor:
         student, labels = given.need(Need.STUDENT_LOGITS), given.target("labels")
-        values = losses.cross_entropy(student, labels, self._smoothing)
-        return losses.weighted_mean(values, given.weights)
+        values = cross_entropy(student, labels, self._smoothing)
+        return weighted_mean(values, given.weights)
+
+
+def cross_entropy(student: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Cross entropy of ``[item, class]`` with class indices ``[item]``; 0 where ``MISSING``."""
+    return F.cross_entropy(
+        student, labels, ignore_index=MISSING, reduction="none", label_smoothing=smoothing
+    )

@@ -7,8 +7,7 @@ from typing import final
 from torch import Tensor
 from torch.nn import functional as F
 
-from kd2edge.distill import losses
-from kd2edge.distill.loss import Given, Loss, Need
+from kd2edge.distill.loss import Given, Loss, Need, weighted_mean
 from kd2edge.tasks.spec import MISSING, TaskSpec
 
 
@@ -22,7 +21,7 @@ class LabelCrossEntropy(Loss):
 
     needs = frozenset({Need.STUDENT_LOGITS, Need.TARGETS})
 
-    def __init__(self, task: TaskSpec, smoothing: float = 0.0) -> None:
+    def __init__(self, task: TaskSpec, smoothing: float) -> None:
         super().__init__()
         del task
         self._smoothing = smoothing
@@ -32,4 +31,4 @@ class LabelCrossEntropy(Loss):
         target = (labels == 1).to(student.dtype) * (1 - self._smoothing) + self._smoothing / 2
         each = F.binary_cross_entropy_with_logits(student, target, reduction="none")
         values = each.masked_fill(labels == MISSING, 0.0).sum(-1)
-        return losses.weighted_mean(values, given.weights)
+        return weighted_mean(values, given.weights)

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from kd2edge.distill import losses
+from kd2edge.distill.hard.binary_cross_entropy import binary_cross_entropy
 from kd2edge.distill.hard.label_cross_entropy import LabelCrossEntropy
-from kd2edge.distill.logits.kl import KL
+from kd2edge.distill.logits.kl import KL, binary_kl
 from kd2edge.distill.loss import Given
+from kd2edge.nets.features import Widths
 from kd2edge.nets.heads.multi_label import MultiLabelHead
 from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec
 
@@ -23,8 +24,8 @@ def given(student: torch.Tensor, labels: torch.Tensor, **more) -> Given:
 
 def test_it_is_the_sum_of_a_loss_of_yes_or_no_per_label() -> None:
     student, labels = torch.randn(6, 5), torch.randint(0, 2, (6, 5))
-    found = LabelCrossEntropy(SPEC)(given(student, labels))
-    alone = [losses.binary_cross_entropy(student[:, at : at + 1], labels[:, at]) for at in range(5)]
+    found = LabelCrossEntropy(SPEC, 0.0)(given(student, labels))
+    alone = [binary_cross_entropy(student[:, at : at + 1], labels[:, at], 0.0) for at in range(5)]
     torch.testing.assert_close(found, torch.stack(alone).sum(0).mean())
 
 
@@ -33,7 +34,7 @@ def test_labels_that_nobody_stated_teach_nothing() -> None:
     labels = torch.randint(0, 2, (4, 5))
     labels[1, 2] = MISSING
     labels[3] = MISSING
-    LabelCrossEntropy(SPEC)(given(student, labels)).backward()
+    LabelCrossEntropy(SPEC, 0.0)(given(student, labels)).backward()
     assert student.grad is not None
     assert student.grad[1, 2] == 0
     assert (student.grad[3] == 0).all()
@@ -52,12 +53,10 @@ def test_a_teacher_is_learned_label_by_label() -> None:
     student, teacher = torch.randn(2, 6, 5)
     shared = {"teacher_logits": teacher, "temperature": 2.0, "activation": "sigmoid"}
     found = KL()(given(student, torch.ones(6, 5, dtype=torch.long), **shared))
-    alone = [
-        losses.binary_kl(student[:, at : at + 1], teacher[:, at : at + 1], 2.0) for at in range(5)
-    ]
+    alone = [binary_kl(student[:, at : at + 1], teacher[:, at : at + 1], 2.0) for at in range(5)]
     torch.testing.assert_close(found, torch.stack(alone).sum(0).mean())
 
 
 def test_a_new_head_expects_one_of_the_labels() -> None:
-    head = MultiLabelHead(SPEC, 8, 0.0)
+    head = MultiLabelHead(SPEC, Widths(8, {}), 0.0)
     assert head.linear.bias.sigmoid().tolist() == pytest.approx([1 / 6] * 5)
