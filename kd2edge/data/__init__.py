@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kd2edge.data.absence import Absence
 from kd2edge.data.augment import Views
 from kd2edge.data.batch import Batch, Words
 from kd2edge.data.encode import encode_split
@@ -12,6 +13,7 @@ from kd2edge.data.writer import ArrayWriter
 from kd2edge.events import Progress
 
 __all__ = [
+    "Absence",
     "ArrayStore",
     "ArrayWriter",
     "Batch",

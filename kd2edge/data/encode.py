@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.data.absence import Absence
 from kd2edge.data.augment import Views
 from kd2edge.data.layout import Field, folder_of, shard_rows, spread
 from kd2edge.data.split import EncodedSplit, is_ragged
@@ -18,6 +19,7 @@ from kd2edge.data.writer import Append, ArrayWriter, is_filled
 from kd2edge.errors import DataError, InputError
 from kd2edge.events import OnProgress, Progress, ignore
 from kd2edge.files import fingerprint
+from kd2edge.inputs.absent import NO_INPUT, first_without_input, presence_array
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import file_columns, input_kind
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
@@ -61,6 +63,7 @@ def encode_split(
     *,
     file_hashes: Mapping[str, str] | None = None,
     views: Views | None = None,
+    absence: Absence | None = None,
     on_event: OnProgress = ignore,
 ) -> EncodedSplit:
     """Encode every row of a split into ``directory/<key>``, or open what stands there.
@@ -76,6 +79,7 @@ def encode_split(
         directory: folder that holds the encoded splits.
         file_hashes: path in ``InputSpec.files`` -> SHA-256 of its bytes, for all inputs.
         views: augmentation of the batches (training split only).
+        absence: inputs that are left out of batches at random (training split only).
         on_event: told about progress.
 
     Raises:
@@ -89,10 +93,11 @@ def encode_split(
     views = views or Views()
     read = files_fingerprint(rows, file_columns(spec for spec, _ in inputs.values()))
     whole = fingerprint([rows.fingerprint, read])
-    key = _key(whole, inputs, tasks, hashes, views)
+    absence = absence or Absence()
+    key = _key(whole, inputs, tasks, hashes, views, absence)
     folder = folder_of(directory, key)
     if not is_filled(folder):
-        _write(_Job(rows, whole, inputs, tasks), folder, key, views, on_event)
+        _write(_Job(rows, whole, inputs, tasks, absence), folder, key, views, on_event)
     return EncodedSplit(folder)
 
 
@@ -102,6 +107,7 @@ class _Job:
     fingerprint: str  # of the rows and the files that they name
     inputs: Mapping[str, tuple[InputSpec, Encoder]]
     tasks: Sequence[TaskSpec]
+    absence: Absence
 
     def word_input(self, task: TaskSpec) -> str:
         """The input whose words a task labels; "" for row-level tasks."""
@@ -128,6 +134,7 @@ def _key(
     tasks: Sequence[TaskSpec],
     hashes: Mapping[str, str],
     views: Views,
+    absence: Absence,
 ) -> str:
     known = ("name", "kind", "labels", "column", "input")
     return fingerprint(
@@ -138,6 +145,7 @@ def _key(
             "tasks": [{field: getattr(task, field) for field in known} for task in tasks],
             "views": views,
             "libraries": {name: _version(name) for name in ("tokenizers", "pillow")},
+            **({"absence": absence} if absence.rates else {}),
         }
     )
 
@@ -180,6 +188,12 @@ def _meta(job: _Job, pads: Mapping[str, int], views: Views) -> dict[str, Any]:
         "tasks": {task.name: _meta_of(job, task) for task in job.tasks},
         "views": {name: getattr(views, name) for name in ("count", "kind", "seed")}
         | {"options": dict(views.options)},
+        "absence": {"rates": dict(job.absence.rates), "seed": job.absence.seed},
+        "presences": {
+            name: presence_array(spec).name
+            for name, (spec, _) in job.inputs.items()
+            if spec.may_be_absent
+        },
     }
 
 
@@ -242,6 +256,9 @@ def _encoded_inputs(job: _Job, positions: Sequence[int]) -> dict[str, Encoded]:
             found[name] = encoder.encode(values)
         except InputError as error:
             raise DataError(_blamed(job.rows, encoder, values, positions, error)) from error
+    lacking = first_without_input(found.values())
+    if lacking is not None:
+        raise DataError(f"{job.rows.place(positions[lacking])}: {NO_INPUT}")
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from kd2edge.data.absence import absence_of
 from kd2edge.data.augment import Views, augmentation, chance
 from kd2edge.data.batch import Batch, Words, padded, words_at
 from kd2edge.data.reader import ArrayStore
@@ -41,6 +42,8 @@ class EncodedSplit:
             name: tuple(map(_array_spec, specs)) for name, specs in meta["arrays"].items()
         }
         self.views = Views(**meta["views"])
+        self._absence = absence_of(meta.get("absence", {}))
+        self._presences: dict[str, str] = meta.get("presences", {})
         self.lengths = self._resident("length")
         self._pads: dict[str, int] = meta["pads"]
         self._targets: dict[TaskName, dict[str, Any]] = meta["tasks"]
@@ -62,8 +65,11 @@ class EncodedSplit:
         """Size on disk."""
         return self._store.bytes
 
-    def batch(self, positions: Positions, view: int = 0) -> Batch:
-        """The rows at ``positions`` in that order, in view ``view % views.count``."""
+    def batch(self, positions: Positions, view: int = 0, epoch: int | None = None) -> Batch:
+        """The rows at ``positions`` in that order, in view ``view % views.count``.
+
+        In an ``epoch`` of training, inputs are left out at random where the recipe says so.
+        """
         view %= self.views.count
         arrays: dict[str, npt.NDArray[Any]] = {}
         words: dict[str, Words] = {}
@@ -74,6 +80,8 @@ class EncodedSplit:
                 words[name] = words_at(starts, _length(specs, arrays))
         if view:
             arrays = self._augmentation.apply(arrays, chance(self.views.seed, positions, view))
+        if epoch is not None and self._absence.rates:
+            arrays |= self._shown(arrays, positions, epoch)
         inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
         targets: dict[TaskName, dict[str, torch.Tensor]] = {}
         objects: dict[TaskName, npt.NDArray[np.int64]] = {}
@@ -85,6 +93,18 @@ class EncodedSplit:
                     column.owners for column in columns.values() if isinstance(column, Ragged)
                 )
         return Batch(positions, view, inputs, targets, words, self._word_inputs, objects)
+
+    def _shown(
+        self, arrays: dict[str, npt.NDArray[Any]], positions: Positions, epoch: int
+    ) -> dict[str, npt.NDArray[Any]]:
+        """The arrays that say which inputs are there, in an epoch."""
+        every = np.ones(len(positions), np.bool_)
+        present = {
+            name: arrays[self._presences[name]] > 0 if name in self._presences else every
+            for name in self.arrays
+        }
+        kept = self._absence.kept(present, positions, epoch)
+        return {array: kept[name].astype(np.int64) for name, array in self._presences.items()}
 
     def sizes(self, positions: Positions) -> dict[str, npt.NDArray[np.int64]]:
         """Dynamic dimension -> how long each of some rows is in it, without padding."""

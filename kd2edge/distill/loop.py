@@ -167,7 +167,7 @@ class _Training:
                 self._save(self._all_tensors())
 
     def _step(self, positions: npt.NDArray[np.int64], features: dict[str, Tensor]) -> None:
-        batch = self.job.train.batch(positions, view=self.cursor.epoch)
+        batch = self.job.train.batch(positions, self.cursor.epoch, self.cursor.epoch)
         rate_now = self._rate(self.cursor.step)
         self.cursor.meter.add(self.stepper.take(batch, features, self._time(), rate_now))
 

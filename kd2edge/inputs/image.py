@@ -39,11 +39,11 @@ class Image(InputKind):
     def arrays(self, spec: InputSpec) -> tuple[ArraySpec, ...]:
         return (ArraySpec(spec.prefix + "pixel_values", "uint8", ("batch", *image_shape(spec))),)
 
-    def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
+    def encoder(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
         del files
         return ImageEncoder(spec)
 
-    def value(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> Any:
+    def raw(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> Any:
         """An array, the bytes of a PNG or JPEG file, or the path of one; ``{bytes, path}`` too."""
         value = file_of(cell(row, spec.columns[0]))
         if value is None:
@@ -57,6 +57,9 @@ class Image(InputKind):
     def examine(self, spec: InputSpec, value: Any) -> None:
         """Of a picture file the header is read, of an array the shape; pixels stay untouched."""
         ImageEncoder(spec).examine(value)
+
+    def nothing(self, spec: InputSpec) -> Pixels:
+        return np.zeros(image_shape(spec), np.uint8)
 
     def probes(self, spec: InputSpec, files: Mapping[str, bytes]) -> Probes:
         del files
@@ -92,7 +95,8 @@ class ImageEncoder(Encoder):
                 return Encoded({self._array: np.ascontiguousarray(values[:, None])})
         rows = [self._row(row, value) for row, value in enumerate(values)]
         # Stacking alone would keep the memory order of rows that came with channels last.
-        return Encoded({self._array: np.ascontiguousarray(np.stack(rows))})
+        pixels = np.ascontiguousarray(np.stack([one for one, _ in rows]))
+        return Encoded({self._array: pixels}, size=np.array([size for _, size in rows], np.int64))
 
     def length(self, encoded: Encoded) -> npt.NDArray[np.int64]:
         return np.ones(len(encoded.arrays[self._array]), dtype=np.int64)
@@ -125,8 +129,8 @@ class ImageEncoder(Encoder):
         if pixels.shape != self._shape:
             self._require_size(*_channels_last(pixels, self._shape[0]).shape[:2])
 
-    def _row(self, row: int, value: Any) -> Pixels:
-        """Pixels ``[channel, height, width]`` of one value."""
+    def _row(self, row: int, value: Any) -> tuple[Pixels, tuple[int, int]]:
+        """Pixels ``[channel, height, width]`` of one value, and the height and width it had."""
         try:
             return self._fitted(self._pixels(value))
         except ValueError as error:
@@ -149,18 +153,19 @@ class ImageEncoder(Encoder):
             return _bytes_of(np.array(numbers))  # ValueError where its rows are of unequal length
         raise ValueError(f"{_EXPECTED}, found {described(value)}{advice(value)}")
 
-    def _fitted(self, pixels: Pixels) -> Pixels:
-        """``pixels`` with channels first, resized when that was asked for."""
+    def _fitted(self, pixels: Pixels) -> tuple[Pixels, tuple[int, int]]:
+        """``pixels`` with channels first, resized when that was asked for, and their own size."""
         channels, height, width = self._shape
         if pixels.shape == self._shape:
-            return pixels
+            return pixels, (height, width)
         image = _channels_last(pixels, channels)
-        if image.shape[:2] != (height, width):
-            self._require_size(*image.shape[:2])
+        size = image.shape[0], image.shape[1]
+        if size != (height, width):
+            self._require_size(*size)
             from kd2edge.inputs.picture import resized
 
             image = resized(image, height, width)
-        return np.moveaxis(image, -1, 0)
+        return np.moveaxis(image, -1, 0), size
 
     def _require_size(self, height: int, width: int) -> None:
         if (height, width) != self._shape[1:] and not self._resize:

@@ -10,47 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.inputs.piece_counts import PieceCounts
-from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
+from kd2edge.inputs.absent import MayBeAbsent
+from kd2edge.inputs.encoder import Encoder
+from kd2edge.inputs.spec import ArraySpec, InputSpec
 
-
-class Encoder(ABC):
-    """Turns raw values into arrays.  Thread-safe: holds constants only."""
-
-    #: The arrays that :meth:`encode` gives, with dynamic dimensions named.
-    arrays: tuple[ArraySpec, ...]
-
-    @abstractmethod
-    def encode(self, values: Sequence[Any]) -> Encoded:
-        """Encode a batch (at least one row).
-
-        Fast path: one array of the graph's own dtype and shape (for an image input a uint8 batch
-        ``[batch, channel, height, width]``) is returned as it is, without a copy.
-
-        Raises:
-            InputError: a value of a wrong type, shape or range; the message names its index.
-        """
-
-    @abstractmethod
-    def length(self, encoded: Encoded) -> npt.NDArray[np.int64]:
-        """Length of each row before padding, for length buckets; 1 for inputs of a fixed size."""
-
-    def piece_counts(self, values: Sequence[Any]) -> PieceCounts | None:
-        """How these values fall into pieces; None for inputs without a tokenizer.
-
-        Raises:
-            InputError: as :meth:`encode`.
-        """
-        del values
-        return None
-
-    @abstractmethod
-    def truncated(self, value: Any) -> bool:
-        """Whether the length limit cuts something off this value."""
-
-    @abstractmethod
-    def edge_values(self) -> Mapping[str, Any]:
-        """Raw values at the edges, by name ("empty", "longest" ...), for level 5 of validation."""
+__all__ = ["Encoder", "IdRows", "InputKind", "Probes", "Twin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +107,44 @@ class InputKind(ABC):
         del spec
         return {}
 
-    @abstractmethod
     def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
         """Make the encoder.  ``files`` holds the bytes of every role in ``spec.files``."""
+        encoder = self.encoder(spec, files)
+        if not spec.may_be_absent:
+            return encoder
+        return MayBeAbsent(encoder, spec, self.is_absent, self.nothing(spec))
 
-    @abstractmethod
     def value(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> Any:
-        """The raw value in a row of data; relative media paths start at the folder ``root``.
+        """The raw value in a row of data; None for one that may be absent and is.
 
         Raises:
             ValueError: a missing column, NaN or a wrong type.  Callers add file and line.
         """
+        if spec.may_be_absent and all(self.is_absent(row.get(one)) for one in spec.columns):
+            return None
+        return self.raw(spec, row, root)
+
+    @abstractmethod
+    def encoder(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
+        """The encoder of values that are there."""
+
+    @abstractmethod
+    def raw(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> Any:
+        """The raw value that is in a row; relative media paths start at the folder ``root``.
+
+        Raises:
+            ValueError: a missing column, NaN or a wrong type.  Callers add file and line.
+        """
+
+    @abstractmethod
+    def nothing(self, spec: InputSpec) -> Any:
+        """The raw value that stands where a row lacks the input."""
+
+    def is_absent(self, value: Any) -> bool:
+        """Whether a raw value, or a cell of the data, says that there is none."""
+        if isinstance(value, float):
+            return value != value  # noqa: PLR0124  (NaN)
+        return value is None or (isinstance(value, str) and not value)
 
     def typed(self, text: str) -> Any:
         """The raw value that somebody means who types ``text``; None: none can be typed."""

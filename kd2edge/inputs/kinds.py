@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from types import MappingProxyType
 
 from kd2edge.errors import UsageError
+from kd2edge.inputs.absent import presence_array
 from kd2edge.inputs.image import Image
 from kd2edge.inputs.kind import InputKind
-from kd2edge.inputs.spec import InputSpec
+from kd2edge.inputs.spec import ArraySpec, InputSpec
 from kd2edge.inputs.text import Text
 from kd2edge.inputs.tokens import Tokens
 from kd2edge.wording import meant
@@ -30,6 +31,12 @@ def input_kind(name: str) -> InputKind:
         known = ", ".join(INPUT_KINDS)
         raise UsageError(f"expected an input kind among {known}, found {name!r}{hint}")
     return kind
+
+
+def input_arrays(spec: InputSpec) -> tuple[ArraySpec, ...]:
+    """The arrays of an input, that which says whether it is there included."""
+    own = input_kind(spec.kind).arrays(spec)
+    return (*own, presence_array(spec)) if spec.may_be_absent else own
 
 
 def masks(inputs: Iterable[InputSpec]) -> list[str]:

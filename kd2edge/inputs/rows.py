@@ -37,7 +37,9 @@ def taken(encoded: Encoded, encoder: Encoder, rows: Ints, longest: int) -> Encod
     }
     starts = None if encoded.word_starts is None else _starts(encoded.word_starts, rows)
     words = None if encoded.words is None else _Picked(encoded.words, rows.tolist())
-    return Encoded(arrays, starts, words)
+    present = None if encoded.present is None else encoded.present[rows]
+    size = None if encoded.size is None else encoded.size[rows]
+    return Encoded(arrays, starts, words, present, size)
 
 
 def shortened(array: npt.NDArray[Any], spec: ArraySpec, longest: int) -> npt.NDArray[Any]:

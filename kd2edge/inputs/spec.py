@@ -75,6 +75,11 @@ class InputSpec:
         """What stands before its arrays' names: "" unless two inputs would share a name."""
         return str(self.options.get("prefix", ""))
 
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether a row may lack it, as long as it has another input."""
+        return bool(self.options.get("absent", False))
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -85,8 +90,13 @@ class Encoded:
         word_starts: position of each word's first sub-word; None for inputs without words.
         words: (start, end, text) of every word of every row, cut-off ones included, for answers
             with spans; perhaps made only when asked for; None for inputs without words.
+        present: which rows have the input ``[row]``; None where none may lack it.
+        size: height and width that pictures had ``[row, 2]``; None: those of the arrays, or no
+            pictures.
     """
 
     arrays: dict[str, npt.NDArray[Any]]
     word_starts: WordStarts | None = None
     words: Sequence[Sequence[tuple[int, int, str]]] | None = None
+    present: npt.NDArray[np.bool_] | None = None
+    size: npt.NDArray[np.int64] | None = None

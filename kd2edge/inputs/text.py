@@ -34,10 +34,10 @@ class Text(InputKind):
     def ranges(self, spec: InputSpec) -> Mapping[str, tuple[int, int]]:
         return word_ranges(spec)
 
-    def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
+    def encoder(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
         return TextEncoder(spec, files)
 
-    def value(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> str:
+    def raw(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> str:
         del root
         value = cell(row, spec.columns[0])
         if not isinstance(value, str):
@@ -49,6 +49,10 @@ class Text(InputKind):
 
     def typed(self, text: str) -> str:
         return text
+
+    def nothing(self, spec: InputSpec) -> str:
+        del spec
+        return ""
 
     def probes(self, spec: InputSpec, files: Mapping[str, bytes]) -> Probes:
         longest = int(spec.options.get("max_length", DEFAULT_MAX_LENGTH))

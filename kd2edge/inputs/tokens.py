@@ -35,10 +35,10 @@ class Tokens(InputKind):
     def ranges(self, spec: InputSpec) -> Mapping[str, tuple[int, int]]:
         return word_ranges(spec)
 
-    def open(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
+    def encoder(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:
         return TokensEncoder(spec, files)
 
-    def value(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> list[str]:
+    def raw(self, spec: InputSpec, row: Mapping[str, Any], root: str) -> list[str]:
         del root
         words = _words(cell(row, spec.columns[0]))
         require_whole("".join(words))
@@ -46,6 +46,10 @@ class Tokens(InputKind):
 
     def typed(self, text: str) -> list[str]:
         return words_of(text)
+
+    def nothing(self, spec: InputSpec) -> list[str]:
+        del spec
+        return []
 
     def probes(self, spec: InputSpec, files: Mapping[str, bytes]) -> Probes:
         longest = int(spec.options.get("max_length", DEFAULT_MAX_LENGTH))

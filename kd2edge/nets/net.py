@@ -15,7 +15,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from kd2edge.errors import UsageError
-from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.absent import presence_array
+from kd2edge.inputs.kinds import input_arrays
 from kd2edge.inputs.spec import ArraySpec, InputSpec
 from kd2edge.nets.backbones import Adapter, Built, Request, backbone_for
 from kd2edge.nets.features import Features, Widths
@@ -96,9 +97,14 @@ class Net(nn.Module):
         if len(self.inputs) == 1:
             return self.adapter(self.backbone, arrays)
         seen = {name: one.adapter(one.backbone, arrays) for name, one in self.branches.items()}
-        present: dict[str, Tensor] = {}
+        pooled = {name: one.pooled for name, one in seen.items()}
+        present = {
+            spec.name: arrays[presence_array(spec).name].to(pooled[spec.name].dtype)[:, None]
+            for spec in self.inputs
+            if spec.may_be_absent
+        }
         return Features(
-            self.fusion({name: one.pooled for name, one in seen.items()}, present),
+            self.fusion(pooled, present),
             {name: own for one in seen.values() for name, own in one.sequences.items()},
             {name: own for one in seen.values() for name, own in one.maps.items()},
             present,
@@ -158,8 +164,7 @@ class Net(nn.Module):
 
     def array_specs(self) -> tuple[ArraySpec, ...]:
         """What :meth:`forward` takes, over all inputs."""
-        arrays = (input_kind(one.kind).arrays(one) for one in self.inputs)
-        return tuple(spec for own in arrays for spec in own)
+        return tuple(array for spec in self.inputs for array in input_arrays(spec))
 
     def output_specs(self) -> tuple[ArraySpec, ...]:
         """What :meth:`forward` gives, in the order of the tasks."""
@@ -268,6 +273,8 @@ def encoder_specs(model: ModelSpec, inputs: Sequence[InputSpec]) -> dict[str, Mo
         UsageError: an input that nothing reads, or the other way round.
     """
     names = [spec.name for spec in inputs]
+    if len(names) == 1 and inputs[0].may_be_absent:
+        raise UsageError(f"input {names[0]}: the only input of a net cannot be absent")
     if not model.encoders and len(names) == 1:
         return {names[0]: model}
     if not model.encoders or len(names) < 2 or set(model.encoders) != set(names):

@@ -16,7 +16,7 @@ from kd2edge.export.student import onnx_from_student
 from kd2edge.export.targets.kinds import target
 from kd2edge.export.targets.target import Made, Source, Target, Variant
 from kd2edge.files import canonical_json, folder_lock
-from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.kinds import input_arrays, input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.agreement import require_one_student
@@ -209,7 +209,7 @@ def _to_trace(net: Net) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for spec in net.inputs:
         config = getattr(net.branches[spec.name].backbone, "config", None)
-        made |= dummy_arrays(input_kind(spec.kind).arrays(spec), config, sizes=sizes)
+        made |= dummy_arrays(input_arrays(spec), config, sizes=sizes)
     return made
 
 

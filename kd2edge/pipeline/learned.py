@@ -39,7 +39,8 @@ def learned_tokenizers(recipe: Recipe, rows: Rows) -> Learned:
     for name, one in _asked(recipe):
         key = learned_key(one)
         if key not in found:
-            spec = InputSpec(name, one.model_dump(include={"kind"})["kind"], tuple(one.columns))
+            kind = one.model_dump(include={"kind"})["kind"]
+            spec = InputSpec(name, kind, tuple(one.columns), one.constants())
             try:
                 found[key] = learned_tokenizer(_texts(rows, spec), _training(one))
             except UsageError:  # no words: said once the rows were looked at
@@ -84,6 +85,8 @@ def _texts(rows: Rows, spec: InputSpec) -> Iterator[Any]:
     kind = input_kind(spec.kind)
     for position in range(len(rows)):
         try:
-            yield kind.value(spec, rows[position], rows.root_of(position))
+            value = kind.value(spec, rows[position], rows.root_of(position))
         except (ValueError, UsageError):
             continue
+        if value is not None:
+            yield value

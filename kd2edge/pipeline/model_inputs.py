@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.data.absence import Absence
 from kd2edge.data.augment import Views
 from kd2edge.errors import IntegrityError, UsageError
 from kd2edge.files import fingerprint, fingerprint_bytes
@@ -195,6 +196,16 @@ def weights_of(model: TransformersModel | CnnModel) -> Path | None:
     return None if source is None else source_folder(source)
 
 
+def absence_of(recipe: Recipe, inputs: ModelInputs) -> Absence:
+    """The inputs of a model that its training rows are shown without at times."""
+    rates = {
+        name: one.dropped
+        for name, one in recipe.inputs.items()
+        if one.dropped and name in inputs.specs and inputs.specs[name].may_be_absent
+    }
+    return Absence(rates, recipe.seed)
+
+
 def source_folder(source: WeightsInPackage | WeightsOfHub | WeightsFolder) -> Path:
     """The local folder of pretrained weights that a recipe names."""
     return resolve_source(source.model_dump(mode="json", exclude_none=True))
@@ -210,7 +221,8 @@ def _fingerprints(tokenizers: Mapping[str, bytes]) -> dict[str, str]:
 
 def _texts(rows: Rows, spec: InputSpec) -> Iterator[Any]:
     kind = input_kind(spec.kind)
-    return (kind.value(spec, row, rows.root) for row in rows)
+    values = (kind.value(spec, row, rows.root) for row in rows)
+    return (value for value in values if value is not None)
 
 
 def _tokenizers(recipe: Recipe, inputs: Mapping[str, Input], learned: Learned) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ import torch
 
 from kd2edge.errors import BackendError, InputError
 from kd2edge.files import write_atomic
+from kd2edge.inputs.absent import first_there
 from kd2edge.inputs.kind import IdRows, Probes
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import WordStarts
@@ -143,8 +144,9 @@ def _group(
 
 def _usual(inputs: ModelInputs, name: str) -> Any:
     """A value for rows that are about another input."""
-    probes = _probes(inputs, name).values or inputs.encoders[name].edge_values()
-    return next(iter(probes.values()))
+    encoder = inputs.encoders[name]
+    values = _probes(inputs, name).values or encoder.edge_values()
+    return first_there(encoder, values.values())
 
 
 def _outputs(

@@ -11,7 +11,7 @@ from kd2edge.data import EncodedSplit, encode_split
 from kd2edge.nets import Net, build_net
 from kd2edge.pipeline.events import Listener
 from kd2edge.pipeline.folders import RunFolder
-from kd2edge.pipeline.model_inputs import ModelInputs, views_of, weights_of
+from kd2edge.pipeline.model_inputs import ModelInputs, absence_of, views_of, weights_of
 from kd2edge.pipeline.prepare import Prepared
 from kd2edge.pipeline.settings import model_spec
 from kd2edge.pipeline.sources import SPLITS
@@ -65,9 +65,9 @@ class Work:
             file_hashes=inputs.hashes,
             on_event=self.on_event,
         )
-        views = views_of(self.recipe)
+        of_training = {"views": views_of(self.recipe), "absence": absence_of(self.recipe, inputs)}
         return {
-            split: encoded(self.data.rows[split], views=views if split == "train" else None)
+            split: encoded(self.data.rows[split], **(of_training if split == "train" else {}))
             for split in SPLITS
         }
 

@@ -218,6 +218,27 @@ def _every_input_is_read(recipe: Recipe) -> Iterator[Fault]:
             yield (*steps, "encoders"), f"nothing reads the input {name!r}: state its encoder"
 
 
+def _a_row_has_some_input(recipe: Recipe) -> Iterator[Fault]:
+    labelled = {one.input for one in recipe.tasks.values() if isinstance(one, TokenClassification)}
+    for steps, spec in _inputs(recipe):
+        name = str(steps[-1])
+        beside = recipe.inputs if steps[0] == "inputs" else dict(_siblings(recipe, steps))
+        if not spec.absent:
+            continue
+        if len(beside) == 1:
+            message = "it is the only input: a row without it has nothing to decide from"
+            yield (*steps, "absent"), message
+        if name in labelled:
+            yield (*steps, "absent"), f"a task labels the words of {name!r}: every row has them"
+        if steps[0] == "teachers" and spec.dropped:
+            message = "the share stands under the recipe's own `inputs`: write true here"
+            yield (*steps, "absent"), message
+
+
+def _siblings(recipe: Recipe, steps: Steps) -> Iterable[tuple[str, Input]]:
+    return (recipe.teachers[int(steps[1])].inputs or {}).items()
+
+
 def _token_tasks_have_words(recipe: Recipe) -> Iterator[Fault]:
     for name, task in recipe.tasks.items():
         if not isinstance(task, TokenClassification):
@@ -393,6 +414,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _teachers_are_trained_or_loaded,
     _models_can_be_made,
     _every_input_is_read,
+    _a_row_has_some_input,
     _token_tasks_have_words,
     _binary_tasks_have_two_sides,
     _labels_are_unique,

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError, Problem
+from kd2edge.inputs.absent import NO_INPUT
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
@@ -116,6 +117,12 @@ def _lacking(
     if not len(rows):
         yield Problem(f"split {split} has no rows")
         return
+    for name, count in walk.absent.items():
+        if count == len(rows):
+            yield Problem(
+                f"no row of split {split} has the input {name!r}: name another column, or drop it",
+                field=f"input {name}",
+            )
     for task in tasks:
         if walk.unlabelled[task.name] == len(rows):
             yield Problem(
@@ -170,6 +177,7 @@ class _Walk:
         self._inputs = inputs
         self._tasks = tasks
         self.counts = {task.name: np.zeros(len(task.labels), dtype=np.int64) for task in tasks}
+        self.absent = dict.fromkeys((spec.name for spec in inputs), 0)
         self.unlabelled = dict.fromkeys((task.name for task in tasks), 0)
         # Rows whose source lists the task, with a label or without.
         self.counted = dict.fromkeys((task.name for task in tasks), 0)
@@ -199,12 +207,16 @@ class _Walk:
             try:
                 value = read_input(row, spec, self._rows.root_of(position))
                 values[spec.name] = value
-                input_kind(spec.kind).examine(spec, value)
+                self.absent[spec.name] += value is None
+                if value is not None:
+                    input_kind(spec.kind).examine(spec, value)
             except ValueError as error:
                 message = f"{error}{self._renaming(position, row, spec)}"
                 if message not in said:
                     self._note(position, f"input {spec.name}", message)
                 said.add(message)
+        if len(values) == len(self._inputs) and all(one is None for one in values.values()):
+            self._note(position, "inputs", NO_INPUT)
         counted = self._rows.tasks_of(position)
         for task in self._tasks:
             self.counted[task.name] += task.name in counted

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import InputError
+from kd2edge.inputs.absent import NO_INPUT, first_without_input
 from kd2edge.inputs.cell import described, whole_number
-from kd2edge.inputs.kind import Encoder
+from kd2edge.inputs.encoder import Encoder
 from kd2edge.inputs.rows import has_length, taken
 from kd2edge.inputs.spec import Encoded
 from kd2edge.runtime.graph import GraphSpec
@@ -54,6 +55,7 @@ class Batches:
         self._first = next(iter(spec.inputs)).name
         #: Rows of the largest batch that the artefact takes; None: any number.
         self.most = spec.limits("batch")[1]
+        self._optional = {name for name, one in encoders.items() if one.optional}
         self._long = {name for name, encoder in encoders.items() if has_length(encoder)}
 
     def of(self, inputs: Mapping[str, Any], batch_size: int | None) -> Iterable[Batch]:
@@ -75,6 +77,7 @@ class Batches:
             return self._split(inputs, self._size(batch_size))
         inputs = self._listed(inputs)
         rows = self.rows(inputs)
+        inputs = self._filled(inputs, rows)
         size = self._size(batch_size) or rows
         if size < rows and size > 1 and self._long:
             return self._by_length(inputs, rows, size)
@@ -105,7 +108,7 @@ class Batches:
                     f"unknown input {name!r}{near(name, list(self._encoders))}; {self._names()}"
                 )
         for name in self._encoders:
-            if name not in inputs:
+            if name not in inputs and (name not in self._optional or not inputs):
                 raise InputError(f"input {name!r} is missing; {self._names()}")
         count = _common_count(inputs)
         if count == 0:
@@ -115,8 +118,10 @@ class Batches:
     def encode(self, inputs: Mapping[str, Any]) -> dict[str, Encoded]:
         """Encode all rows at once, padded to the longest."""
         inputs = self._listed(inputs)
-        self.rows(inputs)
-        return {name: encoder.encode(inputs[name]) for name, encoder in self._encoders.items()}
+        inputs = self._filled(inputs, self.rows(inputs))
+        encoded = {name: encoder.encode(inputs[name]) for name, encoder in self._encoders.items()}
+        self._require_some_input(encoded, None)
+        return encoded
 
     def _listed(self, inputs: Any) -> Mapping[str, Any]:
         """Input -> rows; what nearly every caller hands over is taken as it is."""
@@ -126,7 +131,23 @@ class Batches:
                     break
             else:
                 return inputs
-        return rows_by_input(inputs, self._columns)
+        return rows_by_input(inputs, self._columns, self._optional)
+
+    def _filled(self, inputs: Mapping[str, Any], rows: int) -> Mapping[str, Any]:
+        """With None for every row of an input that may be absent and was not handed over."""
+        missing = [name for name in self._optional if name not in inputs]
+        return {**inputs, **{name: [None] * rows for name in missing}} if missing else inputs
+
+    def _require_some_input(
+        self, encoded: Mapping[str, Encoded], rows: Sequence[int] | None
+    ) -> None:
+        """Refuse a row that has no input at all; ``rows`` says which of the caller's it is."""
+        if len(self._optional) < len(self._encoders):
+            return
+        lacking = first_without_input(encoded.values())
+        if lacking is not None:
+            row = lacking if rows is None else rows[lacking]
+            raise InputError(NO_INPUT, name=", ".join(encoded), row=row)
 
     def _size(self, asked: int | None) -> int | None:
         if asked is None:
@@ -157,6 +178,7 @@ class Batches:
                 name: _encode(encoder, inputs[name], start, stop, rows)
                 for name, encoder in self._encoders.items()
             }
+            self._require_some_input(encoded, range(start, stop))
             yield Batch(merged(encoded), encoded, range(start, stop))
 
     def _by_length(self, inputs: Mapping[str, Any], rows: int, size: int) -> Iterator[Batch]:
@@ -180,6 +202,7 @@ class Batches:
                     else _encode_some(encoder, inputs[name], [start + int(row) for row in part])
                     for name, encoder in self._encoders.items()
                 }
+                self._require_some_input(encoded, (start + part).tolist())
                 yield Batch(merged(encoded), encoded, (start + part).tolist())
 
     def _names(self) -> str:

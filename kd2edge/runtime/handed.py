@@ -7,7 +7,7 @@ their libraries is needed here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
 from typing import Any, cast
 
@@ -24,7 +24,9 @@ _PLAIN = (str, bytes, PathLike)
 _TO_LIST = ("to_pylist", "to_list")
 
 
-def rows_by_input(handed: Any, columns: Mapping[str, str]) -> Mapping[str, Any]:
+def rows_by_input(
+    handed: Any, columns: Mapping[str, str], optional: Collection[str] = ()
+) -> Mapping[str, Any]:
     """Input -> its rows, a list, tuple or array each; names and numbers are not compared here.
 
     Args:
@@ -33,6 +35,7 @@ def rows_by_input(handed: Any, columns: Mapping[str, str]) -> Mapping[str, Any]:
             model with one input also its rows alone.  A text, the bytes or the path of a file, or
             a picture may stand for one row.
         columns: input -> the column of the data that its values come from.
+        optional: inputs that rows and tables may lack; a table's are left out, a row's are None.
 
     Raises:
         InputError: none of these, or a table that lacks a column.
@@ -41,11 +44,16 @@ def rows_by_input(handed: Any, columns: Mapping[str, str]) -> Mapping[str, Any]:
         return {_input_of(name, handed, columns): _rows(name, of) for name, of in handed.items()}
     names = _column_names(handed)
     if names is not None:
-        return {name: _column(handed, names, name, columns[name]) for name in columns}
+        there = [
+            name
+            for name, column in columns.items()
+            if name not in optional or name in names or column in names
+        ]
+        return {name: _column(handed, names, name, columns[name]) for name in there}
     if _is_record(handed, columns):
-        return {name: _records([handed], name, columns[name]) for name in columns}
+        return {name: _records([handed], name, columns[name], name in optional) for name in columns}
     if isinstance(handed, (list, tuple)) and handed and _is_record(handed[0], columns):
-        return {name: _records(handed, name, columns[name]) for name in columns}
+        return {name: _records(handed, name, columns[name], name in optional) for name in columns}
     if len(columns) == 1 and not isinstance(handed, (int, float)) and handed is not None:
         (name,) = columns
         return {name: _rows(name, handed)}
@@ -145,7 +153,7 @@ def _column(table: Any, names: Sequence[Any], name: str, column: str) -> Any:
     return _rows(name, _list(name, table, lambda: table[wanted]))
 
 
-def _records(rows: Sequence[Any], name: str, column: str) -> list[Any]:
+def _records(rows: Sequence[Any], name: str, column: str, optional: bool) -> list[Any]:  # noqa: FBT001
     found: list[Any] = []
     for number, given in enumerate(rows):
         row = _record(given)
@@ -153,10 +161,10 @@ def _records(rows: Sequence[Any], name: str, column: str) -> list[Any]:
             reason = f"expected a mapping as in the rows before, found a {type(given).__name__}"
             raise InputError(reason, name=name, row=number)
         key = column if column in row else name
-        if key not in row:
+        if key not in row and not optional:
             reason = f"no {column!r}, the row has {_listed(list(row))}{near(column, list(row))}"
             raise InputError(reason, name=name, row=number)
-        found.append(row[key])
+        found.append(row.get(key))
     return found
 
 

@@ -56,7 +56,10 @@ def edge_checks(
     for name, encoder in encoders.items():
         for edge, value in encoder.edge_values().items():
             checks += _edge(model, usual, name, edge, value)
-        checks += [_refuses(model, usual, name, case) for case in _REFUSED]
+        if not encoder.optional:  # there both say that it is absent
+            checks += [_refuses(model, usual, name, case) for case in _REFUSED]
+    if all(encoder.optional for encoder in encoders.values()):
+        checks.append(_refused("no input at all", model, dict.fromkeys(usual, [None])))
     checks += _all_padding(model, usual)
     return tuple(checks)
 
@@ -130,8 +133,13 @@ def _finite(
 
 def _refuses(model: Answering, usual: Mapping[str, Any], name: str, case: str) -> Check:
     """The value must be refused with an InputError, alone and hidden in the middle of a batch."""
-    label, value = f"{name}: {case} is refused", _REFUSED[case]
+    value = _REFUSED[case]
     inputs = {other: [usual[other], value if other == name else usual[other]] for other in usual}
+    return _refused(f"{name}: {case}", model, inputs)
+
+
+def _refused(case: str, model: Answering, inputs: Mapping[str, Any]) -> Check:
+    label = f"{case} is refused"
     try:
         model.predict(inputs)
     except InputError:

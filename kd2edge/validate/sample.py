@@ -9,7 +9,8 @@ import numpy as np
 
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import BackendError, InputError, IntegrityError
-from kd2edge.inputs.kind import Encoder
+from kd2edge.inputs.absent import first_there
+from kd2edge.inputs.encoder import Encoder
 from kd2edge.inputs.spec import Encoded
 from kd2edge.ragged import Ragged, taken
 from kd2edge.runtime.batches import merged
@@ -26,10 +27,19 @@ __all__ = ["golden_samples", "samples_of", "usual_values"]
 
 
 def usual_values(split: Split | None, encoders: Mapping[str, Encoder]) -> dict[str, Any]:
-    """An ordinary raw value of every input: the first row's, else the first edge of its encoder."""
-    if split is not None:
-        return {name: values[0] for name, values in split.values([0]).items()}
-    return {name: next(iter(part.edge_values().values())) for name, part in encoders.items()}
+    """An ordinary raw value of every input: the first that a row has, else an edge of its encoder.
+
+    An input that may be absent can be so in the first row.
+    """
+    found: dict[str, Any] = {}
+    for row in range(0 if split is None else len(split.ids)):
+        assert split is not None
+        values = {name: column[0] for name, column in split.values([row]).items()}
+        found = {name: one for name, one in values.items() if one is not None} | found
+        if found.keys() == encoders.keys():
+            return found
+    edges = {name: first_there(one, one.edge_values().values()) for name, one in encoders.items()}
+    return edges | found
 
 
 def samples_of(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
@@ -74,6 +74,7 @@ class Shared(Encoder):
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self.arrays = encoder.arrays
+        self.optional = encoder.optional
         self._known: dict[tuple[int, ...], tuple[list[Any], Encoded]] = {}
 
     def forget(self) -> None:
@@ -113,11 +114,12 @@ class Padded(Encoder):
         self._length = length
         self._ranges = ranges
         self.arrays = encoder.arrays
+        self.optional = encoder.optional
 
     def encode(self, values: Sequence[Any]) -> Encoded:
         found = self._encoder.encode(values)
         arrays = padded(found.arrays, self.arrays, self._length, self._ranges)
-        return Encoded(arrays, found.word_starts, found.words)
+        return replace(found, arrays=arrays)
 
     def length(self, encoded: Encoded) -> npt.NDArray[np.int64]:
         return np.maximum(self._encoder.length(encoded), self._length)

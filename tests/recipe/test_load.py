@@ -556,3 +556,27 @@ def test_a_teacher_may_lack_an_input_once_it_says_so(problems: Problems, load: L
     own = "inputs: {text: {kind: text, tokenizer: {path: tokenizer.json}}}"
     loaded = load(_two(joint, f"teachers: [{{name: old, model: {_BERT}, {own}}}]"))
     assert loaded.recipe.teachers[0].inputs
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "says"),
+    [
+        (["inputs.text.absent=0.1"], "inputs.text.absent", "it is the only input"),
+        (["inputs.text.absent=1.5"], "inputs.text.absent", "less than 1"),
+        (["inputs.text.absent=often"], "inputs.text.absent", "number"),
+        (
+            [
+                "inputs.text.absent=true",
+                "inputs.more={kind: text, tokenizer: {path: x}}",
+                "tasks.ner={kind: token_classification, input: text}",
+            ],
+            "inputs.text.absent",
+            "a task labels the words of 'text'",
+        ),
+    ],
+)
+def test_what_may_be_absent(
+    problems: Problems, small: str, settings: list[str], field: str, says: str
+) -> None:
+    found = problems(small, *settings)
+    assert any(one.field == field and says in one.message for one in found), found

@@ -147,7 +147,12 @@ class ByKey:
 @final
 @dataclass(frozen=True, slots=True)
 class OneOrMany:
-    """One value, or several: a list, or a mapping that is no method (has no key ``kind``)."""
+    """One value, or several: a list, or a mapping that is no method (has no key ``kind``).
+
+    With ``flag`` the one is true or false, and the other is any other value.
+    """
+
+    flag: bool = False
 
     def chosen(self, union: Any, tag: str) -> Any:
         """The member behind a mark of an error location."""
@@ -163,6 +168,8 @@ class OneOrMany:
         }
 
         def tag(value: Any) -> str:
+            if self.flag:
+                return tag_of("one" if isinstance(value, bool) else "many")
             mapping = isinstance(value, Mapping) and "kind" not in value
             return tag_of("many" if mapping or isinstance(value, (list, tuple)) else "one")
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from kd2edge.recipe.schema.base import (
     Count,
     Flag,
+    Inner,
     LocalPath,
     Name,
     Part,
@@ -99,6 +100,9 @@ Tokenizer = Annotated[
     ByKey(("from", "package", "path", "train")),
 ]
 
+#: Whether an input may be absent, and how often it is in training.
+Absent = Annotated[Flag | Inner, OneOrMany(flag=True)]
+
 Column = Annotated[Texts, Field(min_length=1, max_length=1)]
 
 
@@ -109,9 +113,20 @@ class InputPart(Part):
     columns: Column
     """The column with the raw value; by default the one with the input's name."""
 
+    absent: Absent = False
+    """Whether a row may lack it, beside another input: true, or the share of training rows that
+    are shown without it, e.g. `0.1`, so that the net learns to do without."""
+
     def constants(self) -> dict[str, Any]:
         """The constants of the preprocessing, JSON values; what only training needs stays out."""
-        return self.model_dump(mode="json", exclude={"kind", "columns", *self.training_only})
+        apart = {"kind", "columns", "absent", *self.training_only}
+        found = self.model_dump(mode="json", exclude=apart)
+        return found | {"absent": True} if self.absent else found
+
+    @property
+    def dropped(self) -> float:
+        """Share of training rows that are shown without it."""
+        return 0.0 if isinstance(self.absent, bool) else self.absent
 
 
 class WordsPart(InputPart):
