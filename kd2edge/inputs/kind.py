@@ -85,6 +85,8 @@ class InputKind(ABC):
     #: Whether probes are values as rows have them.  int8 has its ranges from calibration rows, and
     #: says nothing of what lies far outside of them, however right it is on rows.
     usual_probes: bool = True
+    #: Whether it learns from the training rows.
+    fits: bool = False
     #: Whether its rows have words, which tasks may label one by one.
     words: bool = False
     #: Whether what :meth:`examine` refuses depends on the options.
@@ -101,6 +103,19 @@ class InputKind(ABC):
         Raises:
             UsageError: options that say too little, or what cannot be.
         """
+
+    def fit(self, spec: InputSpec, values: Iterable[Any]) -> Mapping[str, bytes]:
+        """What it learns from the raw values of the training rows, for kinds with :attr:`fits`.
+
+        Returns:
+            Role -> bytes of a file, which :meth:`open` is given and a bundle holds; the same values
+            give the same bytes.
+
+        Raises:
+            UsageError: values that nothing can be learned from.
+        """
+        del spec, values
+        return {}
 
     def ranges(self, spec: InputSpec) -> Mapping[str, tuple[int, int]]:
         """Smallest and largest size of every dynamic dimension beside the batch."""

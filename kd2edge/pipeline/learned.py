@@ -1,4 +1,4 @@
-"""Tokenizers that a recipe has learned from its own training rows."""
+"""What a recipe has learned from its own training rows: tokenizers, and what input kinds fit."""
 
 from __future__ import annotations
 
@@ -6,20 +6,30 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from kd2edge.errors import UsageError
+from kd2edge.errors import DataError, UsageError
 from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.learned import TokenizerTraining, learned_tokenizer
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.inputs.tokenizer_json import vocabulary_size
 from kd2edge.recipe import Recipe
-from kd2edge.recipe.schema import TokenizerLearned
+from kd2edge.recipe.schema import Input, TokenizerLearned
 from kd2edge.recipe.schema.inputs import WordsPart
 from kd2edge.rows.rows import Rows
 
-__all__ = ["NONE", "Learned", "learned_key", "learned_summary", "learned_tokenizers"]
+__all__ = [
+    "NONE",
+    "Learned",
+    "fitted_files",
+    "fitted_key",
+    "fitted_roles",
+    "learned_key",
+    "learned_summary",
+    "learned_tokenizers",
+]
 
-#: What :func:`learned_key` gives -> the ``tokenizer.json``.  Models that ask for the same share it.
+#: What :func:`learned_key` gives -> the ``tokenizer.json``; what :func:`fitted_key` gives, with "/"
+#: and a role behind it -> that file.  Models that ask for the same share it.
 Learned = Mapping[str, bytes]
 NONE: Learned = MappingProxyType({})
 
@@ -46,6 +56,38 @@ def learned_tokenizers(recipe: Recipe, rows: Rows) -> Learned:
             except UsageError:  # no words: said once the rows were looked at
                 continue
     return found
+
+
+def fitted_key(one: Input) -> str:
+    """What an input kind is fitted to, and how; not for which model."""
+    return fingerprint([one.kind, list(one.columns), one.constants()])
+
+
+def fitted_files(recipe: Recipe, rows: Rows) -> Learned:
+    """What input kinds learn from the training rows, for student and teachers.
+
+    Raises:
+        DataError: rows that nothing can be learned from; the message names the input.
+    """
+    found: dict[str, bytes] = {}
+    for inputs in (recipe.inputs, *(teacher.inputs or {} for teacher in recipe.teachers)):
+        for name, one in inputs.items():
+            key, kind = fitted_key(one), input_kind(one.kind)
+            if not kind.fits or any(known.startswith(f"{key}/") for known in found):
+                continue
+            spec = InputSpec(name, one.kind, tuple(one.columns), one.constants())
+            try:
+                files = kind.fit(spec, _texts(rows, spec))
+            except UsageError as error:
+                raise DataError(f"input {name}: {error}") from error
+            found |= {f"{key}/{role}": content for role, content in files.items()}
+    return found
+
+
+def fitted_roles(one: Input, learned: Learned) -> dict[str, bytes]:
+    """Role -> the file that an input's kind has learned."""
+    start = f"{fitted_key(one)}/"
+    return {key[len(start) :]: file for key, file in learned.items() if key.startswith(start)}
 
 
 def learned_summary(recipe: Recipe, learned: Learned) -> dict[str, dict[str, Any]]:

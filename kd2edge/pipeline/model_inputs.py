@@ -21,7 +21,7 @@ from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.inputs.tokenizer_json import id_rules, vocabulary_size
 from kd2edge.nets.source import resolve_source, tokenizer_json
-from kd2edge.pipeline.learned import NONE, Learned, learned_key
+from kd2edge.pipeline.learned import NONE, Learned, fitted_roles, learned_key
 from kd2edge.recipe.schema import (
     CnnModel,
     Input,
@@ -91,21 +91,20 @@ class ModelInputs:
 
 
 def input_spec(
-    name: str, one: Input, tokenizer: str | None = None, *, prefixed: bool = False
+    name: str, one: Input, files: Mapping[str, str] | None = None, *, prefixed: bool = False
 ) -> InputSpec:
     """Constants of the preprocessing; what only training needs (augmentation) stays out.
 
     Args:
         name: of the input.
         one: what the recipe says of it.
-        tokenizer: path of its tokenizer, where the spec is of a model.
+        files: role -> path of its files, where the spec is of a model.
         prefixed: whether its arrays bear its name, as another input's would be called the same.
     """
     options = one.constants()
     if prefixed:
         options["prefix"] = f"{name}_"
-    files = {"tokenizer": tokenizer} if tokenizer else {}
-    return InputSpec(name, one.kind, tuple(one.columns), options, files)
+    return InputSpec(name, one.kind, tuple(one.columns), options, files or {})
 
 
 def teacher_inputs(recipe: Recipe, teacher: str, learned: Learned = NONE) -> ModelInputs:
@@ -122,7 +121,7 @@ def teacher_inputs(recipe: Recipe, teacher: str, learned: Learned = NONE) -> Mod
     """
     inputs = recipe.teacher(teacher).inputs or recipe.inputs
     tokenizers = _tokenizers(recipe, inputs, learned)
-    return _opened(inputs, tokenizers, {}, _fingerprints(tokenizers))
+    return _opened(inputs, tokenizers, learned, {}, _fingerprints(tokenizers))
 
 
 def student_inputs(recipe: Recipe, rows: Rows, learned: Learned = NONE) -> ModelInputs:
@@ -139,7 +138,7 @@ def student_inputs(recipe: Recipe, rows: Rows, learned: Learned = NONE) -> Model
         if isinstance(one, WordsPart) and getattr(one.tokenizer, "vocab", "") == "cut":
             texts = _texts(rows, input_spec(name, one))
             tokenizers[name], kept[name] = cut_vocabulary(tokenizers[name], texts)
-    return _opened(recipe.inputs, tokenizers, kept, whole)
+    return _opened(recipe.inputs, tokenizers, learned, kept, whole)
 
 
 def word_cutters(recipe: Recipe, learned: Learned = NONE) -> dict[str, Encoder]:
@@ -156,7 +155,7 @@ def word_cutters(recipe: Recipe, learned: Learned = NONE) -> dict[str, Encoder]:
         if name in named and isinstance(one, TextInput) and _is_there(one, learned)
     }
     tokenizers = _tokenizers(recipe, texts, learned)
-    return dict(_opened(texts, tokenizers, {}, {}).encoders)
+    return dict(_opened(texts, tokenizers, learned, {}, {}).encoders)
 
 
 def require_own_tokenizer(model: Model, inputs: ModelInputs) -> None:
@@ -278,6 +277,7 @@ def _sound(path: Path, content: bytes) -> bytes:
 def _opened(
     inputs: Mapping[str, Input],
     tokenizers: Mapping[str, bytes],
+    learned: Learned,
     kept: Mapping[str, npt.NDArray[np.int64]],
     whole: Mapping[str, str],
 ) -> ModelInputs:
@@ -286,13 +286,15 @@ def _opened(
     files: dict[str, bytes] = {}
     shared = _sharing(inputs)
     for name, one in inputs.items():
-        path = f"tokenizer/{name}.json" if name in tokenizers else None
-        spec = input_spec(name, one, path, prefixed=name in shared)
-        contents = {"tokenizer": tokenizers[name]} if name in tokenizers else {}
+        contents = fitted_roles(one, learned)
+        paths = {role: f"inputs/{name}.{role}" for role in contents}
+        if name in tokenizers:
+            contents["tokenizer"] = tokenizers[name]
+            paths["tokenizer"] = f"tokenizer/{name}.json"
+        spec = input_spec(name, one, paths, prefixed=name in shared)
         specs[name] = spec
         encoders[name] = input_kind(spec.kind).open(spec, contents)
-        if path is not None:
-            files[path] = tokenizers[name]
+        files |= {path: contents[role] for role, path in paths.items()}
     sizes = {name: vocabulary_size(content) for name, content in tokenizers.items()}
     return ModelInputs(specs, encoders, files, sizes, kept, whole)
 

@@ -12,7 +12,7 @@ from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.kinds import misfit
-from kd2edge.pipeline.learned import Learned, learned_tokenizers
+from kd2edge.pipeline.learned import Learned, fitted_files, learned_tokenizers
 from kd2edge.pipeline.model_inputs import input_spec, word_cutters
 from kd2edge.pipeline.sources import (
     SPLITS,
@@ -53,7 +53,7 @@ class Prepared:
         inputs: input -> spec as in the recipe; tokenizers are each model's own.
         tasks: task -> spec, labels known.
         checks: what a walk over each split found: label counts and problems.
-        learned: the tokenizers that were learned from the training rows.
+        learned: the tokenizers, and what input kinds fit, of the training rows.
     """
 
     plan: RowsPlan
@@ -86,7 +86,10 @@ def prepare_data(loaded: LoadedRecipe) -> Prepared:
     tasks = _tasks(loaded, plan)
     inputs = {name: input_spec(name, one) for name, one in recipe.inputs.items()}
     both = [*inputs.values(), *_of_teachers(recipe)], list(tasks.values())
-    learned = learned_tokenizers(recipe, rows["train"])
+    learned = {
+        **learned_tokenizers(recipe, rows["train"]),
+        **fitted_files(recipe, rows["train"]),
+    }
     cutters = word_cutters(recipe, learned)
     checks = {split: check_rows(split, rows[split], *both, cutters=cutters) for split in SPLITS}
     return Prepared(plan, rows, inputs, tasks, checks, learned)
