@@ -113,7 +113,7 @@ def test_a_net_of_several_inputs_is_one_graph(make: Any) -> None:
     net = make()
     arrays = arrays_for(net)
     inputs, outputs = net.array_specs(), net.output_specs()
-    graph = onnx_from_student(net, inputs, outputs, sample=arrays)
+    graph = onnx_from_student(net, inputs, outputs, sample=arrays, opset=20)
     session = ort.InferenceSession(graph.model, providers=["CPUExecutionProvider"])
     longer = dummy_arrays(
         inputs, sizes={dim: size + 2 for dim, size in sizes_of(inputs).items()}, seed=5
