@@ -1,8 +1,16 @@
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+from pathlib import Path
 
-from kd2edge.data import Absence
+import numpy as np
+import pytest
+
+from distill.tiny import TOKENS, TOPIC, MemoryRows
+from kd2edge.data import Absence, EncodedSplit, encode_split
+from kd2edge.errors import DataError
+from kd2edge.inputs import input_kind
+from kd2edge.rows.join import Source, joined
 
 ROWS = np.arange(4000)
 
@@ -35,3 +43,38 @@ def test_no_row_is_shown_without_any_input() -> None:
     shown = Absence({"text": 0.9, "table": 0.9}, seed=1).kept(there, ROWS, 0)
     assert (shown["text"] | shown["table"]).all()
     assert not (shown["text"] & ~there["text"]).any()
+
+
+def encoded(folder: Path, *rows: dict[str, object], rate: float = 0.5) -> EncodedSplit:
+    """Rows with two lists of words each, ``left`` and ``right``, both of which may be absent."""
+    inputs = {}
+    for name in ("left", "right"):
+        options = {**TOKENS.spec.options, "prefix": f"{name}_", "absent": True}
+        spec = replace(TOKENS.spec, name=name, columns=(name,), options=options)
+        inputs[name] = (spec, input_kind("tokens").open(spec, TOKENS.files))
+    hashes = dict.fromkeys(TOKENS.spec.files.values(), "")
+    absence = Absence({"left": rate}, seed=2)
+    source = joined([Source("s", MemoryRows(rows), ("topic",))])
+    return encode_split(source, inputs, [TOPIC], folder, file_hashes=hashes, absence=absence)
+
+
+def test_only_an_epoch_of_training_leaves_inputs_out(tmp_path: Path) -> None:
+    row = {"left": ["ab", "c"], "right": ["c"], "topic": "p"}
+    lacks = {"left": ["ab"], "right": None, "topic": "p"}
+    split, at = encoded(tmp_path, *[row] * 30, lacks), np.arange(31)
+    plain = split.batch(at).inputs
+    assert plain["left_present"].tolist() == [1] * 31
+    assert plain["right_present"].tolist() == [1] * 30 + [0]
+    shown = split.batch(at, 1, 1).inputs
+    assert 5 < int(shown["left_present"].sum()) < 26
+    assert shown["left_present"][30] == 1  # all that the row has
+    assert shown["right_present"].tolist() == plain["right_present"].tolist()
+    some = split.batch(at[::3], 1, 1).inputs
+    assert some["left_present"].tolist() == shown["left_present"][::3].tolist()
+    assert encoded(tmp_path, *[row] * 30, lacks, rate=0.1).fingerprint != split.fingerprint
+
+
+def test_a_row_without_any_input_is_named_with_its_place(tmp_path: Path) -> None:
+    rows = [{"left": ["ab"], "topic": "p"}, {"left": None, "topic": "p"}]
+    with pytest.raises(DataError, match="2: the row has no input at all"):
+        encoded(tmp_path, *rows)
