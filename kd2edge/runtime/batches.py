@@ -15,7 +15,7 @@ from kd2edge.inputs.encoder import Encoder
 from kd2edge.inputs.rows import has_length, taken
 from kd2edge.inputs.spec import Encoded
 from kd2edge.runtime.graph import GraphSpec
-from kd2edge.runtime.handed import are_rows, near, rows_by_input
+from kd2edge.runtime.handed import Columns, are_rows, near, rows_by_input
 
 ArrayDict = dict[str, npt.NDArray[Any]]
 
@@ -44,7 +44,7 @@ class Batches:
         self,
         spec: GraphSpec,
         encoders: Mapping[str, Encoder],
-        columns: Mapping[str, str] | None = None,
+        columns: Mapping[str, Columns] | None = None,
     ) -> None:
         self._encoders = encoders
         # Input -> column of the data: how a data frame calls it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from kd2edge.inputs.cell import file_of, is_picture
 from kd2edge.wording import meant
 from kd2edge.wording import value as short
 
+#: The column of an input, or its columns.
+Columns: TypeAlias = "str | tuple[str, ...]"
+
 #: Values that stand for one row: none of them is a list of rows.
 _PLAIN = (str, bytes, PathLike)
 #: How columns of data frames give their values, the most exact way first.
@@ -25,7 +28,7 @@ _TO_LIST = ("to_pylist", "to_list")
 
 
 def rows_by_input(
-    handed: Any, columns: Mapping[str, str], optional: Collection[str] = ()
+    handed: Any, columns: Mapping[str, Columns], optional: Collection[str] = ()
 ) -> Mapping[str, Any]:
     """Input -> its rows, a list, tuple or array each; names and numbers are not compared here.
 
@@ -34,20 +37,22 @@ def rows_by_input(
             columns; a row, or a list of rows, each a mapping or as a data frame gives it; for a
             model with one input also its rows alone.  A text, the bytes or the path of a file, or
             a picture may stand for one row.
-        columns: input -> the column of the data that its values come from.
+        columns: input -> the column of the data that its values come from; of several columns, a
+            value is a mapping of them.
         optional: inputs that rows and tables may lack; a table's are left out, a row's are None.
 
     Raises:
         InputError: none of these, or a table that lacks a column.
     """
     if isinstance(handed, Mapping):
-        return {_input_of(name, handed, columns): _rows(name, of) for name, of in handed.items()}
+        found = {_input_of(name, handed, columns): _rows(name, of) for name, of in handed.items()}
+        return _gathered(found, columns)
     names = _column_names(handed)
     if names is not None:
         there = [
             name
             for name, column in columns.items()
-            if name not in optional or name in names or column in names
+            if name not in optional or any(one in names for one in (name, *_listed_columns(column)))
         ]
         return {name: _column(handed, names, name, columns[name]) for name in there}
     if _is_record(handed, columns):
@@ -69,7 +74,27 @@ def are_rows(values: object) -> bool:
     return isinstance(values, (list, tuple))
 
 
-def _input_of(name: Any, handed: Mapping[Any, Any], columns: Mapping[str, str]) -> Any:
+def _gathered(found: dict[Any, Any], columns: Mapping[str, Columns]) -> dict[Any, Any]:
+    """Columns that were handed over one by one, as the rows of the input that they make."""
+    for name, several in columns.items():
+        own = [one for one in _listed_columns(several) if one in found]
+        if name in found or isinstance(several, str) or not own:
+            continue
+        parts = {one: found.pop(one) for one in own}
+        counts = {one: len(part) for one, part in parts.items()}
+        if len(set(counts.values())) > 1:
+            raise InputError(
+                f"every column needs the same number of rows, found {counts}", name=name
+            )
+        found[name] = [dict(zip(parts, row, strict=True)) for row in zip(*parts.values())]  # noqa: B905
+    return found
+
+
+def _listed_columns(columns: Columns) -> tuple[str, ...]:
+    return (columns,) if isinstance(columns, str) else columns
+
+
+def _input_of(name: Any, handed: Mapping[Any, Any], columns: Mapping[str, Columns]) -> Any:
     """The input that a key means: its name, or else its column."""
     if name in columns:
         return name
@@ -142,7 +167,13 @@ def _column_names(handed: Any) -> list[Any] | None:
     return list(found)
 
 
-def _column(table: Any, names: Sequence[Any], name: str, column: str) -> Any:
+def _column(table: Any, names: Sequence[Any], name: str, column: Columns) -> Any:
+    if not isinstance(column, str):
+        parts = [list(_column(table, names, one, one)) for one in column if one in names]
+        known = [one for one in column if one in names]
+        if known:
+            return [dict(zip(known, row, strict=True)) for row in zip(*parts, strict=True)]
+        column = column[0]
     wanted = column if column in names else name
     count = Counter(map(str, names))[wanted]
     if count != 1:
@@ -153,14 +184,19 @@ def _column(table: Any, names: Sequence[Any], name: str, column: str) -> Any:
     return _rows(name, _list(name, table, lambda: table[wanted]))
 
 
-def _records(rows: Sequence[Any], name: str, column: str, optional: bool) -> list[Any]:  # noqa: FBT001
+def _records(rows: Sequence[Any], name: str, column: Columns, optional: bool) -> list[Any]:  # noqa: FBT001
     found: list[Any] = []
     for number, given in enumerate(rows):
         row = _record(given)
         if row is None:
             reason = f"expected a mapping as in the rows before, found a {type(given).__name__}"
             raise InputError(reason, name=name, row=number)
-        key = column if column in row else name
+        if not isinstance(column, str) and name not in row:
+            own = {one: row[one] for one in column if one in row}
+            if own or optional:
+                found.append(own or None)
+                continue
+        key = column if isinstance(column, str) and column in row else name
         if key not in row and not optional:
             reason = f"no {column!r}, the row has {_listed(list(row))}{near(column, list(row))}"
             raise InputError(reason, name=name, row=number)
@@ -168,12 +204,16 @@ def _records(rows: Sequence[Any], name: str, column: str, optional: bool) -> lis
     return found
 
 
-def _is_record(row: Any, columns: Mapping[str, str]) -> bool:
+def _is_record(row: Any, columns: Mapping[str, Columns]) -> bool:
     """Whether it is one row by the names of its columns: a mapping, or a data frame's own row."""
     if isinstance(row, Mapping):
         return True
     names = _record(row)
-    return names is not None and any(name in names for name in (*columns, *columns.values()))
+    return names is not None and any(
+        name in names
+        for own, several in columns.items()
+        for name in (own, *_listed_columns(several))
+    )
 
 
 def _record(row: Any) -> Mapping[Any, Any] | None:

@@ -23,6 +23,7 @@ from kd2edge.runtime.batches import Batch, Batches, merged, whole
 from kd2edge.runtime.built import engine_bytes
 from kd2edge.runtime.choice import Choice, Wish, choose
 from kd2edge.runtime.graph import Arrays, GraphSpec
+from kd2edge.runtime.handed import Columns
 from kd2edge.runtime.heads import Head
 from kd2edge.runtime.known import NOTHING, Known, known_here
 from kd2edge.runtime.padding import Padding
@@ -250,8 +251,12 @@ class Model:
     ) -> None:
         self.close()
 
-    def _columns(self) -> dict[str, str]:
-        return {name: spec.columns[0] for name, spec in self.inputs.items() if spec.columns}
+    def _columns(self) -> dict[str, Columns]:
+        return {
+            name: spec.columns if len(spec.columns) > 1 else "".join(spec.columns)
+            for name, spec in self.inputs.items()
+            if spec.columns
+        }
 
     def _outputs(self, arrays: Arrays) -> Outputs:
         if not self._padding.is_needed(arrays):

@@ -15,6 +15,7 @@ from PIL import Image
 import bundles
 from kd2edge.errors import InputError, StorageError, UsageError
 from kd2edge.runtime import Model, load
+from kd2edge.runtime.handed import rows_by_input
 
 TEXTS = ["book a flight", "", "play music now", "to paris"]
 
@@ -213,3 +214,18 @@ def test_paths_and_numbers_of_other_types(tmp_path: Path, kind: Any) -> None:
 def test_tasks_are_named_as_text_whatever_names_them(text: Model) -> None:
     (name,) = text.predict(TEXTS, tasks=np.array(["intent"]))
     assert type(name) is str
+
+
+def test_an_input_of_several_columns_has_a_mapping_of_them_a_row():
+    columns = {"text": "text", "table": ("age", "city")}
+    wanted = [{"age": 3, "city": "Rome"}, {"age": 4, "city": None}]
+    records = [{"text": "a", "age": 3, "city": "Rome"}, {"text": "b", "age": 4, "city": None}]
+    assert rows_by_input(records, columns)["table"] == wanted
+    by_column = {"text": ["a", "b"], "age": [3, 4], "city": ["Rome", None]}
+    assert rows_by_input(by_column, columns)["table"] == wanted
+    with pytest.raises(InputError, match="same number of rows, found {'age': 1, 'city': 2}"):
+        rows_by_input(by_column | {"age": [3]}, columns)
+    assert rows_by_input({"text": ["a", "b"], "table": wanted}, columns)["table"] == wanted
+    assert rows_by_input([{"text": "a"}], columns, ("table",))["table"] == [None]
+    with pytest.raises(InputError, match="no .*age.*city.*the row has 'text'"):
+        rows_by_input([{"text": "a"}], columns)
