@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 #: Number formats, exact before small.
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -23,6 +24,7 @@ class Engine:
         modules: packages of which any one runs it.
         extra: what of kd2edge's extras installs it.
         precisions: number format -> names of its variants ("" when it has one form).
+        made_from: the float32 ONNX graph, or the program that ``torch.export`` made of the student.
         companions: suffixes of the files that a graph needs beside it.
         is_built_on_device: what a bundle holds for it is finished where it runs.
     """
@@ -35,6 +37,7 @@ class Engine:
     modules: tuple[str, ...]
     extra: str
     precisions: Mapping[str, tuple[str, ...]]
+    made_from: Literal["graph", "program"] = "graph"
     companions: tuple[str, ...] = ()
     is_built_on_device: bool = False
 

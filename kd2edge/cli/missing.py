@@ -14,7 +14,6 @@ EXTRAS: Mapping[str, str] = {
     "nncf": "train",
     "onnx": "validate",
     "onnxscript": "train",
-    "optimum": "train",
     "pyarrow": "data",
     "pydantic": "recipe",
     "safetensors": "train",

@@ -1,14 +1,15 @@
-"""A student becomes an ONNX graph: named arrays in, one output a task, nothing of this machine."""
+"""A student becomes an ONNX graph or a torch program: arrays in, one output a task.
+
+Neither says anything of this machine.
+"""
 
 from __future__ import annotations
 
-import ast
 import copy
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -23,26 +24,7 @@ from kd2edge.inputs.spec import ArraySpec
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
-
-#: Where the exporter writes the module path of each node.
-_SCOPES = "pkg.torch.onnx.name_scopes"
-#: The net is this attribute of the exporter's wrapper.  Weights keep it in their names: without it
-#: a buffer called ``mean`` would collide with the result of a mean.
-_PREFIX = "net."
-
-
-@dataclass(frozen=True, slots=True)
-class ExportedOnnx:
-    """A float32 ONNX graph and where its nodes come from.
-
-    Args:
-        model: the graph; the same net gives the same bytes, also in another process.
-        module_paths: node name -> path of the module it comes from (``backbone.encoder.layer.0``,
-            "" for nodes of the whole net), which is not in ``model``.
-    """
-
-    model: bytes
-    module_paths: dict[str, str]
+    from torch.export import ExportedProgram
 
 
 def onnx_from_student(
@@ -52,8 +34,10 @@ def onnx_from_student(
     *,
     sample: Mapping[str, npt.NDArray[Any]],
     opset: int,
-) -> ExportedOnnx:
-    """Export ``net`` in evaluation mode; the net itself is left as it is.
+) -> bytes:
+    """Export ``net`` in evaluation mode as a float32 ONNX graph; the net itself is left as it is.
+
+    The same net gives the same bytes, also in another process.
 
     Args:
         net: its ``forward`` takes ``{array name: tensor}`` and gives ``{task: logits}``.
@@ -72,8 +56,54 @@ def onnx_from_student(
     wrapped = _Positional(copy.deepcopy(net).cpu().eval(), inputs, outputs)
     model = _exported(wrapped, arrays, inputs, outputs, opset)
     _assert_interface(model, inputs, outputs)
-    paths = {node.name: _module_path(node) for node in model.graph.node}
-    return ExportedOnnx(bytes_from_model(StripMetadata()(model).model), paths)
+    return bytes_from_model(StripMetadata()(model).model)
+
+
+def program_from_student(
+    net: nn.Module,
+    inputs: Sequence[ArraySpec],
+    outputs: Sequence[ArraySpec],
+    *,
+    sample: Mapping[str, npt.NDArray[Any]],
+    ranges: Mapping[str, tuple[int, int]],
+) -> ExportedProgram:
+    """Export ``net`` in evaluation mode for what compiles torch programs itself.
+
+    Args:
+        net: its ``forward`` takes ``{array name: tensor}`` and gives ``{task: logits}``.
+        inputs: the program's arguments, in order; dimensions with a name stay dynamic.
+        outputs: the tasks' logits, in the order of its results.
+        sample: arrays of the input names, on which the net is traced.
+        ranges: dimension name -> (smallest, largest) size; what compiles a program plans its memory
+            for the largest.
+
+    Raises:
+        UsageError: a sample that does not fit ``inputs``.
+        Kd2edgeError: a net that torch cannot export, or not for all of these sizes.
+    """
+    arrays = _traceable(inputs, sample)
+    wrapped = _Positional(copy.deepcopy(net).cpu().eval(), inputs, outputs)
+    try:
+        with _quiet(), torch.no_grad():
+            return torch.export.export(
+                wrapped, arrays, dynamic_shapes={"arrays": _dynamic(inputs, ranges)}, strict=False
+            )
+    except (RuntimeError, ValueError) as error:
+        raise Kd2edgeError(f"torch cannot export the net: {error}") from error
+
+
+def _dynamic(
+    inputs: Sequence[ArraySpec], ranges: Mapping[str, tuple[int, int]]
+) -> tuple[dict[int, Any], ...]:
+    """The dynamic dimensions of each input: axis -> dimension; equal names are equal sizes."""
+    dimensions = {  # torch wants names of Python
+        name: torch.export.Dim(name.replace(".", "_"), min=smallest, max=largest)
+        for name, (smallest, largest) in ranges.items()
+    }
+    return tuple(
+        {axis: dimensions[name] for axis, name in enumerate(spec.shape) if isinstance(name, str)}
+        for spec in inputs
+    )
 
 
 @final
@@ -84,6 +114,8 @@ class _Positional(nn.Module):
         self, net: nn.Module, inputs: Sequence[ArraySpec], outputs: Sequence[ArraySpec]
     ) -> None:
         super().__init__()
+        # Weights keep this name in theirs: without it a buffer ``mean`` would collide with the
+        # result of a mean.
         self.net = net
         self._inputs = [array.name for array in inputs]
         self._outputs = [array.name for array in outputs]
@@ -199,10 +231,3 @@ def _name_dimensions(stated: Sequence[ArraySpec], values: Sequence[ValueInfoProt
         for wanted, dim in zip(spec.shape, value.type.tensor_type.shape.dim, strict=True):
             if isinstance(wanted, str):
                 dim.dim_param = wanted
-
-
-def _module_path(node: Any) -> str:
-    """The module that a node comes from, as the net's own ``named_modules`` calls it."""
-    scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "[]")
-    modules = [scope for scope in ast.literal_eval(scopes)[:-1] if scope.startswith(_PREFIX)]
-    return modules[-1].removeprefix(_PREFIX) if modules else ""

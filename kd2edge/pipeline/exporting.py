@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from kd2edge.bundle import Artefact, Bundle, FileEntry, Gate, Manifest, file_entry, write_bundle
 from kd2edge.engines import ranked, unmade
 from kd2edge.errors import BackendError, IntegrityError, Kd2edgeError, StorageError, UsageError
-from kd2edge.export.samples import dummy_arrays, sizes_of
-from kd2edge.export.student import onnx_from_student
+from kd2edge.export.student import onnx_from_student, program_from_student
 from kd2edge.export.targets.kinds import target
 from kd2edge.export.targets.target import Made, Source, Target, Variant
-from kd2edge.files import canonical_json, folder_lock
-from kd2edge.inputs.kinds import input_arrays, input_kind
-from kd2edge.inputs.spec import InputSpec
+from kd2edge.files import folder_lock
+from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.spec import ArraySpec, InputSpec
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.agreement import require_one_student
 from kd2edge.pipeline.finished import FinishedRun
@@ -114,12 +117,13 @@ def export_run(
     for name in targets:
         _assert_makes_one(target(name), wanted)
         target(name).needs(wanted)
-    job = _opened(recipe, run, precisions=wanted)
+    job = _opened(recipe, run)
+    forms = {target(variant.target).made_from for variant in variants}
     on_stage("student to ONNX")
-    source, module_paths = _source(job)
+    source = _source(job, forms)
     broken: dict[str, int] = {}
     made = {variant: _made(source, variant, on_stage, broken) for variant in variants}
-    files = {**job.files, "onnx/module-paths.json": canonical_json(module_paths)}
+    files = dict(job.files)
     manifest = _manifest(job, source, made, files)
     card = model_card(manifest, job.run.report).encode()
     manifest = replace(manifest, files=(*manifest.files, file_entry("MODEL_CARD.md", card)))
@@ -171,12 +175,11 @@ def _written(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bund
         return write_bundle(path, manifest, files)
 
 
-def _opened(recipe: Recipe, run: FinishedRun, *, precisions: Sequence[str]) -> _Job:
+def _opened(recipe: Recipe, run: FinishedRun) -> _Job:
     """Read everything of a run at once: what is missing or damaged is known before any work."""
     folder = run.folder
     net = load_net(folder.student)
-    if "int8" in precisions:
-        read_arrays(folder.samples / CALIBRATION)
+    read_arrays(folder.samples / CALIBRATION)
     stored = {split: _sample(folder.samples / f"reference-{split}.npz") for split in _SPLITS}
     tasks = {str(task.name): task for task in net.tasks}
     record = require_one_student(run, stored, tasks)
@@ -185,32 +188,40 @@ def _opened(recipe: Recipe, run: FinishedRun, *, precisions: Sequence[str]) -> _
     return _Job(recipe, run, net, files)
 
 
-def _source(job: _Job) -> tuple[Source, Mapping[str, str]]:
-    """The graph that every artefact is made from, and which module each of its nodes comes from."""
+def _source(job: _Job, forms: Container[str]) -> Source:
+    """What artefacts are made from: the graph now, the program when a target asks for it."""
     recipe, run, net = job.recipe, job.run.folder, job.net
     inputs, outputs = net.array_specs(), net.output_specs()
-    sample = _to_trace(net)
-    exported = onnx_from_student(net, inputs, outputs, sample=sample, opset=recipe.export.opset)
-    source = Source(
-        graph=exported.model,
+    ranges = _ranges(recipe, net.inputs)
+    calibration = calibration_of(run.samples / CALIBRATION, inputs)
+    whole = (one for one in calibration() if all(array.size for array in one.values()))
+    sample = next(whole, None) or _zeros(inputs, ranges)
+    graph = b""
+    if "graph" in forms:
+        graph = onnx_from_student(net, inputs, outputs, sample=sample, opset=recipe.export.opset)
+    return Source(
+        graph=graph,
         inputs=inputs,
         outputs=outputs,
-        ranges=_ranges(recipe, net.inputs),
-        calibration=calibration_of(run.samples / CALIBRATION, inputs),
+        ranges=ranges,
+        calibration=calibration,
         quantizers=QUANTIZERS,
         sample=calibration_sample(run.samples / CALIBRATION, recipe.seed),
+        program=cache(
+            lambda: program_from_student(net, inputs, outputs, sample=sample, ranges=ranges)
+        ),
     )
-    return source, exported.module_paths
 
 
-def _to_trace(net: Net) -> dict[str, Any]:
-    """Arrays that the net is traced on."""
-    sizes = sizes_of(net.array_specs())
-    made: dict[str, Any] = {}
-    for spec in net.inputs:
-        config = getattr(net.branches[spec.name].backbone, "config", None)
-        made |= dummy_arrays(input_arrays(spec), config, sizes=sizes)
-    return made
+def _zeros(
+    inputs: Sequence[ArraySpec], ranges: Mapping[str, tuple[int, int]]
+) -> dict[str, npt.NDArray[Any]]:
+    """Arrays to trace on where no row has a piece: the tracer sees their shapes alone."""
+    shapes = {
+        spec.name: [dim if isinstance(dim, int) else ranges[dim][0] for dim in spec.shape]
+        for spec in inputs
+    }
+    return {spec.name: np.zeros(shapes[spec.name], spec.dtype) for spec in inputs}
 
 
 def _ranges(recipe: Recipe, inputs: Sequence[InputSpec]) -> dict[str, tuple[int, int]]:

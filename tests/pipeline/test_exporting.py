@@ -13,10 +13,12 @@ import pytest
 from commands import kd2edge, succeed
 from kd2edge.bundle import open_bundle
 from kd2edge.errors import IntegrityError, StorageError
+from kd2edge.export.targets import Made, Source, Variant
 from kd2edge.export.targets.onnx import OnnxTarget
 from kd2edge.files import npz_bytes, write_atomic
 from kd2edge.nets import describe_net
 from kd2edge.pipeline.samples import CALIBRATION, read_arrays
+from kd2edge.recipe import load_recipe
 from kd2edge.runtime import load
 from kd2edge.runtime.probes import open_probes, probe_bytes
 from products import Product
@@ -146,3 +148,58 @@ def test_a_run_of_before_is_exported_without_golden_raw_values(
     (run / "samples" / "probes.npz").unlink()
     succeed("export", run, "--out", tmp_path / "out", "--onnx", "--precision", "fp32")
     load(tmp_path / "out", threads=1, self_test=True).close()
+
+
+def ids(result: Any) -> set[str]:
+    return set(result.json["artefacts"])
+
+
+def test_each_target_makes_the_precisions_that_it_has(
+    text_product: Product, tmp_path: Path
+) -> None:
+    out = ("--out", tmp_path / "out", "--json", "--allow-missing")
+    asked = kd2edge("export", text_product.run, "--onnx", "--trt", "--precision", "fp16,int8", *out)
+    expected = {"onnx-int8-qdq", "onnx-int8-dynamic", "tensorrt-fp16", "tensorrt-int8"}
+    assert ids(asked) == expected
+    run = tmp_path / "run"
+    shutil.copytree(text_product.run, run, ignore=shutil.ignore_patterns("cache", "teachers"))
+    named = ["export.targets=[onnx, tensorrt]", "export.precisions=[fp16, int8]"]
+    recipe = load_recipe(run / "recipe.yaml", overrides=named)
+    write_atomic(run / "recipe.yaml", recipe.dump_resolved().encode())
+    assert ids(kd2edge("export", run, *out)) == expected
+
+
+def test_a_precision_that_no_target_asked_for_has_is_refused(
+    text_product: Product, tmp_path: Path
+) -> None:
+    place = ("--out", tmp_path / "out")
+    result = kd2edge("export", text_product.run, "--onnx", "--precision", "fp16", *place)
+    assert result.code == 2
+    assert "no precision 'fp16' for onnx; there are fp32, int8" in result.err
+    # ... as is a target that comes out empty beside one that does not.
+    both = ("--onnx", "--trt", "--precision", "fp16")
+    result = kd2edge("export", text_product.run, *both, *place)
+    assert result.code == 2
+    assert "target onnx was asked for and makes none of fp16; it makes fp32, int8" in result.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_where_every_target_takes_the_program_no_graph_is_made(
+    text_product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Source] = []
+
+    def make(self: OnnxTarget, source: Source, variant: Variant) -> Made:
+        seen.append(source)
+        path = f"onnx/{variant.id}.pt2"
+        return Made({path: str(source.program().graph_signature.user_outputs).encode()}, path)
+
+    monkeypatch.setattr(OnnxTarget, "made_from", "program")
+    monkeypatch.setattr(OnnxTarget, "make", make)
+    monkeypatch.setattr("kd2edge.pipeline.exporting.onnx_from_student", None)
+    place = ("--out", tmp_path / "out", "--onnx", "--precision", "fp32")
+    succeed("export", text_product.run, *place)
+    (source,) = seen
+    assert source.graph == b""
+    assert source.program() is source.program()
+    assert open_bundle(tmp_path / "out").manifest.artefacts["onnx-fp32"].status == "ready"

@@ -11,7 +11,6 @@ import pytest
 
 import kd2edge
 from kd2edge.data import EncodedSplit, encode_split
-from kd2edge.export.samples import dummy_arrays
 from kd2edge.export.student import onnx_from_student
 from kd2edge.export.targets.kinds import target
 from kd2edge.export.targets.target import Source
@@ -90,16 +89,18 @@ def student(
     split = _encoded(data.rows["validation"], inputs, list(data.tasks.values()), folder)
     write_calibration(folder, split, 32, seed=0)
     arrays, outputs = net.array_specs(), net.output_specs()
-    sample = dummy_arrays(arrays, getattr(net.backbone, "config", None))
-    exported = onnx_from_student(net, arrays, outputs, sample=sample, opset=Export().opset)
+    calibration = calibration_of(folder / "calibration.npz", arrays)
+    exported = onnx_from_student(
+        net, arrays, outputs, sample=next(iter(calibration())), opset=Export().opset
+    )
     return Student(
         name,
         Source(
-            exported.model,
+            exported,
             arrays,
             outputs,
             {"batch": (1, 8), **dict.fromkeys(dynamic_dimensions(arrays), (2, 32))},
-            calibration_of(folder / "calibration.npz", arrays),
+            calibration,
             QUANTIZERS,
         ),
     )

@@ -1,11 +1,11 @@
-"""The interface of a target: a float32 graph in, the files of one artefact out."""
+"""The interface of a target: a float32 graph or program in, the files of one artefact out."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy.typing as npt
 
@@ -13,6 +13,9 @@ from kd2edge.engines import ENGINES, artefact_id
 from kd2edge.errors import UsageError
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.verdict import Status
+
+if TYPE_CHECKING:  # targets that are made from the graph need no torch
+    from torch.export import ExportedProgram
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 #: Gives the batches to calibrate on, from the start, as often as it is called.
@@ -35,20 +38,26 @@ class Variant:
         return artefact_id(self.target, self.precision, self.name)
 
 
+def _no_program() -> ExportedProgram:
+    raise UsageError("this source has no torch program")
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """What every artefact of a student is made from.
 
     Args:
-        graph: the float32 ONNX graph.
-        inputs: the graph's inputs, in order.
-        outputs: its outputs, in order.
+        graph: the float32 ONNX graph; empty where no target is made from it.
+        inputs: the inputs of graph and program, in order.
+        outputs: their outputs, in order.
         ranges: dynamic dimension -> (smallest, largest) size that artefacts take.
         calibration: training rows for int8; called only when a variant needs them.
         sample: what the artefact says of those rows (JSON values); called when they are used.
         quantizers: the methods.
         exclude: names of the graph's nodes that int8 keeps in float.
         method: how ONNX ranges are made from the calibration rows (``minmax``, ``percentile``).
+        program: the float32 program, whose arguments and results are ``inputs`` and ``outputs`` in
+            their order; called only by targets that are made from it.
     """
 
     graph: bytes
@@ -60,6 +69,7 @@ class Source:
     exclude: tuple[str, ...] = ()
     method: str = "minmax"
     sample: Callable[[], Mapping[str, Any]] = dict
+    program: Callable[[], ExportedProgram] = _no_program
 
     def calibrated(self) -> dict[str, Any]:
         """The settings of an artefact that was calibrated: on which rows."""
@@ -98,6 +108,11 @@ class Target(ABC):
     def precisions(self) -> Mapping[str, tuple[str, ...]]:
         """Precision -> names of its variants ("" when it has one form)."""
         return ENGINES[self.name].precisions
+
+    @property
+    def made_from(self) -> Literal["graph", "program"]:
+        """What of a source :meth:`make` reads."""
+        return ENGINES[self.name].made_from
 
     @final
     def variants(self, precision: str) -> tuple[Variant, ...]:

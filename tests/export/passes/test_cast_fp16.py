@@ -15,7 +15,7 @@ NETS = ("bert", "electra", "cnn", "resnet")
 @pytest.mark.parametrize("name", NETS)
 def test_half_precision_stays_close_to_torch(name, case, run):
     one = case(name)
-    graph = bytes_from_model(CastFp16()(model_from_bytes(one.onnx.model)).model)
+    graph = bytes_from_model(CastFp16()(model_from_bytes(one.onnx)).model)
     for batch, length in ((1, 1), (5, 32)):
         arrays = one.arrays(batch, length, seed=batch)
         found = run(graph, arrays)
@@ -26,7 +26,7 @@ def test_half_precision_stays_close_to_torch(name, case, run):
 
 @pytest.mark.parametrize("name", NETS)
 def test_half_of_the_bytes_and_no_float32_constant(name, case):
-    before = model_from_bytes(case(name).onnx.model)
+    before = model_from_bytes(case(name).onnx)
     after = CastFp16()(before).model
     floats = sum(len(t.raw_data) for t in tensors(before.graph) if t.data_type == t.FLOAT)
     halves = sum(len(t.raw_data) for t in tensors(after.graph) if t.data_type == t.FLOAT16)
@@ -57,6 +57,6 @@ def test_values_beyond_the_range_become_its_largest():
 
 
 def test_quantized_graph_is_refused(case):
-    quantized = Int8Embedding("table")(model_from_bytes(case("electra").onnx.model)).model
+    quantized = Int8Embedding("table")(model_from_bytes(case("electra").onnx)).model
     with pytest.raises(Kd2edgeError, match="DequantizeLinear"):
         CastFp16()(quantized)

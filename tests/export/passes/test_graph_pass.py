@@ -45,7 +45,7 @@ def name_graph(model):
 
 @pytest.fixture
 def model(case):
-    return model_from_bytes(case("cnn").onnx.model)
+    return model_from_bytes(case("cnn").onnx)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_nothing_to_do_gives_the_argument_back(model):
 @pytest.mark.parametrize("name", sorted(PASSES))
 @pytest.mark.parametrize("net", ["bert", "cnn"])
 def test_every_pass_is_pure_and_settled_after_one_run(name, net, case):
-    one = model_from_bytes(case(net).onnx.model)
+    one = model_from_bytes(case(net).onnx)
     before = bytes_from_model(one)
     first = PASSES[name](one)
     assert bytes_from_model(one) == before

@@ -23,7 +23,7 @@ def source(case) -> Callable[[str], Source]:
         one = case(name)
         batches = [one.arrays(4, length, seed) for seed, length in enumerate((6, 17, 32))]
         ranges = {"batch": (1, 16), "text.length": (1, 32)}
-        graph, calibration = one.onnx.model, lambda: batches
+        graph, calibration = one.onnx, lambda: batches
         return Source(
             graph, one.inputs, one.outputs, ranges, calibration, QUANTIZERS, sample=lambda: SAMPLE
         )

@@ -86,12 +86,12 @@ def test_int8_graph_stays_close_to_torch(name, made, case):
 
 def test_fp16_graph_holds_half_of_the_bytes(made, case):
     _, graph, _ = parts(made, "electra192", "fp16")
-    assert 0.49 <= len(graph) / len(case("electra192").onnx.model) <= 0.52
+    assert 0.49 <= len(graph) / len(case("electra192").onnx) <= 0.52
 
 
 def test_int8_of_the_text_student_has_a_quarter_of_the_bytes(made, case):
     _, graph, settings = parts(made, "electra192", "int8")
-    assert 0.25 <= len(graph) / len(case("electra192").onnx.model) <= 0.27
+    assert 0.25 <= len(graph) / len(case("electra192").onnx) <= 0.27
     Network(graph, settings).build()
 
 

@@ -14,13 +14,13 @@ from kd2edge.export.targets.tensorrt_builder import (
 )
 from kd2edge.inputs.spec import ArraySpec
 
-RANGES = {"batch": (1, 16), "length": (1, 32)}
+RANGES = {"batch": (1, 16), "text.length": (1, 32)}
 
 
 @pytest.fixture
 def cnn(case):
     one = case("cnn")
-    return one.onnx.model, BuildSettings(one.inputs, one.outputs, profiles_of(one.inputs, RANGES))
+    return one.onnx, BuildSettings(one.inputs, one.outputs, profiles_of(one.inputs, RANGES))
 
 
 def test_settings_round_trip(cnn):
