@@ -29,9 +29,9 @@ def shown(text: object, most: int = LINE) -> str:
     return _cut(_seen(str(text)), most)
 
 
-def shown_lines(text: object, most: int = LINE) -> str:
+def shown_lines(text: object) -> str:
     """The same for text of several lines: its line ends stay, each line is as in :func:`shown`."""
-    return "\n".join(shown(part, most) for part in str(text).split("\n"))
+    return "\n".join(shown(part) for part in str(text).split("\n"))
 
 
 def value(text: object) -> str:

@@ -135,14 +135,6 @@ class EncodedSplit:
             found |= self._resident(f"labelled/{task}").astype(bool)
         return found
 
-    def supports(self, task: TaskName, classes: int) -> npt.NDArray[np.int64]:
-        """How often each class stands in the split ``[class]``."""
-        labels = self.truth(task).labels
-        indices = np.asarray(labels.values if isinstance(labels, Ragged) else labels, np.int64)
-        if indices.ndim > 1:  # a yes or no for each class
-            return (indices == 1).sum(axis=0)
-        return np.bincount(indices[indices >= 0], minlength=classes)
-
     def _resident(self, name: str) -> npt.NDArray[Any]:
         column = self._store.column(name)
         assert not isinstance(column, Ragged)

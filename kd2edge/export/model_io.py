@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LARGEST = 2**31 - 1
 
 
-def model_from_bytes(data: bytes, label: str = "graph") -> ModelProto:
+def model_from_bytes(data: bytes) -> ModelProto:
     """The model in ``data``.
 
     Raises:
@@ -27,13 +27,13 @@ def model_from_bytes(data: bytes, label: str = "graph") -> ModelProto:
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError as error:
-        raise IntegrityError(f"{label} is no ONNX model: {error}") from error
+        raise IntegrityError(f"graph is no ONNX model: {error}") from error
     if not model.graph.node:
-        raise IntegrityError(f"{label} is no ONNX model: it has no nodes")
+        raise IntegrityError("graph is no ONNX model: it has no nodes")
     outside = [tensor.name for tensor in tensors(model.graph) if tensor.external_data]
     if outside:
         raise IntegrityError(
-            f"{label} keeps {outside[0]!r} in another file; save it as one file, because nothing"
+            f"graph keeps {outside[0]!r} in another file; save it as one file, because nothing"
             " ties external data to the graph's checksum"
         )
     return model

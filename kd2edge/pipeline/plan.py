@@ -261,9 +261,6 @@ def _distinct(data: Prepared) -> dict[str, int]:
 
 
 def _leaks(data: Prepared) -> dict[str, int]:
-    found: dict[str, int] = {}
     rows = {split: data.rows[split] for split in SPLITS}
-    for leak in leaks(rows, data.plan.columns, pictures=data.plan.pictures):
-        pair = f"{leak.split} and {leak.other}"
-        found[pair] = found.get(pair, 0) + 1
-    return found
+    found = leaks(rows, data.plan.columns, pictures=data.plan.pictures)
+    return {f"{split} and {other}": count for (split, other), count in found.items()}

@@ -34,7 +34,6 @@ class LoadedRecipe:
     Args:
         recipe: the checked recipe; its local paths are absolute.
         path: the file.
-        source_text: the file's text, as it was written.
         places: where every key and value stands.
         resolved: the recipe as plain values, every default, override and path filled in.
         fingerprint: SHA-256 (hex) of ``resolved``, the places of files on this machine left out.
@@ -42,7 +41,6 @@ class LoadedRecipe:
 
     recipe: Recipe
     path: Path
-    source_text: str
     places: Places
     resolved: Mapping[str, Any]
     fingerprint: str
@@ -95,7 +93,7 @@ def load_recipe(
         problems += [places.problem(steps, message) for steps, message in missing_files(recipe)]
     if recipe is None or problems:
         raise RecipeError(_in_order(problems))
-    return _loaded(recipe, file, text, places)
+    return _loaded(recipe, file, places)
 
 
 def _folder(file: Path) -> Path:
@@ -170,10 +168,10 @@ def _in_order(problems: Sequence[Problem]) -> list[Problem]:
     return kept if more <= 0 else [*kept[:_MOST], Problem(f"and {more:,} more problems")]
 
 
-def _loaded(recipe: Recipe, file: Path, text: str, places: Places) -> LoadedRecipe:
+def _loaded(recipe: Recipe, file: Path, places: Places) -> LoadedRecipe:
     resolved = recipe.model_dump(mode="json", by_alias=True)
     anywhere = _without_folders(recipe.model_dump(by_alias=True, exclude={"data": {"root"}}))
-    return LoadedRecipe(recipe, file, text, places, resolved, fingerprint(anywhere))
+    return LoadedRecipe(recipe, file, places, resolved, fingerprint(anywhere))
 
 
 def _without_folders(value: Any) -> Any:

@@ -29,10 +29,10 @@ def _number(value: Any) -> float | None:
     return float(value)
 
 
-def score(value: Any, digits: int = 3) -> str:
+def score(value: Any) -> str:
     """A metric in [0, 1]: ``0.943``."""
     number = _number(value)
-    return ABSENT if number is None else f"{number:.{digits}f}"
+    return ABSENT if number is None else f"{number:.3f}"
 
 
 def signed(value: Any, digits: int = 3) -> str:

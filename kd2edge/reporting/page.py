@@ -64,7 +64,6 @@ class Figure:
     title: str
     svg: str
     note: str = ""
-    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

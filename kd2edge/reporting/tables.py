@@ -109,11 +109,9 @@ def _wrapped(note: str, width: int) -> Iterator[str]:
     yield from textwrap.wrap(note, width) or [""]
 
 
-def headline_table(
-    report: Json, validation: Json | None = None, bench: Json | None = None, *, width: int = 80
-) -> str:
-    """The headline as plain text for a terminal of ``width`` columns; see :func:`headline`."""
-    return headline(report, validation, bench).text(width)
+def headline_table(report: Json, validation: Json | None = None, bench: Json | None = None) -> str:
+    """The headline as plain text for a terminal of 80 columns; see :func:`headline`."""
+    return headline(report, validation, bench).text(80)
 
 
 def headline(report: Json, validation: Json | None = None, bench: Json | None = None) -> Table:

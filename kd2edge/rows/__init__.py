@@ -6,14 +6,13 @@ from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.hashes import row_hash, row_hashes, row_id
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import ROW_KINDS, open_rows
-from kd2edge.rows.leak import Leak, leaks, without
+from kd2edge.rows.leak import leaks, without
 from kd2edge.rows.reading import labels_of
 from kd2edge.rows.rows import Row, Rows
 
 __all__ = [
     "ROW_KINDS",
     "JoinedRows",
-    "Leak",
     "Row",
     "Rows",
     "Source",

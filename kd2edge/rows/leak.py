@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from types import MappingProxyType
 from typing import final
@@ -16,25 +15,14 @@ from kd2edge.rows.hashes import Hashes, row_hashes
 from kd2edge.rows.rows import Row, Rows
 
 
-@dataclass(frozen=True, slots=True)
-class Leak:
-    """A row of ``other`` whose inputs also stand in ``split``: the first position of each."""
-
-    split: str
-    position: int
-    place: str
-    other: str
-    other_position: int
-    other_place: str
-
-
 def leaks(
     rows_by_split: Mapping[str, Rows], columns: Sequence[str], *, pictures: Sequence[str] = ()
-) -> list[Leak]:
-    """Rows whose input columns stand in two splits, in the order of the later split's rows.
+) -> dict[tuple[str, str], int]:
+    """(split, other) -> how many rows of the other have inputs that also stand in the split.
 
-    Case and white space do not count (``row_hash(loose=True)``).  Rows are told apart by 64-bit
-    hashes: among a million rows a false alarm has a chance of 1 in 10 million.
+    Pairs without any are left out.  Case and white space do not count (``row_hash(loose=True)``).
+    Rows are told apart by 64-bit hashes: among a million rows a false alarm has a chance of 1 in 10
+    million.
 
     Args:
         rows_by_split: the splits, the one that may hold the others' rows first (train).
@@ -45,22 +33,11 @@ def leaks(
         name: row_hashes(rows, columns, loose=True, pictures=pictures)
         for name, rows in rows_by_split.items()
     }
-    found: list[Leak] = []
-    for split, other in combinations(rows_by_split, 2):
-        first, second = rows_by_split[split], rows_by_split[other]
-        found += [
-            Leak(split, here, first.place(here), other, there, second.place(there))
-            for here, there in _shared(hashes[split], hashes[other])
-        ]
-    return found
-
-
-def _shared(here: Hashes, there: Hashes) -> list[tuple[int, int]]:
-    """(first position here, position there) of every row there whose hash stands here."""
-    known, first = np.unique(here, return_index=True)
-    positions = np.flatnonzero(np.isin(there, known))
-    firsts = first[np.searchsorted(known, there[positions])]
-    return [(int(own), int(its)) for own, its in zip(firsts, positions, strict=True)]
+    counts = {
+        (split, other): int(np.isin(hashes[other], hashes[split]).sum())
+        for split, other in combinations(rows_by_split, 2)
+    }
+    return {pair: count for pair, count in counts.items() if count}
 
 
 #: Why a row that repeats an earlier one of its source is left out.

@@ -25,6 +25,8 @@ Columns: TypeAlias = "str | tuple[str, ...]"
 _PLAIN = (str, bytes, PathLike)
 #: How columns of data frames give their values, the most exact way first.
 _TO_LIST = ("to_pylist", "to_list")
+#: Names that a message lists at most.
+_LISTED = 8
 
 
 def rows_by_input(
@@ -229,9 +231,9 @@ def _record(row: Any) -> Mapping[Any, Any] | None:
     return dict(zip(cast("Any", names).to_list(), cast("list[Any]", values()), strict=False))
 
 
-def _listed(names: Sequence[Any], most: int = 8) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(short(repr(name)) for name in names[:most]) + more if names else "none"
+def _listed(names: Sequence[Any]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(short(repr(name)) for name in names[:_LISTED]) + more if names else "none"
 
 
 def near(wanted: object, known: Sequence[Any]) -> str:

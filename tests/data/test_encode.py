@@ -83,7 +83,6 @@ def test_truth_is_what_the_rows_say(tmp_path: Path) -> None:
     assert isinstance(tags, Ragged)
     assert [tags.row(at).tolist() for at in range(2)] == [[0, 1], [1, 1]]
     assert split.truth(TOPIC.name).labels.tolist() == [0, 1]
-    assert split.supports(TAG.name, 2).tolist() == [1, 3]
 
 
 def test_a_second_call_reads_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,4 +56,3 @@ def test_a_batch_names_the_row_of_each_object_and_knows_unlabelled_rows_from_emp
     assert target["corners"][4].isnan().all()
     assert batch.objects[SPEC.name].tolist() == [0, 1, 1, 2, 3]
     assert batch.has_label(SPEC.name).tolist() == [True, True, True, False]
-    assert split.supports(SPEC.name, 2).tolist() == [2, 1]

@@ -91,10 +91,6 @@ def test_is_frozen(full: Path) -> None:
         recipe.train.lr = 1.0  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_the_text_is_kept_as_written(full: Path) -> None:
-    assert load_recipe(full, environment={}).source_text == full.read_text(encoding="utf-8")
-
-
 def test_missing_files_are_named_where_they_are_asked_for(full: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe(full, check_files=True, environment={"KD2EDGE_DATA": str(tmp_path)})

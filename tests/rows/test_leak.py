@@ -10,25 +10,19 @@ def rows_of(*texts):
     return [{"text": text, "id": k} for k, text in enumerate(texts)]
 
 
-def test_rows_that_stand_in_two_splits_are_named(list_rows):
+def test_rows_that_stand_in_two_splits_are_counted(list_rows):
     splits = {
         "train": list_rows(rows_of("a", "b", "c", "b"), "train"),
         "validation": list_rows(rows_of("x", "B "), "validation"),
-        "test": list_rows(rows_of("c", "x", "q"), "test"),
+        "test": list_rows(rows_of("c", "x", "q", "C"), "test"),
     }
-    found = [
-        (leak.split, leak.position, leak.place, leak.other, leak.other_position, leak.other_place)
-        for leak in leaks(splits, ["text"])
-    ]
-    assert found == [
-        ("train", 1, "train:2", "validation", 1, "validation:2"),
-        ("train", 2, "train:3", "test", 0, "test:1"),
-        ("validation", 0, "validation:1", "test", 1, "test:2"),
-    ]
+    assert leaks(splits, ["text"]) == {
+        ("train", "validation"): 1, ("train", "test"): 2, ("validation", "test"): 1,
+    }  # fmt: skip
 
 
 def test_disjoint_splits_do_not_leak(list_rows):
-    assert leaks({"train": list_rows(rows_of("a")), "test": list_rows([])}, ["text"]) == []
+    assert leaks({"train": list_rows(rows_of("a")), "test": list_rows([])}, ["text"]) == {}
 
 
 def test_a_view_leaves_excluded_rows_out(list_rows):
@@ -57,6 +51,4 @@ def test_a_view_takes_any_collection_of_hashes(list_rows):
 def test_clinc150_has_test_rows_in_train(data_set):
     folder = data_set("nlu_clinc150")
     splits = {name: JsonlRows(folder / f"{name}.jsonl") for name in ("train", "test")}
-    found = leaks(splits, ["text"])
-    assert len(found) == 2
-    assert {leak.other for leak in found} == {"test"}
+    assert leaks(splits, ["text"]) == {("train", "test"): 2}

@@ -38,19 +38,15 @@ class Int8Embedding(GraphPass):
 
     Args:
         dequantize: ``rows`` or ``table``.
-        smallest: tables with fewer elements stay as they are.
         one_scale: one scale will do for a table whose rows it fits (``rows`` alone).
     """
 
     name = "int8_embedding"
 
-    def __init__(
-        self, dequantize: str, *, smallest: int = _SMALLEST, one_scale: bool = False
-    ) -> None:
+    def __init__(self, dequantize: str, *, one_scale: bool = False) -> None:
         if dequantize not in {"rows", "table"}:
             raise ValueError(f"dequantize must be 'rows' or 'table', found {dequantize!r}")
         self._by_row = dequantize == "rows"
-        self._smallest = smallest
         self._one_scale = one_scale
 
     def before(self, model: ModelProto) -> str:
@@ -96,7 +92,7 @@ class Int8Embedding(GraphPass):
             for tensor in graph.initializer
             if tensor.data_type == tensor.FLOAT
             and len(tensor.dims) == 2
-            and tensor.dims[0] * tensor.dims[1] >= self._smallest
+            and tensor.dims[0] * tensor.dims[1] >= _SMALLEST
             and tensor.dims[1] >= _NARROWEST  # also keeps out the scales that this pass adds
             and tensor.name not in elsewhere
             and tensor.name in readers

@@ -150,7 +150,7 @@ def _bin(entry: Json) -> Bin:
 
 
 def top_confusions(
-    matrix: Sequence[Sequence[int]], labels: Sequence[str], most: int = LISTED
+    matrix: Sequence[Sequence[int]], labels: Sequence[str]
 ) -> list[tuple[str, str, int, float]]:
     """The largest cells off the diagonal: (truth, decision, rows, share of the true class)."""
     found = [
@@ -162,7 +162,7 @@ def top_confusions(
     found.sort(key=lambda item: (-item[0], item[1], item[2]))
     return [
         (labels[truth], labels[decided], count, count / sum(matrix[truth]))
-        for count, truth, decided in found[:most]
+        for count, truth, decided in found[:LISTED]
     ]
 
 
