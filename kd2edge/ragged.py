@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,8 @@ class Ragged(NamedTuple):
 
 #: ``[row, ...]``, or ragged.
 Column = npt.NDArray[Any] | Ragged
+#: What goes in comes out: an array, or ragged.
+AnyColumn = TypeVar("AnyColumn", bound=Column)
 
 
 def offsets_of(lengths: npt.NDArray[Any]) -> Ints:
@@ -56,28 +58,31 @@ def ranges(begins: Ints, lengths: Ints) -> Ints:
     return np.repeat(begins - (ends - lengths), lengths) + np.arange(total)
 
 
-def concatenated(columns: Sequence[Any]) -> Any:
+def concatenated(columns: Sequence[AnyColumn]) -> AnyColumn:
     """Columns of one field, one after the other: all arrays, or all ragged."""
     if not isinstance(columns[0], Ragged):
-        return np.concatenate(columns)
-    lengths = np.concatenate([column.lengths for column in columns])
-    return Ragged(np.concatenate([column.values for column in columns]), offsets_of(lengths))
+        return cast("AnyColumn", np.concatenate(cast("Sequence[npt.NDArray[Any]]", columns)))
+    ragged = cast("Sequence[Ragged]", columns)
+    lengths = np.concatenate([column.lengths for column in ragged])
+    values = np.concatenate([column.values for column in ragged])
+    return cast("AnyColumn", Ragged(values, offsets_of(lengths)))
 
 
-def taken(column: Any, rows: Ints) -> Any:
+def taken(column: AnyColumn, rows: Ints) -> AnyColumn:
     """Some rows of a column, in the order of ``rows``: row ``i`` is the one at ``rows[i]``."""
     if not isinstance(column, Ragged):
-        return column[rows]
+        return cast("AnyColumn", column[rows])
     lengths = column.lengths[rows]
-    return Ragged(column.values[ranges(column.offsets[:-1][rows], lengths)], offsets_of(lengths))
+    values = column.values[ranges(column.offsets[:-1][rows], lengths)]
+    return cast("AnyColumn", Ragged(values, offsets_of(lengths)))
 
 
-def first(column: Any, count: int) -> Any:
+def first(column: AnyColumn, count: int) -> AnyColumn:
     """The first ``count`` rows of a column."""
     if not isinstance(column, Ragged):
-        return column[:count]
+        return cast("AnyColumn", column[:count])
     offsets = column.offsets[: count + 1]
-    return Ragged(column.values[: offsets[-1]], offsets)
+    return cast("AnyColumn", Ragged(column.values[: offsets[-1]], offsets))
 
 
 def listed(value: Any) -> list[Any] | None:

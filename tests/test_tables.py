@@ -58,6 +58,13 @@ def test_a_recipe_can_name_exactly_what_there_is(words: set[str], table: Iterabl
     assert words == set(table)
 
 
+def test_rows_take_the_options_of_their_part_of_the_recipe() -> None:
+    for part in members(get_args(Source)[0]):
+        named = part.model_fields.get("options")
+        if named is not None and isinstance(named.annotation, type):
+            assert set(named.annotation.model_fields) <= set(ROW_KINDS[kind_of(part, "kind")]), part
+
+
 def test_both_halves_have_every_kind() -> None:
     assert set(TASK_KINDS) == set(HEADS) == set(HARD_LOSSES)
     assert set(INPUT_KINDS) == {kind for _, kind in BACKBONES}

@@ -49,21 +49,19 @@ FILE_KINDS: Mapping[str, _Opener] = {
     "conll": _conll,
 }
 
-#: Options that each kind takes beside the path.
-ROW_KINDS: Mapping[str, tuple[str, ...]] = {
-    "jsonl": (),
-    "csv": ("delimiter",),
-    "parquet": ("columns",),
-    "conll": ("columns", "separator", "comment"),
-    "builtin": (),
-}
-
 #: What an option must be, and its name for people; None is "not said" for each of them.
-_TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
-    "delimiter": (str, "a text"),
-    "separator": (str, "a text"),
-    "comment": (str, "a text"),
-    "columns": ((list, tuple, Mapping), "a list of names"),
+_Type = tuple[type | tuple[type, ...], str]
+_TEXT: _Type = (str, "a text")
+_NAMES: _Type = ((list, tuple, Mapping), "a list of names")
+
+#: Options that each kind takes beside the path.  Rows are opened without recipes too (by a bundle's
+#: ``sources.json``, by callers), so these are checked here too; a test compares with the schema.
+ROW_KINDS: Mapping[str, Mapping[str, _Type]] = {
+    "jsonl": {},
+    "csv": {"delimiter": _TEXT},
+    "parquet": {"columns": _NAMES},
+    "conll": {"columns": _NAMES, "separator": _TEXT, "comment": _TEXT},
+    "builtin": {},
 }
 
 
@@ -99,7 +97,7 @@ def open_rows(
     for name in chosen:
         if name not in ROW_KINDS[kind]:
             raise DataError(f"{kind}: no option {name!r}; {_hint(name, ROW_KINDS[kind])}")
-        wanted, words = _TYPES[name]
+        wanted, words = ROW_KINDS[kind][name]
         if not isinstance(chosen[name], wanted) or not all(map(_is_text, chosen[name])):
             raise DataError(f"{kind}: {name}: expected {words}, found {described(chosen[name])}")
     return FILE_KINDS[kind](Path(root) / place, chosen)
@@ -110,5 +108,5 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and not _HALF.search(value)
 
 
-def _hint(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+def _hint(name: str, known: Mapping[str, Any]) -> str:
     return meant(name, known) or f"there are: {', '.join(known) or 'none'}"

@@ -144,7 +144,7 @@ def _are_finite(spec: TaskSpec, seen: Sequence[_Seen]) -> npt.NDArray[np.bool_]:
     """Which rows have outputs that are all finite; of words that are cut off nothing is asked."""
     logits = concatenated([task_logits(spec, out[spec.name], enc) for _, enc, out in seen])
     if not isinstance(logits, Ragged):
-        return np.isfinite(logits).all(axis=-1)
+        return np.asarray(np.isfinite(logits).all(axis=-1))
     starts = [enc[spec.input].word_starts for _, enc, _ in seen]
     asked = np.concatenate([one.values for one in starts if one is not None]) >= 0
     bad = ~np.isfinite(logits.values).all(axis=-1) & asked
