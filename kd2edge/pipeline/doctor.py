@@ -71,12 +71,11 @@ def _cuda() -> Ability:
 
 
 def _backend(engine: Engine) -> Ability:
-    from kd2edge.runtime.backends.table import missing, preload
+    from kd2edge.runtime.backends.table import is_installed, preload
 
     name = f"run {engine.target}"
-    reason = missing(engine.target)
-    if reason:
-        return Ability(name, False, reason.partition("; run: ")[0], engine.install)
+    if not is_installed(engine):
+        return Ability(name, False, f"missing {' or '.join(engine.modules)}", engine.install)
     try:
         preload(engine.target)
     except (Kd2edgeError, ImportError, OSError) as error:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from commands import succeed
+from kd2edge.engines import ENGINES
 from kd2edge.pipeline.doctor import Ability, examine
 
 
@@ -53,3 +54,15 @@ def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     found = cuda()
     assert (found.works, found.detail) == (False, "missing torch")
     assert found.mend == 'pip install "kd2edge[train]"'
+
+
+def test_an_engine_that_is_missing_is_named_with_its_install_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kd2edge.runtime.backends.table.find_spec", lambda name: None)
+    found = {ability.name: ability for ability in examine()}
+    for engine in ENGINES.values():
+        ability = found[f"run {engine.target}"]
+        assert ability.detail == f"missing {' or '.join(engine.modules)}"
+        assert ability.mend == engine.install
+    assert f"-> {ENGINES['openvino'].install}" in succeed("doctor").out

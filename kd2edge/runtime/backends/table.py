@@ -30,15 +30,17 @@ def backend(name: str) -> Backend:
     return made
 
 
-def missing(target: str) -> str:
-    """Why artefacts of ``target`` cannot run here: "" when their engine is installed.
+def is_installed(engine: Engine) -> bool:
+    """Whether a package that runs it is here; looking for it costs no import."""
+    return any(find_spec(module) is not None for module in engine.modules)
 
-    Only looks for the engine's package, so that asking costs no import.
-    """
+
+def missing(target: str) -> str:
+    """Why artefacts of ``target`` cannot run here: "" when their engine is installed."""
     engine = ENGINES.get(target)
     if engine is None:
         return f"this kd2edge has no runtime for target {target!r}"
-    if any(find_spec(module) is not None for module in engine.modules):
+    if is_installed(engine):
         return ""
     return f"{' or '.join(engine.modules)} is not installed; run: {engine.install}"
 
