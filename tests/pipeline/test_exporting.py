@@ -26,6 +26,11 @@ from products import Product
 PLACE = ("--onnx", "--precision", "fp32,int8")
 
 
+def copied(product: Product, run: Path) -> Path:
+    """The product's run in another place, less what export does not read."""
+    return shutil.copytree(product.run, run, ignore=shutil.ignore_patterns("cache", "teachers"))
+
+
 def failing(error: Exception) -> Any:
     make = OnnxTarget.make
 
@@ -67,8 +72,7 @@ def test_a_full_disk_is_no_fault_of_one_artefact(
 def test_without_a_piece_in_any_row_the_float_artefact_is_made_all_the_same(
     text_product: Product, tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(text_product.run, run, ignore=shutil.ignore_patterns("cache", "teachers"))
+    run = copied(text_product, tmp_path / "run")
     path = run / "samples" / CALIBRATION
     none = {name: array[:0] for name, array in read_arrays(path).items()}
     write_atomic(path, npz_bytes(none))
@@ -85,7 +89,7 @@ def test_without_a_piece_in_any_row_the_float_artefact_is_made_all_the_same(
 
 def samples_of(product: Product, run: Path, kind: str) -> None:
     """A copy of the product's run whose recipe says ``samples: KIND``."""
-    shutil.copytree(product.run, run, ignore=shutil.ignore_patterns("cache", "teachers"))
+    copied(product, run)
     recipe = run / "recipe.yaml"
     text = recipe.read_text(encoding="utf-8")
     assert "samples: real" in text
@@ -129,8 +133,7 @@ def test_every_artefact_gives_what_is_golden(name: str, request: pytest.FixtureR
 def test_golden_raw_values_of_another_student_are_not_shipped(
     text_product: Product, tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(text_product.run, run, ignore=shutil.ignore_patterns("cache", "teachers"))
+    run = copied(text_product, tmp_path / "run")
     path = run / "samples" / "probes.npz"
     probed = open_probes(path.read_bytes())
     write_atomic(path, probe_bytes(dataclasses.replace(probed, weights="0" * 64)))
@@ -143,8 +146,7 @@ def test_golden_raw_values_of_another_student_are_not_shipped(
 def test_a_run_of_before_is_exported_without_golden_raw_values(
     text_product: Product, tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(text_product.run, run, ignore=shutil.ignore_patterns("cache", "teachers"))
+    run = copied(text_product, tmp_path / "run")
     (run / "samples" / "probes.npz").unlink()
     succeed("export", run, "--out", tmp_path / "out", "--onnx", "--precision", "fp32")
     load(tmp_path / "out", threads=1, self_test=True).close()
@@ -161,8 +163,7 @@ def test_each_target_makes_the_precisions_that_it_has(
     asked = kd2edge("export", text_product.run, "--onnx", "--trt", "--precision", "fp16,int8", *out)
     expected = {"onnx-int8-qdq", "onnx-int8-dynamic", "tensorrt-fp16", "tensorrt-int8"}
     assert ids(asked) == expected
-    run = tmp_path / "run"
-    shutil.copytree(text_product.run, run, ignore=shutil.ignore_patterns("cache", "teachers"))
+    run = copied(text_product, tmp_path / "run")
     named = ["export.targets=[onnx, tensorrt]", "export.precisions=[fp16, int8]"]
     recipe = load_recipe(run / "recipe.yaml", overrides=named)
     write_atomic(run / "recipe.yaml", recipe.dump_resolved().encode())
