@@ -16,11 +16,11 @@ from kd2edge.recipe.schema.base import Part
 STAGES = ("data", "distill", "export", "quantize", "student", "teacher")
 #: Parameters that are called like a recipe's field, and mean something else.
 OTHERS = {
+    "data.absence.Absence.seed": "rows whose inputs all stay draw nothing",
     "data.augment.Views.seed": "rows without views draw nothing",
     "distill.evaluate.predict_split.batch_size": "asking a net; a recipe states that of training",
     "distill.evaluate.predict_split.precision": "reports and parity need fp32 whatever trains",
     "distill.loss.Given.temperature": "what losses without a temperature are given",
-    "export.samples.dummy_arrays.seed": "of the arrays that a net is traced on",
     "teacher.fill.cache_outputs.batch_size": "asking a net; a recipe states that of training",
 }
 #: Values that leave the choice to what is there.
