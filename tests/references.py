@@ -13,13 +13,15 @@ import onnx
 import bundles
 from kd2edge.bundle.manifest import Artefact, Manifest
 from kd2edge.bundle.store import file_entry, open_bundle, write_bundle
+from kd2edge.files import canonical_json, npz_arrays, npz_bytes
 from kd2edge.metrics import measure
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import TaskName
-from kd2edge.validate import open_reference, pack_reference, row_keys
-from kd2edge.validate.record import REPORT, Record, SplitRecord, pack_record
-from kd2edge.validate.reference import Made
+from kd2edge.validate import pack_reference, row_keys
+from kd2edge.validate.meaning import MEANING, SplitMeaning, meaning_of, open_meaning
+from kd2edge.validate.record import REPORT, Record, open_record, pack_record
+from kd2edge.validate.truths import inputs_fingerprint, labels_fingerprint
 
 ROWS = 200
 #: SHA-256 of a student that these bundles say they were made of.
@@ -57,6 +59,15 @@ def rewritten(folder: Path, extra: Mapping[str, bytes], **changes: Any) -> Path:
     listed = {entry.path for entry in files} | own
     contents = {path: data for path, data in {**kept, **extra}.items() if path in listed}
     write_bundle(folder, dataclasses.replace(manifest, files=files, **changes), contents)
+    return folder
+
+
+def without(folder: Path, path: str) -> Path:
+    """The bundle without one of its files, of which its manifest then says nothing."""
+    bundle = open_bundle(folder)
+    files = tuple(entry for entry in bundle.manifest.files if entry.path != path)
+    contents = {name: bundle.read(name) for name in bundle.files if name != path}
+    write_bundle(folder, dataclasses.replace(bundle.manifest, files=files), contents)
     return folder
 
 
@@ -172,35 +183,42 @@ def with_reference(folder: Path, rows: Rows, *, split: str = "test") -> Path:
         task: {spec.metric: measure(spec, part.truths[task], decoded[task], spec.metric)}
         for task, spec in manifest.tasks.items()
     }
-    made = Made(WEIGHTS, split, reached)
-    content = packed(manifest, ids, hashes, decoded, logits, made, part.truths)
-    own = open_reference(content, manifest.tasks).made
-    assert own is not None
+    numbers = np.array(hashes, np.uint64)
+    labels = {task: labels_fingerprint(truth) for task, truth in part.truths.items()}
+    rows_of = {split: SplitMeaning(len(ids), inputs_fingerprint(numbers), labels)}
+    meaning = meaning_of(WEIGHTS, manifest.tasks, manifest.inputs, hashes_of(manifest), rows_of)
+    content = pack_reference(
+        ids, hashes, decoded, logits, manifest.tasks,
+        truths=part.truths, meaning=meaning.key, split=split,
+    )  # fmt: skip
     told = {
         task: {name: {"value": value, "low": value - 0.02, "high": value + 0.02}}
         for task, metrics in reached.items()
         for name, value in metrics.items()
     }
-    record = Record(WEIGHTS, {split: SplitRecord(own.rows, own.inputs, own.labels, told)})
+    record = Record(meaning.key, {split: told})
     return rewritten(
         folder,
-        {path: content, REPORT: pack_record(record)},
+        {path: content, MEANING: meaning.to_json(), REPORT: pack_record(record)},
         references={split: path},
         provenance={**manifest.provenance, "student": WEIGHTS},
     )
 
 
-def packed(manifest: Manifest, ids, hashes, decoded, logits, made: Made, truths) -> bytes:
-    """The reference of a manifest's own tasks and inputs."""
-    files = {entry.path: entry.sha256 for entry in manifest.files}
-    return pack_reference(
-        ids,
-        hashes,
-        decoded,
-        logits,
-        manifest.tasks,
-        manifest.inputs,
-        files,
-        made=made,
-        truths=truths,
-    )
+def hashes_of(manifest: Manifest) -> dict[str, str]:
+    """Path -> SHA-256 of the bundle's own files."""
+    return {entry.path: entry.sha256 for entry in manifest.files}
+
+
+def meant(folder: Path, **changes: Any) -> Path:
+    """The bundle whose meaning says something else; reference and report name the changed one."""
+    bundle = open_bundle(folder)
+    meaning = dataclasses.replace(open_meaning(bundle.read(MEANING)), **changes)
+    record = dataclasses.replace(open_record(bundle.read(REPORT)), meaning=meaning.key)
+    files = {MEANING: meaning.to_json(), REPORT: pack_record(record)}
+    for split, path in bundle.manifest.references.items():
+        arrays = npz_arrays(bundle.read(path))
+        said = canonical_json({"meaning": meaning.key, "split": split})
+        arrays["of"] = np.frombuffer(said, np.uint8)
+        files[path] = npz_bytes(arrays)
+    return rewritten(folder, files)

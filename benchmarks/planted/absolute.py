@@ -33,10 +33,9 @@ def circular(site: Site) -> Plant:
 def renamed(site: Site) -> Plant:
     """As before, and the reference says of itself what that of the new student says."""
     circular(site)
-    good, names = Draft(site.product.bundle), ("made_with", "made")
+    good = Draft(site.product.bundle)
     for path in site.draft.manifest.references.values():
-        said = npz_arrays(good.files[path])
-        own = {name: said[name] for name in names if name in said}
+        own = {"of": npz_arrays(good.files[path])["of"]}
         site.draft.change_arrays(path, lambda arrays, own=own: arrays | own)
     return Plant()
 

@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
 import numpy.typing as npt
 import onnx
 
 from kd2edge.bundle import file_entry, open_bundle, write_bundle
 from kd2edge.bundle.manifest import Artefact, Manifest
-from kd2edge.files import npz_arrays, npz_bytes
+from kd2edge.files import canonical_json, npz_arrays, npz_bytes
+from kd2edge.validate.meaning import MEANING, Meaning, open_meaning
+from kd2edge.validate.record import REPORT, open_record, pack_record
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -45,6 +48,17 @@ class Draft:
     def change_arrays(self, path: str, change: Callable[[Arrays], Arrays]) -> None:
         """Change an npz file of the bundle."""
         self.files[path] = npz_bytes(change(dict(npz_arrays(self.files[path]))))
+
+    def change_meaning(self, change: Callable[[Meaning], Meaning]) -> None:
+        """Change what outputs mean; what names the meaning names the changed one."""
+        meaning = change(open_meaning(self.files[MEANING]))
+        record = replace(open_record(self.files[REPORT]), meaning=meaning.key)
+        self.files |= {MEANING: meaning.to_json(), REPORT: pack_record(record)}
+        for split, path in self.manifest.references.items():
+            said = canonical_json({"meaning": meaning.key, "split": split})
+            self.change_arrays(
+                path, lambda arrays, said=said: arrays | {"of": np.frombuffer(said, np.uint8)}
+            )
 
     def change_manifest(self, **fields: Any) -> None:
         self.manifest = replace(self.manifest, **fields)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import onnx
 
+from kd2edge.validate.meaning import Meaning
 from planted.graphs import Editor, array_of, piece_tables, position_tables, put
 from planted.kind import WORDS, Plant, Site, kind, replaced
 from planted.measure import Look
@@ -48,23 +50,18 @@ def _tokenizer(site: Site, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def _agree(site: Site) -> None:
-    """A broken tool chain describes what it ships: the reference states the same tokenizer."""
-    from kd2edge.files import canonical_json, fingerprint_bytes
+    """A broken tool chain describes what it ships: the meaning states the same tokenizer."""
+    from kd2edge.files import fingerprint_bytes
 
     (name,) = site.draft.manifest.inputs
     spec = site.draft.manifest.inputs[name]
     hashes = {role: fingerprint_bytes(site.draft.files[p]) for role, p in spec.files.items()}
 
-    def restated(arrays: dict[str, Any]) -> dict[str, Any]:
-        if "made_with" in arrays:
-            said = json.loads(arrays["made_with"].tobytes())
-            said["inputs"][name]["files"] = hashes
-            said["inputs"][name]["options"] = dict(spec.options)
-            arrays["made_with"] = np.frombuffer(canonical_json(said), np.uint8)
-        return arrays
+    def restated(meaning: Meaning) -> Meaning:
+        own = {**meaning.inputs[name], "files": hashes, "options": dict(spec.options)}
+        return replace(meaning, inputs={name: own})
 
-    for path in site.draft.manifest.references.values():
-        site.draft.change_arrays(path, restated)
+    site.draft.change_meaning(restated)
 
 
 @kind("A8", "accents are not stripped", WORDS, "onnx-fp32")

@@ -10,53 +10,59 @@ from collections.abc import Mapping
 
 from kd2edge.bundle import Bundle
 from kd2edge.errors import IntegrityError
+from kd2edge.files import fingerprint_bytes
+from kd2edge.inputs.spec import InputSpec
 from kd2edge.pipeline.finished import FinishedRun
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.validate import open_reference
-from kd2edge.validate.agreement import disagreements
-from kd2edge.validate.record import REPORT, Record, open_record
+from kd2edge.validate.agreement import disagreements, misreadings
+from kd2edge.validate.carried import carried_meaning, carried_record
+from kd2edge.validate.meaning import MEANING, meaning_of
+from kd2edge.validate.record import Record
 
 __all__ = ["require_one_student", "require_run_of"]
 
 
 def require_one_student(
-    run: FinishedRun, references: Mapping[str, bytes], tasks: Mapping[str, TaskSpec]
-) -> Record:
-    """The record of a run's report, once stored outputs, report and student were seen to agree.
+    run: FinishedRun,
+    references: Mapping[str, bytes],
+    tasks: Mapping[str, TaskSpec],
+    inputs: Mapping[str, InputSpec],
+    files: Mapping[str, bytes],
+) -> None:
+    """See that student, report and stored outputs are what the run's one meaning says.
 
     Args:
         run: the run.
         references: split -> bytes of its stored outputs.
         tasks: the student's tasks.
+        inputs: the student's inputs.
+        files: path -> bytes of the inputs' files.
 
     Raises:
-        IntegrityError: they are of several students, or do not say.
+        IntegrityError: they are of several students.
     """
-    record, weights = run.record, run.weights
-    if record is None:
-        raise _apart(run, "report.json does not say which student it is about")
-    if record.weights != weights:
+    meaning, record = run.meaning, run.record
+    if meaning.weights != run.weights:
         raise _apart(
             run,
-            f"report.json is about a student with weights {record.weights[:12]}..., "
-            f"student.safetensors has {weights[:12]}...",
+            f"{MEANING} is of a student with weights {meaning.weights[:12]}..., "
+            f"student.safetensors has {run.weights[:12]}...",
         )
+    hashes = {path: fingerprint_bytes(content) for path, content in files.items()}
+    own = meaning_of(run.weights, tasks, inputs, hashes)
+    for fault in misreadings(meaning, own, "student.json"):
+        raise _apart(run, fault)
+    if record.meaning != meaning.key:
+        raise _apart(run, "report.json is about another student, other rows or other labels")
     for split, content in references.items():
         name, reference = f"reference-{split}.npz", open_reference(content, tasks)
-        if reference.made is None:
-            raise _apart(run, f"{name} does not say which student it is of")
-        if reference.made.weights != weights:
-            raise _apart(
-                run,
-                f"{name} is of a student with weights {reference.made.weights[:12]}..., "
-                f"student.safetensors has {weights[:12]}...",
-            )
-        if reference.made.split != split:
-            raise _apart(run, f"{name} is of the {reference.made.split} split")
-        faults = disagreements(reference, record, tasks, split)
-        if faults:
-            raise _apart(run, f"{name}: {faults[0]}")
-    return record
+        if reference.split != split:
+            raise _apart(run, f"{name} is of the {reference.split} split")
+        if reference.meaning != meaning.key:
+            raise _apart(run, f"{name} is of another student, other rows or other labels")
+        for fault in disagreements(meaning, reference, record, tasks, split):
+            raise _apart(run, f"{name}: {fault}")
 
 
 def _apart(run: FinishedRun, what: str) -> IntegrityError:
@@ -75,8 +81,9 @@ def require_run_of(run: FinishedRun, bundle: Bundle) -> None:
     Raises:
         IntegrityError: another student, or a report that says otherwise than the bundle's.
     """
+    theirs = carried_meaning(bundle)
     stated = bundle.manifest.provenance.get("student", "")
-    if not stated:
+    if not stated or theirs is None:
         return
     if run.weights != stated:
         raise IntegrityError(
@@ -84,28 +91,22 @@ def require_run_of(run: FinishedRun, bundle: Bundle) -> None:
             f"{bundle.path} was made of {stated[:12]}...: export the run again, or name the "
             "bundle's own run"
         )
-    own = run.record
-    if REPORT not in bundle.files or REPORT in bundle.left_out:
-        return
-    theirs = open_record(bundle.read(REPORT))
-    odd = None if own is None else _first_difference(own, theirs)
-    if own is None or odd:
+    odd = "" if run.meaning.key == theirs.key else "it is of other rows, labels or tasks"
+    record = carried_record(bundle)
+    if record is not None:
+        odd = odd or _first_difference(run.record, record)
+    if odd:
         raise IntegrityError(
-            f"{run.folder.report}: not the report that {bundle.path} was exported with"
-            f"{f' ({odd})' if odd else ''}: export the run again"
+            f"{run.folder.report}: not the report that {bundle.path} was exported with ({odd}): "
+            "export the run again"
         )
 
 
 def _first_difference(own: Record, theirs: Record) -> str:
-    if own.weights != theirs.weights:
-        return "it is about another student"
-    for split, one in own.splits.items():
-        other = theirs.splits.get(split)
-        if other is None or (one.inputs, one.labels) != (other.inputs, other.labels):
-            return f"its {split} split has other rows or labels"
-        for task, metrics in one.tasks.items():
+    for split, tasks in own.splits.items():
+        for task, metrics in tasks.items():
             for metric in metrics:
-                here, there = one.value(task, metric), other.value(task, metric)
+                here, there = (one.value(split, task, metric) for one in (own, theirs))
                 if not _same(here, there):
                     return f"{task} {metric} on {split} is {here}, was {there}"
     return ""

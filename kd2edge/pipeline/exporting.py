@@ -41,6 +41,7 @@ from kd2edge.recipe import Recipe, by_task, load_recipe
 from kd2edge.reporting import model_card
 from kd2edge.runtime.probes import PROBES as PROBES_IN_BUNDLE
 from kd2edge.runtime.probes import open_probes
+from kd2edge.validate.meaning import MEANING
 from kd2edge.validate.record import REPORT, pack_record
 from kd2edge.version import __version__
 
@@ -182,9 +183,12 @@ def _opened(recipe: Recipe, run: FinishedRun) -> _Job:
     read_arrays(folder.samples / CALIBRATION)
     stored = {split: _sample(folder.samples / f"reference-{split}.npz") for split in _SPLITS}
     tasks = {str(task.name): task for task in net.tasks}
-    record = require_one_student(run, stored, tasks)
-    references = {f"reference/{split}.npz": content for split, content in stored.items()}
-    files = {**_files(recipe, run, net), **references, REPORT: pack_record(record)}
+    inputs = {spec.name: spec for spec in net.inputs}
+    files = {path: _read(folder.path / path) for one in net.inputs for path in one.files.values()}
+    require_one_student(run, stored, tasks, inputs, files)
+    files |= _samples(recipe, run)
+    files |= {f"reference/{split}.npz": content for split, content in stored.items()}
+    files |= {MEANING: run.meaning.to_json(), REPORT: pack_record(run.record)}
     return _Job(recipe, run, net, files)
 
 
@@ -262,10 +266,10 @@ def _foreign(error: Exception) -> str:
     return f"the tool that makes it failed: {type(error).__name__}: {text}".rstrip(": ")
 
 
-def _files(recipe: Recipe, run: FinishedRun, net: Net) -> dict[str, bytes]:
+def _samples(recipe: Recipe, run: FinishedRun) -> dict[str, bytes]:
+    """How rows are read, and what is golden."""
     folder = run.folder
-    files = {path: _read(folder.path / path) for spec in net.inputs for path in spec.files.values()}
-    files[SOURCES] = forms_json(read_rows_plan(folder.rows))
+    files = {SOURCES: forms_json(read_rows_plan(folder.rows))}
     if recipe.export.samples == "real":
         files["golden/golden.npz"] = _sample(folder.samples / GOLDEN)
     # Old runs have no golden raw values.

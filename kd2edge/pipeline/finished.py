@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, final
 
 from kd2edge.bundle import Bundle
-from kd2edge.errors import IntegrityError, StorageError
+from kd2edge.errors import IntegrityError, StorageError, UsageError
 from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.pipeline.folders import RUNS, RunFolder, latest_run, opened_run
 from kd2edge.pipeline.provenance import KEYS, read_report
-from kd2edge.validate.record import Record, SplitRecord
+from kd2edge.validate.meaning import Meaning, open_meaning
+from kd2edge.validate.record import Metrics, Record
 
-__all__ = ["FinishedRun", "finished_run", "read_run", "record_of", "run_of"]
+__all__ = ["FinishedRun", "finished_run", "read_run", "run_of"]
 
 _KEPT = ("value", "low", "high", "confidence")
 
@@ -27,11 +28,13 @@ class FinishedRun:
     Args:
         folder: where its files are.
         report: its ``report.json``.
+        meaning: what its student's outputs mean.
         weights: SHA-256 of its student's safetensors, as they are.
     """
 
     folder: RunFolder
     report: Mapping[str, Any]
+    meaning: Meaning
     weights: str
 
     @property
@@ -50,24 +53,42 @@ class FinishedRun:
         }
 
     @property
-    def record(self) -> Record | None:
-        """What a bundle carries of its report; None for reports of before it was kept."""
-        return record_of(self.report)
+    def record(self) -> Record:
+        """What a bundle carries of its report."""
+        splits: Mapping[str, Any] = self.report["splits"]
+        return Record(
+            str(self.report["fingerprints"]["meaning"]),
+            {name: _metrics(one) for name, one in splits.items()},
+        )
 
 
 def read_run(folder: RunFolder) -> FinishedRun:
     """Read a run whose report is there.
 
     Raises:
-        StorageError: report or student cannot be read.
-        IntegrityError: the report is damaged.
+        StorageError: report, meaning or student cannot be read.
+        IntegrityError: report or meaning is damaged.
+        UsageError: an older kd2edge wrote it.
     """
     report = read_report(folder.report)
     weights = folder.student.with_name("student.safetensors")
     try:
-        return FinishedRun(folder, report, fingerprint_bytes(weights.read_bytes()))
+        student = fingerprint_bytes(weights.read_bytes())
+        meaning = open_meaning(folder.meaning.read_bytes(), str(folder.meaning))
     except OSError as error:
-        raise StorageError(f"{weights}: cannot be read: {error.strerror}") from error
+        raise StorageError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    return FinishedRun(folder, report, meaning, student)
+
+
+def _metrics(split: Mapping[str, Any]) -> Metrics:
+    """The student's metrics on a split, as a bundle carries them."""
+    return {
+        task: {
+            metric: {key: numbers.get(key) for key in _KEPT}
+            for metric, numbers in models["student"]["metrics"].items()
+        }
+        for task, models in split["tasks"].items()
+    }
 
 
 def finished_run(path: Path | None = None) -> FinishedRun:
@@ -90,28 +111,8 @@ def run_of(bundle: Bundle, runs: Iterable[Path] = ()) -> FinishedRun | None:
         for report in sorted(place.glob("*/report.json")):
             try:
                 run = read_run(RunFolder(report.parent))
-            except (StorageError, IntegrityError):
+            except (StorageError, IntegrityError, UsageError):
                 continue  # another run's damage is none of this bundle's business
             if run.provenance["run"] == wanted:
                 return run
     return None
-
-
-def record_of(report: Mapping[str, Any]) -> Record | None:
-    """What a bundle carries of a run's report; None for reports of before it was kept."""
-    weights = report["fingerprints"].get("student")
-    splits: Mapping[str, Any] = report["splits"]
-    if not weights or not all("labels" in split for split in splits.values()):
-        return None
-    return Record(str(weights), {name: _split(one) for name, one in splits.items()})
-
-
-def _split(split: Mapping[str, Any]) -> SplitRecord:
-    tasks = {
-        task: {
-            metric: {key: numbers.get(key) for key in _KEPT}
-            for metric, numbers in models["student"]["metrics"].items()
-        }
-        for task, models in split["tasks"].items()
-    }
-    return SplitRecord(split["rows"], split["inputs"], split["labels"], tasks)

@@ -35,6 +35,11 @@ class RunFolder:
         return self.path / "report.json"
 
     @property
+    def meaning(self) -> Path:
+        """What the student's outputs mean, and which rows they are of."""
+        return self.path / "meaning.json"
+
+    @property
     def html(self) -> Path:
         return self.path / "report.html"
 

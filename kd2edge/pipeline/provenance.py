@@ -6,9 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from kd2edge.errors import IntegrityError, StorageError
+from kd2edge.errors import IntegrityError, StorageError, UsageError
 from kd2edge.files import fingerprint_bytes
 from kd2edge.json_text import json_value
+from kd2edge.reporting.reading import SCHEMA
 
 __all__ = ["KEYS", "code_fingerprint", "read_report"]
 
@@ -33,6 +34,7 @@ def read_report(path: Path) -> dict[str, Any]:
     Raises:
         StorageError: it cannot be read.
         IntegrityError: it is damaged.
+        UsageError: an older kd2edge wrote it.
     """
     try:
         report = json_value(path.read_bytes(), strict=False)
@@ -43,4 +45,9 @@ def read_report(path: Path) -> dict[str, Any]:
     prints = report.get("fingerprints") if isinstance(report, dict) else None
     if not isinstance(prints, dict) or any(key not in prints for key in KEYS):
         raise IntegrityError(f"{path}: no report of a run: run `kd2edge distill` again")
+    if report.get("schema", 0) < SCHEMA or "meaning" not in prints:
+        raise UsageError(
+            f"{path}: has schema {report.get('schema')}, this kd2edge reads {SCHEMA}: run "
+            "`kd2edge distill` again, with --resume"
+        )
     return report

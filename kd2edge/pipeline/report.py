@@ -29,10 +29,12 @@ from kd2edge.pipeline.training import NetRecord
 from kd2edge.pipeline.work import Splits, Work
 from kd2edge.ragged import Ragged
 from kd2edge.reporting import html_report
+from kd2edge.reporting.reading import SCHEMA
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 from kd2edge.teacher import TeacherCache
-from kd2edge.validate.reference import Made, pack_reference, row_keys
+from kd2edge.validate.meaning import Meaning, SplitMeaning, meaning_of
+from kd2edge.validate.reference import pack_reference, row_keys
 from kd2edge.validate.truths import inputs_fingerprint, labels_fingerprint
 from kd2edge.version import __version__
 
@@ -41,6 +43,8 @@ __all__ = ["ModelResult", "write_report"]
 #: Confusion matrices of more classes are left out of the report.
 _CONFUSED = 200
 _OWN = ("baseline", "student")
+#: Splits that models are measured on.
+_JUDGED = ("validation", "test")
 
 #: Ids of a split's rows, and hashes of their inputs.
 Keys: TypeAlias = tuple[list[str], list[int]]
@@ -78,27 +82,30 @@ def write_report(work: Work, splits: Splits, results: Mapping[str, ModelResult])
         results: every model: the teachers by their names, ``baseline``, ``student``.
     """
     parts: dict[str, Any] = {}
-    for split in ("validation", "test"):
+    keys = {split: row_keys(work.data.rows[split], work.data.inputs) for split in _JUDGED}
+    meaning = _meaning(work, splits, keys, results["student"])
+    write_atomic(work.run.meaning, meaning.to_json())
+    for split in _JUDGED:
         said = _predictions(work, split, splits[split], results)
-        keys = row_keys(work.data.rows[split], work.data.inputs)
-        parts[split] = _split_report(work.data, splits[split], said, _hashes(keys))
-        truths = {str(task): splits[split].truth(task) for task in work.data.tasks}
-        metrics = _values(parts[split]["tasks"])
-        made = Made(results["student"].record.weights, split, metrics)
-        outputs = _Outputs(keys, said["student"], truths)
-        _write_reference(work, made, outputs, results["student"])
-    report = finite(_report(work, splits, results, parts))
+        parts[split] = _split_report(work.data, splits[split], said, _hashes(keys[split]))
+        truths = _truths(work, splits[split])
+        _write_reference(work, split, meaning, _Outputs(keys[split], said["student"], truths))
+    report = finite(_report(work, splits, results, parts, meaning))
     text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
     write_atomic(work.run.html, html_report(report).encode())
     write_atomic(work.run.report, f"{text}\n".encode())
 
 
 def _report(
-    work: Work, splits: Splits, results: Mapping[str, ModelResult], parts: Mapping[str, Any]
+    work: Work,
+    splits: Splits,
+    results: Mapping[str, ModelResult],
+    parts: Mapping[str, Any],
+    meaning: Meaning,
 ) -> dict[str, Any]:
     learned = learned_summary(work.recipe, work.data.learned)
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "name": work.recipe.name,
         "seed": work.recipe.seed,
         "created_by": f"kd2edge {__version__}",
@@ -106,7 +113,7 @@ def _report(
         "models": _models(results),
         "splits": parts,
         "curves": _curves(results),
-        "fingerprints": _fingerprints(work, splits, results),
+        "fingerprints": {**_fingerprints(work, splits, results), "meaning": meaning.key},
         "machine": asdict(machine()),
         "cache": _cache(results),
     } | ({"tokenizers": learned} if learned else {})
@@ -201,20 +208,8 @@ def _split_report(
     return {
         "rows": len(split),
         "distinct": distinct(inputs),
-        "inputs": inputs_fingerprint(inputs),
-        "labels": {str(name): labels_fingerprint(split.truth(name)) for name in data.tasks},
         "tasks": tasks,
         "gain": gains,
-    }
-
-
-def _values(tasks: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
-    """Task -> metric -> what the student reaches, as the reference states it."""
-    return {
-        str(task): {
-            name: found["value"] for name, found in finite(models["student"]["metrics"]).items()
-        }
-        for task, models in tasks.items()
     }
 
 
@@ -282,7 +277,28 @@ def _class(score: ClassScore, train_support: int, group: str) -> dict[str, Any]:
     return {**asdict(score), "train_support": int(train_support), "group": group}
 
 
-def _write_reference(work: Work, made: Made, outputs: _Outputs, student: ModelResult) -> None:
+def _truths(work: Work, split: EncodedSplit) -> dict[str, Truth]:
+    return {str(task): split.truth(task) for task in work.data.tasks}
+
+
+def _meaning(work: Work, splits: Splits, keys: Mapping[str, Keys], student: ModelResult) -> Meaning:
+    """What the student's outputs mean, and the rows of the splits that it is measured on."""
+    assert student.net is not None
+    inputs = {spec.name: spec for spec in student.net.inputs}
+    paths = {path for spec in inputs.values() for path in spec.files.values()}
+    files = {path: fingerprint_file(work.run.path / path) for path in paths}
+    rows = {
+        split: SplitMeaning(
+            len(splits[split]),
+            inputs_fingerprint(_hashes(keys[split])),
+            {task: labels_fingerprint(one) for task, one in _truths(work, splits[split]).items()},
+        )
+        for split in keys
+    }
+    return meaning_of(student.record.weights, work.data.tasks, inputs, files, rows)
+
+
+def _write_reference(work: Work, split: str, meaning: Meaning, outputs: _Outputs) -> None:
     """Keep what PyTorch decided on every row of a split: what artefacts are held against."""
     tasks = work.data.tasks
     decoded = {
@@ -290,14 +306,16 @@ def _write_reference(work: Work, made: Made, outputs: _Outputs, student: ModelRe
         for task, values in outputs.logits.items()
     }
     full = {str(task): values for task, values in outputs.logits.items()}
-    assert student.net is not None
-    inputs = {spec.name: spec for spec in student.net.inputs}
-    paths = {path for spec in inputs.values() for path in spec.files.values()}
-    files = {path: fingerprint_file(work.run.path / path) for path in paths}
     content = pack_reference(
-        *outputs.keys, decoded, full, tasks, inputs, files, made=made, truths=outputs.truths
+        *outputs.keys,
+        decoded,
+        full,
+        tasks,
+        truths=outputs.truths,
+        meaning=meaning.key,
+        split=split,
     )
-    write_atomic(work.run.samples / f"reference-{made.split}.npz", content)
+    write_atomic(work.run.samples / f"reference-{split}.npz", content)
 
 
 def _fingerprints(work: Work, splits: Splits, results: Mapping[str, ModelResult]) -> dict[str, str]:
@@ -306,7 +324,6 @@ def _fingerprints(work: Work, splits: Splits, results: Mapping[str, ModelResult]
         "recipe": work.loaded.fingerprint,
         "data": fingerprint({name: split.rows_fingerprint for name, split in splits.items()}),
         "teacher": fingerprint(teachers),
-        "student": results["student"].record.weights,
         "code": code_fingerprint(),
     }
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from kd2edge.bundle.store import Bundle
 from kd2edge.tasks.spec import TaskSpec
+from kd2edge.validate.meaning import MEANING, Meaning, open_meaning
 from kd2edge.validate.record import REPORT, Record, open_record
 from kd2edge.validate.reference import Reference, open_reference
 
-__all__ = ["carried_record", "carried_reference"]
+__all__ = ["carried_meaning", "carried_record", "carried_reference"]
 
 
 def carried_reference(
@@ -24,6 +25,15 @@ def carried_reference(
     if file is None or file in bundle.left_out:
         return None  # reference/ may stay out of a transfer archive
     return open_reference(bundle.read(file), tasks)
+
+
+def carried_meaning(bundle: Bundle) -> Meaning | None:
+    """What its outputs mean; None when the bundle does not say.
+
+    Raises:
+        IntegrityError: it is damaged.
+    """
+    return open_meaning(bundle.read(MEANING)) if MEANING in bundle.files else None
 
 
 def carried_record(bundle: Bundle) -> Record | None:

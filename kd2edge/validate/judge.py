@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from kd2edge.errors import BackendError, InputError
 from kd2edge.events import OnProgress, Progress, ignore
 from kd2edge.runtime.model import Model
+from kd2edge.validate.agreement import misreadings
 from kd2edge.validate.calls import call_checks
 from kd2edge.validate.candidate import Candidate, Loaded, loaded
 from kd2edge.validate.edges import edges_of
 from kd2edge.validate.levels import Levels, result_of
+from kd2edge.validate.meaning import Meaning, meaning_of
 from kd2edge.validate.measure import Measured, Trial, measured
 from kd2edge.validate.numbers import Numbers, Sample, merged_numbers, number_results
 from kd2edge.validate.policy import Policy
@@ -66,6 +68,7 @@ def judge(
     reference: Reference,
     policy: Policy,
     *,
+    meaning: Meaning | None = None,
     on_event: OnProgress = ignore,
 ) -> dict[str, ArtefactResult]:
     """Judge candidates on rows, wherever they come from: no bundle need exist.
@@ -76,6 +79,7 @@ def judge(
         rows: the rows, labels included.
         reference: what PyTorch said of all of them.
         policy: what is allowed.
+        meaning: what these outputs mean; a candidate that reads its own in another way fails.
         on_event: told about progress: ``tasks``, ``statistics``, ``edges``.
 
     Raises:
@@ -85,11 +89,20 @@ def judge(
     given = {
         name: one if isinstance(one, Loaded) else loaded(one) for name, one in candidates.items()
     }
-    for one in given.values():
-        rows.require_labels_of(reference, one.first.tasks)
+    for name, one in given.items():
+        rows.require_labels_of(reference, one.first.tasks, meaning)
+        if meaning is not None:
+            given[name] = replace(one, graph=(*one.graph, *_read(meaning, one)))
     found = look(given, Case(rows, reference, policy, on_event=on_event))
     levels = fairly_drawn(found.levels, rows, reference)
     return {name: result_of(one) for name, one in levels.items()}
+
+
+def _read(meaning: Meaning, one: Loaded) -> tuple[Check, ...]:
+    """Whether a candidate's tasks are those that outputs were stored of."""
+    own = replace(meaning, tasks=meaning_of("", one.first.tasks, {}, {}).tasks)
+    faults = misreadings(meaning, own, "the candidate")
+    return tuple(Check("meaning", "failed", fault) for fault in faults) or (Check("meaning", "ok"),)
 
 
 def look(candidates: Mapping[str, Loaded], case: Case) -> Found:

@@ -10,58 +10,48 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.errors import IntegrityError, SchemaTooNewError, UsageError
 from kd2edge.files.fingerprint import canonical_json
 from kd2edge.json_text import json_value
 
-__all__ = ["REPORT", "Record", "SplitRecord", "open_record", "pack_record"]
+__all__ = ["REPORT", "Metrics", "Record", "open_record", "pack_record"]
 
 #: Where it stands in a bundle.
 REPORT = "reference/report.json"
 #: Version of the layout.
-SCHEMA = 1
+SCHEMA = 2
 
 #: A metric's ``value``, ``low``, ``high``, ``confidence``; all null where it has no value.
 Numbers = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class SplitRecord:
-    """What the report says of one split.
-
-    Args:
-        rows: how many there are.
-        inputs: SHA-256 over the hashes of the rows' inputs, see ``truths.inputs_fingerprint``.
-        labels: task -> SHA-256 over its labels, see ``truths.labels_fingerprint``.
-        tasks: task -> metric -> its numbers.
-    """
-
-    rows: int
-    inputs: str
-    labels: Mapping[str, str]
-    tasks: Mapping[str, Mapping[str, Numbers]]
-
-    def value(self, task: str, metric: str) -> float | None:
-        """A metric's value; None where the report has none."""
-        found = self.tasks.get(task, {}).get(metric, {}).get("value")
-        return None if found is None else float(found)
+#: Task -> metric -> its numbers.
+Metrics = Mapping[str, Mapping[str, Numbers]]
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The student by the SHA-256 of its weights, and what it reached on each split."""
+    """What the student reached on each split.
 
-    weights: str
-    splits: Mapping[str, SplitRecord]
+    Args:
+        meaning: key of what its outputs mean, see :mod:`meaning`.
+        splits: split -> its metrics.
+    """
+
+    meaning: str
+    splits: Mapping[str, Metrics]
+
+    def value(self, split: str, task: str, metric: str) -> float | None:
+        """A metric's value; None where the report has none."""
+        found = self.splits.get(split, {}).get(task, {}).get(metric, {}).get("value")
+        return None if found is None else float(found)
 
 
 def pack_record(record: Record) -> bytes:
     """The bytes of a ``reference/report.json``; equal records give equal bytes."""
-    splits = {
-        name: {"rows": one.rows, "inputs": one.inputs, "labels": one.labels, "tasks": one.tasks}
-        for name, one in record.splits.items()
-    }
-    return canonical_json({"schema": SCHEMA, "weights": record.weights, "splits": splits})
+    return canonical_json(
+        {"schema": SCHEMA, "meaning": record.meaning, "splits": dict(record.splits)}
+    )
 
 
 def open_record(content: bytes) -> Record:
@@ -70,24 +60,28 @@ def open_record(content: bytes) -> Record:
     Raises:
         IntegrityError: the bytes are no record.
         SchemaTooNewError: a newer kd2edge wrote it.
+        UsageError: an older one did.
     """
     try:
         found = json_value(content)
-        if int(found["schema"]) > SCHEMA:
+        schema = int(found["schema"])
+        if schema > SCHEMA:
             raise SchemaTooNewError(
-                f"{REPORT} has schema {found['schema']}, this kd2edge reads up to {SCHEMA}: "
-                "update it"
+                f"{REPORT} has schema {schema}, this kd2edge reads up to {SCHEMA}: update it"
             )
-        splits = {str(name): _split(one) for name, one in found["splits"].items()}
-        return Record(str(found["weights"]), splits)
+        if schema < SCHEMA:
+            raise UsageError(
+                f"{REPORT} has schema {schema}, this kd2edge reads {SCHEMA}: run `kd2edge distill "
+                "--resume` and export the run again"
+            )
+        splits = {str(name): _metrics(one) for name, one in found["splits"].items()}
+        return Record(str(found["meaning"]), splits)
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise IntegrityError(f"{REPORT}: not what kd2edge wrote: {error!r}") from error
 
 
-def _split(found: Mapping[str, Any]) -> SplitRecord:
-    tasks = {
+def _metrics(found: Mapping[str, Any]) -> Metrics:
+    return {
         str(task): {str(metric): dict(numbers) for metric, numbers in one.items()}
-        for task, one in found["tasks"].items()
+        for task, one in found.items()
     }
-    labels = {str(task): str(value) for task, value in found["labels"].items()}
-    return SplitRecord(int(found["rows"]), str(found["inputs"]), labels, tasks)

@@ -2,20 +2,20 @@
 
 Artefacts are held against it.  It has the id and hash of each row, for each task the label and the
 packed decision (classes exactly, top-k scores in fp16), and whole logits of the first :data:`FULL`
-rows.  It says which student spoke and what it reached, so that it can be checked by itself.
+rows.  It names the meaning that stands beside it, see :mod:`meaning`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.errors import IntegrityError, SchemaTooNewError, UsageError
 from kd2edge.files.fingerprint import canonical_json
 from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.inputs.kinds import file_columns
@@ -28,28 +28,22 @@ from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 from kd2edge.validate.contradictions import contradictions
 from kd2edge.validate.truths import (
-    inputs_fingerprint,
-    labels_fingerprint,
     pack_truth,
     unpack_truth,
 )
 
 __all__ = [
     "FULL",
-    "Made",
     "Reference",
-    "described",
     "open_reference",
     "pack_reference",
     "row_keys",
 ]
 
-#: Version of the layout.  1 had neither labels nor :class:`Made`.
-SCHEMA = 2
+#: Version of the layout.
+SCHEMA = 3
 #: Rows whose logits are kept whole.
 FULL = 64
-
-_MEANING = ("kind", "labels", "metric", "column", "input", "decode")
 
 #: What arrays of another shape, type or name than a reference's lead to.
 _DAMAGE = (ValueError, TypeError, LookupError, AttributeError, IntegrityError)
@@ -57,27 +51,6 @@ _DAMAGE = (ValueError, TypeError, LookupError, AttributeError, IntegrityError)
 Arrays = dict[str, npt.NDArray[Any]]
 Logits = npt.NDArray[np.floating[Any]] | Ragged
 Specs = Mapping[str, TaskSpec] | Mapping[TaskName, TaskSpec]
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """Whose outputs they are, of which rows, and what they are worth.
-
-    Args:
-        weights: SHA-256 of the student's safetensors.
-        split: the split's name.
-        metrics: task -> metric -> its value on these rows; None where it has none.
-        rows: how many rows there were.
-        inputs: SHA-256 over the hashes of their inputs.
-        labels: task -> SHA-256 over its labels.
-    """
-
-    weights: str
-    split: str
-    metrics: Mapping[str, Mapping[str, float | None]]
-    rows: int = 0
-    inputs: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +62,18 @@ class Reference:
         hashes: hash of each row's input columns, ``[row]``, 64 bit.
         decoded: task -> PyTorch's decisions, in the order of ``ids``.
         logits: task -> logits of the first rows, ``[row, C]`` or ragged ``[word, C]``.
-        made_with: ``tasks`` and ``inputs`` as they were, see :func:`described`; empty in references
-            of before it was kept.
-        truths: task -> labels, in the order of ``ids``; empty in references of schema 1.
-        made: whose outputs they are; None in references of schema 1.
+        truths: task -> labels, in the order of ``ids``.
+        meaning: key of the meaning of these outputs; "": nobody wrote it down.
+        split: the split's name.
     """
 
     ids: tuple[str, ...]
     hashes: npt.NDArray[np.uint64]
     decoded: Mapping[str, Decoded]
     logits: Mapping[str, Logits]
-    made_with: Mapping[str, Any] = field(default_factory=dict[str, Any])
     truths: Mapping[str, Truth] = field(default_factory=dict[str, Truth])
-    made: Made | None = None
+    meaning: str = ""
+    split: str = ""
 
     @property
     def full(self) -> int:
@@ -141,11 +113,10 @@ def pack_reference(
     decoded: Mapping[str, Decoded],
     logits64: Mapping[str, Logits],
     specs: Specs,
-    inputs: Mapping[str, InputSpec],
-    hashes_of_files: Mapping[str, str],
     *,
-    made: Made,
     truths: Mapping[str, Truth],
+    meaning: str,
+    split: str,
 ) -> bytes:
     """The bytes of a ``reference/<split>.npz``; the same arguments give the same bytes.
 
@@ -155,10 +126,9 @@ def pack_reference(
         decoded: task -> decisions for all rows, in the order of ``ids``.
         logits64: task -> logits of the first rows (at most :data:`FULL` are kept).
         specs: task -> its spec.
-        inputs: input -> its spec.
-        hashes_of_files: path in ``InputSpec.files`` -> SHA-256 of its bytes.
-        made: whose outputs they are; its fingerprints are filled in here.
         truths: task -> labels for all rows.
+        meaning: key of what these outputs mean.
+        split: the split's name.
 
     Raises:
         ValueError: decisions, labels, ids and hashes of different number, or a task without a spec.
@@ -166,17 +136,10 @@ def pack_reference(
     known = _by_name(specs)
     _require_same_rows(len(ids), hashes, decoded, truths, known)
     numbers = np.array([value % (1 << 64) for value in map(int, hashes)], np.uint64)
-    made = replace(
-        made,
-        rows=len(ids),
-        inputs=inputs_fingerprint(numbers),
-        labels={task: labels_fingerprint(truth) for task, truth in truths.items()},
-    )
-    meaning = {**described(specs, inputs, hashes_of_files), "made": asdict(made)}
     arrays: Arrays = {
         "schema": np.array(SCHEMA, np.int64),
         "ids": np.frombuffer(json.dumps(list(ids)).encode(), np.uint8),
-        "made_with": np.frombuffer(canonical_json(meaning), np.uint8),
+        "of": np.frombuffer(canonical_json({"meaning": meaning, "split": split}), np.uint8),
         "hashes": numbers,
     }
     for task, truth in truths.items():
@@ -188,27 +151,6 @@ def pack_reference(
     for task, logits in logits64.items():
         arrays.update(_packed_logits(task, logits))
     return npz_bytes(arrays)
-
-
-def described(
-    specs: Specs, inputs: Mapping[str, InputSpec], hashes: Mapping[str, str]
-) -> dict[str, Any]:
-    """What decisions mean: which label an index is, of which column, of which raw values.
-
-    Indices and scores alone would agree with a manifest whose labels stand in another order.
-    """
-    return {
-        "tasks": {
-            str(name): {key: getattr(spec, key) for key in _MEANING} for name, spec in specs.items()
-        },
-        "inputs": {
-            name: {
-                **{key: getattr(spec, key) for key in ("kind", "columns", "options")},
-                "files": {role: hashes.get(path, "") for role, path in spec.files.items()},
-            }
-            for name, spec in inputs.items()
-        },
-    }
 
 
 def _require_same_rows(
@@ -245,6 +187,7 @@ def open_reference(content: bytes, specs: Specs) -> Reference:
     Raises:
         IntegrityError: the bytes are no reference, or lack a task of ``specs``.
         SchemaTooNewError: a newer kd2edge wrote it.
+        UsageError: an older one did.
     """
     try:
         arrays = npz_arrays(content)
@@ -252,6 +195,11 @@ def open_reference(content: bytes, specs: Specs) -> Reference:
         if schema > SCHEMA:
             raise SchemaTooNewError(
                 f"the reference has schema {schema}, this kd2edge reads up to {SCHEMA}: update it"
+            )
+        if schema < SCHEMA:
+            raise UsageError(
+                f"the reference has schema {schema}, this kd2edge reads {SCHEMA}: run `kd2edge "
+                "distill --resume` and export the run again"
             )
         return _opened(arrays, _by_name(specs))
     except _DAMAGE as error:
@@ -270,34 +218,19 @@ def _opened(arrays: Arrays, specs: Mapping[str, TaskSpec]) -> Reference:
         raise ValueError(f"{len(ids)} ids for {len(hashes)} hashes")
     for task, (one, other) in contradictions(hashes, decoded, specs).items():
         raise ValueError(f"rows {one} and {other} have one input and two decisions for {task}")
-    made_with = _meaning(arrays["made_with"]) if "made_with" in arrays else {}
     names = tuple(str(name) for name in ids)
-    if int(arrays["schema"]) < 2:
-        return Reference(names, hashes, decoded, logits, made_with)
     truths = {task: unpack_truth(_below(arrays, f"truth/{task}/")) for task in specs}
     _require_same_rows(len(names), hashes, decoded, truths, specs)
-    made = _made(made_with["made"])
-    return Reference(names, hashes, decoded, logits, made_with, truths, made)
+    return Reference(names, hashes, decoded, logits, truths, *_of(arrays["of"]))
 
 
-def _made(found: Mapping[str, Any]) -> Made:
-    metrics = {
-        str(task): {
-            str(name): None if value is None else float(value) for name, value in one.items()
-        }
-        for task, one in found["metrics"].items()
-    }
-    labels = {str(task): str(value) for task, value in found["labels"].items()}
-    weights, split, inputs = (str(found[key]) for key in ("weights", "split", "inputs"))
-    return Made(weights, split, metrics, int(found["rows"]), inputs, labels)
-
-
-def _meaning(stored: npt.NDArray[Any]) -> dict[str, Any]:
+def _of(stored: npt.NDArray[Any]) -> tuple[str, str]:
+    """(meaning, split)."""
     found = json_value(stored.tobytes())
-    for part in ("tasks", "inputs"):
-        if not all(isinstance(one, dict) for one in (found[part], *found[part].values())):
-            raise ValueError(f"made_with: {part} are no objects by name")
-    return found
+    meaning, split = found["meaning"], found["split"]
+    if not isinstance(meaning, str) or not isinstance(split, str):
+        raise TypeError("of: expected two texts")
+    return meaning, split
 
 
 def _below(arrays: Arrays, prefix: str) -> Arrays:

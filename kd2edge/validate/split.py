@@ -17,6 +17,7 @@ from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Target, TaskSpec, Truth
+from kd2edge.validate.meaning import Meaning
 from kd2edge.validate.reference import Reference, key_of
 from kd2edge.validate.truths import require_known_labels
 
@@ -48,7 +49,9 @@ class Split:
         """What tells the rows' inputs apart ``[row]``: repeated ones are one piece of evidence."""
         return np.array(self.hashes, np.uint64)
 
-    def require_labels_of(self, reference: Reference, tasks: Mapping[str, TaskSpec]) -> None:
+    def require_labels_of(
+        self, reference: Reference, tasks: Mapping[str, TaskSpec], meaning: Meaning | None = None
+    ) -> None:
         """Refuse rows whose labels are others than those kept beside their stored outputs.
 
         A task whose labels have other meanings now is for :mod:`agreement` to tell.
@@ -56,12 +59,10 @@ class Split:
         Raises:
             DataError: names the place, the task and both labels.
         """
-        meant = reference.made_with.get("tasks", {})
-        alike = {
-            task
-            for task, spec in tasks.items()
-            if list(spec.labels) == meant.get(task, {}).get("labels")
-        }
+        alike = set(tasks)
+        if meaning is not None:
+            meant = {task: one.get("labels") for task, one in meaning.tasks.items()}
+            alike = {task for task, spec in tasks.items() if list(spec.labels) == meant.get(task)}
         require_known_labels(
             self.rows,
             tasks,

@@ -15,7 +15,7 @@ from kd2edge.bundle.store import Bundle
 from kd2edge.errors import UsageError
 from kd2edge.ragged import Ragged
 from kd2edge.runtime.known import known_here
-from kd2edge.validate.record import SplitRecord
+from kd2edge.validate.record import Metrics
 from kd2edge.validate.reference import Reference
 from kd2edge.validate.validation import ArtefactResult, TaskResult
 from kd2edge.verdict import Word
@@ -91,7 +91,7 @@ def stands_for(bundle: Bundle, home: Path, verdict: Word, missing: int, rows: in
     )
 
 
-def as_reported(tasks: Mapping[str, TaskResult], said: SplitRecord | None) -> dict[str, TaskResult]:
+def as_reported(tasks: Mapping[str, TaskResult], said: Metrics | None) -> dict[str, TaskResult]:
     """Passes on fresh rows that are far below the report become ``undecided``.
 
     A drop is paired: under labels that mean nothing, reference and artefact are as wrong, and none
@@ -100,9 +100,9 @@ def as_reported(tasks: Mapping[str, TaskResult], said: SplitRecord | None) -> di
     return {task: _as_reported(task, part, said) for task, part in tasks.items()}
 
 
-def _as_reported(task: str, part: TaskResult, said: SplitRecord | None) -> TaskResult:
+def _as_reported(task: str, part: TaskResult, said: Metrics | None) -> TaskResult:
     found = part.metrics.get(part.metric)
-    low = None if said is None else said.tasks.get(task, {}).get(part.metric, {}).get("low")
+    low = None if said is None else said.get(task, {}).get(part.metric, {}).get("low")
     if part.verdict != "pass" or found is None or low is None:
         return part
     high = found.candidate.high

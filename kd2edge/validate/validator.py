@@ -18,7 +18,7 @@ from kd2edge.validate.agreement import agreement
 from kd2edge.validate.artefacts import Artefacts
 from kd2edge.validate.asked import asked_gate, asked_names
 from kd2edge.validate.candidate import Loaded
-from kd2edge.validate.carried import carried_record, carried_reference
+from kd2edge.validate.carried import carried_meaning, carried_record, carried_reference
 from kd2edge.validate.gate import outcome
 from kd2edge.validate.judge import Case, look
 from kd2edge.validate.policy import Policy
@@ -137,7 +137,7 @@ def _split_of(
         return None
     part = Split.of(rows, bundle.manifest.inputs, _tasks(bundle))
     if reference is not None:
-        part.require_labels_of(reference, _tasks(bundle))
+        part.require_labels_of(reference, _tasks(bundle), carried_meaning(bundle))
     if from_run:
         stored = int((matches(reference, part) >= 0).sum())
         require_stored(bundle, split, stored, len(part.ids))
@@ -148,7 +148,8 @@ def _judged(stack: ExitStack, work: _Work, names: list[str]) -> _Done:
     """Load every artefact, look at it, and weigh what was found."""
     bundle, case = work.bundle, work.case
     record = carried_record(bundle)
-    agreed = agreement(case.reference, record, bundle.manifest, work.split)
+    meaning = carried_meaning(bundle)
+    agreed = agreement(meaning, case.reference, record, bundle.manifest, work.split)
     artefacts = Artefacts(stack, bundle, work.home, work.threads, agreed.checks)
     graphs = {name: artefacts.graph(name) for name in names}
     case.on_event(Progress("graph", len(names), len(names)))

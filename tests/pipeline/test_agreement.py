@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -13,8 +14,8 @@ import pytest
 
 from commands import Result, kd2edge, succeed
 from kd2edge.bundle import open_bundle
-from kd2edge.files import fingerprint_file, npz_arrays, npz_bytes
-from kd2edge.pipeline.finished import record_of
+from kd2edge.files import canonical_json, fingerprint_file, npz_arrays, npz_bytes
+from kd2edge.validate.meaning import MEANING, open_meaning
 from kd2edge.validate.record import REPORT, open_record
 from products import Product
 
@@ -61,8 +62,38 @@ def other_split(run: Path) -> None:
 
 def old_outputs(run: Path) -> None:
     path = run / "samples" / "reference-test.npz"
-    arrays = npz_arrays(path.read_bytes()) | {"schema": np.array(1)}
+    arrays = npz_arrays(path.read_bytes()) | {"schema": np.array(2)}
     path.write_bytes(npz_bytes(arrays))
+
+
+def renamed_outputs(run: Path) -> None:
+    path = run / "samples" / "reference-test.npz"
+    said = canonical_json({"meaning": "7" * 64, "split": "test"})
+    arrays = npz_arrays(path.read_bytes()) | {"of": np.frombuffer(said, np.uint8)}
+    path.write_bytes(npz_bytes(arrays))
+
+
+def other_labels(run: Path) -> None:
+    """The student's description names its labels in another order."""
+    path = run / "student.json"
+    described = json.loads(path.read_text(encoding="utf-8"))
+    described["tasks"][0]["labels"].reverse()
+    path.write_text(json.dumps(described), encoding="utf-8")
+
+
+def other_meaning(run: Path) -> None:
+    path = run / "meaning.json"
+    meaning = open_meaning(path.read_bytes())
+    path.write_bytes(dataclasses.replace(meaning, weights="7" * 64).to_json())
+
+
+def other_tokenizer(run: Path) -> None:
+    (path,) = (run / "tokenizer").glob("*.json")
+    path.write_bytes(path.read_bytes() + b"\n")
+
+
+def stale_report(run: Path) -> None:
+    change_report(run, lambda report: report["fingerprints"].update(meaning="7" * 64))
 
 
 def better_report(run: Path) -> None:
@@ -74,18 +105,21 @@ def better_report(run: Path) -> None:
 
 
 def old_report(run: Path) -> None:
-    change_report(run, lambda report: report["fingerprints"].pop("student"))
+    change_report(run, lambda report: report.update(schema=1))
 
 
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (weaker_student, "report.json is about a student with weights"),
+        (weaker_student, "meaning.json is of a student with weights"),
+        (other_meaning, "meaning.json is of a student with weights 777777777777"),
+        (other_labels, "labels is"),
+        (other_tokenizer, "input text: files is"),
+        (stale_report, "report.json is about another student, other rows or other labels"),
+        (renamed_outputs, "reference-test.npz is of another student, other rows or other labels"),
         (other_outputs, "task intent: PyTorch's stored decisions reach macro_f1"),
         (other_split, "reference-test.npz is of the validation split"),
-        (old_outputs, "reference-test.npz does not say which student it is of"),
         (better_report, "the report 0.9990"),
-        (old_report, "does not say which student it is about"),
     ],
 )
 def test_what_is_of_several_students_is_not_exported(
@@ -99,15 +133,26 @@ def test_what_is_of_several_students_is_not_exported(
     assert not (run.parent.parent / "bundle").exists()
 
 
+@pytest.mark.parametrize("spoil", [old_outputs, old_report])
+def test_what_an_older_kd2edge_wrote_is_refused(run: Path, spoil: Callable[[Path], None]) -> None:
+    spoil(run)
+    result = export(run)
+    assert result.code == 2
+    assert "this kd2edge reads" in result.err
+    assert "--resume" in result.err
+
+
 def test_a_bundle_carries_what_the_report_says(text_product: Product) -> None:
     bundle = open_bundle(text_product.bundle)
     record = open_record(bundle.read(REPORT))
     report = report_of(text_product.run)
-    assert record == record_of(report)
+    meaning = open_meaning(bundle.read(MEANING))
+    assert record.meaning == report["fingerprints"]["meaning"] == meaning.key
+    assert bundle.read(MEANING) == (text_product.run / MEANING).read_bytes()
     weights = fingerprint_file(text_product.run / "student.safetensors")
-    assert record.weights == weights == bundle.manifest.provenance["student"]
+    assert meaning.weights == weights == bundle.manifest.provenance["student"]
     for split in ("validation", "test"):
-        for task, metrics in record.splits[split].tasks.items():
+        for task, metrics in record.splits[split].items():
             own = report["splits"][split]["tasks"][task]["student"]["metrics"]
             assert metrics.keys() == own.keys()
             assert all(numbers["value"] == own[name]["value"] for name, numbers in metrics.items())

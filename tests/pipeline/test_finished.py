@@ -50,5 +50,6 @@ def test_a_run_says_what_its_report_says(text_product: Product) -> None:
     run = finished_run(text_product.run)
     assert run.name == "tiny-text"
     assert run.weights == fingerprint_file(text_product.run / "student.safetensors")
-    assert run.record is not None
+    assert run.meaning.weights == run.weights
+    assert run.record.meaning == run.meaning.key
     assert run.record.splits.keys() == {"validation", "test"}

@@ -148,8 +148,8 @@ def test_what_is_no_report_is_refused(broken):
 
 
 def test_a_newer_report_is_refused(report):
-    with pytest.raises(SchemaTooNewError, match="schema 2"):
-        html_report({**report, "schema": 2})
+    with pytest.raises(SchemaTooNewError, match="schema 3"):
+        html_report({**report, "schema": 3})
 
 
 def test_several_teachers_have_curves_of_their_own(report):

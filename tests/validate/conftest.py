@@ -11,12 +11,14 @@ import bundles
 from references import (
     ListRows,
     image_rows,
+    meant,
     misread,
     rewritten,
     scaled,
     text_rows,
     with_artefact,
     with_reference,
+    without,
     wrong_alone,
 )
 
@@ -38,6 +40,7 @@ def tools() -> SimpleNamespace:
     return SimpleNamespace(
         ListRows=ListRows,
         image_rows=image_rows,
+        meant=meant,
         misread=misread,
         rewritten=rewritten,
         scaled=scaled,
@@ -45,4 +48,5 @@ def tools() -> SimpleNamespace:
         with_artefact=with_artefact,
         wrong_alone=wrong_alone,
         with_reference=with_reference,
+        without=without,
     )

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from kd2edge.bundle.store import open_bundle
-from kd2edge.errors import DataError, IntegrityError
+from kd2edge.errors import DataError, IntegrityError, UsageError
+from kd2edge.files import canonical_json
 from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.validate import validate_bundle
+from kd2edge.validate.meaning import MEANING, open_meaning
 from kd2edge.validate.record import REPORT, open_record, pack_record
 
 WIDE = {"digit": 0.05, "larger": 0.05}
@@ -28,6 +30,10 @@ def reasons(found) -> set[str]:
 
 def record(folder):
     return open_record(open_bundle(folder).read(REPORT))
+
+
+def meaning(folder):
+    return open_meaning(open_bundle(folder).read(MEANING))
 
 
 def with_record(folder, tools, changed):
@@ -48,10 +54,35 @@ def test_a_bundle_of_one_student_agrees(bundle, rows):
 
 
 def test_another_student_s_report_fails_everything(bundle, rows, tools):
-    with_record(bundle, tools, dataclasses.replace(record(bundle), weights=OTHER))
+    with_record(bundle, tools, dataclasses.replace(record(bundle), meaning=OTHER))
     found = judged(bundle, rows)
     assert {one.verdict for one in found.artefacts.values()} == {"fail"}
-    assert all("report.json is of a student with weights 777777777777" in r for r in reasons(found))
+    said = "report.json: of another student, other rows or other labels: it names the meaning 7777"
+    assert all(said in reason for reason in reasons(found))
+
+
+def test_another_student_s_outputs_fail_everything(bundle, rows, tools):
+    def renamed(arrays):
+        said = canonical_json({"meaning": OTHER, "split": "test"})
+        arrays["of"] = np.frombuffer(said, np.uint8)
+
+    found = judged(with_arrays(bundle, tools, renamed), rows)
+    assert {one.verdict for one in found.artefacts.values()} == {"fail"}
+    assert all("the stored PyTorch outputs: of another student" in r for r in reasons(found))
+
+
+def test_a_meaning_of_another_student_fails_everything(bundle, rows, tools):
+    found = judged(tools.meant(bundle, weights=OTHER), rows)
+    assert {one.verdict for one in found.artefacts.values()} == {"fail"}
+    assert all("of a student with weights 777777777777" in reason for reason in reasons(found))
+
+
+def test_a_manifest_is_held_against_the_meaning_without_any_reference(bundle, rows, tools):
+    tools.misread(bundle, "digit", labels=("1", "0", "2"))
+    (bundle / PATH).unlink()
+    found = judged(bundle, rows)
+    assert {one.verdict for one in found.artefacts.values()} == {"fail"}
+    assert all("task digit: labels is" in reason for reason in reasons(found))
 
 
 def test_a_manifest_that_names_another_student_fails_everything(bundle, rows, tools):
@@ -78,12 +109,11 @@ def test_outputs_of_a_weaker_student_under_its_better_s_name_fail(bundle, rows, 
 
 def test_a_report_of_better_numbers_fails(bundle, rows, tools):
     old = record(bundle)
-    split = old.splits["test"]
-    value = split.value("digit", "accuracy")
+    value = old.value("test", "digit", "accuracy")
     assert value is not None
     better = {"accuracy": {"value": value + 0.005, "low": value, "high": value + 0.01}}
-    tasks = {**split.tasks, "digit": better}
-    changed = dataclasses.replace(old, splits={"test": dataclasses.replace(split, tasks=tasks)})
+    splits = {"test": {**old.splits["test"], "digit": better}}
+    changed = dataclasses.replace(old, splits=splits)
     found = judged(with_record(bundle, tools, changed), rows)
     assert found.outcome == "fail"
     assert all(f"the report {value + 0.005:.4f}" in reason for reason in reasons(found))
@@ -98,10 +128,8 @@ def test_a_report_of_better_numbers_fails(bundle, rows, tools):
     ],
 )
 def test_a_report_on_other_rows_fails(bundle, rows, tools, change, said):
-    old = record(bundle)
-    split = dataclasses.replace(old.splits["test"], **change)
-    with_record(bundle, tools, dataclasses.replace(old, splits={"test": split}))
-    found = judged(bundle, rows)
+    split = dataclasses.replace(meaning(bundle).splits["test"], **change)
+    found = judged(tools.meant(bundle, splits={"test": split}), rows)
     assert found.outcome == "fail"
     assert all(said in reason for reason in reasons(found))
 
@@ -114,24 +142,24 @@ def test_the_other_split_s_outputs_fail(bundle, rows, tools):
     assert any("stored for the validation split are of the test split" in r for r in reasons(found))
 
 
-def old_reference(arrays):
-    for name in [name for name in arrays if name.startswith("truth/")]:
-        del arrays[name]
-    arrays["schema"] = np.array(1)
+@pytest.mark.parametrize("schema", [1, 2])
+def test_a_reference_of_before_is_refused(bundle, rows, tools, schema):
+    folder = with_arrays(bundle, tools, lambda arrays: arrays.update(schema=np.array(schema)))
+    with pytest.raises(UsageError, match=f"schema {schema}, this kd2edge reads 3"):
+        judged(folder, rows)
 
 
-def silent_reference(arrays):
-    old_reference(arrays)
-    del arrays["made_with"]
+def test_a_report_of_before_is_refused(bundle, rows, tools):
+    tools.rewritten(bundle, {REPORT: b'{"schema":1,"weights":"a","splits":{}}'})
+    with pytest.raises(UsageError, match="schema 1, this kd2edge reads 2"):
+        judged(bundle, rows)
 
 
-@pytest.mark.parametrize("change", [old_reference, silent_reference])
-def test_what_an_older_reference_cannot_show_is_undecided(bundle, rows, tools, change):
-    found = judged(with_arrays(bundle, tools, change), rows)
+def test_a_bundle_that_does_not_say_what_its_outputs_mean_is_undecided(bundle, rows, tools):
+    tools.without(bundle, MEANING)
+    found = judged(bundle, rows)
     assert {one.verdict for one in found.artefacts.values()} == {"undecided"}
-    assert all(
-        "run `kd2edge distill --resume` and export the run again" in r for r in reasons(found)
-    )
+    assert all("does not say what its stored outputs mean" in reason for reason in reasons(found))
 
 
 def test_a_bundle_that_carries_no_report_is_undecided(bundle, rows):
@@ -144,7 +172,7 @@ def test_a_bundle_that_carries_no_report_is_undecided(bundle, rows):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b'{"schema": 1}', b"\xff", b'{"schema":1,"weights":"a","splits":{"test":[]}}'],
+    [b"", b"[]", b'{"schema": 2}', b"\xff", b'{"schema":2,"meaning":"a","splits":{"test":[]}}'],
 )
 def test_a_report_of_another_form_is_refused(bundle, rows, tools, content):
     tools.rewritten(bundle, {REPORT: content})
@@ -222,9 +250,9 @@ def test_words_with_other_labels_are_refused(tmp_path, tools):
 
 def test_a_reference_with_fewer_rows_than_it_was_made_with_fails(bundle, rows, tools):
     half = tools.ListRows([rows[at] for at in range(100)])
-    whole = record(bundle)
+    whole = meaning(bundle)
     tools.with_reference(bundle, half)
-    with_record(bundle, tools, whole)
+    tools.meant(bundle, splits=whole.splits)
     found = judged(bundle, half)
     assert found.outcome == "fail"
     assert all("has 100 rows, the report was made on 200" in reason for reason in reasons(found))

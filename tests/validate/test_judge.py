@@ -17,6 +17,7 @@ from kd2edge.inputs.spec import Encoded
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec
 from kd2edge.validate import Policy, judge, loaded
+from kd2edge.validate.meaning import meaning_of
 from kd2edge.validate.reference import Reference
 from kd2edge.validate.split import Split
 
@@ -117,11 +118,20 @@ def test_a_policy_may_look_at_the_tasks_alone(split, reference):
 def test_labels_other_than_the_reference_s_are_refused(split, reference, rows, tools):
     other = [dict(row) for row in rows]
     other[3]["digit"] = str((int(other[3]["digit"]) + 1) % 3)
-    made_with = {"tasks": {name: {"labels": list(one.labels)} for name, one in TASKS.items()}}
-    stored = replace(reference, made_with=made_with)
     changed = Split.of(tools.ListRows(other), INPUTS, TASKS)
     with pytest.raises(DataError, match="not those that the report was made with"):
-        judge({"right": Net()}, changed, stored, POLICY)
+        judge({"right": Net()}, changed, reference, POLICY)
+
+
+def test_a_candidate_that_reads_its_outputs_in_another_way_fails(split, reference):
+    meaning = meaning_of("5" * 64, TASKS, INPUTS, {})
+    turned = {**TASKS, "digit": replace(TASKS["digit"], decode={"temperature": 4.0})}
+    other = meaning_of("5" * 64, turned, INPUTS, {})
+    found = judge({"right": Net()}, split, reference, POLICY, meaning=meaning)
+    assert found["right"].verdict == "pass"
+    found = judge({"right": Net()}, split, reference, POLICY, meaning=other)
+    assert found["right"].verdict == "fail"
+    assert "task digit: decode is" in found["right"].reason
 
 
 def test_rows_that_somebody_picked_show_nothing(tools):

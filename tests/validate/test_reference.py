@@ -6,15 +6,13 @@ import zipfile
 import numpy as np
 import pytest
 
-from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.errors import IntegrityError, SchemaTooNewError, UsageError
 from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.ragged import Ragged
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import MISSING, Decoded, TaskName, TaskSpec, Truth
 from kd2edge.validate import open_reference, pack_reference
-from kd2edge.validate.reference import Made
-from kd2edge.validate.truths import inputs_fingerprint, labels_fingerprint
 
 SPECS = {
     "intent": TaskSpec(TaskName("intent"), "classification", tuple("abcdefgh"), "accuracy"),
@@ -55,9 +53,6 @@ def truths(logits) -> dict[str, Truth]:
     return found
 
 
-MADE = Made("1" * 64, "test", {"intent": {"accuracy": 0.9, "auc": None}})
-
-
 def packed(logits, *, ids=IDS, hashes=HASHES, said=None) -> bytes:
     return pack_reference(
         ids,
@@ -65,10 +60,9 @@ def packed(logits, *, ids=IDS, hashes=HASHES, said=None) -> bytes:
         decoded(logits) if said is None else said,
         logits,
         SPECS,
-        INPUTS,
-        {},
-        made=MADE,
         truths=truths(logits),
+        meaning="1" * 64,
+        split="test",
     )
 
 
@@ -163,10 +157,10 @@ def test_changed_bytes_never_raise_anything_else(content):
     assert refused > 30
 
 
-@pytest.mark.parametrize("said", ['{"tasks": {}}', "[1]", '{"tasks": {"t": 1}, "inputs": {}}', "{"])
-def test_a_meaning_of_another_form_is_refused(content, said):
+@pytest.mark.parametrize("said", ['{"split": "a"}', "[1]", '{"split": "a", "meaning": 1}', "{"])
+def test_a_name_of_another_form_is_refused(content, said):
     arrays = npz_arrays(content)
-    arrays["made_with"] = np.frombuffer(said.encode(), np.uint8)
+    arrays["of"] = np.frombuffer(said.encode(), np.uint8)
     with pytest.raises(IntegrityError):
         open_reference(npz_bytes(arrays), SPECS)
 
@@ -175,7 +169,7 @@ def test_a_newer_reference_is_refused(content):
     with np.load(io.BytesIO(content)) as archive:
         arrays = {name: archive[name] for name in archive.files}
     newer = io.BytesIO()
-    np.savez(newer, **{**arrays, "schema": np.array(3)})
+    np.savez(newer, **{**arrays, "schema": np.array(4)})
     with pytest.raises(SchemaTooNewError):
         open_reference(newer.getvalue(), SPECS)
 
@@ -184,21 +178,13 @@ def test_labels_and_whose_outputs_they_are_come_back(content):
     found, wanted = open_reference(content, SPECS), truths(outputs())
     for task, truth in wanted.items():
         np.testing.assert_array_equal(flat(found.truths[task].labels), flat(truth.labels))
-    assert found.made is not None
-    assert (found.made.weights, found.made.split, found.made.rows) == ("1" * 64, "test", ROWS)
-    assert found.made.metrics == MADE.metrics
-    assert found.made.labels == {task: labels_fingerprint(one) for task, one in wanted.items()}
-    assert found.made.inputs == inputs_fingerprint(found.hashes)
+    assert (found.meaning, found.split) == ("1" * 64, "test")
 
 
-def test_references_of_before_labels_were_kept_are_read(content):
-    arrays = {
-        name: one for name, one in npz_arrays(content).items() if not name.startswith("truth")
-    }
-    arrays["schema"] = np.array(1)
-    found = open_reference(npz_bytes(arrays), SPECS)
-    assert (found.made, found.truths) == (None, {})
-    assert list(found.ids) == IDS
+def test_a_reference_of_before_is_refused_and_says_what_helps(content):
+    arrays = npz_arrays(content) | {"schema": np.array(2)}
+    with pytest.raises(UsageError, match="export the run again"):
+        open_reference(npz_bytes(arrays), SPECS)
 
 
 @pytest.mark.parametrize(
