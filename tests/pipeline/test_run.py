@@ -56,7 +56,7 @@ def test_the_log_is_json_lines_that_name_every_stage(product: Product) -> None:
 
 
 def test_the_report_has_every_task_model_and_split(report: dict[str, Any]) -> None:
-    assert report["schema"] == 1
+    assert report["schema"] == 2
     for split in ("validation", "test"):
         part = report["splits"][split]
         assert part["tasks"].keys() == report["tasks"].keys()
@@ -102,7 +102,7 @@ def test_every_model_has_its_costs_and_curve(report: dict[str, Any]) -> None:
 
 
 def test_the_report_names_what_it_came_from(report: dict[str, Any]) -> None:
-    assert report["fingerprints"].keys() == {"recipe", "data", "teacher", "student", "code"}
+    assert report["fingerprints"].keys() == {"recipe", "data", "teacher", "meaning", "code"}
     assert all(len(one) == 64 for one in report["fingerprints"].values())
     assert report["cache"]["bytes"] > 0
     assert report["cache"]["reused"] is False
@@ -191,8 +191,8 @@ def test_a_run_begun_anew_and_stopped_in_its_teacher_goes_on_to_its_end(
     result = succeed("distill", text_product.recipe, "--run-dir", run, *more)
     assert "resumed at step" in result.err
     assert (
-        report_of(run)["fingerprints"]["student"]
-        != (report_of(text_product.run)["fingerprints"]["student"])
+        report_of(run)["fingerprints"]["meaning"]
+        != (report_of(text_product.run)["fingerprints"]["meaning"])
     )
 
 
