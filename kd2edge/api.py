@@ -86,7 +86,17 @@ def validate(
     max_drop_class: Mapping[str, float] | None = None,
     confidence: float | None = None,
 ) -> Validation:
-    """Judge a bundle's artefacts; see ``pipeline.validation.validate``."""
+    """Judge a bundle's artefacts; see ``pipeline.validation.validate``.
+
+    Args:
+        bundle: its folder.
+        split: ``test`` or ``validation``: the stored reference that is judged by.
+        data: a file of labelled rows instead of the run's own.
+        artefacts: ids of those to judge; empty: all that can run here.
+        max_drop: task -> most that its metric may fall; None: the manifest's.
+        max_drop_class: the same for the recall of one class.
+        confidence: of each one-sided bound; None: the manifest's.
+    """
     from kd2edge.pipeline import validation
 
     file = None if data is None else Path(data)

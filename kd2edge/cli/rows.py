@@ -35,7 +35,14 @@ def rows_options(command: Command) -> Command:
 
 
 def asked(kind: str, options: tuple[str, ...], source: str, *, otherwise: str = "") -> Asked:
-    """What these options say of a file; ``otherwise`` is its kind where nothing tells."""
+    """What these options say of a file; ``otherwise`` is its kind where nothing tells.
+
+    Args:
+        kind: of file; "" where the option was not given.
+        options: ``name=value``, as they were given.
+        source: of the recipe as which the file is read; "" for any.
+        otherwise: the kind where nothing tells.
+    """
     from kd2edge.pipeline.source_forms import Asked
 
     found: dict[str, Any] = {

@@ -48,7 +48,7 @@ class Words:
 
     def gather(self, values: Tensor) -> Tensor:
         """``[batch, length, ...]`` at the words, ``[all words, ...]``; NaN where cut off."""
-        picked = self.pick(values)
+        picked = self.pick(values)  # [all words, ...]
         if self.cut:
             gone = (self.index < 0).view(-1, *([1] * (picked.dim() - 1)))
             picked = picked.masked_fill(gone.to(picked.device), float("nan"))
@@ -103,7 +103,7 @@ class Batch:
             stated = stated.flatten(1).any(1)
         if task not in self.objects:
             return stated
-        owners = torch.from_numpy(self.objects[task])
+        owners = torch.from_numpy(self.objects[task])  # [all objects]
         return torch.zeros(len(self), dtype=torch.bool).index_put((owners,), stated)
 
     def to(self, device: torch.device) -> Batch:
@@ -141,7 +141,7 @@ def padded(ragged: Ragged, pad: int, dtype: str) -> npt.NDArray[np.generic]:
 
 def words_at(starts: Ragged, length: int) -> Words:
     """Words from their positions in each row (-1: cut off), in an array padded to ``length``."""
-    row_begin = starts.owners * length
+    row_begin = starts.owners * length  # [all words]
     values = starts.values.astype(np.int64)
-    index = np.where(values >= 0, values + row_begin, -1)
+    index = np.where(values >= 0, values + row_begin, -1)  # [all words]
     return Words(torch.from_numpy(index), starts.lengths, cut=bool((values < 0).any()))

@@ -234,7 +234,7 @@ def _chunk(job: _Job, positions: Sequence[int], pads: dict[str, int]) -> dict[st
     total = np.zeros(len(positions), dtype=np.int64)
     for name, one in encoded.items():
         encoder = job.inputs[name][1]
-        lengths = encoder.length(one)
+        lengths = encoder.length(one)  # [row]
         total += lengths
         for spec in encoder.arrays:
             columns[f"array/{spec.name}"] = _stored(spec, one.arrays[spec.name], lengths, pads)
@@ -290,7 +290,7 @@ def _stored(
 ) -> Column:
     if not is_ragged(spec):
         return array
-    inside = np.arange(array.shape[1]) < lengths[:, None]
+    inside = np.arange(array.shape[1]) < lengths[:, None]  # [row, length]
     if spec.name not in pads and not inside.all():
         pads[spec.name] = int(array[~inside].flat[0])
     return Ragged(array[inside], offsets_of(lengths))

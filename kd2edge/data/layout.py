@@ -116,8 +116,8 @@ class RecordForm:
     def places(self, counts: Ints) -> Places:
         """Places in records whose ragged fields have these counts ``[row, ragged field]``."""
         units = np.array([field.bytes for field in self.ragged], dtype=np.int64)
-        sizes = (counts * units + ALIGN - 1) // ALIGN * ALIGN
-        ends = self._ragged_at + np.cumsum(sizes, axis=1)
+        sizes = (counts * units + ALIGN - 1) // ALIGN * ALIGN  # [row, ragged field]
+        ends = self._ragged_at + np.cumsum(sizes, axis=1)  # [row, ragged field]
         last = ends[:, -1] if len(units) else np.full(len(counts), self._ragged_at, np.int64)
         return Places(ends - sizes, last)
 

@@ -63,7 +63,7 @@ class ArrayStore:
             ones = np.ones(len(positions), np.int64)
             values = _gathered(records, field, records.bases + at, ones)
         else:  # records of one size: pictures are copied a row at a time, not a value
-            table = records.content.reshape(len(positions), -1)
+            table = records.content.reshape(len(positions), -1)  # [row, byte]
             values = np.array(table[:, at : at + field.bytes], order="C").view(field.dtype)
         return values.reshape(len(positions), *field.shape)
 
@@ -71,9 +71,9 @@ class ArrayStore:
         """Values of a ragged field at some rows, in the order of ``positions``."""
         field, records = self.fields[name], self._records(positions)
         at = [one.name for one in self._form.ragged].index(name)
-        header = records.bases[:, None] // 4 + np.arange(len(self._form.ragged))
-        counts = records.content.view(np.int32)[header].astype(np.int64)
-        begins = records.bases + self._form.places(counts).begins[:, at]
+        header = records.bases[:, None] // 4 + np.arange(len(self._form.ragged))  # [row, field]
+        counts = records.content.view(np.int32)[header].astype(np.int64)  # [row, field]
+        begins = records.bases + self._form.places(counts).begins[:, at]  # [row], bytes
         values = _gathered(records, field, begins, counts[:, at])
         return Ragged(values.reshape(-1, *field.shape), offsets_of(counts[:, at]))
 
@@ -102,7 +102,7 @@ class ArrayStore:
     def _joined(self, positions: Positions) -> tuple[Positions, npt.NDArray[np.uint8]]:
         owners = (np.searchsorted(self._starts, positions, side="right") - 1).tolist()
         # Of shard s, record i begins at its index s + i: each shard has one entry more than rows.
-        entries = positions + owners
+        entries = positions + owners  # [row]
         begins, ends = self._index[entries], self._index[entries + 1]
         read = _read_small if self.bytes <= _SMALL else _read
         parts = [

@@ -26,7 +26,7 @@ def epoch_order(
     """
     # PCG64 by name: default_rng may change its generator between numpy versions.
     random = np.random.Generator(np.random.PCG64([seed, epoch]))
-    shuffled = random.permutation(len(lengths)).astype(np.int64)
+    shuffled = random.permutation(len(lengths)).astype(np.int64)  # [row]
     pool = batch_size * _POOL
     batches: list[npt.NDArray[np.int64]] = []
     for begin in range(0, len(shuffled), pool):

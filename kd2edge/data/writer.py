@@ -108,17 +108,17 @@ def _records(form: RecordForm, stored: Mapping[str, Column]) -> tuple[Bytes, npt
     """The records of a chunk, one after the other, and the size of each in bytes."""
     ragged = [_ragged(stored[field.name]) for field in form.ragged]
     rows = _rows(next(iter(stored.values())))
-    counts = np.zeros((rows, len(ragged)), dtype=np.int64)
+    counts = np.zeros((rows, len(ragged)), dtype=np.int64)  # [row, ragged field]
     for at, column in enumerate(ragged):
         counts[:, at] = column.lengths
     places = form.places(counts)
-    bases = offsets_of(places.ends)
+    bases = offsets_of(places.ends)  # [row + 1], bytes
     blob = np.zeros(int(bases[-1]), dtype=np.uint8)
     if ragged:
-        header = bases[:-1, None] // 4 + np.arange(len(ragged))
+        header = bases[:-1, None] // 4 + np.arange(len(ragged))  # [row, ragged field]
         blob.view(np.int32)[header] = counts
     for field in form.plain:
-        begins = bases[:-1] + form.plain_at[field.name]
+        begins = bases[:-1] + form.plain_at[field.name]  # [row], bytes
         _scatter(blob, field, begins, np.ones(rows, np.int64), _plain(stored[field.name]))
     for at, (field, column) in enumerate(zip(form.ragged, ragged, strict=True)):
         _scatter(blob, field, bases[:-1] + places.begins[:, at], counts[:, at], column.values)

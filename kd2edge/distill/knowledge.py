@@ -68,6 +68,12 @@ class Knowledge:
         """What the teachers of a task say together: one as it is, several by their weights.
 
         Several become one by what ``activation`` makes of their softened logits.
+
+        Args:
+            task: its name.
+            said: logits of each of its teachers, in the student's order of labels.
+            temperature: what logits are divided by.
+            activation: what makes probabilities of logits.
         """
         if len(said) == 1:
             return said[0]
@@ -77,7 +83,14 @@ class Knowledge:
     def logits(
         self, task: TaskName, batch: Batch, temperature: float, activation: Activation
     ) -> Tensor:
-        """Both: what the teachers of a task say together of a batch."""
+        """Both: what the teachers of a task say together of a batch.
+
+        Args:
+            task: its name.
+            batch: the rows.
+            temperature: what logits are divided by.
+            activation: what makes probabilities of logits.
+        """
         return self.combined(task, self.said(task, batch), temperature, activation)
 
 
@@ -99,6 +112,12 @@ def combined(
     """Logits whose softened probabilities are the weighted mean of the teachers' softened ones.
 
     Values that become no probabilities are averaged as they are.
+
+    Args:
+        logits: ``[item, channel]`` of each teacher.
+        weights: of each teacher; only their shares count.
+        temperature: what logits are divided by.
+        activation: what makes probabilities of logits.
     """
     if isinstance(temperature, Tensor):  # that of the items, as the losses take it
         temperature = temperature.cpu()
@@ -136,6 +155,12 @@ def feature_of(cache: TeacherCache, path: str, batch: Batch, target: str) -> Ten
     """A teacher's feature of a batch in shared form, fp32 on the CPU; NaN for words not seen.
 
     ``target`` is the student's module that is to follow it, and tells whose words they are.
+
+    Args:
+        cache: of the teacher.
+        path: of the teacher's module.
+        batch: the rows.
+        target: the student's module that is to follow it; it tells whose words they are.
     """
     values = cache.feature(path, batch.positions, batch.view)
     if not isinstance(values, Ragged):

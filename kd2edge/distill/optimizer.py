@@ -26,6 +26,12 @@ def adamw(parameters: Named, lr: float, weight_decay: float) -> torch.optim.Adam
 def rate(step: int, steps: int, warmup: float, schedule: str) -> float:
     """The learning rate's factor at a step (from 0): a function, so that resuming needs no state.
 
+    Args:
+        step: steps taken so far.
+        steps: of the whole training.
+        warmup: share of the steps, in [0, 1], over which the rate rises.
+        schedule: ``constant``, ``linear`` or ``cosine``.
+
     Raises:
         UsageError: an unknown schedule.
     """

@@ -21,7 +21,15 @@ from kd2edge.nets import Net
 
 @final
 class Stepper:
-    """Takes steps with a net and its objective, both on ``device``."""
+    """Takes steps with a net and its objective, both on ``device``.
+
+    Args:
+        net: on ``device``.
+        objective: on ``device``; its own parameters are trained too.
+        settings: rate, decay and clipping.
+        device: where both stand.
+        precision: ``fp32`` or ``bf16``.
+    """
 
     def __init__(
         self,

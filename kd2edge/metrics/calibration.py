@@ -41,6 +41,12 @@ def reliability(spec: TaskSpec, truth: Truth, decoded: Decoded, *, bins: int = 1
     The confidence of a decision is the probability of the decided label.  Items without a label
     and words that the length limit cut off are left out.
 
+    Args:
+        spec: the task.
+        truth: labels ``[row]``, or ragged ``[word]``.
+        decoded: labels and scores of the same items.
+        bins: how many.
+
     Raises:
         DataError: no item is left.
     """

@@ -61,6 +61,12 @@ class Estimate:
 def measure(spec: TaskSpec, truth: Truth, decoded: Decoded, metric_name: str) -> float:
     """A metric of one model, without bounds; memory does not follow rows times classes.
 
+    Args:
+        spec: the task.
+        truth: labels ``[row]``, or ragged ``[word]``.
+        decoded: labels and scores of the same items.
+        metric_name: a name in ``METRICS``.
+
     Raises:
         DataError: no row has a label (for AUC: no row of one of the labels).
         UsageError: no such metric.
@@ -83,6 +89,16 @@ def evaluate(
     """A metric of one model, with a two-sided interval.
 
     ``inputs`` has a number a row, equal where the inputs are (their hashes); None: all differ.
+
+    Args:
+        spec: the task.
+        truth: labels ``[row]``, or ragged ``[word]``.
+        decoded: labels and scores of the same items.
+        metric_name: a name in ``METRICS``.
+        inputs: ``[row]`` a number, equal where the inputs are (their hashes); None: all differ.
+        confidence: of the interval, in (0.5, 1).
+        resamples: weights drawn; more make the bounds steadier.
+        seed: of the weights.
 
     Raises:
         DataError: no row has a label (for AUC: no row of one of the labels).
@@ -121,6 +137,17 @@ def drop(
 
     ``high`` and ``low`` are one-sided bounds, each at ``confidence``: a gate passes when
     ``high <= max_drop`` and fails when ``low > max_drop``.  ``inputs`` as in :func:`evaluate`.
+
+    Args:
+        spec: the task.
+        truth: labels ``[row]``, or ragged ``[word]``.
+        reference: what the reference says of the same items.
+        candidate: what the candidate says of them.
+        metric_name: a name in ``METRICS``.
+        inputs: ``[row]`` as in :func:`evaluate`.
+        confidence: of each bound, in (0.5, 1).
+        resamples: weights drawn; more make the bounds steadier.
+        seed: of the weights.
 
     Raises:
         DataError: no row has a label.

@@ -112,6 +112,13 @@ def distinct(inputs: npt.NDArray[np.integer[Any]]) -> int:
 
 
 def row_sums(items: Items, columns: Ints, weights: npt.NDArray[Any], width: int) -> Floats:
-    """Add each item's weight to its row and column: ``[row, width]`` (float64)."""
+    """Add each item's weight to its row and column: ``[row, width]`` (float64).
+
+    Args:
+        items: whose items they are.
+        columns: ``[item]`` the column of each, below ``width``.
+        weights: ``[item]`` what to add.
+        width: columns of the result.
+    """
     flat = np.bincount(items.row * width + columns, weights, minlength=items.rows * width)
     return np.reshape(flat, (items.rows, width)).astype(np.float64, copy=False)

@@ -50,7 +50,14 @@ class RankMetric(ABC):
     def value_weighted(
         self, spec: TaskSpec, truth: Truth, decoded: Decoded, weights: Floats
     ) -> Floats:
-        """The metric ``[resample]`` under weights ``[resample, row]``; ignores unlabelled rows."""
+        """The metric ``[resample]`` under weights ``[resample, row]``; ignores unlabelled rows.
+
+        Args:
+            spec: the task.
+            truth: labels ``[row]``.
+            decoded: scores of the same rows.
+            weights: ``[resample, row]``.
+        """
 
     def strata(self, truth: Truth) -> npt.NDArray[Any] | None:
         """A stratum index ``[row]`` within which rows should be resampled, or None."""

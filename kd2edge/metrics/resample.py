@@ -85,11 +85,11 @@ def resampled(
     Raises:
         DataError: no row has a label of the task.
     """
-    rows = np.flatnonzero(has_label(truth))
+    rows = np.flatnonzero(has_label(truth))  # [labelled row]
     if not len(rows):
         raise DataError(f"task {spec.name!r}: no row has a label, so there is nothing to measure")
     random = np.random.default_rng(seed)
-    keys = np.arange(len(rows)) if inputs is None else np.asarray(inputs)[rows]
+    keys = np.arange(len(rows)) if inputs is None else np.asarray(inputs)[rows]  # [labelled row]
     if isinstance(metric, RankMetric):
         return _ranked(spec, truth, models, metric, rows, keys, resamples, random)
     return _summed(spec, truth, models, metric, rows, keys, resamples, random)
@@ -110,11 +110,11 @@ def _summed(
     groups = _grouped(spec, truth, models, metric, rows, inputs)
 
     def value(weights: Floats) -> Floats:
-        sums = weights @ groups.statistics
+        sums = weights @ groups.statistics  # [resample, model * k]
         return metric.value(np.reshape(sums, (len(weights), len(models), -1)))
 
-    drawn, phantom = _drawn(value, groups[1:], resamples, random)
-    values = value(groups.counts[None])[0]
+    drawn, phantom = _drawn(value, groups[1:], resamples, random)  # [resample, model], [resample]
+    values = value(groups.counts[None])[0]  # [model]
     return Resamples(values, drawn, phantom, len(rows), len(inputs.sizes))
 
 
@@ -133,11 +133,11 @@ def _ranked(
     inputs = _inputs(keys, metric.strata(own_truth))
 
     def value(weights: Floats) -> Floats:
-        own = weights[:, inputs.of]
+        own = weights[:, inputs.of]  # [resample, row]
         values = [metric.value_weighted(spec, own_truth, one, own) for one in chosen]
         return np.stack(values, axis=-1)
 
-    ones = np.ones(len(inputs.sizes))
+    ones = np.ones(len(inputs.sizes))  # [input]
     alone = (inputs.sizes.astype(np.float64), ones, inputs.strata)
     drawn, phantom = _drawn(value, alone, resamples, random)
     return Resamples(value(ones[None])[0], drawn, phantom, len(rows), len(ones))
@@ -149,8 +149,8 @@ def _inputs(keys: Keys, strata: npt.NDArray[Any] | None) -> _Inputs:
         keys, return_index=True, return_inverse=True, return_counts=True
     )
     order = np.argsort(first)  # by first occurrence, so that different inputs are as many rows
-    of = np.argsort(order)[found].astype(np.int64)
-    sizes = sizes[order].astype(np.int64)
+    of = np.argsort(order)[found].astype(np.int64)  # [row]
+    sizes = sizes[order].astype(np.int64)  # [input]
     if strata is None:
         return _Inputs(of, sizes, np.zeros(len(sizes), dtype=np.int64))
     names, numbers = np.unique(strata, return_inverse=True)
@@ -170,7 +170,7 @@ def _grouped(
     inputs: _Inputs,
 ) -> _Groups:
     together = rows[np.argsort(inputs.of, kind="stable")]  # rows of one input side by side
-    ends = np.cumsum(inputs.sizes)
+    ends = np.cumsum(inputs.sizes)  # [input], as starts
     starts = ends - inputs.sizes
     own = np.stack([inputs.sizes, inputs.strata], axis=1).astype(np.float64)  # [input, 2]
     parts: list[tuple[Floats, Floats]] = []
@@ -178,7 +178,7 @@ def _grouped(
     while start < len(ends):
         begin = int(starts[start])
         stop = max(int(np.searchsorted(ends, begin + step, side="right")), start + 1)
-        block = together[begin : ends[stop - 1]]
+        block = together[begin : ends[stop - 1]]  # [row of the block]
         here = truth.taken(block)
         columns = [metric.rows(spec, here, model.taken(block)) for model in models]
         sums = np.add.reduceat(np.concatenate(columns, axis=1), starts[start:stop] - begin, axis=0)
@@ -228,12 +228,12 @@ def _weights(
     """Weights ``[resample, group]``, whose rows in a stratum stay as many, and phantom shares."""
     step = max(1, _NUMBERS // len(counts))
     order = np.argsort(strata, kind="stable")
-    edges = np.flatnonzero(np.diff(strata[order], prepend=-1))
+    edges = np.flatnonzero(np.diff(strata[order], prepend=-1))  # [stratum]
     rows = np.add.reduceat((sizes * counts)[order], edges)  # [stratum]
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
-        weights = random.standard_gamma(counts, (size, len(counts)))
-        more = random.standard_exponential(size)
+        weights = random.standard_gamma(counts, (size, len(counts)))  # [resample, group]
+        more = random.standard_exponential(size)  # [resample]
         phantom = more / (np.add.reduceat(weights[:, order], edges, axis=1).sum(axis=1) + more)
         totals = np.add.reduceat((weights * sizes)[:, order], edges, axis=1)  # [resample, stratum]
         weights *= (rows / totals)[:, strata]

@@ -44,6 +44,8 @@ class Net(nn.Module):
 
     Args:
         model: the spec, with the whole configuration of the backbones in it.
+        inputs: specs of what it reads.
+        tasks: specs of what it answers; each gets a head.
         vocabulary: input with a tokenizer -> its pieces, for which the embedding table has rows (a
             pretrained one may have more).
         built: input -> what reads it.

@@ -88,6 +88,12 @@ def _started_student(work: Work, learner: Learner, starter: AskedTeacher | None)
 def start_from(net: Net, teacher: Net, init: Init, inputs: ModelInputs) -> None:
     """Start a student's tables and layers from its teacher's, in place.
 
+    Args:
+        net: the student; changed.
+        teacher: whose values are taken.
+        init: what is taken, as the recipe says.
+        inputs: of the student: which rows of a vocabulary it kept.
+
     Raises:
         UsageError: nets that do not fit.
     """

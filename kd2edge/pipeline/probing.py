@@ -67,7 +67,14 @@ def write_probes(folder: Path, inputs: ModelInputs, net: Net, weights: str) -> N
 
 
 def probed(inputs: ModelInputs, tasks: Sequence[TaskSpec], run: Run, weights: str) -> Probed:
-    """What encoders and ``run``, from the graph's arrays to logits, make of every probe."""
+    """What encoders and ``run``, from the graph's arrays to logits, make of every probe.
+
+    Args:
+        inputs: specs, files and opened encoders.
+        tasks: whose logits are kept.
+        run: arrays -> logits by task.
+        weights: SHA-256 of the weights that ``run`` has.
+    """
     groups: list[Group] = []
     ids: dict[str, IdOutputs] = {}
     words = {str(task.name): task.input for task in tasks}

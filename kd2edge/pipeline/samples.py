@@ -44,6 +44,12 @@ def write_calibration(folder: Path, split: EncodedSplit, rows: int, seed: int) -
 
     A row without a piece (an empty text, where the tokenizer adds no control tokens) has nothing
     that a range could be measured on: another is taken in its place, as far as there are any.
+
+    Args:
+        folder: the run's ``samples/``.
+        split: the training rows.
+        rows: how many at most.
+        seed: of the choice.
     """
     random = np.random.Generator(np.random.PCG64([seed, 0xCA11]))
     filled = np.flatnonzero(split.lengths)

@@ -81,7 +81,14 @@ class Learner:
 
 
 def fresh_net(model: Model, inputs: ModelInputs, tasks: Sequence[TaskSpec], seed: int) -> Net:
-    """A net as the recipe describes it, from its pretrained weights or from chance."""
+    """A net as the recipe describes it, from its pretrained weights or from chance.
+
+    Args:
+        model: the recipe's part.
+        inputs: what the net reads.
+        tasks: what it answers.
+        seed: of the weights that nothing pretrained fills.
+    """
     sources = {name: weights_of(one) for name, one in models_of(model, inputs.specs).items()}
     return build_net(
         model_spec(model),

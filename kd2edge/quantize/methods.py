@@ -109,6 +109,12 @@ def int8_dynamic(
     Needs no calibration.  Convolutions stay float: their dynamic form is many times slower.
     ``reduce_range`` (7-bit weights) keeps the file the same model on CPUs without VNNI.
 
+    Args:
+        onnx: the float32 graph.
+        per_channel: a scale a channel of the weights, else one a table.
+        reduce_range: 7-bit weights: the same model on CPUs without VNNI.
+        exclude: names of nodes to keep in float.
+
     Raises:
         UsageError: a name in ``exclude`` that the graph lacks, or nothing to quantize.
     """

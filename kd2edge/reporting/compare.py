@@ -32,6 +32,12 @@ def compare_reports(
 ) -> Table:
     """Each task's metric of each model in both runs, sizes, and artefacts that both measured.
 
+    Args:
+        a: ``report.json`` of the run in the left columns.
+        b: of the run in the right ones.
+        validations: ``validation.json`` of each bundle, where there is one.
+        benches: ``bench.json`` of each bundle, where there is one.
+
     Raises:
         UsageError: the two have no task in common, or one is no report.
     """

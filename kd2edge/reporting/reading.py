@@ -55,7 +55,14 @@ def leading_split(report: Json) -> str:
 
 
 def task_block(report: Json, split: str, task: str, form: str) -> Json:
-    """Everything the report says of one task of one model on one split; empty when absent."""
+    """Everything the report says of one task of one model on one split; empty when absent.
+
+    Args:
+        report: ``report.json``.
+        split: ``validation`` or ``test``.
+        task: its name.
+        form: the model: ``teacher``, ``baseline`` or ``student``.
+    """
     return (
         report["splits"]
         .get(split, _NOTHING)
@@ -66,7 +73,15 @@ def task_block(report: Json, split: str, task: str, form: str) -> Json:
 
 
 def estimate(report: Json, split: str, task: str, form: str, metric: str = "") -> Json:
-    """``{"value", "low", "high", ...}`` of a metric (the task's leading one); empty when absent."""
+    """``{"value", "low", "high", ...}`` of a metric (the task's leading one); empty when absent.
+
+    Args:
+        report: ``report.json``.
+        split: ``validation`` or ``test``.
+        task: its name.
+        form: the model: ``teacher``, ``baseline`` or ``student``.
+        metric: its name; "" for the task's leading one.
+    """
     metric = metric or str(report["tasks"][task]["metric"])
     return task_block(report, split, task, form).get("metrics", _NOTHING).get(metric, _NOTHING)
 

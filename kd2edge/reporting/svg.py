@@ -45,7 +45,14 @@ def drawing(width: float, height: float, label: str, *children: str) -> str:
 
 
 def ticks(low: float, high: float, about: int = 4, *, whole: bool = False) -> list[float]:
-    """Round numbers within [low, high], about as many as asked for; whole numbers if need be."""
+    """Round numbers within [low, high], about as many as asked for; whole numbers if need be.
+
+    Args:
+        low: the smaller end.
+        high: the larger end.
+        about: how many.
+        whole: whether each must be a whole number.
+    """
     if not high > low:
         return [low]
     step = _step(low, high, about, whole)
@@ -98,7 +105,15 @@ def axis(
     margin: float = 0.06,
     whole: bool = False,
 ) -> Axis:
-    """A scale that holds all values with some air around them."""
+    """A scale that holds all values with some air around them.
+
+    Args:
+        values: that it has to hold.
+        start: where the smallest stands, in pixels.
+        end: where the largest stands, in pixels.
+        margin: air at each end, a share of the values' span.
+        whole: whether ticks are whole numbers.
+    """
     low, high = min(values), max(values)
     pad = (high - low) * margin or max(abs(high), 1.0) * margin
     return Axis(low - pad, high + pad, start, end, whole)
@@ -114,7 +129,14 @@ class Frame:
     bottom: float
 
     def grid(self, x: Axis, y: Axis, x_label: str, y_label: str = "") -> str:
-        """Grid lines, tick texts and axis titles."""
+        """Grid lines, tick texts and axis titles.
+
+        Args:
+            x: the lower axis.
+            y: the left axis.
+            x_label: title of the lower one.
+            y_label: title of the left one; "" for none.
+        """
         parts = [
             element("line", class_="grid", x1=self.left, x2=self.right, y1=y(value), y2=y(value))
             + text(name, self.left - 6, y(value) + 3.5, text_anchor="end", class_="tick")

@@ -135,6 +135,12 @@ def _stale(bundle: Bundle, probed: Probed) -> str:
 def assert_golden(bundle: Bundle, artefact: Artefact, run: Run, encode: Encode) -> None:
     """Refuse an artefact that does not give what is golden.
 
+    Args:
+        bundle: what holds the golden rows.
+        artefact: that ``run`` is of.
+        run: arrays -> logits by task.
+        encode: raw rows -> arrays, by the bundle's encoders.
+
     Raises:
         IntegrityError: nothing golden in this bundle, or something that does not come out.
     """

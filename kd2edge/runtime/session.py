@@ -26,6 +26,13 @@ class Session:
     """One graph.  Making it is free; ``with session:`` (or the first run) loads the engine.
 
     ``run`` may be called from several threads.  A closed session stays closed.
+
+    Args:
+        graph: the bytes of its main file.
+        companions: name -> bytes of files that the graph needs beside it.
+        spec: names, types and shapes that it must have; None: those that it says itself.
+        backend: who runs it.
+        settings: threads, device, options.
     """
 
     def __init__(

@@ -94,6 +94,12 @@ class TaskKind(ABC):
         """What ``predict`` gives, one item a row (design section 7).
 
         ``words`` holds (start, end, text) of each word of each row, for per-word kinds.
+
+        Args:
+            spec: the task.
+            decoded: labels and scores of the rows.
+            top_k: labels a row at most; None: all.
+            words: (start, end, text) of each word of each row, for per-word kinds.
         """
 
     @abstractmethod

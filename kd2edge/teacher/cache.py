@@ -67,7 +67,7 @@ class TeacherCache:
 
     def _take(self, name: str, positions: Positions, view: int) -> Values:
         # View v of row p stands at v * rows + p.
-        at = positions + (view % int(self.views["count"])) * self.rows
+        at = positions + (view % int(self.views["count"])) * self.rows  # [row]
         if self._store.fields[name].ragged:
             return self._store.take_ragged(name, at)
         return self._store.take(name, at)

@@ -174,7 +174,7 @@ def _asked(job: _Job, answer: Answer, batch: Batch) -> dict[str, Shared]:
     asked: dict[str, Shared] = {}
     for task in job.tasks:
         words = batch.words_of(task.name)
-        logits = at_words(outputs.logits[task.name].float(), words)
+        logits = at_words(outputs.logits[task.name].float(), words)  # [item, channel]
         ordered = task_kind(task.kind).reordered(task, logits, job.orders[task.name])
         asked[f"logits/{task.name}"] = Shared(ordered, words)
     for path in job.features:
@@ -187,7 +187,7 @@ def _block(
     job: _Job, answer: Answer, positions: npt.NDArray[np.int64], view: int
 ) -> dict[str, Column]:
     """Columns of some rows, asked in batches of similar length, in the order of ``positions``."""
-    order = np.argsort(job.split.lengths[positions], kind="stable")
+    order = np.argsort(job.split.lengths[positions], kind="stable")  # [row of the block]
     got: dict[str, list[Column]] = {}
     for at in range(0, len(order), job.batch_size):
         batch = job.split.batch(positions[order[at : at + job.batch_size]], view)

@@ -161,6 +161,13 @@ def disagreements(
     """Why the stored outputs of a split are not those that the report was made with.
 
     A key is only a name: rows, labels and every metric are worked out again from what is stored.
+
+    Args:
+        meaning: what the outputs mean, the rows that the report was made on among it.
+        reference: the stored outputs.
+        record: what the report said.
+        tasks: name -> spec.
+        split: ``validation`` or ``test``.
     """
     said = meaning.splits.get(split)
     if said is None or split not in record.splits:

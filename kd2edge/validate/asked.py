@@ -50,6 +50,12 @@ def asked_gate(
 ) -> Gate:
     """The manifest's measures with those in their place that somebody asked for.
 
+    Args:
+        bundle: whose manifest holds the defaults.
+        max_drop: task -> most that its metric may fall.
+        max_drop_class: task -> most that the recall of one class may fall.
+        confidence: of each one-sided bound; None: the manifest's.
+
     Raises:
         UsageError: an unknown task, a budget that is no share, or none at all; a confidence that is
             not between 0.5 and 1.

@@ -68,7 +68,14 @@ class Answering(Candidate, Protocol):
         top_k: int | None = None,
         batch_size: int | None = None,
     ) -> Mapping[str, Sequence[Any]]:
-        """Answers of every task, one a row."""
+        """Answers of every task, one a row.
+
+        Args:
+            inputs: rows, as ``runtime.Model.predict`` takes them.
+            tasks: those to answer; None: all.
+            top_k: labels a row at most; None: the kind's own choice.
+            batch_size: rows a call of the graph; None: as it suits.
+        """
         ...
 
     def watched(self, watch: Watch, encoders: Mapping[str, Encoder] | None = None) -> Answering:

@@ -22,7 +22,15 @@ _CLOSE = 0.01
 def compare_logits(
     way: str, spec: TaskSpec, wanted: Floats, found: Floats, rows: int
 ) -> NumberResult:
-    """Compare logits ``[item, C]``; words that both leave out (NaN: cut off) are passed over."""
+    """Compare logits ``[item, C]``; words that both leave out (NaN: cut off) are passed over.
+
+    Args:
+        way: how the artefact was asked, for the result.
+        spec: the task.
+        wanted: ``[item, C]`` what PyTorch gave.
+        found: ``[item, C]`` what the artefact gives.
+        rows: that the items belong to.
+    """
     if wanted.shape != found.shape:
         return NumberResult(way, rows, float("inf"), 0.0, float("inf"), 0.0, float("inf"))
     kept = ~np.isnan(wanted).all(axis=-1)

@@ -40,7 +40,16 @@ class Estimates:
         inputs: npt.NDArray[Any],
         confidence: float,
     ) -> Estimate:
-        """As the function of that name."""
+        """As the function of that name.
+
+        Args:
+            spec: the task.
+            truth: labels ``[row]``, or ragged ``[word]``.
+            decoded: labels and scores of the same items.
+            name: of the metric.
+            inputs: ``[row]`` hashes of the inputs.
+            confidence: of the interval.
+        """
         return self._of(
             (str(spec.name), name, confidence, _digest(name, truth, inputs, decoded)),
             lambda: evaluate(spec, truth, decoded, name, inputs=inputs, confidence=confidence),
@@ -56,7 +65,16 @@ class Estimates:
         inputs: npt.NDArray[Any],
         confidence: float,
     ) -> Estimate:
-        """As the function of that name, of (reference, candidate)."""
+        """As the function of that name, of (reference, candidate).
+
+        Args:
+            spec: the task.
+            truth: labels ``[row]``, or ragged ``[word]``.
+            models: (reference, candidate), of the same items.
+            name: of the metric.
+            inputs: ``[row]`` hashes of the inputs.
+            confidence: of each bound.
+        """
         return self._of(
             (str(spec.name), name, confidence, _digest(name, truth, inputs, *models)),
             lambda: drop(spec, truth, *models, name, inputs=inputs, confidence=confidence),

@@ -372,6 +372,12 @@ def padded(
     """Arrays with zeros (masked away) at the end of every dynamic dimension, up to ``length``.
 
     A dimension that ends before that is filled up to its own end.
+
+    Args:
+        arrays: name -> rows of one call.
+        inputs: specs of the arrays.
+        length: size to fill up to.
+        ranges: dynamic dimension -> (smallest, largest) size.
     """
     full = dict(arrays)
     for spec in inputs:

@@ -45,7 +45,14 @@ def usual_values(split: Split | None, encoders: Mapping[str, Encoder]) -> dict[s
 def samples_of(
     one: Loaded, split: Split | None, reference: Reference | None, golden: Sequence[Sample]
 ) -> tuple[Sample, ...]:
-    """Rows with PyTorch's whole logits: the reference's first, and golden ones for other tasks."""
+    """Rows with PyTorch's whole logits: the reference's first, and golden ones for other tasks.
+
+    Args:
+        one: the artefact that is asked.
+        split: the rows that are judged; None: golden ones alone.
+        reference: the stored outputs; None: golden ones alone.
+        golden: samples of the bundle's golden files.
+    """
     found: list[Sample] = []
     if split is not None and reference is not None:
         at = matches(reference, split)

@@ -41,6 +41,12 @@ FALLBACK = "onnx-fp32"
 def require_stored(bundle: Bundle, split: str, stored: int, rows: int) -> None:
     """Refuse to judge a run's own rows by a stand-in alone: their outputs belong to the bundle.
 
+    Args:
+        bundle: that is judged.
+        split: ``validation`` or ``test``.
+        stored: rows that have a stored output.
+        rows: rows in all.
+
     Raises:
         UsageError: none of the rows has a stored output.
     """

@@ -100,6 +100,14 @@ def require_known_labels(
     several times with several labels, any of these will do; a label that is missing, here or there,
     contradicts nothing.
 
+    Args:
+        rows: that are judged, for their places.
+        tasks: name -> spec.
+        truths: task -> labels of the rows.
+        hashes: ``[row]`` of their inputs.
+        stored: task -> labels that the report was made with.
+        stored_hashes: ``[stored row]`` of the inputs.
+
     Raises:
         DataError: names the place, the task and both labels.
     """

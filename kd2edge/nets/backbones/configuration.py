@@ -105,6 +105,12 @@ def model_from(
 ) -> nn.Module:
     """A model of ``transformers`` in fp32: fresh, or with the weights of a folder.
 
+    Args:
+        model_class: of ``transformers``, such as ``AutoModel``.
+        config: its configuration.
+        options: keywords of the class beside the configuration.
+        source_dir: folder of pretrained weights; None: a fresh model.
+
     Raises:
         UsageError: a folder without safetensors, or fields that no model can have together.
         IntegrityError: a folder whose weights do not fill the model.

@@ -25,7 +25,14 @@ _POOLINGS = ("cls", "mean")
 
 @final
 class TextAdapter(Adapter):
-    """Word (and casing) embeddings in, positions and their pooled vector out."""
+    """Word (and casing) embeddings in, positions and their pooled vector out.
+
+    Args:
+        request: what the net asks of its backbone.
+        embedding: width of the word embeddings.
+        width: of the positions that come out.
+        typed: whether the backbone takes a type for every position.
+    """
 
     def __init__(self, request: Request, *, embedding: int, width: int, typed: bool) -> None:
         super().__init__()

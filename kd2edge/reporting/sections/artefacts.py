@@ -21,7 +21,14 @@ _VERDICTS = (("verdict-pass", "pass"), ("verdict-undecided", "undecided"), ("ver
 def section(
     report: Json, lines: Sequence[ArtefactLine], validation: Json | None, bench: Json | None
 ) -> Section | None:
-    """Tables and plots of the artefacts; None when nothing was exported, validated or timed."""
+    """Tables and plots of the artefacts; None when nothing was exported, validated or timed.
+
+    Args:
+        report: ``report.json``.
+        lines: what is known of each artefact.
+        validation: ``validation.json``; None: not validated.
+        bench: ``bench.json``; None: not timed.
+    """
     if not lines:
         return None
     blocks: list[Block] = [_table(report, lines), *map(Note, _said(lines))]
