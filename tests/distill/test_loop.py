@@ -488,10 +488,10 @@ def test_each_epoch_shows_its_own_view(
     shown: list[int] = []
     real = EncodedSplit.batch
 
-    def batch(self: EncodedSplit, positions: Any, view: int = 0) -> Any:
+    def batch(self: EncodedSplit, positions: Any, view: int = 0, epoch: int | None = None) -> Any:
         if self is images.train:
             shown.append(view)
-        return real(self, positions, view)
+        return real(self, positions, view, epoch)
 
     monkeypatch.setattr(EncodedSplit, "batch", batch)
     images.run(IMAGES.net(), tmp_path, PLAIN)

@@ -224,7 +224,11 @@ def test_pictures_that_become_other_pixels(
         monkeypatch.setattr(Image.Image, "transpose", lambda self, how: self.copy())
     elif fault == "transposed":
         fitted = image.ImageEncoder._fitted
-        turned = lambda self, pixels: np.swapaxes(fitted(self, pixels), 1, 2)  # noqa: E731
+
+        def turned(self: Any, pixels: Any) -> Any:
+            picture, size = fitted(self, pixels)
+            return np.swapaxes(picture, 1, 2), size
+
         monkeypatch.setattr(image.ImageEncoder, "_fitted", turned)
     else:
         array = picture._array
