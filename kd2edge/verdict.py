@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
+from kd2edge.scale import POINTS, Scale
+
 __all__ = [
     "CONFIDENCE",
     "FP32_TOLERANCE",
@@ -100,6 +102,7 @@ def judged(
     max_drop_class: Mapping[str, float] = MappingProxyType({}),
     stand_ins: Mapping[str, str] = MappingProxyType({}),
     leading: Mapping[str, str] = MappingProxyType({}),
+    scales: Mapping[str, Scale] = MappingProxyType({}),
 ) -> Judged:
     """Judge an artefact again by what a validation stored of it.
 
@@ -117,11 +120,12 @@ def judged(
         stand_ins: artefact -> verdict by earlier evidence, for those that stood in for PyTorch
             where rows had no stored output; what this validation itself says comes first.
         leading: the manifest's leading metric of every task; one that is not in it may have any.
+        scales: metric -> its scale; one that is not in it is a share.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: it is not built like such a payload.
     """
-    measures = _Measures(max_drop, max_drop_class, confidence, leading)
+    measures = _Measures(max_drop, max_drop_class, confidence, leading, scales)
     found = _by_measures(payload, artefact, measures)
     if found.verdict != "pass":
         return found
@@ -145,6 +149,7 @@ class _Measures(NamedTuple):
     max_drop_class: Mapping[str, float]
     confidence: float
     leading: Mapping[str, str]
+    scales: Mapping[str, Scale]
 
     def of_classes(self, task: str) -> float:
         return float(self.max_drop_class.get(task, 1.0))
@@ -154,16 +159,20 @@ def _by_measures(payload: Mapping[str, Any], artefact: str, measures: _Measures)
     """The verdict by the manifest's measures, whatever the rows were held against."""
     found = payload["artefacts"][artefact]
     word, stated = _word(found), str(found.get("reason", ""))
-    own = _contradiction(payload, artefact, word) or _another_metric(found, measures)
+    own = _contradiction(payload, artefact, word, measures.scales) or _another_metric(
+        found, measures
+    )
     if own:
         return Judged("not_run", own, own)
     if word == "not_run":
         return Judged(word, stated)
     tasks: Mapping[str, Any] = found.get("tasks", {})
-    if word != "pass" and (_beyond_bounds(found, artefact) or not _is_by_bounds(tasks, word)):
+    if word != "pass" and (
+        _beyond_bounds(found, artefact) or not _is_by_bounds(tasks, word, measures.scales)
+    ):
         return Judged(word, stated)  # not for its bounds alone, so another budget changes nothing
     parts = [
-        _task(name, tasks.get(name), most, measures.of_classes(name))
+        _task(name, tasks.get(name), most, measures.of_classes(name), measures.scales)
         for name, most in measures.max_drop.items()
     ]
     again, sure = worst(one.verdict for one in parts), _confidence(payload, tasks)
@@ -200,16 +209,18 @@ def _beyond_bounds(found: Mapping[str, Any], artefact: str) -> str:
     return f"other decisions: {', '.join(turned)}" if is_exact and turned else ""
 
 
-def _contradiction(payload: Mapping[str, Any], artefact: str, word: Word) -> str:
+def _contradiction(
+    payload: Mapping[str, Any], artefact: str, word: Word, scales: Mapping[str, Scale]
+) -> str:
     """Why a pass (the artefact's, or a task's) does not follow from what stands beside it."""
     found = payload["artefacts"][artefact]
     tasks: Mapping[str, Any] = found.get("tasks", {})
     for name, part in tasks.items():
         if _word(part) == "pass":
-            one = _by_its_own(name, part)
+            one = _by_its_own(name, part, scales)
             if one.verdict != "pass":
                 return f"{name} is said to pass, but {one.reason}"
-            odd = next(filter(None, _odd_drops(part)), "")
+            odd = next(filter(None, _odd_drops(part, scales)), "")
             if odd:
                 return f"{name} is said to pass, but {odd}"
         elif word == "pass":
@@ -223,18 +234,20 @@ def _contradiction(payload: Mapping[str, Any], artefact: str, word: Word) -> str
     return f"a pass with {against}" if against else ""
 
 
-def _is_by_bounds(tasks: Mapping[str, Any], word: Word) -> bool:
+def _is_by_bounds(tasks: Mapping[str, Any], word: Word, scales: Mapping[str, Scale]) -> bool:
     """Whether some task has this verdict, and each that has it for its bounds, classes' included.
 
     Anything else (a decision of an fp32 artefact, say) is none of a budget's business.
     """
     own = {name: part for name, part in tasks.items() if part["verdict"] == word}
-    return bool(own) and all(_by_its_own(name, part).verdict == word for name, part in own.items())
+    return bool(own) and all(
+        _by_its_own(name, part, scales).verdict == word for name, part in own.items()
+    )
 
 
-def _by_its_own(name: str, part: Mapping[str, Any]) -> Judged:
+def _by_its_own(name: str, part: Mapping[str, Any], scales: Mapping[str, Scale]) -> Judged:
     """What the bounds of a task say under the budgets that it was judged by."""
-    return _task(name, part, _number(part["max_drop"]), _stated_classes(part))
+    return _task(name, part, _number(part["max_drop"]), _stated_classes(part), scales)
 
 
 def _stated_classes(part: Mapping[str, Any]) -> float:
@@ -262,7 +275,11 @@ def _is_near(way: Mapping[str, Any], is_exact: bool) -> bool:
 
 
 def _task(
-    name: str, part: Mapping[str, Any] | None, max_drop: float, max_drop_class: float
+    name: str,
+    part: Mapping[str, Any] | None,
+    max_drop: float,
+    max_drop_class: float,
+    scales: Mapping[str, Scale],
 ) -> Judged:
     """What the bounds of the metrics that are held to it say under a budget, and the classes."""
     if part is None or part["verdict"] == "not_run":
@@ -270,7 +287,10 @@ def _task(
     lost = [one["label"] for one in part.get("classes", ()) if _is_lost(one, max_drop_class)]
     if lost:
         return Judged("fail", f"{name}: the recall of {', '.join(map(repr, lost[:3]))} falls")
-    parts = [_metric(name, part["metrics"][held]["drop"], max_drop) for held in _held(part)]
+    parts = [
+        _metric(name, part["metrics"][held]["drop"], max_drop, scales.get(held, POINTS))
+        for held in _held(part)
+    ]
     return max(parts, key=lambda one: ORDER.index(one.verdict))
 
 
@@ -279,21 +299,22 @@ def _held(part: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys((part["metric"], *(part.get("held") or ()))))
 
 
-def _odd_drops(part: Mapping[str, Any]) -> Iterator[str]:
+def _odd_drops(part: Mapping[str, Any], scales: Mapping[str, Scale]) -> Iterator[str]:
     """How drops are not those of the two values beside them."""
     held = _held(part)
     for name in held:
         found: Mapping[str, Any] = part["metrics"][name]
+        scale = scales.get(name, POINTS)
         value, high = (_number(found["drop"][key]) for key in ("value", "high"))
         if value > high + _SAME:
-            yield f"its drop of {100 * value:.2f} points is above its own upper bound"
+            yield f"its drop of {scale.amount(value)} is above its own upper bound"
         if "reference" not in found or "candidate" not in found:
             continue
-        fall = _number(found["reference"]["value"]) - _number(found["candidate"]["value"])
+        fall = scale.fall(*(_number(found[one]["value"]) for one in ("reference", "candidate")))
         # A metric that ranks is held beside one of decisions.
         ranks = name == part["metric"] and len(held) > 1
         if not abs(fall - value) <= (_RANKED if ranks else _ROUNDED):  # also refuses NaN
-            yield f"its values fall by {100 * fall:.2f} points, and its drop is {100 * value:.2f}"
+            yield f"its values fall by {scale.amount(fall)}, and its drop is {scale.number(value)}"
 
 
 def _another_metric(found: Mapping[str, Any], measures: _Measures) -> str:
@@ -319,12 +340,12 @@ def _fall(one: Mapping[str, Any]) -> float:
     return _number(one["reference"]) - _number(one["candidate"])
 
 
-def _metric(name: str, drop: Mapping[str, Any], max_drop: float) -> Judged:
+def _metric(name: str, drop: Mapping[str, Any], max_drop: float, scale: Scale) -> Judged:
     low, high = (_number(drop[bound]) for bound in ("low", "high"))
     found = verdict(low, high, max_drop)
     reason = (
-        f"{name} may drop by {100 * high:.2f} points (at least {100 * low:.2f}), allowed are"
-        f" {100 * max_drop:.2f}"
+        f"{name} may drop by {scale.amount(high)} (at least {scale.number(low)}), allowed are"
+        f" {scale.number(max_drop)}"
     )
     return Judged(found, "" if found == "pass" else reason)
 

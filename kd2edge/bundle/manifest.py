@@ -57,7 +57,7 @@ class Gate:
     """What the artefacts of a bundle are judged by, unless somebody asks for other measures.
 
     Args:
-        max_drop: task -> what its leading metric may lose, in [0, 1].
+        max_drop: task -> what its leading metric may lose, in the metric's own unit.
         max_drop_class: task -> what the recall of a class may lose, in [0, 1]; a task that is not
             in it fails for none.
         confidence: of each one-sided bound.

@@ -13,6 +13,7 @@ from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.files.fingerprint import as_json
 from kd2edge.files.strict_json import (
     Fields,
+    as_budget,
     as_integer,
     as_items,
     as_name,
@@ -162,7 +163,7 @@ _SETTINGS: Mapping[str, Callable[[object, str], float]] = {
 def _gate(value: object, where: str) -> Gate:
     fields = Fields(value, where)
     gate = Gate(
-        max_drop=fields.table("max_drop", as_share),
+        max_drop=fields.table("max_drop", as_budget),
         max_drop_class=fields.table("max_drop_class", as_share),
         # Which one can decide is for `validate` to say: a bundle with another one still runs.
         confidence=fields.one("confidence", as_share),

@@ -24,8 +24,8 @@ class Cursor:
         batch: batches taken in the epoch in progress.
         meter: losses of the epoch in progress.
         curves: a point a finished epoch.
-        best_epoch: epoch (from 1) of the best mean metric, 0 when there is none yet.
-        best_score: that mean.
+        best_epoch: epoch (from 1) of the best score, 0 when there is none yet.
+        best_score: that score, the mean over tasks of how good their metrics are.
         earlier_seconds: of sessions before this one.
         finished: whether all steps were taken.
     """
@@ -52,14 +52,13 @@ class Cursor:
         taken = self.step - self._first_step
         return (time.monotonic() - self._begin) / taken * (steps - self.step) if taken else 0.0
 
-    def end_epoch(self, validation: Mapping[TaskName, float]) -> bool:
-        """Note a finished epoch; whether it is the best so far."""
+    def end_epoch(self, validation: Mapping[TaskName, float], score: float) -> bool:
+        """Note a finished epoch and how good it is; whether it is the best so far."""
         self.epoch += 1
         self.batch = 0
         means = self.meter.means()
         self.curves.append(CurvePoint(self.step, self.epoch, self.seconds, means, dict(validation)))
         self.meter = Meter()
-        score = sum(validation.values()) / len(validation) if validation else -math.inf
         best = score > self.best_score
         if best:
             self.best_epoch, self.best_score = self.epoch, score

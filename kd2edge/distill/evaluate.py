@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from kd2edge.data.device import device_of, full_fp32
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.precision import autocast
 from kd2edge.events import OnProgress, Progress, ignore
-from kd2edge.metrics.kinds import metric
+from kd2edge.metrics.kinds import goodness, metric
 from kd2edge.metrics.metric import Metric
 from kd2edge.ragged import Column, Ragged, concatenated, taken
 from kd2edge.tasks.kinds import task_kind
@@ -67,6 +68,14 @@ def metric_values(
         for task in tasks
         if task.name in split.tasks and split.labelled([task.name]).any()
     }
+
+
+def mean_goodness(tasks: Sequence[TaskSpec], values: Mapping[TaskName, float]) -> float:
+    """One number for the leading metrics of all tasks, higher is better; -inf without any."""
+    found = [
+        goodness(task, task.metric, values[task.name]) for task in tasks if task.name in values
+    ]
+    return sum(found) / len(found) if found else -math.inf
 
 
 def _answers(

@@ -21,7 +21,7 @@ from kd2edge.distill.checkpoint import (
 )
 from kd2edge.distill.cursor import Cursor, cursor_from_json
 from kd2edge.distill.determinism import deterministic
-from kd2edge.distill.evaluate import metric_values, predict_split
+from kd2edge.distill.evaluate import mean_goodness, metric_values, predict_split
 from kd2edge.distill.interruption import Interruption
 from kd2edge.distill.job import TrainingJob, require_resumable
 from kd2edge.distill.knowledge import require_match
@@ -176,7 +176,7 @@ class _Training:
         last = cursor.step >= plan.steps
         due = last or (cursor.epoch + 1) % self.settings.validate_every == 0
         validation = self._validated() if due else {}
-        best = cursor.end_epoch(validation)
+        best = cursor.end_epoch(validation, mean_goodness(self.job.tasks, validation))
         if best and self.settings.keep == "best":
             self.best = copied(self.net.state_dict())
         cursor.finished = last

@@ -123,6 +123,14 @@ def as_share(value: object, where: str) -> float:
     return found
 
 
+def as_budget(value: object, where: str) -> float:
+    """A number from 0."""
+    found = as_number(value, where)
+    if found < 0:
+        raise IntegrityError(f"{where}: expected a number from 0, found {found!r:.40}")
+    return found
+
+
 def _kind(value: object) -> str:
     kinds: dict[type, str] = {
         dict: "an object",

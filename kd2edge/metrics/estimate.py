@@ -7,6 +7,10 @@ three", Hanley and Lippman-Hand 1983), where an ordinary bootstrap would call it
 other metrics the phantom counts as much as one wrong row counts in accuracy: right on average over
 rows, and what keeps a bound honest that rests on a handful of changed decisions.
 
+A metric in a unit of its own (a mean error) takes the phantom for a row as far off as the task's
+values go; a root of a mean has it inside the root (``one_row``).  Values without stated bounds go
+as far as those of the training rows: an error beyond these is one that bounds do not foresee.
+
 Where ``inputs`` says which rows have the same input, these are one piece of evidence: bounds rest
 on the different ones, values on all rows.
 """
@@ -17,12 +21,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
 from kd2edge.errors import UsageError
 from kd2edge.metrics.kinds import metric
 from kd2edge.metrics.metric import Floats
+from kd2edge.metrics.one_row import OneRow
 from kd2edge.metrics.resample import Keys, Resamples, resampled
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 
@@ -115,9 +121,9 @@ def evaluate(
         inputs=inputs,
     )
     outside = (1 - confidence) / 2
-    rest = (1 - found.phantom) * found.drawn[:, 0]
-    low = _quantile(rest, outside)
-    high = _quantile(rest + found.phantom, 1 - outside)
+    one, drawn = OneRow.of(metric(metric_name), spec, truth), found.drawn[:, 0]
+    low = _quantile(one.lowest(drawn, found.phantom), outside)
+    high = _quantile(one.highest(drawn, found.phantom), 1 - outside)
     return _estimate(float(found.values[0]), low, high, confidence, found, found.drawn[:, 0])
 
 
@@ -134,6 +140,8 @@ def drop(
     seed: int = 0,
 ) -> Estimate:
     """How much worse the candidate is than the reference, on the same rows: positive is worse.
+
+    So it is of every metric, whichever way it gets worse; the number is in the metric's own unit.
 
     ``high`` and ``low`` are one-sided bounds, each at ``confidence``: a gate passes when
     ``high <= max_drop`` and fails when ``low > max_drop``.  ``inputs`` as in :func:`evaluate`.
@@ -153,18 +161,8 @@ def drop(
         DataError: no row has a label.
         UsageError: no such metric, or a confidence outside (0.5, 1).
     """
-    _check(confidence)
-    found = resampled(
-        spec,
-        truth,
-        [reference, candidate],
-        metric(metric_name),
-        resamples=resamples,
-        seed=seed,
-        inputs=inputs,
-    )
-    drops = found.drawn[:, 0] - found.drawn[:, 1]
-    return _one_sided(float(found.values[0] - found.values[1]), drops, confidence, found)
+    how = _How(metric_name, inputs, confidence, resamples, seed)
+    return _gain(spec, truth, [reference], [candidate], how)
 
 
 def paired_gain_over_seeds(
@@ -180,6 +178,8 @@ def paired_gain_over_seeds(
     seed: int = 0,
 ) -> Estimate:
     """How much better the candidates are than the baselines of the same seeds, on the same rows.
+
+    Positive is better, whichever way the metric goes.
 
     Seeds and rows are resampled together (hierarchical bootstrap; Davison and Hinkley 1997, section
     3.8).  Drawing ``S`` seeds with replacement understates their spread by (S - 1) / S, much with
@@ -202,46 +202,90 @@ def paired_gain_over_seeds(
         UsageError: unequal numbers of candidates and baselines, no such metric, or a confidence
             outside (0.5, 1).
     """
-    _check(confidence)
-    count = len(candidates)
-    if count == 0 or count != len(baselines):
+    if not candidates or len(candidates) != len(baselines):
         raise UsageError(
-            f"expected as many baselines as candidates, one a seed: {len(baselines)} and {count}"
+            f"expected as many baselines as candidates, one a seed: {len(baselines)} and "
+            f"{len(candidates)}"
         )
+    how = _How(metric_name, inputs, confidence, resamples, seed)
+    return _gain(spec, truth, candidates, baselines, how)
+
+
+class _How(NamedTuple):
+    metric: str
+    inputs: Keys | None
+    confidence: float
+    resamples: int
+    seed: int
+
+
+def _gain(
+    spec: TaskSpec,
+    truth: Truth,
+    better: Sequence[Decoded],
+    worse: Sequence[Decoded],
+    how: _How,
+) -> Estimate:
+    """By how much the one are better than the others, in pairs, with one-sided bounds."""
+    _check(how.confidence)
+    made, count = metric(how.metric), len(better)
     found = resampled(
         spec,
         truth,
-        [*candidates, *baselines],
-        metric(metric_name),
-        resamples=resamples,
-        seed=seed,
-        inputs=inputs,
+        [*better, *worse],
+        made,
+        resamples=how.resamples,
+        seed=how.seed,
+        inputs=how.inputs,
     )
-    gains = found.drawn[:, :count] - found.drawn[:, count:]  # [resample, seed]
-    picks = np.random.default_rng([seed, count]).multinomial(
-        count, np.full(count, 1 / count), size=resamples
+    picks = np.random.default_rng([how.seed, count]).multinomial(
+        count, np.full(count, 1 / count), size=how.resamples
     )
-    means = gains.mean(axis=1)
     wider = math.sqrt(count / (count - 1)) if count > 1 else 0.0
-    mixed = means + wider * (picks / count * (gains - means[:, None])).sum(axis=1)
-    value = float(np.mean(found.values[:count] - found.values[count:]))
-    return _one_sided(value, mixed, confidence, found)
+
+    def mixed(gains: Floats) -> Floats:
+        """Gains ``[resample, seed]`` over seeds that are drawn."""
+        means = gains.mean(axis=1)
+        return means + wider * (picks / count * (gains - means[:, None])).sum(axis=1)
+
+    one, share = OneRow.of(made, spec, truth), found.phantom[:, None]
+    sides = slice(None, count), slice(count, None)
+    first, second = reversed(sides) if made.scale.lower_is_better else sides
+    above, below = found.drawn[:, first], found.drawn[:, second]
+    drawn, sure = mixed(above - below), how.confidence
+    values = found.values[first], found.values[second]
+    value = float(np.mean(values[0] - values[1]))
+    if np.max(np.abs(drawn)) < _NOTHING:  # they never differ: no simulation is needed
+        alike = 1 - (1 - sure) ** (1 / found.distinct)
+        bound = float(np.mean(one.widest(values[0], values[0], alike)))
+        return Estimate(value, -bound, bound, sure, found.rows, distinct=found.distinct)
+    low = _quantile(-mixed(one.widest(below, above, share)), 1 - sure)
+    high = _quantile(mixed(one.widest(above, below, share)), sure)
+    return _estimate(value, low, high, sure, found, drawn)
 
 
-def rows_needed(found: Estimate, max_drop: float, *, power: float = 0.8) -> int | None:
+def rows_needed(
+    found: Estimate, max_drop: float, *, leverage: float = 1.0, power: float = 0.8
+) -> int | None:
     """How many different rows an undecided drop would take; None when more than anybody has.
 
     Supposes that the true drop is the measured one and that further rows are like these; then a
     verdict falls with probability ``power``.  It is a plan and no promise: the drop that made this
     necessary is itself known no better than its bounds.  A drop that sits at the budget would take
     any number; numbers beyond :data:`BEYOND` are no advice either.
+
+    Args:
+        found: the drop.
+        max_drop: its budget.
+        leverage: what one row could add to the drop, per share of all rows (``OneRow.leverage``).
+        power: chance of a verdict.
     """
     gap = abs(max_drop - found.value)
     if gap == 0:
         return None
     have = found.distinct or found.rows
-    # The bound lies z * error * sqrt(have / n) + a / n from the value, a being the phantom's share.
-    phantom = -math.log1p(-found.confidence)
+    # The bound lies z * error * sqrt(have / n) + a / n from the value, a being the phantom's.
+    phantom = -math.log1p(-found.confidence) * leverage
     normal = NormalDist()
     reach = normal.inv_cdf(found.confidence) + normal.inv_cdf(power)
     linear = reach * found.error * math.sqrt(have)
@@ -249,16 +293,6 @@ def rows_needed(found: Estimate, max_drop: float, *, power: float = 0.8) -> int 
     if root * math.sqrt(BEYOND) < 1 or root * root * max(have, ENOUGH) * TIMES < 1:
         return None
     return max(math.ceil(1 / root**2), have + 1)
-
-
-def _one_sided(value: float, drawn: Floats, confidence: float, found: Resamples) -> Estimate:
-    if np.max(np.abs(drawn)) < _NOTHING:  # the two never differ: no simulation is needed
-        bound = 1 - (1 - confidence) ** (1 / found.distinct)
-        return Estimate(value, -bound, bound, confidence, found.rows, distinct=found.distinct)
-    rest = (1 - found.phantom) * drawn
-    low = _quantile(rest - found.phantom, 1 - confidence)
-    high = _quantile(rest + found.phantom, confidence)
-    return _estimate(value, low, high, confidence, found, drawn)
 
 
 def _estimate(

@@ -15,6 +15,7 @@ from kd2edge.metrics.mean_average_precision import MeanAveragePrecision
 from kd2edge.metrics.metric import Metric, RankMetric
 from kd2edge.metrics.micro_f1 import MicroF1
 from kd2edge.metrics.weighted_f1 import WeightedF1
+from kd2edge.scale import Scale
 from kd2edge.tasks.spans import are_tags, read_tag
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.wording import meant
@@ -33,6 +34,9 @@ METRICS: Mapping[str, Metric | RankMetric] = {
         MeanAveragePrecision(),
     )
 }
+
+#: Metric -> in what it is told, and which way it gets worse.
+SCALES: Mapping[str, Scale] = {name: made.scale for name, made in METRICS.items()}
 
 
 def metric(name: str) -> Metric | RankMetric:
@@ -67,3 +71,14 @@ def misfit(spec: TaskSpec, name: str) -> str:
             f"{bilou}; use accuracy or macro_f1"
         )
     return ""
+
+
+def goodness(spec: TaskSpec, name: str, value: float) -> float:
+    """A value as a number that is higher where it is better: errors as the share they are short of.
+
+    So the means of several tasks' metrics can be compared, whatever their units are.
+    """
+    made = metric(name)
+    if not made.scale.lower_is_better:
+        return value
+    return 1.0 - value / made.limits(spec)[1]

@@ -8,43 +8,63 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.scale import POINTS, Scale
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 
 Floats = npt.NDArray[np.float64]
 
 
-class Metric(ABC):
-    """A metric in [0, 1], higher is better.
+class Measure(ABC):
+    """What every metric says of itself.  It is a share, higher is better, unless it says otherwise.
 
-    Rows without a label for the task contribute zeros, so partial labels need no special care.
+    Rows without a label for the task count for nothing.
     """
 
     name: str
     #: Kinds of tasks that it is defined for.
     kinds: tuple[str, ...]
+    #: In what it is told, and which way it gets worse.
+    scale: Scale = POINTS
+    #: Its value to this power is a mean over rows: 2 for the root of a mean of squares.
+    power: int = 1
+
+    def limits(self, spec: TaskSpec) -> tuple[float, float]:
+        """The least and the largest value that it has for a task."""
+        del spec
+        return 0.0, 1.0
+
+    def span(self, spec: TaskSpec, truth: Truth) -> float:
+        """By how much more it may differ between two models in a row of which nothing is known.
+
+        It is times the row's share of all rows, as a mean over rows would be.
+        """
+        del truth
+        least, most = self.limits(spec)
+        return most - least
+
+    def strata(self, truth: Truth) -> npt.NDArray[Any] | None:
+        """A stratum index ``[row]`` within which rows should be resampled, or None."""
+        del truth
+        return None
+
+
+class Metric(Measure):
+    """A metric of sums over rows."""
+
     #: True when rows should be resampled within the strata of :meth:`strata` (macro averages).
     stratified: bool = False
 
     @abstractmethod
     def rows(self, spec: TaskSpec, truth: Truth, decoded: Decoded) -> Floats:
-        """Additive statistics ``[row, k]``."""
+        """Additive statistics ``[row, k]``; those of rows without a label are zeros."""
 
     @abstractmethod
     def value(self, sums: Floats) -> Floats:
         """The metric from summed statistics ``[..., k]``, over the leading dimensions at once."""
 
-    def strata(self, truth: Truth) -> npt.NDArray[Any] | None:
-        """A stratum index ``[row]`` for stratified resampling, or None."""
-        del truth
-        return None
 
-
-class RankMetric(ABC):
-    """A metric in [0, 1], higher is better, of weighted rows instead of sums (AUC)."""
-
-    name: str
-    #: Kinds of tasks that it is defined for.
-    kinds: tuple[str, ...]
+class RankMetric(Measure):
+    """A metric of weighted rows instead of sums (AUC)."""
 
     @abstractmethod
     def value_weighted(
@@ -58,8 +78,3 @@ class RankMetric(ABC):
             decoded: scores of the same rows.
             weights: ``[resample, row]``.
         """
-
-    def strata(self, truth: Truth) -> npt.NDArray[Any] | None:
-        """A stratum index ``[row]`` within which rows should be resampled, or None."""
-        del truth
-        return None

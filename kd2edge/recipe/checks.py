@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from kd2edge.engines import ENGINES, unmade
 from kd2edge.inputs.kinds import input_kind
+from kd2edge.metrics.kinds import metric
 from kd2edge.recipe.places import Steps
 from kd2edge.recipe.schema import (
     Binary,
@@ -391,6 +392,16 @@ def _lists_name_things_once(recipe: Recipe) -> Iterator[Fault]:
                 yield steps, f"{name!r} stands {count} times"
 
 
+def _budgets_of_shares_are_shares(recipe: Recipe) -> Iterator[Fault]:
+    stated = recipe.gate.max_drop
+    by_name = stated if isinstance(stated, dict) else dict.fromkeys(recipe.tasks, stated)
+    for name in by_name.keys() & recipe.tasks.keys():
+        most, leading = by_name[name], recipe.tasks[name].metric
+        if most > 1 and metric(leading).scale.is_share:
+            steps = ("validate", "max_drop", *([name] if isinstance(stated, dict) else []))
+            yield steps, f"{leading} of {name} is a share: expected at most 1, found {most:g}"
+
+
 def _targets_come_out(recipe: Recipe) -> Iterator[Fault]:
     targets, precisions = recipe.export.targets, recipe.export.precisions
     for precision in unmade(targets, precisions):
@@ -426,4 +437,5 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _inits_fit,
     _lists_name_things_once,
     _targets_come_out,
+    _budgets_of_shares_are_shares,
 )

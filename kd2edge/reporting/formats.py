@@ -30,9 +30,9 @@ def _number(value: Any) -> float | None:
 
 
 def score(value: Any) -> str:
-    """A metric in [0, 1]: ``0.943``."""
+    """A metric: ``0.943``, ``1,204.5``."""
     number = _number(value)
-    return ABSENT if number is None else f"{number:.3f}"
+    return ABSENT if number is None else _fixed(number, 3)
 
 
 def signed(value: Any, digits: int = 3) -> str:
@@ -40,8 +40,8 @@ def signed(value: Any, digits: int = 3) -> str:
     number = _number(value)
     if number is None:
         return ABSENT
-    text = f"{abs(number):.{digits}f}"
-    if float(text) == 0:
+    text = _fixed(abs(number), digits)
+    if set(text) <= {"0", "."}:
         return text
     return ("+" if number > 0 else "−") + text
 
@@ -63,8 +63,13 @@ def interval(estimate: Mapping[str, Any], *, plus: bool = False) -> str:
 
 
 def _leading_zero_off(value: float) -> str:
-    text = f"{value:.3f}"
+    text = _fixed(value, 3)
     return text[1:] if text.startswith("0.") else text
+
+
+def _fixed(value: float, digits: int) -> str:
+    """So many digits after the point; one where there are many before it."""
+    return f"{value:.{digits}f}" if abs(value) < 100 else f"{value:,.1f}"
 
 
 def count(value: Any) -> str:

@@ -18,6 +18,7 @@ from kd2edge.reporting.reading import (
     gain,
     kept,
     leading_split,
+    scale_of,
 )
 from kd2edge.reporting.sections import artefacts, cost, learning, reproduce, result
 from kd2edge.reporting.sections import task as task_section
@@ -114,9 +115,13 @@ def _facts(report: Json, lines: list[ArtefactLine]) -> list[Fact]:
         facts.append(Fact(formats.ratio(factor), "fewer parameters than the teacher"))
     if shares := [share for task in tasks if (share := kept(report, split, task))]:
         facts.append(Fact(formats.percent(min(shares)), "of the teacher kept, lowest task"))
-    if gains := [part["value"] for task in tasks if (part := gain(report, split, task))]:
-        kind = "good" if min(gains) > 0 else "bad"
-        facts.append(Fact(formats.signed(min(gains)), "gained by distillation, lowest task", kind))
+    found = {task: gain(report, split, task).get("value") for task in tasks}
+    gains = {task: value for task, value in found.items() if value is not None}
+    if gains:
+        kind = "good" if min(gains.values()) > 0 else "bad"
+        alike = [gains[task] for task in gains if scale_of(report, task).is_share]
+        least = formats.signed(min(alike or gains.values()))
+        facts.append(Fact(least, "gained by distillation, lowest task", kind))
     return facts + _artefact_facts(lines)
 
 

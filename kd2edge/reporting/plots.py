@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kd2edge.reporting.svg import Axis, Frame, axis, drawing, element, text
+from kd2edge.scale import POINTS, Scale
 
 __all__ = [
     "Bar",
@@ -119,8 +120,10 @@ def _whisker(bar: Bar, x: Axis, y: float) -> str:
     )
 
 
-def drop_plot(bars: Sequence[Bar], budget: float | None, *, label: str) -> str:
-    """Drops against the reference in points (1/100) with their bounds, and the budget as a line.
+def drop_plot(
+    bars: Sequence[Bar], budget: float | None, scale: Scale = POINTS, *, label: str
+) -> str:
+    """Drops against the reference with their bounds in the metric's unit, and the budget as a line.
 
     ``Bar.kind`` is the verdict: it colours the row.
     """
@@ -129,16 +132,18 @@ def drop_plot(bars: Sequence[Bar], budget: float | None, *, label: str) -> str:
     step, top = 24.0, 20.0
     bottom = top + step * len(bars)
     frame = Frame(122, top, WIDTH - 52, bottom)
+    unit, factor = scale.unit, scale.factor
     scaled = [
-        Bar(bar.name, bar.kind, bar.value * 100, bar.low * 100, bar.high * 100) for bar in bars
+        Bar(bar.name, bar.kind, bar.value * factor, bar.low * factor, bar.high * factor)
+        for bar in bars
     ]
     edges = [edge for bar in scaled for edge in (bar.low, bar.high)] + [0.0]
-    x = axis([*edges, 100 * (budget or 0.0)], frame.left, frame.right)
+    x = axis([*edges, factor * (budget or 0.0)], frame.left, frame.right)
     parts = [_vertical_grid(frame, x), _mark(frame, x, 0.0, "", "base")]
     if budget is not None:
-        parts.append(_mark(frame, x, 100 * budget, f"budget {100 * budget:g}", "budget"))
+        parts.append(_mark(frame, x, factor * budget, f"budget {factor * budget:g}", "budget"))
     for index, bar in enumerate(scaled):
-        parts.append(_drop_row(bar, x, top + step * (index + 0.5)))
+        parts.append(_drop_row(bar, x, top + step * (index + 0.5), unit))
     return drawing(WIDTH, bottom + 22, label, *parts)
 
 
@@ -149,8 +154,9 @@ def _mark(frame: Frame, x: Axis, value: float, name: str, kind: str) -> str:
     )
 
 
-def _drop_row(bar: Bar, x: Axis, y: float) -> str:
-    title = f"{bar.name}: {bar.value:+.2f} points [{bar.low:+.2f}, {bar.high:+.2f}], {bar.kind}"
+def _drop_row(bar: Bar, x: Axis, y: float, unit: str) -> str:
+    value = f"{bar.value:+.2f} {unit}".rstrip()
+    title = f"{bar.name}: {value} [{bar.low:+.2f}, {bar.high:+.2f}], {bar.kind}"
     return element(
         "g",
         element("title", text_only(title)),

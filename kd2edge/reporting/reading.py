@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from kd2edge.errors import SchemaTooNewError, UsageError
+from kd2edge.metrics.kinds import SCALES
+from kd2edge.scale import POINTS, Scale
 from kd2edge.verdict import Word, as_word
 
 __all__ = ["FORMS", "ArtefactLine", "artefact_lines", "check_report", "gate_text", "leading_split"]
@@ -117,10 +119,20 @@ def gain(report: Json, split: str, task: str) -> Json:
 
 
 def kept(report: Json, split: str, task: str) -> float | None:
-    """The student's share of the teacher's metric; None when one is absent or 0."""
+    """The student's share of the teacher's metric; None when one is absent or 0.
+
+    Of errors, the share of the student's that the teacher makes.
+    """
     teacher = estimate(report, split, task, "teacher").get("value")
     student = estimate(report, split, task, "student").get("value")
+    if scale_of(report, task).lower_is_better:
+        teacher, student = student, teacher
     return student / teacher if teacher and student is not None else None
+
+
+def scale_of(report: Json, task: str) -> Scale:
+    """In what the leading metric of a task is told; a metric that is not known here is a share."""
+    return SCALES.get(str(report["tasks"][task]["metric"]), POINTS)
 
 
 def forms(report: Json) -> list[str]:

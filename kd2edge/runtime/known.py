@@ -14,6 +14,7 @@ from kd2edge.bundle.machine import Machine, machine
 from kd2edge.bundle.manifest import Manifest
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import IntegrityError
+from kd2edge.metrics.kinds import SCALES
 from kd2edge.runtime.built import BuiltEngine
 from kd2edge.verdict import Word, judged
 
@@ -157,6 +158,7 @@ def _verdicts(
                 max_drop_class=manifest.gate.max_drop_class,
                 stand_ins=before,
                 leading={str(task): spec.metric for task, spec in manifest.tasks.items()},
+                scales=SCALES,
             )
             said.pop(name, None)
             if found.verdict != "not_run":  # says nothing against an earlier verdict

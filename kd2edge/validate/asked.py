@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 
 from kd2edge.bundle.manifest import Gate
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import UsageError
+from kd2edge.metrics.kinds import metric
 from kd2edge.wording import meant
 
 __all__ = ["asked_gate", "asked_names"]
@@ -57,13 +59,14 @@ def asked_gate(
         confidence: of each one-sided bound; None: the manifest's.
 
     Raises:
-        UsageError: an unknown task, a budget that is no share, or none at all; a confidence that is
-            not between 0.5 and 1.
+        UsageError: an unknown task, a budget below 0 or, of a share, above 1, or none at all; a
+            confidence that is not between 0.5 and 1.
     """
     tasks, own = bundle.manifest.tasks, bundle.manifest.gate
     sure = _confidence(bundle, confidence)
-    _require_shares(bundle, "max_drop", max_drop)
-    _require_shares(bundle, "max_drop_class", max_drop_class)
+    own_units = [task for task, spec in tasks.items() if not metric(spec.metric).scale.is_share]
+    _require_budgets(bundle, "max_drop", max_drop, own_units)
+    _require_budgets(bundle, "max_drop_class", max_drop_class, ())
     stated = {**own.max_drop, **max_drop}
     missing = [task for task in tasks if task not in stated]
     if missing:
@@ -78,11 +81,17 @@ def asked_gate(
     )
 
 
-def _require_shares(bundle: Bundle, what: str, overrides: Mapping[str, float]) -> None:
+def _require_budgets(
+    bundle: Bundle, what: str, overrides: Mapping[str, float], unbound: Collection[str]
+) -> None:
+    """Budgets are shares, but those of ``unbound`` tasks, whose metric has a unit of its own."""
     tasks = bundle.manifest.tasks
     for task, value in overrides.items():
         if task not in tasks:
             hint = meant(task, tasks) or f"it has {', '.join(tasks)}"
             raise UsageError(f"{what} names the task {task!r}, which the bundle lacks; {hint}")
-        if not 0 <= value <= 1:
+        if task in unbound and not 0 <= value < math.inf:
+            of = f"it is in the unit of {tasks[task].metric}"
+            raise UsageError(f"{what} of {task} must be 0 or more ({of}), found {value}")
+        if task not in unbound and not 0 <= value <= 1:
             raise UsageError(f"{what} of {task} must be a share from 0 to 1, found {value}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from kd2edge.metrics.kinds import SCALES
 from kd2edge.runtime.markdown import aligned
+from kd2edge.scale import POINTS, Scale, told_in
 from kd2edge.validate.ways import SHARED
 from kd2edge.wording import shown
 
@@ -113,27 +115,29 @@ def _most_compared(result: Json) -> int:
 
 def _metrics(artefacts: Json) -> str:
     parts = (item for result in artefacts.values() for item in result["tasks"].items())
-    named = dict.fromkeys(f"{task} {part['metric']}" for task, part in parts)
-    return f"Metrics: {', '.join(named)}; drops in points (1 point = 0.01)."
+    leading = {task: str(part["metric"]) for task, part in parts}
+    named = ", ".join(f"{task} {name}" for task, name in leading.items())
+    told = told_in({task: _scale(name) for task, name in leading.items()})
+    return f"Metrics: {named}; drops {told}."
 
 
 def _rows(name: str, result: Json) -> Iterator[tuple[str, ...]]:
     for task, part in result["tasks"].items():
-        metric = part["metrics"].get(part["metric"])
+        metric, scale = part["metrics"].get(part["metric"]), _scale(part["metric"])
         numbers = ("", "", "")
         if metric is not None:
             drop = metric["drop"]
             numbers = (
                 f"{metric['candidate']['value']:.4f}",
-                _points(drop["value"]),
-                _points(drop["high"]),
+                scale.number(drop["value"]),
+                scale.number(drop["high"]),
             )
-        yield (name, task, *numbers, _points(part["max_drop"]), _plain(part["verdict"]))
+        most = scale.number(part["max_drop"])
+        yield (name, task, *numbers, most, _plain(part["verdict"]))
 
 
-def _points(value: float) -> str:
-    text = f"{100 * value:.2f}"
-    return "0.00" if text == "-0.00" else text
+def _scale(name: str) -> Scale:
+    return SCALES.get(name, POINTS)
 
 
 def _plain(verdict: str) -> str:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import UsageError
+from kd2edge.metrics.kinds import metric
 from kd2edge.ragged import Ragged
 from kd2edge.runtime.known import known_here
 from kd2edge.validate.record import Metrics
@@ -36,6 +37,7 @@ _CHANCE = 5.0
 _MISSED = 15.0
 #: The artefact that stands in where rows have no stored PyTorch output.
 FALLBACK = "onnx-fp32"
+_ENDS = {"low": "at least", "high": "at most"}
 
 
 def require_stored(bundle: Bundle, split: str, stored: int, rows: int) -> None:
@@ -108,14 +110,18 @@ def as_reported(tasks: Mapping[str, TaskResult], said: Metrics | None) -> dict[s
 
 def _as_reported(task: str, part: TaskResult, said: Metrics | None) -> TaskResult:
     found = part.metrics.get(part.metric)
-    low = None if said is None else said.get(task, {}).get(part.metric, {}).get("low")
-    if part.verdict != "pass" or found is None or low is None:
+    scale = metric(part.metric).scale
+    # The end of an interval that speaks for its rows, and the one against them.
+    good, poor = ("low", "high") if scale.lower_is_better else ("high", "low")
+    stated = None if said is None else said.get(task, {}).get(part.metric, {}).get(poor)
+    if part.verdict != "pass" or found is None or stated is None:
         return part
-    high = found.candidate.high
-    if high >= float(low) - part.max_drop:
+    here = {"low": found.candidate.low, "high": found.candidate.high}[good]
+    if scale.fall(float(stated), here) <= part.max_drop:
         return part
     reason = (
-        f"{part.metric} is at most {high:.4f} on these rows, at least {float(low):.4f} in the "
+        f"{part.metric} is {_ENDS[good]} {here:.4f} on these rows, {_ENDS[poor]} "
+        f"{float(stated):.4f} in the "
         "report: rows or labels are unlike those of the report, so that no drop would show"
     )
     return replace(part, verdict="undecided", reason=reason)

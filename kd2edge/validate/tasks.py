@@ -15,6 +15,8 @@ from kd2edge.metrics.estimate import Estimate, rows_needed
 from kd2edge.metrics.items import cut_off
 from kd2edge.metrics.kinds import metric, misfit
 from kd2edge.metrics.metric import Metric, RankMetric
+from kd2edge.metrics.one_row import OneRow
+from kd2edge.scale import Scale
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 from kd2edge.validate.classes import class_falls
@@ -50,7 +52,7 @@ class Budget:
     """What the gate allows a task.
 
     Args:
-        max_drop: of the leading metric, in [0, 1].
+        max_drop: of the leading metric, in its own unit; of a share in [0, 1].
         confidence: of each bound, one-sided.
         same_decisions: every decision but ties has to be the reference's (fp32 artefacts).
         max_drop_class: of the recall of each class, in [0, 1]; 1: classes are named and fail none.
@@ -104,7 +106,12 @@ def task_result(
         return _not_measured(spec, budget, f"{spec.metric} has no value on these rows")
     pair, sure = (reference, rounded), budget.confidence
     falls = class_falls(spec, truth, pair, inputs, sure, budget.max_drop_class)
-    result = _judged(spec, found, differences, falls, budget)
+    held = tuple(name for name in _held(spec) if name in found)
+    reach = {
+        name: OneRow.of(metric(name), spec, truth).leverage(found[name].reference.value)
+        for name in held
+    }
+    result = _judged(spec, found, differences, falls, budget, reach)
     return replace(result, cut=cut_off(truth, candidate))
 
 
@@ -114,8 +121,10 @@ def _held(spec: TaskSpec) -> tuple[str, ...]:
         return (spec.metric,)
     if not misfit(spec, _DECISIONS):
         return (spec.metric, _DECISIONS)
-    usual = task_kind(spec.kind).default_metrics
-    return (spec.metric, *(name for name in usual if isinstance(metric(name), Metric)))
+    scale = metric(spec.metric).scale  # one budget holds for both
+    usual = map(metric, task_kind(spec.kind).default_metrics)
+    others = (one.name for one in usual if isinstance(one, Metric) and one.scale == scale)
+    return (spec.metric, *others)
 
 
 def _not_measured(spec: TaskSpec, budget: Budget, reason: str) -> TaskResult:
@@ -152,24 +161,26 @@ def _judged(
     differences: Sequence[Difference],
     falls: tuple[ClassFall, ...],
     budget: Budget,
+    reach: Mapping[str, float],
 ) -> TaskResult:
-    held = tuple(name for name in _held(spec) if name in metrics)
+    """Hold the metrics of ``reach`` to the budget; it says what a row adds to the drop of each."""
     verdicts: dict[str, Word] = {
-        name: verdict(metrics[name].drop, budget.max_drop) for name in held
+        name: verdict(metrics[name].drop, budget.max_drop) for name in reach
     }
     result = worst(verdicts.values())
-    name = next(name for name in held if verdicts[name] == result)
+    name = next(name for name in reach if verdicts[name] == result)
+    scale = metric(name).scale
     found, needed = metrics[name].drop, None
     ties = sum(part.tie for part in differences)
     reason = ""
     if result == "undecided":
-        needed = rows_needed(found, budget.max_drop)
-        reason = _undecided(found, budget.max_drop, needed)
+        needed = rows_needed(found, budget.max_drop, leverage=reach[name])
+        reason = _undecided(found, budget.max_drop, needed, scale)
         reason = reason if name == spec.metric else f"{name}: {reason}"
     elif result == "fail":
         reason = (
-            f"{name} drops by {_points(found.value)} points, at least {_points(found.low)}; "
-            f"the budget is {_points(budget.max_drop)}"
+            f"{name} {_drops(scale)} by {scale.amount(found.value)}, at least "
+            f"{scale.number(found.low)}; the budget is {scale.number(budget.max_drop)}"
         )
     failed = [fall for fall in falls if fall.failed]
     if failed:
@@ -193,34 +204,34 @@ def _judged(
         changed=len(differences),
         ties=ties,
         differences=tuple(differences[:LISTED]),
-        held=held,
+        held=tuple(reach),
         classes=falls[:LISTED],
         max_drop_class=budget.max_drop_class,
     )
 
 
-def _undecided(found: Estimate, max_drop: float, needed: int | None) -> str:
+def _drops(scale: Scale) -> str:
+    return "rises" if scale.lower_is_better else "drops"
+
+
+def _undecided(found: Estimate, max_drop: float, needed: int | None, scale: Scale) -> str:
     few = f"{found.rows:,} rows"
     if found.distinct < found.rows:
         few += f" with {found.distinct:,} distinct inputs"
     return (
-        f"{few} are too few (drop at most {_points(found.high)} points, budget "
-        f"{_points(max_drop)}); {_advice(found, needed)}"
+        f"{few} are too few (drop at most {scale.amount(found.high)}, budget "
+        f"{scale.number(max_drop)}); {_advice(found, needed, scale)}"
     )
 
 
-def _advice(found: Estimate, needed: int | None) -> str:
+def _advice(found: Estimate, needed: int | None, scale: Scale) -> str:
     if needed is None:
         return (
-            f"more would not decide: the measured drop of {_points(found.value)} points is too "
+            f"more would not decide: the measured drop of {scale.amount(found.value)} is too "
             "near the budget; change the budget, or make the artefact another way"
         )
     which = " distinct ones" if found.distinct < found.rows else ""
     return f"about {needed:,}{which} would decide"
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:.2f}"
 
 
 def _differences(

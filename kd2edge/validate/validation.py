@@ -124,7 +124,7 @@ class TaskResult:
         way: threads and rows a forward pass that it was found with: the worst of those that ran.
         verdict: ``pass``, ``fail``, ``undecided`` or ``not_run``.
         reason: what stood against a pass; "" when it passed.
-        max_drop: the budget, in [0, 1].
+        max_drop: the budget, in the metric's own unit.
         rows_needed: about how many different rows would decide; None when decided, or when no
             number that anybody has would.
         metrics: every metric of the task.

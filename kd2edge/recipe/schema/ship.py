@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, Strict
 
 from kd2edge.engines import ENGINES, PRECISIONS
-from kd2edge.recipe.schema.base import Count, Part, Share, Texts
+from kd2edge.recipe.schema.base import Count, NotNegative, Part, Share, Texts
 from kd2edge.recipe.schema.choices import ByTask
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class Export(Part):
 class Gate(Part):
     """What every artefact must prove on the test split."""
 
-    max_drop: ByTask[Share] = 0.005
-    """Largest loss of a task's metric against the PyTorch student, in [0, 1]: 0.005 is half a
-    point."""
+    max_drop: ByTask[NotNegative] = 0.005
+    """Largest loss of a task's metric against the PyTorch student, in the metric's own unit: of a
+    share, in [0, 1], 0.005 is half a point; of a mean error it is by how much it may rise."""
     max_drop_class: ByTask[Share] = 0.05
     """Largest loss of a class's recall against the PyTorch student, in [0, 1], as far as the rows
     prove it; a class that is never decided any more is one too. 1: classes are named alone."""

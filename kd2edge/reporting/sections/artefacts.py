@@ -9,7 +9,14 @@ from kd2edge.bundle.twins import shortcomings, size_text
 from kd2edge.reporting import formats
 from kd2edge.reporting.page import Block, Cell, Column, Figure, Figures, Grid, Note, Section
 from kd2edge.reporting.plots import Bar, drop_plot, trade_off_plot
-from kd2edge.reporting.reading import ArtefactLine, gate_text, of_split, rows_and_distinct
+from kd2edge.reporting.reading import (
+    ArtefactLine,
+    gate_text,
+    of_split,
+    rows_and_distinct,
+    scale_of,
+)
+from kd2edge.scale import Scale, told_in
 
 __all__ = ["section"]
 
@@ -33,7 +40,7 @@ def section(
         return None
     blocks: list[Block] = [_table(report, lines), *map(Note, _said(lines))]
     if validation is not None:
-        blocks.append(Note(_how(validation)))
+        blocks.append(Note(_how(report, validation)))
         blocks.append(Figures(_drops(report, lines), _VERDICTS))
     blocks += _trade_off(lines)
     if bench is not None:
@@ -54,14 +61,15 @@ def _said(lines: Sequence[ArtefactLine]) -> Iterator[str]:
         yield from (f"{text}." for text in shortcomings(line.id, sizes, times))
 
 
-def _how(validation: Json) -> str:
+def _how(report: Json, validation: Json) -> str:
     bound, rows = float(validation.get("confidence", 0.95)), rows_and_distinct(validation)
     reference = validation.get("reference", "PyTorch")
     return (
         f"Gate on {rows}{of_split(validation)}: pass when the {bound:.0%} upper bound of the "
         f"drop against {reference} is within the budget, fail when the lower bound is above it, "
         "else undecided. "
-        "Drops are in points (1 point = 0.01); what did not run is never a pass."
+        f"Drops are {told_in({task: scale_of(report, task) for task in report['tasks']})}; "
+        "what did not run is never a pass."
     ) + "".join(_before(name, basis) for name, basis in validation.get("earlier", {}).items())
 
 
@@ -101,23 +109,23 @@ def _drop_cell(report: Json, line: ArtefactLine, task: str) -> Cell:
     part = line.drop(task, str(report["tasks"][task]["metric"]))
     if part.get("value") is None:
         return Cell(formats.ABSENT)
-    verdict = line.gate(task)
+    verdict, scale = line.gate(task), scale_of(report, task)
     return Cell(
-        _points(part["value"]),
-        f"at most {_points(part['high'])}",
+        _drop(scale, part["value"]),
+        f"at most {_drop(scale, part['high'])}",
         f"verdict-{verdict}",
         part["value"],
     )
 
 
-def _points(value: Any) -> str:
-    return formats.signed(None if value is None else 100 * value, 2)
+def _drop(scale: Scale, value: Any) -> str:
+    return formats.signed(None if value is None else scale.factor * value, 2 + (not scale.is_share))
 
 
 def _drops(report: Json, lines: Sequence[ArtefactLine]) -> list[Figure]:
     figures: list[Figure] = []
     for task in report["tasks"]:
-        metric = str(report["tasks"][task]["metric"])
+        metric, scale = str(report["tasks"][task]["metric"]), scale_of(report, task)
         bars = [
             Bar(line.id, line.gate(task), part["value"], part["low"], part["high"])
             for line in lines
@@ -125,8 +133,9 @@ def _drops(report: Json, lines: Sequence[ArtefactLine]) -> list[Figure]:
         ]
         budgets = [line.tasks[task].get("max_drop") for line in lines if task in line.tasks]
         if bars:
-            svg = drop_plot(bars, next(iter(budgets), None), label=f"{task}: drop of each artefact")
-            figures.append(Figure(f"{task}: drop in points", svg))
+            label = f"{task}: drop of each artefact"
+            svg = drop_plot(bars, next(iter(budgets), None), scale, label=label)
+            figures.append(Figure(f"{task}: drop in {scale.unit or 'its own unit'}", svg))
     return figures
 
 

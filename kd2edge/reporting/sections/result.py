@@ -17,6 +17,7 @@ from kd2edge.reporting.reading import (
     kept,
     leading_split,
     rows_text,
+    scale_of,
 )
 
 __all__ = ["estimate_cell", "section"]
@@ -45,10 +46,18 @@ def _legend_of_table(report: Json, split: str) -> str:
     confidence = estimate(report, split, first, "student").get("confidence", 0.95)
     return (
         f"Measured on the {rows_text(report, split)}. Brackets hold {confidence:.0%} intervals "
-        "(bootstrap over rows). Kept is the student's share of the teacher's metric; "
+        "(bootstrap over rows). Kept is the student's share of the teacher's metric"
+        f"{_of_errors(report)}; "
         "gain is the student less the same student from the same start, trained on labels alone, "
         "on the same rows; its two bounds are one-sided."
     )
+
+
+def _of_errors(report: Json) -> str:
+    """What kept and gain mean where a metric measures errors; "" where none does."""
+    errors = [task for task in report["tasks"] if scale_of(report, task).lower_is_better]
+    told = "of an error, the share of it that the teacher makes; a gain is what it falls by"
+    return f" ({', '.join(errors)}: {told})" if errors else ""
 
 
 def _headline(report: Json, split: str, artefacts: Sequence[ArtefactLine]) -> Grid:
