@@ -61,7 +61,7 @@ def changed(manifest: Manifest, change: Callable[[dict[str, Any]], object]) -> b
         (lambda m: m["tasks"]["intent"]["decode"].update(top_k=1.5), "whole number from 1"),
         (lambda m: m["gate"].update(max_drop=[1]), "max_drop: expected an object"),
         (lambda m: m["gate"]["max_drop"].update(intent=[1]), "max_drop.intent: expected a number"),
-        (lambda m: m["gate"]["max_drop"].update(intent=5), "max_drop.intent: .* from 0 to 1"),
+        (lambda m: m["gate"]["max_drop"].update(intent=-1), "max_drop.intent: .* from 0"),
         (lambda m: m["gate"].pop("max_drop_class"), "gate.max_drop_class: missing"),
         (lambda m: m["gate"].update(max_dorp={}), "gate.max_dorp: unknown key"),
         (lambda m: m["gate"].update(confidence="high"), "confidence: expected a number"),
