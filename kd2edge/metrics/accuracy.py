@@ -17,7 +17,7 @@ class Accuracy(Metric):
     """Right items over labelled items.  A word that the length limit cut off counts as wrong."""
 
     name = "accuracy"
-    kinds = ("classification", "binary", "token_classification")
+    kinds = ("classification", "binary", "ordinal", "token_classification")
 
     def rows(self, spec: TaskSpec, truth: Truth, decoded: Decoded) -> Floats:
         """``[row, 2]``: right items, labelled items."""

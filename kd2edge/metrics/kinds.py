@@ -10,10 +10,13 @@ from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.binary_f1 import BinaryF1
 from kd2edge.metrics.entity_f1 import EntityF1
 from kd2edge.metrics.exact_match import ExactMatch
+from kd2edge.metrics.level_mae import LevelMae
 from kd2edge.metrics.macro_f1 import MacroF1
 from kd2edge.metrics.mean_average_precision import MeanAveragePrecision
 from kd2edge.metrics.metric import Metric, RankMetric
 from kd2edge.metrics.micro_f1 import MicroF1
+from kd2edge.metrics.quadratic_kappa import QuadraticKappa
+from kd2edge.metrics.spearman import Spearman
 from kd2edge.metrics.weighted_f1 import WeightedF1
 from kd2edge.scale import Scale
 from kd2edge.tasks.spans import are_tags, read_tag
@@ -32,6 +35,9 @@ METRICS: Mapping[str, Metric | RankMetric] = {
         MicroF1(),
         ExactMatch(),
         MeanAveragePrecision(),
+        LevelMae(),
+        QuadraticKappa(),
+        Spearman(),
     )
 }
 

@@ -24,7 +24,7 @@ class MacroF1(Metric):
     """
 
     name = "macro_f1"
-    kinds = ("classification", "binary", "multi_label", "token_classification")
+    kinds = ("classification", "binary", "multi_label", "ordinal", "token_classification")
     stratified = True
 
     def rows(self, spec: TaskSpec, truth: Truth, decoded: Decoded) -> Floats:

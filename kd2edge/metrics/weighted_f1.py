@@ -21,7 +21,7 @@ class WeightedF1(Metric):
     """
 
     name = "weighted_f1"
-    kinds = ("classification", "binary", "multi_label", "token_classification")
+    kinds = ("classification", "binary", "multi_label", "ordinal", "token_classification")
 
     def rows(self, spec: TaskSpec, truth: Truth, decoded: Decoded) -> Floats:
         """``[row, 3 C]``: a class's right items; its true items; its claimed items."""

@@ -12,7 +12,8 @@ from kd2edge.ragged import Ragged
 from kd2edge.tasks import packing, settings
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import class_target, inventory
-from kd2edge.tasks.probabilities import best_of, decided_scores, row_decisions, softmax_decisions
+from kd2edge.tasks.probabilities import row_decisions, softmax_decisions
+from kd2edge.tasks.ranked import decided_names, ranked_answers
 from kd2edge.tasks.spans import Word
 from kd2edge.tasks.spec import Decoded, Output, Target, TaskSpec
 
@@ -51,25 +52,7 @@ class Classification(TaskKind):
     ) -> list[Any]:
         """``[{label, score}, ...]`` a row, best first; label None and score 0 for logits of NaN."""
         del words
-        decisions = row_decisions(decoded)
-        names = (*spec.labels, None)  # a label of -1 is the last: None
-        count = settings.top_k(spec, top_k)
-        if count == 1:
-            return [
-                [{"label": names[label], "score": score}]
-                for label, score in zip(
-                    decisions.labels.tolist(), decided_scores(decisions), strict=True
-                )
-            ]
-        best = best_of(decisions, count)
-        return [
-            [{"label": names[label], "score": score} for label, score in zip(labels, scores)]  # noqa: B905  (one shape)
-            if decided >= 0
-            else [{"label": None, "score": 0.0}]
-            for decided, labels, scores in zip(
-                decisions.labels.tolist(), best.labels.tolist(), best.scores.tolist(), strict=True
-            )
-        ]
+        return ranked_answers(spec, decoded, top_k)
 
     def said(
         self, spec: TaskSpec, answer: Any, words: Sequence[Word] | None = None
@@ -78,8 +61,7 @@ class Classification(TaskKind):
         return [answer[0]["label"]]
 
     def decided(self, spec: TaskSpec, decoded: Decoded) -> list[list[Any]]:
-        names = (*spec.labels, None)  # a label of -1 is the last: None
-        return [[names[label]] for label in row_decisions(decoded).labels.tolist()]
+        return decided_names(spec, decoded)
 
     def pack(self, decoded: Decoded, top_k: int = 5) -> dict[str, npt.NDArray[Any]]:
         return packing.pack(row_decisions(decoded), top_k)

@@ -9,11 +9,21 @@ from kd2edge.tasks.binary import Binary
 from kd2edge.tasks.classification import Classification
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.multi_label import MultiLabel
+from kd2edge.tasks.ordinal import Ordinal
 from kd2edge.tasks.token_classification import TokenClassification
 from kd2edge.wording import meant
 
 TASK_KINDS: MappingProxyType[str, TaskKind] = MappingProxyType(
-    {kind.name: kind for kind in (Binary(), Classification(), MultiLabel(), TokenClassification())}
+    {
+        kind.name: kind
+        for kind in (
+            Binary(),
+            Classification(),
+            MultiLabel(),
+            Ordinal(),
+            TokenClassification(),
+        )
+    }
 )
 
 

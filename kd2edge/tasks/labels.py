@@ -101,10 +101,15 @@ def inventory(values: Iterable[Any]) -> tuple[str, ...]:
     found = set(written)
     if any(_FRACTION.fullmatch(text) for text in found):
         found = {_as_written(text, written[text]) for text in found}
-    if all(text.isascii() and text.removeprefix("-").isdigit() for text in found):
+    if all(map(is_whole_text, found)):
         # Decimal, for int() refuses texts of thousands of digits.
         return tuple(sorted(found, key=lambda text: (Decimal(text), text)))
     return tuple(sorted(found))
+
+
+def is_whole_text(label: str) -> bool:
+    """Whether a label is a whole number."""
+    return label.isascii() and label.removeprefix("-").isdigit()
 
 
 def _digits(value: Any) -> str:

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import beta
 
 from kd2edge.errors import DataError, UsageError
-from kd2edge.metrics import drop, evaluate, measure, paired_gain_over_seeds, rows_needed
+from kd2edge.metrics import drop, evaluate, measure, metric, paired_gain_over_seeds, rows_needed
 from kd2edge.tasks.spec import MISSING, Decoded, Truth
 
 
@@ -39,6 +39,35 @@ def test_no_changed_decision_gives_the_rule_of_three(name, rows, random, spec, d
     assert found.value == 0
     assert found.high == pytest.approx(1 - 0.05 ** (1 / rows))
     assert found.low == -found.high
+
+
+def test_no_changed_level_gives_the_rule_of_three_times_the_largest_error(random, spec, decided):
+    true, said = random.integers(0, 5, (2, 300))
+    same = decided(said, 5)
+    found = drop(spec(5, "ordinal"), Truth(true), same, same, "level_mae")
+    assert (found.value, found.low) == (0, -found.high)
+    assert found.high == pytest.approx(4 * (1 - 0.05 ** (1 / 300)))
+
+
+@pytest.mark.parametrize("name", ["level_mae", "quadratic_kappa", "spearman", "accuracy"])
+def test_levels_that_are_further_off_are_a_drop_and_no_gain(name, random, spec, decided):
+    true = random.integers(0, 5, 500)
+    near = np.clip(true + random.integers(-1, 2, 500), 0, 4)
+    far = np.clip(true + random.integers(-3, 4, 500), 0, 4)
+    models = [decided(said, 5) for said in (near, far)]
+    task, truth = spec(5, "ordinal"), Truth(true)
+    found = drop(task, truth, *models, name)
+    assert found.low > 0
+    back = drop(task, truth, *models[::-1], name)
+    assert (back.value, back.low, back.high) == pytest.approx(
+        (-found.value, -found.high, -found.low), abs=0.02
+    )
+    gain = paired_gain_over_seeds(task, truth, [models[0]] * 2, [models[1]] * 2, name)
+    assert gain.low > 0
+    assert gain.value == pytest.approx(found.value)
+    whole = evaluate(task, truth, models[1], name)
+    least, most = metric(name).limits(task)
+    assert least <= whole.low < whole.value < whole.high <= most
 
 
 @pytest.mark.parametrize("lost", [1, 3, 10])
@@ -327,3 +356,29 @@ def test_a_million_rows_are_no_advice(spec):
 
 def _one_right(spec):
     return Truth(np.zeros(2, np.int64)), Decoded(np.zeros(2, np.int64), np.eye(2, dtype=np.float32))
+
+
+def test_a_mean_error_that_rises_to_the_budget_rarely_passes(random, spec, decided):
+    # Nobody is off, but a share of rows by four levels: the rare far ones are what bounds miss.
+    rows, allowed, passed, tries = 400, 0.08, 0, 200
+    truth, said = answers(rows, 0)
+    for seed in range(tries):
+        far = np.where(random.random(rows) < allowed / 4, 4, 0)
+        found = drop(
+            spec(5, "ordinal"),
+            truth,
+            decided(said, 5),
+            decided(far, 5),
+            "level_mae",
+            resamples=400,
+            seed=seed,
+        )
+        passed += found.high <= allowed
+    assert passed <= 0.05 * tries + 2 * np.sqrt(0.05 * tries)
+
+
+def test_rows_needed_follow_the_unit_of_the_metric(spec, decided):
+    truth, said = answers(500, 0)
+    found = drop(spec(5, "ordinal"), truth, decided(said, 5), decided(said, 5), "level_mae")
+    needed = rows_needed(found, 0.02, leverage=4.0)
+    assert needed == pytest.approx(3 * 4 / 0.02, rel=0.02)

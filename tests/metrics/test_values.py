@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 from seqeval.metrics import f1_score as seqeval_f1
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
+    cohen_kappa_score,
     confusion_matrix,
     f1_score,
+    mean_absolute_error,
     precision_recall_fscore_support,
     roc_auc_score,
 )
@@ -66,6 +69,43 @@ def test_metrics_of_several_labels_equal_sklearn(share, random, spec):
         if some.any():
             expected = average_precision_score(true[:, some], scores[:, some], average="macro")
             assert full("map", task, Truth(true), decoded) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("levels", [2, 5, 9])
+def test_metrics_of_levels_equal_sklearn_and_scipy(levels, random, spec):
+    task = spec(levels, "ordinal")
+    for rows in (2, 7, 400):
+        true, said = random.integers(0, levels, (2, rows))
+        true[:2] = 0, 1  # a correlation needs two
+        scores = np.round(random.dirichlet(np.ones(levels), rows), 2).astype(np.float32)  # ties
+        decoded, truth = Decoded(said, scores), Truth(true)
+        assert full("level_mae", task, truth, decoded) == mean_absolute_error(true, said)
+        if len({*true, *said}) > 1:
+            expected = cohen_kappa_score(true, said, labels=np.arange(levels), weights="quadratic")
+            found = full("quadratic_kappa", task, truth, decoded)
+            assert found == pytest.approx(expected, abs=1e-12)
+        means = np.asarray(scores, np.float64) @ np.arange(levels)
+        expected = spearmanr(true, means).statistic
+        assert full("spearman", task, truth, decoded) == pytest.approx(expected, abs=1e-9)
+
+
+def test_levels_that_nobody_stated_count_in_no_metric(random, spec):
+    task, (true, said) = spec(5, "ordinal"), random.integers(0, 5, (2, 60))
+    scores = random.dirichlet(np.ones(5), 60).astype(np.float32)
+    some = Truth(np.where(np.arange(60) < 50, true, MISSING))
+    for name in ("level_mae", "quadratic_kappa", "spearman", "accuracy"):
+        fewer = full(name, task, Truth(true[:50]), Decoded(said[:50], scores[:50]))
+        assert full(name, task, some, Decoded(said, scores)) == pytest.approx(fewer)
+
+
+def test_no_decision_on_a_level_is_the_furthest_one(spec):
+    truth, decoded = Truth(np.array([0, 4, 3])), Decoded(np.full(3, -1), np.zeros((3, 5)))
+    assert full("level_mae", spec(5, "ordinal"), truth, decoded) == pytest.approx(11 / 3)
+
+
+def test_levels_that_are_all_the_same_and_right_agree(spec):
+    same = np.full(9, 3)
+    assert full("quadratic_kappa", spec(5, "ordinal"), Truth(same), Decoded(same, same)) == 1
 
 
 def test_rows_whose_labels_nobody_stated_count_in_no_metric(random, spec):

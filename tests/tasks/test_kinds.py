@@ -9,7 +9,13 @@ from kd2edge.tasks import TASK_KINDS, TaskSpec, task_kind
 
 
 def test_the_table_is_keyed_by_name() -> None:
-    assert list(TASK_KINDS) == ["binary", "classification", "multi_label", "token_classification"]
+    assert list(TASK_KINDS) == [
+        "binary",
+        "classification",
+        "multi_label",
+        "ordinal",
+        "token_classification",
+    ]
     assert all(kind.name == name for name, kind in TASK_KINDS.items())
 
 

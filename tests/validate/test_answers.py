@@ -18,6 +18,7 @@ SPECS = {
     ),
     "binary": TaskSpec(TaskName("t"), "binary", ("no", "yes"), "accuracy"),
     "labels": TaskSpec(TaskName("t"), "multi_label", ("a", "b", "c"), "micro_f1"),
+    "levels": TaskSpec(TaskName("t"), "ordinal", ("1", "2", "3"), "level_mae"),
     "tags": TaskSpec(TaskName("t"), "token_classification", TAGS, "accuracy", input="text"),
     "words": TaskSpec(TaskName("t"), "token_classification", ("N", "V"), "accuracy", input="text"),
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from kd2edge.distill.hard.binary_cross_entropy import BinaryCrossEntropy
 from kd2edge.distill.hard.cross_entropy import CrossEntropy
 from kd2edge.distill.hard.label_cross_entropy import LabelCrossEntropy
+from kd2edge.distill.hard.ranked_probability import RankedProbability
 from kd2edge.distill.loss import Loss
 from kd2edge.tasks.spec import TaskSpec
 
@@ -16,5 +17,6 @@ HARD_LOSSES: dict[str, Callable[[TaskSpec, float], Loss]] = {
     "binary": BinaryCrossEntropy,
     "classification": CrossEntropy,
     "multi_label": LabelCrossEntropy,
+    "ordinal": RankedProbability,
     "token_classification": CrossEntropy,
 }

@@ -10,6 +10,7 @@ from kd2edge.nets.heads.binary import BinaryHead
 from kd2edge.nets.heads.classification import ClassificationHead
 from kd2edge.nets.heads.head import Head
 from kd2edge.nets.heads.multi_label import MultiLabelHead
+from kd2edge.nets.heads.ordinal import OrdinalHead
 from kd2edge.nets.heads.token_classification import TokenClassificationHead
 from kd2edge.tasks.spec import TaskSpec
 
@@ -19,6 +20,7 @@ HEADS: MappingProxyType[str, type[Head]] = MappingProxyType(
         "binary": BinaryHead,
         "classification": ClassificationHead,
         "multi_label": MultiLabelHead,
+        "ordinal": OrdinalHead,
         "token_classification": TokenClassificationHead,
     }
 )

@@ -33,6 +33,7 @@ from kd2edge.recipe.schema.tasks import (
     Binary,
     Classification,
     MultiLabel,
+    Ordinal,
     Task,
     TokenClassification,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "LogitLoss",
     "Model",
     "MultiLabel",
+    "Ordinal",
     "Parquet",
     "Recipe",
     "Source",

@@ -53,6 +53,11 @@ _Labelled = Annotated[
 ]
 
 
+_Ordered = Annotated[
+    str, AfterValidator(partial(_checked, "ordinal")), Field(json_schema_extra=_enum("ordinal"))
+]
+
+
 class TaskPart(Part):
     """What every task has."""
 
@@ -115,6 +120,19 @@ class MultiLabel(TaskPart):
         return {"threshold": self.threshold}
 
 
+class Ordinal(TaskPart):
+    """One of several levels a row, which stand in an order."""
+
+    kind: Literal["ordinal"] = "ordinal"
+    labels: _Labels | None = None
+    """The levels, lowest first; null: the whole numbers of the data, by size.  A label outside the
+    list is an error."""
+    metric: _Ordered = "level_mae"
+    """The metric that decides: best checkpoint, tables, gate."""
+    metrics: tuple[_Ordered, ...] = ()
+    """Further metrics of the report; empty: the usual ones of the kind."""
+
+
 class TokenClassification(TaskPart):
     """A label for every word of a row."""
 
@@ -129,4 +147,4 @@ class TokenClassification(TaskPart):
     """Further metrics of the report; empty: the usual ones of the kind."""
 
 
-Task = Annotated[Classification | Binary | MultiLabel | TokenClassification, ByKind()]
+Task = Annotated[Classification | Binary | MultiLabel | Ordinal | TokenClassification, ByKind()]

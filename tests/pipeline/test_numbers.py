@@ -1,0 +1,108 @@
+"""A recipe with tasks of numbers beside one of yes or no, from its rows to the gate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from commands import kd2edge
+from kd2edge.runtime import load
+from products import BERT, write_jsonl, write_tokenizer
+
+_WORDS = ("awful", "bad", "fair", "good", "great")
+_RECIPE = f"""\
+version: 1
+name: numbers
+data:
+  sources:
+    - {{name: rows, kind: jsonl, train: train.jsonl, validation: test.jsonl, test: test.jsonl}}
+  leaks: keep
+inputs:
+  text: {{kind: text, tokenizer: {{path: tokenizer.json}}, max_length: 12}}
+tasks:
+  stars: {{kind: ordinal}}
+  again: {{kind: binary, metric: accuracy}}
+teachers:
+  - name: bert
+    model:
+      family: transformers{BERT}
+    train: {{epochs: 6, lr: 1.0e-2, batch_size: 16}}
+student:
+  model:
+    family: transformers
+    config: {{model_type: electra, embedding_size: 8, hidden_size: 16, num_hidden_layers: 1,
+      num_attention_heads: 2, intermediate_size: 24, max_position_embeddings: 16}}
+distill: {{alpha: 0.5}}
+baseline: true
+train: {{epochs: 6, lr: 1.0e-2, batch_size: 16, threads: 1, device: cpu, precision: fp32}}
+export: {{targets: [onnx, openvino], precisions: [fp32, int8], calibration: {{rows: 16}}}}
+validate: {{max_drop: {{stars: 4, again: 1}}}}
+"""
+
+
+def _rows() -> list[dict[str, Any]]:
+    random = np.random.default_rng(0)
+    rows = []
+    for at in range(240):
+        stars = int(random.integers(1, 6))
+        text = f"{_WORDS[stars - 1]} {random.choice(('dress', 'shirt', 'coat'))} number {at % 40}"
+        rows.append({"text": text, "stars": stars, "again": "yes" if stars > 3 else "no"})
+    rows[0]["stars"] = None
+    return rows
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("numbers")
+    rows = _rows()
+    write_jsonl(folder / "train.jsonl", rows[0::2])
+    write_jsonl(folder / "test.jsonl", rows[1::2])
+    write_tokenizer(folder / "tokenizer.json", [row["text"] for row in rows])
+    (folder / "recipe.yaml").write_text(_RECIPE)
+    result = kd2edge("distill", folder / "recipe.yaml", "--run-dir", folder / "run")
+    assert result.code == 0, result.err
+    assert kd2edge("export", folder / "run", "--out", folder / "bundle").code == 0
+    return folder
+
+
+def test_the_report_speaks_in_levels_and_chooses_the_epoch_of_the_least_error(
+    project: Path,
+) -> None:
+    report = json.loads((project / "run" / "report.json").read_text())
+    student = report["splits"]["test"]["tasks"]["stars"]["student"]["metrics"]
+    assert list(student) == ["level_mae", "accuracy", "quadratic_kappa", "spearman"]
+    assert student["level_mae"]["value"] < 0.9  # 1.2 is what the middle would reach
+    assert student["spearman"]["value"] > 0.5
+    best = max(
+        report["curves"]["student"],
+        key=lambda point: point["validation"]["again"] + 1 - point["validation"]["stars"] / 4,
+    )
+    found = report["splits"]["validation"]["tasks"]
+    assert found["stars"]["student"]["metrics"]["level_mae"]["value"] == pytest.approx(
+        best["validation"]["stars"]
+    )
+    page = (project / "run" / "report.html").read_text()
+    assert "stars: of an error" in page
+
+
+def test_every_artefact_passes_and_answers_levels(project: Path) -> None:
+    judged = kd2edge(
+        "validate", project / "bundle", "--run", project / "run", "--threads", "1", "--json"
+    )
+    assert judged.code == 0, judged.err
+    assert judged.json["artefacts"]
+    told = kd2edge(
+        "validate", project / "bundle", "--run", project / "run", "--threads", "1",
+        "--max-drop", "stars=0.001",
+    )  # fmt: skip
+    assert told.code == 3
+    assert "levels" in told.out
+    with load(project / "bundle") as model:
+        answers = model.predict({"text": ["great dress", "awful coat"]}, top_k=2)["stars"]
+    assert [len(answer) for answer in answers] == [2, 2]
+    first, second = (int(answer[0]["label"]) for answer in answers)
+    assert 1 <= second < first <= 5
