@@ -56,7 +56,7 @@ class Spearman(RankMetric):
 
 def _said(decoded: Decoded) -> Values:
     """What a model ranks rows by ``[row]``: the mean level."""
-    scores = np.asarray(decoded.scores, np.float64)
+    scores: Floats = np.asarray(decoded.scores, np.float64)
     return scores @ np.arange(scores.shape[1])
 
 
@@ -78,4 +78,4 @@ def _correlation(one: Floats, other: Floats, weights: Floats) -> Floats:
     other = other - (other * shares).sum(axis=1, keepdims=True)
     both = (one * other * shares).sum(axis=1)
     sizes = (one * one * shares).sum(axis=1) * (other * other * shares).sum(axis=1)
-    return np.clip(ratio(both, np.sqrt(sizes)), -1.0, 1.0)
+    return np.maximum(np.minimum(ratio(both, np.sqrt(sizes)), 1.0), -1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from kd2edge.bundle.manifest import Gate
 from kd2edge.bundle.store import Bundle
@@ -64,9 +64,13 @@ def asked_gate(
     """
     tasks, own = bundle.manifest.tasks, bundle.manifest.gate
     sure = _confidence(bundle, confidence)
-    own_units = [task for task, spec in tasks.items() if not metric(spec.metric).scale.is_share]
+    own_units = {
+        str(task): spec.metric
+        for task, spec in tasks.items()
+        if not metric(spec.metric).scale.is_share
+    }
     _require_budgets(bundle, "max_drop", max_drop, own_units)
-    _require_budgets(bundle, "max_drop_class", max_drop_class, ())
+    _require_budgets(bundle, "max_drop_class", max_drop_class, {})
     stated = {**own.max_drop, **max_drop}
     missing = [task for task in tasks if task not in stated]
     if missing:
@@ -82,16 +86,16 @@ def asked_gate(
 
 
 def _require_budgets(
-    bundle: Bundle, what: str, overrides: Mapping[str, float], unbound: Collection[str]
+    bundle: Bundle, what: str, overrides: Mapping[str, float], unbound: Mapping[str, str]
 ) -> None:
-    """Budgets are shares, but those of ``unbound`` tasks, whose metric has a unit of its own."""
+    """Budgets are shares, but those of ``unbound``: task -> metric with a unit of its own."""
     tasks = bundle.manifest.tasks
     for task, value in overrides.items():
         if task not in tasks:
             hint = meant(task, tasks) or f"it has {', '.join(tasks)}"
             raise UsageError(f"{what} names the task {task!r}, which the bundle lacks; {hint}")
         if task in unbound and not 0 <= value < math.inf:
-            of = f"it is in the unit of {tasks[task].metric}"
+            of = f"it is in the unit of {unbound[task]}"
             raise UsageError(f"{what} of {task} must be 0 or more ({of}), found {value}")
         if task not in unbound and not 0 <= value <= 1:
             raise UsageError(f"{what} of {task} must be a share from 0 to 1, found {value}")
