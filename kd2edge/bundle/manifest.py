@@ -11,7 +11,7 @@ from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.verdict import CONFIDENCE, Status
 
 #: Version of the manifest's schema that this kd2edge writes, and the newest that it reads.
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)

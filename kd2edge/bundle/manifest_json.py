@@ -113,6 +113,11 @@ def split_artefact_id(artefact: str) -> tuple[str, str, str]:
 def _check_schema(schema: object, place: str) -> None:
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
         raise IntegrityError(f"{place}: schema: expected a number from 1, found {schema!r}")
+    if schema < SCHEMA:
+        raise IntegrityError(
+            f"{place}: written with schema {schema}, this kd2edge reads {SCHEMA}:"
+            " export the run again"
+        )
     if schema > SCHEMA:
         raise SchemaTooNewError(
             f"{place}: written with schema {schema}, this kd2edge reads up to {SCHEMA}:"
@@ -131,6 +136,7 @@ def _task(value: object, where: str) -> TaskSpec:
         column=fields.one("column", as_text),
         input=fields.one("input", as_text),
         decode=fields.one("decode", _decode),
+        unit=fields.one("unit", as_text),
     )
     fields.end()
     if len(set(spec.labels)) != len(spec.labels):
@@ -145,17 +151,18 @@ def _decode(value: object, where: str) -> dict[str, float]:
     return {key: _SETTINGS.get(key, as_number)(settings[key], f"{where}.{key}") for key in settings}
 
 
-def _temperature(value: object, where: str) -> float:
+def _above_zero(value: object, where: str) -> float:
     found = as_number(value, where)
-    if found <= 0:  # logits are divided by it
+    if found <= 0:  # logits are divided by it, or values are
         raise IntegrityError(f"{where}: expected a number above 0, found {found!r:.40}")
     return found
 
 
 #: Decode settings that only some numbers can be; see ``tasks.settings``.
 _SETTINGS: Mapping[str, Callable[[object, str], float]] = {
-    "temperature": _temperature,
+    "temperature": _above_zero,
     "threshold": as_share,
+    "spread": _above_zero,
     "top_k": partial(as_integer, least=1),
 }
 

@@ -87,7 +87,7 @@ def _spread(labels: Ragged, decided: Ragged) -> Ints:
 
 def cut_off(truth: Truth, decoded: Decoded) -> int:
     """Labelled words that a model decides nothing on, as the length limit cut them off."""
-    if not isinstance(truth.labels, Ragged):
+    if not isinstance(truth.first, Ragged):
         return 0
     return int((items_of(truth, decoded).labelled().decided < 0).sum())
 

@@ -12,10 +12,13 @@ from kd2edge.metrics.entity_f1 import EntityF1
 from kd2edge.metrics.exact_match import ExactMatch
 from kd2edge.metrics.level_mae import LevelMae
 from kd2edge.metrics.macro_f1 import MacroF1
+from kd2edge.metrics.mae import Mae
 from kd2edge.metrics.mean_average_precision import MeanAveragePrecision
 from kd2edge.metrics.metric import Metric, RankMetric
 from kd2edge.metrics.micro_f1 import MicroF1
 from kd2edge.metrics.quadratic_kappa import QuadraticKappa
+from kd2edge.metrics.r2 import R2
+from kd2edge.metrics.rmse import Rmse
 from kd2edge.metrics.spearman import Spearman
 from kd2edge.metrics.weighted_f1 import WeightedF1
 from kd2edge.scale import Scale
@@ -38,6 +41,9 @@ METRICS: Mapping[str, Metric | RankMetric] = {
         LevelMae(),
         QuadraticKappa(),
         Spearman(),
+        Mae(),
+        Rmse(),
+        R2(),
     )
 }
 

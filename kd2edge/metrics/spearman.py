@@ -25,7 +25,7 @@ class Spearman(RankMetric):
     """
 
     name = "spearman"
-    kinds = ("ordinal",)
+    kinds = ("ordinal", "regression")
 
     def limits(self, spec: TaskSpec) -> tuple[float, float]:
         del spec
@@ -55,9 +55,12 @@ class Spearman(RankMetric):
 
 
 def _said(decoded: Decoded) -> Values:
-    """What a model ranks rows by ``[row]``: the mean level."""
+    """What a model ranks rows by ``[row]``: its value, or the mean level."""
+    if "values" in dict(decoded.items()):
+        return np.nan_to_num(np.asarray(decoded["values"], np.float64))
     scores: Floats = np.asarray(decoded.scores, np.float64)
-    return scores @ np.arange(scores.shape[1])
+    levels: Values = np.arange(scores.shape[1])
+    return np.asarray(scores @ levels, np.float64)
 
 
 def _ranks(values: Values, weights: Floats) -> Floats:

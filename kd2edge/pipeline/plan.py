@@ -184,7 +184,7 @@ def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
     return {
         "kind": spec.kind,
         "labels": len(spec.labels),
-        "labelled": sum(counts.values()),
+        "labelled": sum(counts.values()) or data.checks["train"].labelled_rows([str(spec.name)]),
         "unseen": [label for label, count in counts.items() if not count],
         "absent": absent_labels(data, spec),
         "metric": spec.metric,

@@ -28,6 +28,7 @@ from kd2edge.recipe.schema import (
     Builtin,
     Input,
     Recipe,
+    Regression,
     Source,
     TokenClassification,
 )
@@ -92,7 +93,28 @@ def prepare_data(loaded: LoadedRecipe) -> Prepared:
     }
     cutters = word_cutters(recipe, learned)
     checks = {split: check_rows(split, rows[split], *both, cutters=cutters) for split in SPLITS}
+    tasks = {name: _standardised(loaded, spec, checks["train"]) for name, spec in tasks.items()}
     return Prepared(plan, rows, inputs, tasks, checks, learned)
+
+
+def _standardised(loaded: LoadedRecipe, spec: TaskSpec, check: SplitCheck) -> TaskSpec:
+    """The task with where the values of its training rows lie, of a task of values.
+
+    Raises:
+        RecipeError: they are all the same, which leaves nothing to learn.
+    """
+    found = check.spreads.get(spec.name)
+    if found is None:  # of classes; or without a label, which the check has told
+        return spec
+    if not found.deviation > 0:
+        message = (
+            f"column {spec.column!r} holds the same value, {found.mean:g}, in every training row: "
+            "there is nothing to learn; name another column, or remove the task"
+        )
+        raise RecipeError([loaded.problem(f"tasks.{spec.name}.column", message)])
+    known = {"mean": found.mean, "spread": found.deviation}
+    ends = {"least": found.least, "most": found.most}
+    return replace(spec, decode={**spec.decode, **known, **ends})
 
 
 def _of_teachers(recipe: Recipe) -> Iterator[InputSpec]:
@@ -241,7 +263,7 @@ def _tasks(loaded: LoadedRecipe, plan: RowsPlan) -> dict[TaskName, TaskSpec]:
     A rare label may miss from the training rows and still stand in the test's.
     """
     specs = [_task(loaded.recipe, name) for name in loaded.recipe.tasks]
-    open_ones = [spec for spec in specs if not spec.labels]
+    open_ones = [spec for spec in specs if not spec.labels and task_kind(spec.kind).fewest_labels]
     found = _labels(loaded, plan, open_ones) if open_ones else {}
     whole = [replace(spec, labels=found.get(spec.name, spec.labels)) for spec in specs]
     odd = [problem for spec in whole for problem in _misfits(loaded, spec)]
@@ -291,6 +313,7 @@ def _task(recipe: Recipe, name: str) -> TaskSpec:
         column=task.column,
         input=task.input if isinstance(task, TokenClassification) else "",
         decode=task.decode,
+        unit=task.unit if isinstance(task, Regression) else "",
     )
 
 

@@ -17,6 +17,7 @@ from kd2edge.errors import DataError
 from kd2edge.files import fingerprint, fingerprint_file, write_atomic
 from kd2edge.metrics import drop, evaluate
 from kd2edge.metrics.calibration import reliability
+from kd2edge.metrics.errors import errors
 from kd2edge.metrics.groups import class_groups, group_scores
 from kd2edge.metrics.items import cut_off, distinct
 from kd2edge.metrics.per_class import ClassScore, confusion, per_class
@@ -125,7 +126,7 @@ def _task(spec: TaskSpec) -> dict[str, Any]:
         "labels": list(spec.labels),
         "metric": spec.metric,
         "metrics": list(spec.metrics),
-    }
+    } | ({"unit": spec.unit} if spec.unit else {})
 
 
 def _teachers(results: Mapping[str, ModelResult]) -> dict[str, ModelResult]:
@@ -225,6 +226,8 @@ def _model_report(
         found |= _classes(spec, truth, decoded, support)
     if "reliability" in sections:
         found["reliability"] = _reliability(spec, truth, decoded)
+    if "errors" in sections:
+        found["errors"] = _errors(spec, truth, decoded)
     if "confusion" in sections and len(spec.labels) <= _CONFUSED:
         found["confusion"] = confusion(spec, truth, decoded).tolist()
     return found
@@ -249,6 +252,13 @@ def _reliability(spec: TaskSpec, truth: Truth, decoded: Decoded) -> dict[str, An
     try:
         return asdict(reliability(spec, truth, decoded))
     except DataError:  # every labelled word was cut off, or has no piece: all are wrong
+        return None
+
+
+def _errors(spec: TaskSpec, truth: Truth, decoded: Decoded) -> dict[str, Any] | None:
+    try:
+        return asdict(errors(spec, truth, decoded))
+    except DataError:  # no row of the split has a label
         return None
 
 

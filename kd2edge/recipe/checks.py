@@ -18,6 +18,7 @@ from kd2edge.recipe.schema import (
     JointModel,
     Model,
     Recipe,
+    Regression,
     Teacher,
     TokenClassification,
     TokenizerLearned,
@@ -263,6 +264,15 @@ def _binary_tasks_have_two_sides(recipe: Recipe) -> Iterator[Fault]:
             yield steps, f"expected one of {', '.join(task.labels)}, found {task.positive!r}"
 
 
+def _bounds_are_in_order(recipe: Recipe) -> Iterator[Fault]:
+    for name, task in recipe.tasks.items():
+        if not isinstance(task, Regression) or task.low is None or task.high is None:
+            continue
+        if not task.low < task.high:
+            message = f"expected more than low ({task.low:g}), found {task.high:g}"
+            yield ("tasks", name, "high"), message
+
+
 def _labels_are_unique(recipe: Recipe) -> Iterator[Fault]:
     for name, task in recipe.tasks.items():
         for label, count in Counter(map(label_text, task.labels or ())).items():
@@ -428,6 +438,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _a_row_has_some_input,
     _token_tasks_have_words,
     _binary_tasks_have_two_sides,
+    _bounds_are_in_order,
     _labels_are_unique,
     _tokenizers_are_there,
     _cut_tables_are_fresh,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, final
 
@@ -31,6 +31,16 @@ _SHOWN_ALIKE = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """Where the values of a task lie: their mean, standard deviation, and ends."""
+
+    mean: float
+    deviation: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
 class SplitCheck:
     """What a walk over a split found.
 
@@ -46,6 +56,7 @@ class SplitCheck:
         first: task -> label -> the first row that has it, for the labels that occur.
         blank: task -> rows with a label of blanks or NaN, which counts as missing, and the first.
         beginnings: task whose labels are tags -> source -> how its entities begin.
+        spreads: task of values -> where they lie, if any row has one.
     """
 
     split: str
@@ -58,6 +69,7 @@ class SplitCheck:
     first: Mapping[TaskName, Mapping[str, int]]
     blank: Mapping[TaskName, tuple[int, int]]
     beginnings: Mapping[TaskName, Mapping[str, Beginnings]]
+    spreads: Mapping[TaskName, Spread] = field(default_factory=dict[TaskName, Spread])
 
     def labelled_rows(self, tasks: Iterable[str]) -> int:
         """How many rows have a label of at least one of these tasks."""
@@ -108,6 +120,7 @@ def check_rows(
         },
         blank=dict(walk.blank),
         beginnings=dict(walk.beginnings),
+        spreads={name: _spread(values) for name, values in walk.values.items() if values},
     )
 
 
@@ -132,6 +145,11 @@ def _lacking(
                 else f"split {split}: no row has a label; name the task in the `tasks` of a source",
                 field=f"task {task.name}",
             )
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    found = np.array(values, np.float64)
+    return Spread(*(float(part) for part in (found.mean(), found.std(), found.min(), found.max())))
 
 
 def _is_blank(value: Any) -> bool:
@@ -183,6 +201,9 @@ class _Walk:
         self.counted = dict.fromkeys((task.name for task in tasks), 0)
         self.labelled = {task.name: np.zeros(len(rows), dtype=np.bool_) for task in tasks}
         self.first: dict[TaskName, dict[int, int]] = {task.name: {} for task in tasks}
+        self.values: dict[TaskName, list[float]] = {
+            task.name: [] for task in tasks if not task_kind(task.kind).fewest_labels
+        }
         self.blank: dict[TaskName, tuple[int, int]] = {}
         self.beginnings: dict[TaskName, dict[str, Beginnings]] = {
             task.name: {}
@@ -237,6 +258,8 @@ class _Walk:
     def _count(self, position: int, task: TaskSpec, target: Target | None) -> None:
         indices = _classes(task, target)
         has = _is_labelled(task, target)
+        if target is not None and task.name in self.values:
+            self.values[task.name].append(float(target["values"]))
         known = indices[indices >= 0]
         self.counts[task.name] += np.bincount(known, minlength=len(task.labels))
         for index in known.tolist():

@@ -75,6 +75,11 @@ class TaskKind(ABC):
         del spec
         return logits if list(order) == list(range(len(order))) else logits[..., list(order)]
 
+    def translated(self, own: TaskSpec, spec: TaskSpec, logits: Values) -> Values:
+        """Logits of a model whose task is ``own`` as one of ``spec`` would give them."""
+        del own, spec
+        return logits
+
     @abstractmethod
     def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
         """Decisions and scores of logits ``[row, channel]``, or ragged ``[word, channel]``.

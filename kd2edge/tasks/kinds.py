@@ -10,6 +10,7 @@ from kd2edge.tasks.classification import Classification
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.multi_label import MultiLabel
 from kd2edge.tasks.ordinal import Ordinal
+from kd2edge.tasks.regression import Regression
 from kd2edge.tasks.token_classification import TokenClassification
 from kd2edge.wording import meant
 
@@ -21,6 +22,7 @@ TASK_KINDS: MappingProxyType[str, TaskKind] = MappingProxyType(
             Classification(),
             MultiLabel(),
             Ordinal(),
+            Regression(),
             TokenClassification(),
         )
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from kd2edge.tasks.spec import TaskSpec
 
 
@@ -13,6 +15,27 @@ def temperature(spec: TaskSpec) -> float:
 def threshold(spec: TaskSpec) -> float:
     """From which probability on a binary task says yes; 0.5 unless the task says so."""
     return spec.decode.get("threshold", 0.5)
+
+
+def centre(spec: TaskSpec) -> float:
+    """The mean of the training rows' labels: what a standardised value of 0 is."""
+    return spec.decode.get("mean", 0.0)
+
+
+def spread(spec: TaskSpec) -> float:
+    """The standard deviation of the training rows' labels: what a standardised value of 1 adds."""
+    return spec.decode.get("spread", 1.0)
+
+
+def bounds(spec: TaskSpec) -> tuple[float, float]:
+    """The least and the largest value that the task states; infinite where it states none."""
+    return spec.decode.get("low", -math.inf), spec.decode.get("high", math.inf)
+
+
+def reach(spec: TaskSpec) -> tuple[float, float]:
+    """How far values go: the stated bounds, else the training rows' labels."""
+    least, most = spec.decode.get("least", -1.0), spec.decode.get("most", 1.0)
+    return spec.decode.get("low", least), spec.decode.get("high", most)
 
 
 def most(spec: TaskSpec, asked: int | None) -> int | None:

@@ -24,8 +24,8 @@ NOTHING = -1
 #: What one item of a task is: a row, a word of an input, one of the objects that a row lists.
 Per = Literal["row", "word", "object"]
 #: A part of a report: precision and recall of each class, which is taken for which, whether scores
-#: are chances.
-Section = Literal["classes", "confusion", "reliability"]
+#: are chances, how far values are off.
+Section = Literal["classes", "confusion", "reliability", "errors"]
 #: How outputs become probabilities: of classes that exclude each other, of labels one by one, or
 #: not at all: the outputs are the values.
 Activation = Literal["softmax", "sigmoid", "none"]
@@ -84,6 +84,7 @@ class TaskSpec:
         column: the column of the data that holds the label.
         input: the input whose words a token-level task labels; "" for row-level tasks.
         decode: settings of the decision (``threshold`` for binary, ``top_k``, ``temperature``).
+        unit: what the values of a regression are in, for people; "" where nobody said.
     """
 
     name: TaskName
@@ -94,6 +95,7 @@ class TaskSpec:
     column: str = ""
     input: str = ""
     decode: Mapping[str, float] = field(default_factory=dict[str, float])
+    unit: str = ""
 
 
 class Columns:

@@ -65,11 +65,12 @@ def cache_outputs(
         StorageError: the folder cannot be written, or the disk is full.
     """
     orders = {task.name: label_order(teacher, task) for task in tasks}
+    own = {task.name: task for task in teacher.tasks}
     key = _key(teacher, split, tasks, features)
     folder = folder_of(directory, key)
     reused = is_filled(folder)
     if not reused:
-        job = _Job(teacher, split, tuple(tasks), tuple(features), orders, batch_size)
+        job = _Job(teacher, split, tuple(tasks), tuple(features), orders, own, batch_size)
         _write(job, folder, key, device_of(device), on_event)
     return TeacherCache(folder, reused=reused)
 
@@ -104,6 +105,7 @@ class _Job:
     tasks: tuple[TaskSpec, ...]
     features: tuple[str, ...]
     orders: Mapping[TaskName, list[int]]
+    own: Mapping[TaskName, TaskSpec]
     batch_size: int
 
 
@@ -114,7 +116,10 @@ def _key(
         {
             "teacher": teacher.fingerprint,
             "split": split.fingerprint,
-            "tasks": [[task.name, task.kind, task.labels] for task in tasks],
+            "tasks": [
+                [task.name, task.kind, task.labels, *([task.decode] * (not task.labels))]
+                for task in tasks
+            ],
             "features": sorted(features),
             "form": {"dtype": "float16", "grid": GRID},
         }
@@ -175,7 +180,8 @@ def _asked(job: _Job, answer: Answer, batch: Batch) -> dict[str, Shared]:
     for task in job.tasks:
         words = batch.words_of(task.name)
         logits = at_words(outputs.logits[task.name].float(), words)  # [item, channel]
-        ordered = task_kind(task.kind).reordered(task, logits, job.orders[task.name])
+        kind, own = task_kind(task.kind), job.own[task.name]
+        ordered = kind.translated(own, task, kind.reordered(task, logits, job.orders[task.name]))
         asked[f"logits/{task.name}"] = Shared(ordered, words)
     for path in job.features:
         feature = outputs.features[path].float()

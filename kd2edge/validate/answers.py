@@ -18,7 +18,8 @@ from kd2edge.tasks.spec import Decoded, TaskSpec
 
 __all__ = ["alike", "odd_answers"]
 
-#: By how much a score may differ: single precision, and another order of summing up.
+#: By how much a score may differ (a value above 1: which share of it may): single precision, and
+#: another order of summing up.
 _ROUNDING = 1e-4
 
 
@@ -56,7 +57,7 @@ def _all_alike(expected: Sequence[Any], found: Sequence[Any]) -> bool:
     if words != others or len(numbers) != len(scores):
         return False
     apart = np.abs(np.subtract(numbers, scores, dtype=np.float64))
-    return bool((apart <= _ROUNDING).all())
+    return bool((apart <= _ROUNDING * np.maximum(1.0, np.abs(numbers))).all())
 
 
 def _leaves(answers: Sequence[Any]) -> tuple[list[Any], list[float]]:
@@ -79,7 +80,8 @@ def _leaves(answers: Sequence[Any]) -> tuple[list[Any], list[float]]:
 def alike(one: Any, other: Any) -> bool:
     """Whether two answers are the same, but for what a score may differ by."""
     if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other) <= _ROUNDING or (math.isnan(one) and math.isnan(other))
+        near = _ROUNDING * max(1.0, abs(one))
+        return abs(one - other) <= near or (math.isnan(one) and math.isnan(other))
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from kd2edge.runtime.golden import relative_rms
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.regression import SAME
 from kd2edge.tasks.spec import Activation, TaskSpec
 from kd2edge.validate.validation import NumberResult
 
@@ -14,9 +15,6 @@ __all__ = ["compare_logits"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-
-#: Share of the values' spread by which two may differ and still be the same to a reader.
-_CLOSE = 0.01
 
 
 def compare_logits(
@@ -60,12 +58,12 @@ def _cosine(a: Floats, b: Floats) -> Floats:
 
 
 def _same_decisions(activation: Activation, wanted: Floats, found: Floats) -> Bools:
-    """Which items are decided alike: at equal chances; values, to 1 % of their spread."""
+    """Which items are decided alike: at equal chances; values, to 1 % of the labels' spread."""
     if activation == "softmax":
         return wanted.argmax(axis=-1) == found.argmax(axis=-1)
     if activation == "sigmoid":
         return ((wanted > 0) == (found > 0)).all(axis=-1)
-    return (np.abs(found - wanted) <= _CLOSE * wanted.std()).all(axis=-1)
+    return (np.abs(found - wanted) <= SAME).all(axis=-1)
 
 
 def _divergence(activation: Activation, wanted: Floats, found: Floats) -> Floats:

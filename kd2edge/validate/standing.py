@@ -146,18 +146,18 @@ def as_drawn(
         return dict(tasks)
     found: dict[str, TaskResult] = {}
     for task, part in tasks.items():
-        truth, decided = reference.truths.get(task), reference.decoded[task].labels
+        truth, decided = reference.truths.get(task), reference.decoded[task].first
         odd = ""
         if part.verdict == "pass" and truth is not None and _is_one_class(decided):
-            odd = _picked(np.asarray(truth.labels), np.asarray(decided), some)
+            odd = _picked(np.asarray(truth.first), np.asarray(decided), some)
         reason = f"the rows are no fair part of the split: {odd}; give all, or some drawn by chance"
         found[task] = replace(part, verdict="undecided", reason=reason) if odd else part
     return found
 
 
 def _is_one_class(decided: Any) -> bool:
-    """Whether each row has one class: of several labels a row nothing is looked at here."""
-    return not isinstance(decided, Ragged) and np.ndim(decided) == 1
+    """Whether each row has one class: of several labels, or of values, nothing is looked at."""
+    return not isinstance(decided, Ragged) and decided.ndim == 1 and decided.dtype.kind == "i"
 
 
 def _picked(truth: npt.NDArray[Any], decided: npt.NDArray[Any], some: npt.NDArray[np.int64]) -> str:

@@ -105,7 +105,10 @@ def task_result(
     if spec.metric not in found:
         return _not_measured(spec, budget, f"{spec.metric} has no value on these rows")
     pair, sure = (reference, rounded), budget.confidence
-    falls = class_falls(spec, truth, pair, inputs, sure, budget.max_drop_class)
+    has_classes = "classes" in kind.sections
+    falls = (
+        class_falls(spec, truth, pair, inputs, sure, budget.max_drop_class) if has_classes else ()
+    )
     held = tuple(name for name in _held(spec) if name in found)
     reach = {
         name: OneRow.of(metric(name), spec, truth).leverage(found[name].reference.value)

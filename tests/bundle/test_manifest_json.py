@@ -139,7 +139,7 @@ def test_refuses_paths_that_no_system_shares(manifest: Manifest, path: str) -> N
 
 
 def test_a_newer_schema_is_named_as_such_whatever_else_is_new(manifest: Manifest) -> None:
-    content = changed(manifest, lambda m: m.update(schema=2, invention={}))
+    content = changed(manifest, lambda m: m.update(schema=99, invention={}))
     with pytest.raises(SchemaTooNewError, match="install a newer") as caught:
         manifest_from_json(content)
     assert caught.value.exit_code == 2

@@ -10,7 +10,7 @@ from scipy.stats import beta
 
 from kd2edge.errors import DataError, UsageError
 from kd2edge.metrics import drop, evaluate, measure, metric, paired_gain_over_seeds, rows_needed
-from kd2edge.tasks.spec import MISSING, Decoded, Truth
+from kd2edge.tasks.spec import MISSING, Decoded, TaskName, TaskSpec, Truth
 
 
 def answers(right: int, wrong: int):
@@ -68,6 +68,54 @@ def test_levels_that_are_further_off_are_a_drop_and_no_gain(name, random, spec, 
     whole = evaluate(task, truth, models[1], name)
     least, most = metric(name).limits(task)
     assert least <= whole.low < whole.value < whole.high <= most
+
+
+@pytest.mark.parametrize("name", ["mae", "rmse", "r2", "spearman"])
+def test_values_that_are_further_off_are_a_drop_and_no_gain(name, random):
+    true = random.normal(100, 20, 500).astype(np.float32)
+    off = random.normal(0, 1, 500).astype(np.float32)
+    near, far = (Decoded(values=true + size * off) for size in (4, 12))
+    decode = {"mean": 100.0, "spread": 20.0, "least": 30.0, "most": 170.0}
+    task = TaskSpec(TaskName("t"), "regression", (), name, decode=decode)
+    found = drop(task, Truth(values=true), near, far, name)
+    assert 0 < found.low < found.value < found.high
+    assert drop(task, Truth(values=true), far, near, name).high < 0
+    whole = evaluate(task, Truth(values=true), far, name)
+    least, most = metric(name).limits(task)
+    assert least <= whole.low < whole.value < whole.high <= most
+    same = drop(task, Truth(values=true), near, near, name)
+    assert same.value == 0
+    assert same.low == -same.high
+    share = 1 - 0.05 ** (1 / 500)
+    if name == "mae":
+        assert same.high == pytest.approx(140 * share)
+    if name == "rmse":  # the unseen row stands inside the root
+        assert same.high == pytest.approx(140**2 * share / (2 * whole.value / 3), rel=0.5)
+
+
+def test_a_root_error_that_rises_to_the_budget_rarely_passes(random):
+    # A row in a hundred is off by all there is; samples without any look as good as the reference.
+    rows, share, passed, tries = 150, 0.01, 0, 150
+    decode = {"low": 0.0, "high": 10.0}
+    task, truth = (
+        TaskSpec(TaskName("t"), "regression", (), "rmse", decode=decode),
+        Truth(values=np.zeros(rows, np.float32)),
+    )
+    for seed in range(tries):
+        small = random.normal(0, 0.5, rows).astype(np.float32)
+        far = np.where(random.random(rows) < share, np.float32(10), small)
+        allowed = np.sqrt((1 - share) * 0.25 + share * 100) - 0.5
+        found = drop(
+            task,
+            truth,
+            Decoded(values=small),
+            Decoded(values=far),
+            "rmse",
+            resamples=400,
+            seed=seed,
+        )
+        passed += found.high <= allowed
+    assert passed <= 0.05 * tries + 2 * np.sqrt(0.05 * tries)
 
 
 @pytest.mark.parametrize("lost", [1, 3, 10])

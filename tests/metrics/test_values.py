@@ -16,7 +16,9 @@ from sklearn.metrics import (
     f1_score,
     mean_absolute_error,
     precision_recall_fscore_support,
+    r2_score,
     roc_auc_score,
+    root_mean_squared_error,
 )
 
 from kd2edge.errors import DataError, UsageError
@@ -32,7 +34,7 @@ def full(name, spec, truth, decoded):
     """The metric over all rows."""
     made = metric(name)
     if isinstance(made, RankMetric):
-        return float(made.value_weighted(spec, truth, decoded, np.ones((1, len(truth.labels))))[0])
+        return float(made.value_weighted(spec, truth, decoded, np.ones((1, len(truth))))[0])
     return float(made.value(made.rows(spec, truth, decoded).sum(axis=0)))
 
 
@@ -87,6 +89,43 @@ def test_metrics_of_levels_equal_sklearn_and_scipy(levels, random, spec):
         means = np.asarray(scores, np.float64) @ np.arange(levels)
         expected = spearmanr(true, means).statistic
         assert full("spearman", task, truth, decoded) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(0.0, 1.0), (1e6, 3.0), (-4e-3, 1e-5)])
+def test_metrics_of_values_equal_sklearn_and_scipy(mean, spread, random, spec):
+    for rows in (2, 9, 500):
+        true = (mean + spread * random.normal(size=rows)).astype(np.float32)
+        said = (true + spread * random.normal(size=rows) / 2).astype(np.float32)
+        ends = {"least": float(true.min()), "most": float(true.max())}
+        task = values_task(mean=mean, spread=spread, **ends)
+        truth, decoded = Truth(values=true), Decoded(values=said)
+        wide = true.astype(np.float64), said.astype(np.float64)
+        for name, expected in (
+            ("mae", mean_absolute_error(*wide)),
+            ("rmse", root_mean_squared_error(*wide)),
+            ("r2", r2_score(*wide)),
+            ("spearman", spearmanr(*wide).statistic),
+        ):
+            assert full(name, task, truth, decoded) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def values_task(**decode):
+    return TaskSpec(TaskName("task"), "regression", (), "mae", decode=decode)
+
+
+def test_values_that_nobody_stated_count_in_no_metric(random):
+    true, said = random.normal(size=(2, 60)).astype(np.float32)
+    some, task = np.where(np.arange(60) < 50, true, np.nan).astype(np.float32), values_task()
+    for name in ("mae", "rmse", "r2", "spearman"):
+        fewer = full(name, task, Truth(values=true[:50]), Decoded(values=said[:50]))
+        found = full(name, task, Truth(values=some), Decoded(values=said))
+        assert found == pytest.approx(fewer)
+
+
+def test_a_value_of_nan_is_off_by_all_that_values_reach():
+    task = values_task(low=0.0, high=10.0)
+    truth, decoded = Truth(values=np.float32([1, 2])), Decoded(values=np.float32([1, np.nan]))
+    assert full("mae", task, truth, decoded) == 5
 
 
 def test_levels_that_nobody_stated_count_in_no_metric(random, spec):
@@ -284,6 +323,9 @@ def test_rows_without_label_contribute_zeros(name, spec, ragged, decided):
         task = spec(("O", "B-x"), "token_classification")
         truth = Truth(ragged([[0, 1], [MISSING, MISSING], []]))
         decoded = decided(ragged([[1, 1], [1, 1], [0]]), 2)
+    elif made.kinds == ("regression",):
+        task, truth = values_task(), Truth(values=np.float32([1, np.nan, np.nan]))
+        decoded = Decoded(values=np.float32([2, 3, 4]))
     elif made.kinds == ("multi_label",):
         task, truth = (
             spec(2, "multi_label"),

@@ -26,6 +26,7 @@ inputs:
 tasks:
   stars: {{kind: ordinal}}
   again: {{kind: binary, metric: accuracy}}
+  price: {{kind: regression, unit: EUR, low: 0, high: 400}}
 teachers:
   - name: bert
     model:
@@ -40,7 +41,7 @@ distill: {{alpha: 0.5}}
 baseline: true
 train: {{epochs: 6, lr: 1.0e-2, batch_size: 16, threads: 1, device: cpu, precision: fp32}}
 export: {{targets: [onnx, openvino], precisions: [fp32, int8], calibration: {{rows: 16}}}}
-validate: {{max_drop: {{stars: 4, again: 1}}}}
+validate: {{max_drop: {{stars: 4, again: 1, price: 400}}}}
 """
 
 
@@ -50,8 +51,10 @@ def _rows() -> list[dict[str, Any]]:
     for at in range(240):
         stars = int(random.integers(1, 6))
         text = f"{_WORDS[stars - 1]} {random.choice(('dress', 'shirt', 'coat'))} number {at % 40}"
-        rows.append({"text": text, "stars": stars, "again": "yes" if stars > 3 else "no"})
-    rows[0]["stars"] = None
+        price = 100 + 40 * stars + float(random.normal(0, 5))
+        again = "yes" if stars > 3 else "no"
+        rows.append({"text": text, "stars": stars, "again": again, "price": price})
+    rows[0]["stars"] = rows[2]["price"] = None
     return rows
 
 
@@ -78,15 +81,25 @@ def test_the_report_speaks_in_levels_and_chooses_the_epoch_of_the_least_error(
     assert student["level_mae"]["value"] < 0.9  # 1.2 is what the middle would reach
     assert student["spearman"]["value"] > 0.5
     best = max(
-        report["curves"]["student"],
-        key=lambda point: point["validation"]["again"] + 1 - point["validation"]["stars"] / 4,
+        (point["validation"] for point in report["curves"]["student"]),
+        key=lambda said: said["again"] + 1 - said["stars"] / 4 + 1 - said["price"] / 400,
     )
     found = report["splits"]["validation"]["tasks"]
     assert found["stars"]["student"]["metrics"]["level_mae"]["value"] == pytest.approx(
-        best["validation"]["stars"]
+        best["stars"]
     )
     page = (project / "run" / "report.html").read_text()
-    assert "stars: of an error" in page
+    assert "stars, price: of an error" in page
+    assert "Errors in EUR" in page
+
+
+def test_values_are_learned_in_their_unit(project: Path) -> None:
+    report = json.loads((project / "run" / "report.json").read_text())
+    student = report["splits"]["test"]["tasks"]["price"]["student"]
+    assert list(student["metrics"]) == ["mae", "rmse", "r2", "spearman"]
+    assert student["metrics"]["r2"]["value"] > 0.3
+    assert student["metrics"]["mae"]["value"] < 50  # EUR; 48 is what the mean would reach
+    assert len(student["errors"]["quantiles"]) == 5
 
 
 def test_every_artefact_passes_and_answers_levels(project: Path) -> None:
@@ -102,7 +115,9 @@ def test_every_artefact_passes_and_answers_levels(project: Path) -> None:
     assert told.code == 3
     assert "levels" in told.out
     with load(project / "bundle") as model:
-        answers = model.predict({"text": ["great dress", "awful coat"]}, top_k=2)["stars"]
+        found = model.predict({"text": ["great dress", "awful coat"]}, top_k=2)
+        answers, values = found["stars"], [one["value"] for one in found["price"]]
+    assert 0 <= values[1] < values[0] <= 400
     assert [len(answer) for answer in answers] == [2, 2]
     first, second = (int(answer[0]["label"]) for answer in answers)
     assert 1 <= second < first <= 5

@@ -61,7 +61,14 @@ def test_methods_may_be_written_short() -> None:
     text = json.dumps(json_schema())
     assert json.dumps({"enum": ["kl"], "type": "string"}) in text
     assert json.dumps({"enum": ["static", "uncertainty"], "type": "string"}) in text
-    kinds = ["classification", "binary", "multi_label", "ordinal", "token_classification"]
+    kinds = [
+        "classification",
+        "binary",
+        "multi_label",
+        "ordinal",
+        "regression",
+        "token_classification",
+    ]
     tasks = {"enum": kinds, "type": "string"}
     assert json.dumps(tasks) in text
 

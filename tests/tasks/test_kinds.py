@@ -14,6 +14,7 @@ def test_the_table_is_keyed_by_name() -> None:
         "classification",
         "multi_label",
         "ordinal",
+        "regression",
         "token_classification",
     ]
     assert all(kind.name == name for name, kind in TASK_KINDS.items())
@@ -27,7 +28,7 @@ def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
 def test_channels(spec: Callable[..., TaskSpec]) -> None:
     labels = ("a", "b")
     channels = {name: kind.output(spec(name, labels)).channels for name, kind in TASK_KINDS.items()}
-    assert channels.pop("binary") == 1
+    assert (channels.pop("binary"), channels.pop("regression")) == (1, 1)
     assert set(channels.values()) == {2}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kd2edge.distill.hard.binary_cross_entropy import BinaryCrossEntropy
 from kd2edge.distill.hard.cross_entropy import CrossEntropy
+from kd2edge.distill.hard.huber import Huber
 from kd2edge.distill.hard.label_cross_entropy import LabelCrossEntropy
 from kd2edge.distill.hard.ranked_probability import RankedProbability
 from kd2edge.distill.loss import Loss
@@ -18,5 +19,6 @@ HARD_LOSSES: dict[str, Callable[[TaskSpec, float], Loss]] = {
     "classification": CrossEntropy,
     "multi_label": LabelCrossEntropy,
     "ordinal": RankedProbability,
+    "regression": Huber,
     "token_classification": CrossEntropy,
 }

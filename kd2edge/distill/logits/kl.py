@@ -19,13 +19,18 @@ Temperature = float | Tensor
 
 @final
 class KL(Loss):
-    """KL divergence of the softened outputs; of a sigmoid's, that of each label, summed."""
+    """KL divergence of the softened outputs; of a sigmoid's, that of each label, summed.
+
+    Of values it is half the squared difference, at every temperature.
+    """
+
+    activations = frozenset({"softmax", "sigmoid", "none"})
 
     needs = frozenset({Need.STUDENT_LOGITS, Need.TEACHER_LOGITS})
 
     def forward(self, given: Given) -> Tensor:
         student, teacher = given.need(Need.STUDENT_LOGITS), given.need(Need.TEACHER_LOGITS)
-        divergence = kl if given.activation == "softmax" else binary_kl
+        divergence = _DIVERGENCES[given.activation]
         return weighted_mean(divergence(student, teacher, given.temperature), given.weights)
 
 
@@ -50,6 +55,19 @@ def binary_kl(student: Tensor, teacher: Tensor, temperature: Temperature) -> Ten
     )
     entropy = F.binary_cross_entropy_with_logits(target, probability, reduction="none")
     return (crossed - entropy).sum(-1) * _squared(temperature)
+
+
+def value_kl(student: Tensor, teacher: Tensor, temperature: Temperature) -> Tensor:
+    """T^2 times KL of normal distributions of one spread about the softened values ``[item, 1]``.
+
+    That is half the squared difference ``[item]``: T^2 takes out what T divided by.
+    """
+    del temperature
+    return (student - teacher).square().sum(-1) / 2
+
+
+#: By what outputs become.
+_DIVERGENCES = {"softmax": kl, "sigmoid": binary_kl, "none": value_kl}
 
 
 def _squared(temperature: Temperature) -> float | Tensor:

@@ -11,6 +11,7 @@ from kd2edge.nets.heads.classification import ClassificationHead
 from kd2edge.nets.heads.head import Head
 from kd2edge.nets.heads.multi_label import MultiLabelHead
 from kd2edge.nets.heads.ordinal import OrdinalHead
+from kd2edge.nets.heads.regression import RegressionHead
 from kd2edge.nets.heads.token_classification import TokenClassificationHead
 from kd2edge.tasks.spec import TaskSpec
 
@@ -21,6 +22,7 @@ HEADS: MappingProxyType[str, type[Head]] = MappingProxyType(
         "classification": ClassificationHead,
         "multi_label": MultiLabelHead,
         "ordinal": OrdinalHead,
+        "regression": RegressionHead,
         "token_classification": TokenClassificationHead,
     }
 )

@@ -34,6 +34,7 @@ from kd2edge.recipe.schema.tasks import (
     Classification,
     MultiLabel,
     Ordinal,
+    Regression,
     Task,
     TokenClassification,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "Ordinal",
     "Parquet",
     "Recipe",
+    "Regression",
     "Source",
     "Static",
     "Student",

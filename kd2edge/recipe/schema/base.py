@@ -80,6 +80,7 @@ Count = Annotated[int, Strict(), Field(ge=1)]
 Natural = Annotated[int, Strict(), Field(ge=0)]
 #: torch takes 64 bits, augmentation counts them with a sign.
 Seed = Annotated[int, Strict(), Field(ge=0, le=2**63 - 1)]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Positive = Annotated[float, Strict(), Field(gt=0)]
 NotNegative = Annotated[float, Strict(), Field(ge=0)]
 #: From 0 to 1, both included.

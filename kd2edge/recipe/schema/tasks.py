@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from kd2edge.metrics.kinds import METRICS
-from kd2edge.recipe.schema.base import Inner, Label, Name, Part, Text
+from kd2edge.recipe.schema.base import Inner, Label, Name, Number, Part, Text
 from kd2edge.recipe.schema.choices import ByKind
 
 _Labels = Annotated[tuple[Label, ...], Field(min_length=2)]
@@ -55,6 +55,13 @@ _Labelled = Annotated[
 
 _Ordered = Annotated[
     str, AfterValidator(partial(_checked, "ordinal")), Field(json_schema_extra=_enum("ordinal"))
+]
+
+
+_Valued = Annotated[
+    str,
+    AfterValidator(partial(_checked, "regression")),
+    Field(json_schema_extra=_enum("regression")),
 ]
 
 
@@ -133,6 +140,31 @@ class Ordinal(TaskPart):
     """Further metrics of the report; empty: the usual ones of the kind."""
 
 
+class Regression(TaskPart):
+    """A number a row."""
+
+    kind: Literal["regression"] = "regression"
+    unit: str = ""
+    """What the values are in, for people: `EUR`, `minutes`."""
+    low: Number | None = None
+    """The least value that there can be: a label below is an error, an answer is never below."""
+    high: Number | None = None
+    """The largest value that there can be; likewise."""
+    metric: _Valued = "mae"
+    """The metric that decides: best checkpoint, tables, gate."""
+    metrics: tuple[_Valued, ...] = ()
+    """Further metrics of the report; empty: the usual ones of the kind."""
+
+    @property
+    def labels(self) -> None:
+        """A number has no names."""
+
+    @property
+    def decode(self) -> dict[str, float]:
+        stated = {"low": self.low, "high": self.high}
+        return {key: value for key, value in stated.items() if value is not None}
+
+
 class TokenClassification(TaskPart):
     """A label for every word of a row."""
 
@@ -147,4 +179,6 @@ class TokenClassification(TaskPart):
     """Further metrics of the report; empty: the usual ones of the kind."""
 
 
-Task = Annotated[Classification | Binary | MultiLabel | Ordinal | TokenClassification, ByKind()]
+Task = Annotated[
+    Classification | Binary | MultiLabel | Ordinal | Regression | TokenClassification, ByKind()
+]

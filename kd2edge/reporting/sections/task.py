@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from kd2edge.metrics.errors import SHARES
 from kd2edge.reporting import formats
 from kd2edge.reporting.page import Block, Cell, Column, Figure, Figures, Fold, Grid, Note, Section
 from kd2edge.reporting.plots import Bin, heat_map, reliability_diagram
@@ -29,6 +30,7 @@ def section(report: Json, task: str, index: int) -> Section:
     blocks: list[Block] = []
     for part in (
         _metrics(report, split, task),
+        _errors(report, split, task),
         _groups(report, split, task),
         _figures(report, split, task),
         _confusions(report, split, task),
@@ -36,8 +38,10 @@ def section(report: Json, task: str, index: int) -> Section:
     ):
         blocks += [part] if part is not None else []
     kind = str(report["tasks"][task].get("kind", "")).replace("_", " ")
-    labels = len(report["tasks"][task].get("labels", ()))
-    lead = Note(f"{kind}, {labels} labels, {split} split", "lead")
+    count = len(report["tasks"][task].get("labels", ()))
+    unit = report["tasks"][task].get("unit")
+    labels = f"{count} labels" if count else f"in {unit}" if unit else "values"
+    lead = Note(f"{kind}, {labels}, {split} split", "lead")
     cut = _cut_words(report, split, task)
     return Section(f"task-{index}", f"Task: {task}", [lead, *cut, *blocks], menu=task)
 
@@ -65,6 +69,30 @@ def _metrics(report: Json, split: str, task: str) -> Grid | None:
         for name in metrics
     ]
     return Grid(columns, rows)
+
+
+def _errors(report: Json, split: str, task: str) -> Grid | None:
+    """How far the values of each model are off, and to which side."""
+    parts = {form: task_block(report, split, task, form).get("errors") for form in forms(report)}
+    known = {form: part for form, part in parts.items() if part}
+    if not known:
+        return None
+    columns = [Column("Errors (said less true)", is_text=True), Column("Bias")]
+    columns += [Column(f"{share:.0%} below") for share in SHARES]
+    rows = [
+        [
+            Cell(FORMS[form]),
+            *(_error_cell(value) for value in (part["bias"], *part["quantiles"])),
+            Cell(formats.score(part["largest"]), sort=part["largest"]),
+        ]
+        for form, part in known.items()
+    ]
+    unit = report["tasks"][task].get("unit")
+    return Grid([*columns, Column("Largest")], rows, f"Errors in {unit}" if unit else "")
+
+
+def _error_cell(value: float | None) -> Cell:
+    return Cell(formats.signed(value), sort=value)
 
 
 def _groups(report: Json, split: str, task: str) -> Grid | None:

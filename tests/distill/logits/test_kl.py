@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from distill.tiny import random_logits
-from kd2edge.distill.logits.kl import KL, binary_kl, kl
+from kd2edge.distill.logits.kl import KL, binary_kl, kl, value_kl
 from kd2edge.distill.loss import Given, Need
 
 TEMPERATURES = [0.5, 1.0, 2.0, 8.0]
@@ -126,3 +126,17 @@ def test_items_of_no_weight_count_for_nothing(channels: int) -> None:
     other = student.clone()
     other[weights == 0] += 5.0 * torch.arange(channels)
     assert torch.equal(loss(student), loss(other))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_the_divergence_of_values_is_that_of_normal_distributions(temperature: float) -> None:
+    student, teacher = torch.randn(5, 1), torch.randn(5, 1)
+    given = Given(
+        torch.ones(5), temperature=temperature, student_logits=student, teacher_logits=teacher,
+        activation="none",
+    )  # fmt: skip
+    normal = torch.distributions.Normal
+    one, other = (normal(part / temperature, 1.0) for part in (teacher, student))
+    wanted = torch.distributions.kl_divergence(one, other).mean() * temperature**2
+    assert float(KL()(given)) == pytest.approx(float(wanted), rel=1e-5)
+    assert value_kl(student, student, temperature).abs().max() == 0

@@ -1,0 +1,44 @@
+"""Raw values as numbers: what is none is refused, and nothing is cast in silence."""
+
+from __future__ import annotations
+
+import math
+import re
+import reprlib
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+#: A number as text files write it: no other digits, blanks or separators.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+#: Beyond this, single precision has no value.
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def number_of(value: Any) -> float:
+    """The number that a raw value is; text counts where it is written as one, as in csv files.
+
+    Raises:
+        ValueError: true and false, other text, lists; infinity and what single precision lacks.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"expected a number, found {str(bool(value)).lower()}")
+    if isinstance(value, str):
+        text = value.strip()
+        if not _NUMBER.fullmatch(text):
+            raise ValueError(f"expected a number, found the text {reprlib.repr(value)}")
+        found = float(text)
+    elif isinstance(value, (int, float, np.integer, np.floating, Decimal)):
+        try:
+            found = float(value)
+        except OverflowError:
+            found = math.inf
+    else:
+        raise ValueError(
+            f"expected a number, found a {type(value).__name__} ({reprlib.repr(value)})"
+        )
+    if not abs(found) <= _LARGEST:
+        shown = reprlib.repr(value)
+        raise ValueError(f"expected a finite number up to {_LARGEST:.4g} in size, found {shown}")
+    return found
