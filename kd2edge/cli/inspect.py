@@ -34,7 +34,8 @@ def command(bundle: Path, as_json: bool) -> None:
     for name, spec in manifest.inputs.items():
         say(f"input      {name}: {spec.kind} from {', '.join(spec.columns)}")
     for task, spec in manifest.tasks.items():
-        say(f"task       {task}: {spec.kind}, {len(spec.labels)} labels, {spec.metric}")
+        said = f"{len(spec.labels)} labels" if spec.labels else f"in {spec.unit or 'its own unit'}"
+        say(f"task       {task}: {spec.kind}, {said}, {spec.metric}")
     for artefact in manifest.artefacts.values():
         size = sum(entry.bytes for entry in artefact.files)
         reason = f"  ({artefact.reason})" if artefact.reason else ""

@@ -59,8 +59,7 @@ def _said(decoded: Decoded) -> Values:
     if "values" in dict(decoded.items()):
         return np.nan_to_num(np.asarray(decoded["values"], np.float64))
     scores: Floats = np.asarray(decoded.scores, np.float64)
-    levels: Values = np.arange(scores.shape[1])
-    return np.asarray(scores @ levels, np.float64)
+    return scores @ np.arange(scores.shape[1], dtype=np.float64)
 
 
 def _ranks(values: Values, weights: Floats) -> Floats:

@@ -172,24 +172,33 @@ def _held_out(recipe: Recipe) -> dict[str, dict[str, float]]:
 
 def _task_lines(task: str, one: Mapping[str, Any]) -> Iterator[str]:
     yield (
-        f"task       {task}: {one['kind']}, {one['labels']} labels, "
+        f"task       {task}: {one['kind']}, {_labels(one)}, "
         f"{one['labelled']:,} labelled in train, metric {one['metric']}"
     )
     for note in one["notes"]:
         yield f"           {note}"
 
 
+def _labels(one: Mapping[str, Any]) -> str:
+    """How many labels there are; of values, where those of the training rows lie."""
+    spread = one.get("spread")
+    if spread is None:
+        return f"{one['labels']} labels"
+    return f"{spread['least']:g} to {spread['most']:g} (mean {spread['mean']:.4g})"
+
+
 def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
-    counts = data.train_support[spec.name]
+    counts, check = data.train_support[spec.name], data.checks["train"]
+    spread = check.spreads.get(spec.name)
     return {
         "kind": spec.kind,
         "labels": len(spec.labels),
-        "labelled": sum(counts.values()) or data.checks["train"].labelled_rows([str(spec.name)]),
+        "labelled": sum(counts.values()) if spread is None else check.labelled_rows([spec.name]),
         "unseen": [label for label, count in counts.items() if not count],
         "absent": absent_labels(data, spec),
         "metric": spec.metric,
         "notes": label_notes(data, spec),
-    }
+    } | ({} if spread is None else {"spread": asdict(spread)})
 
 
 def _models(recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]) -> dict[str, ModelPlan]:

@@ -59,7 +59,12 @@ def read_target(row: Row, task: TaskSpec, *, counts: bool) -> Target | None:
     if not counts:
         return None
     _require_column(row, task.column)
-    return kind.target(task, row[task.column])
+    try:
+        return kind.target(task, row[task.column])
+    except ValueError as error:
+        if task.column == task.name:
+            raise
+        raise ValueError(f"column {task.column!r}: {error}") from error
 
 
 def _require_column(row: Row, column: str) -> None:

@@ -13,27 +13,25 @@ import numpy as np
 #: A number as text files write it: no other digits, blanks or separators.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 #: Beyond this, single precision has no value.
+_NUMBERS: tuple[type[Any], ...] = (int, float, np.integer, np.floating, Decimal)
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def number_of(value: Any) -> float:
+def number_of(value: object) -> float:
     """The number that a raw value is; text counts where it is written as one, as in csv files.
 
     Raises:
         ValueError: true and false, other text, lists; infinity and what single precision lacks.
     """
     if isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"expected a number, found {str(bool(value)).lower()}")
+        raise ValueError(f"expected a number, found {'true' if value else 'false'}")
     if isinstance(value, str):
         text = value.strip()
         if not _NUMBER.fullmatch(text):
             raise ValueError(f"expected a number, found the text {reprlib.repr(value)}")
         found = float(text)
-    elif isinstance(value, (int, float, np.integer, np.floating, Decimal)):
-        try:
-            found = float(value)
-        except OverflowError:
-            found = math.inf
+    elif isinstance(value, _NUMBERS):
+        found = _finite(value)
     else:
         raise ValueError(
             f"expected a number, found a {type(value).__name__} ({reprlib.repr(value)})"
@@ -42,3 +40,10 @@ def number_of(value: Any) -> float:
         shown = reprlib.repr(value)
         raise ValueError(f"expected a finite number up to {_LARGEST:.4g} in size, found {shown}")
     return found
+
+
+def _finite(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # whole numbers have no end
+        return math.inf

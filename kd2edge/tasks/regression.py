@@ -71,7 +71,8 @@ class Regression(TaskKind):
     def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
         assert not isinstance(logits, Ragged)  # row-level: the head's own output
         values = centre(spec) + spread(spec) * logits[:, 0].astype(np.float64)
-        return Decoded(values=np.clip(values, *bounds(spec)).astype(np.float32))
+        low, high = bounds(spec)
+        return Decoded(values=np.maximum(np.minimum(values, high), low).astype(np.float32))
 
     def answers(
         self,

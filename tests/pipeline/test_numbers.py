@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,42 @@ def test_every_artefact_passes_and_answers_levels(project: Path) -> None:
     assert [len(answer) for answer in answers] == [2, 2]
     first, second = (int(answer[0]["label"]) for answer in answers)
     assert 1 <= second < first <= 5
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("tasks.price.low=500", "expected more than low"),
+        ("tasks.price.low=nan", "low"),
+        ("tasks.price.metric=accuracy", "no metric 'accuracy'|no such metric|there are"),
+        ("validate.max_drop={stars: 4, again: 2, price: 1}", "accuracy of again is a share"),
+        ("tasks.again={kind: regression}", "expected a number, found the text 'yes'"),
+        ("tasks.price={kind: ordinal}", "the fraction|state the labels, lowest first"),
+        (
+            "tasks.price={kind: regression, column: stars, high: 4}",
+            "expected a value from -inf to 4",
+        ),
+    ],
+)
+def test_a_recipe_that_does_not_suit_the_rows_is_refused_before_training(
+    project: Path, setting: str, says: str
+) -> None:
+    found = kd2edge("check", project / "recipe.yaml", "--set", setting)
+    assert found.code == 2, found.out
+    assert re.search(says, found.err), found.err
+
+
+def test_a_value_that_never_changes_leaves_nothing_to_learn(project: Path, tmp_path: Path) -> None:
+    rows = [{**row, "price": 7} for row in _rows()]
+    for name in ("train", "test"):
+        write_jsonl(tmp_path / f"{name}.jsonl", rows)
+    for name in ("tokenizer.json", "recipe.yaml"):
+        (tmp_path / name).write_bytes((project / name).read_bytes())
+    found = kd2edge("check", tmp_path / "recipe.yaml")
+    assert found.code == 2
+    assert "the same value, 7, in every training row" in found.err
+
+
+def test_a_plan_says_where_values_lie(project: Path) -> None:
+    found = kd2edge("check", project / "recipe.yaml")
+    assert re.search(r"price: regression, 1\d\d\S* to 3\d\d\S* \(mean 2\d\d", found.out), found.out
