@@ -26,7 +26,7 @@ SCHEMA = 1
 _LIMIT = 64 << 20
 
 #: What of a task tells which label an index is, and what a score says.
-_TASK = ("kind", "labels", "metric", "column", "input", "decode")
+_TASK = ("kind", "labels", "metric", "column", "input", "decode", "unit")
 _INPUT = ("kind", "columns", "options")
 
 Json = Mapping[str, Any]
@@ -53,7 +53,7 @@ class Meaning:
 
     Args:
         weights: SHA-256 of the student's safetensors.
-        tasks: task -> kind, labels, metric, column, input, decode settings.
+        tasks: task -> kind, labels, metric, column, input, decode settings, unit.
         inputs: input -> kind, columns, options, and the SHA-256 of each of its files by role.
         splits: the rows that the student was measured on.
     """
