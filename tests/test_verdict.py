@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kd2edge.scale import Scale
 from kd2edge.verdict import ORDER, Judged, judged, verdict, worst
 
 BUDGET = {"intent": 0.01}
@@ -118,6 +119,19 @@ def of_values(reference: float, candidate: float, **drop: float) -> dict[str, An
 def test_a_drop_is_that_of_the_values_beside_it(reference: float, drop: float, odd: float):
     payload = of_values(reference, reference - drop - odd, value=drop, high=0.005)
     assert bool(again(payload).contradiction) == (abs(odd) > 2e-3) or abs(abs(odd) - 2e-3) < 1e-9
+
+
+def test_a_drop_of_an_error_is_what_it_rises_by():
+    payload = stored(high=0.4, low=0.1, max_drop=0.5)
+    part = payload["artefacts"]["onnx-int8"]["tasks"]["intent"]
+    part["metrics"]["accuracy"] |= {"reference": {"value": 3.0}, "candidate": {"value": 3.25}}
+    part["metrics"]["accuracy"]["drop"]["value"] = 0.25
+    given_: dict[str, Any] = {"max_drop": {"intent": 0.5}}
+    scales = {"accuracy": Scale("EUR", 1, lower_is_better=True)}
+    assert again(payload, scales=scales, **given_).verdict == "pass"
+    assert "contra" in repr(again(payload, **given_))  # as a share it would have gained
+    tight = again(payload, scales=scales, max_drop={"intent": 0.05})
+    assert "may drop by 0.4 EUR (at least 0.1), allowed are 0.05" in tight.reason
 
 
 def test_a_drop_above_its_own_bound_is_a_contradiction():
