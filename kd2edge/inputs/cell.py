@@ -117,7 +117,7 @@ def described(value: Any) -> str:
         array = cast("npt.NDArray[Any]", value)
         return f"an array of {array.dtype} {list(array.shape)}"
     kind = type(value).__name__
-    if kind in _MISSING:  # comparing them gives no boolean
+    if kind in _MISSING:
         return kind.removesuffix("Type")
     if _is_nan(value):
         return "NaN"
@@ -125,6 +125,11 @@ def described(value: Any) -> str:
         return f"a {kind} ({reprlib.repr(value)})"
     except ValueError:  # a whole number of thousands of digits
         return f"a {kind} that is too long to show"
+
+
+def is_missing(value: object) -> bool:
+    """Whether it is None, NaN, or what pandas has for no value (comparing it gives no boolean)."""
+    return value is None or type(value).__name__ in _MISSING or _is_nan(value)
 
 
 def _is_nan(value: object) -> bool:

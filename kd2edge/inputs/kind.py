@@ -91,7 +91,7 @@ class InputKind(ABC):
     words: bool = False
     #: Whether what :meth:`examine` refuses depends on the options.
     picky: bool = False
-    #: A raw value, for a model's card.
+    #: A raw value, see :meth:`sample`.
     example: Any = None
     #: The array whose zeros hide positions, without its prefix; "" where every position counts.
     mask: str = ""
@@ -116,6 +116,20 @@ class InputKind(ABC):
         """
         del spec, values
         return {}
+
+    def ids(self, spec: InputSpec, files: Mapping[str, bytes]) -> int | None:
+        """How many ids its arrays have because of what was fitted; None: there are none."""
+        del spec, files
+
+    def notes(self, spec: InputSpec, files: Mapping[str, bytes]) -> Sequence[str]:
+        """What is worth knowing of what was fitted, a line each."""
+        del spec, files
+        return ()
+
+    def sample(self, spec: InputSpec) -> Any:
+        """A raw value, for a model's card."""
+        del spec
+        return self.example
 
     def ranges(self, spec: InputSpec) -> Mapping[str, tuple[int, int]]:
         """Smallest and largest size of every dynamic dimension beside the batch."""

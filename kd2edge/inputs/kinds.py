@@ -10,12 +10,13 @@ from kd2edge.inputs.absent import presence_array
 from kd2edge.inputs.image import Image
 from kd2edge.inputs.kind import InputKind
 from kd2edge.inputs.spec import ArraySpec, InputSpec
+from kd2edge.inputs.tabular import Tabular
 from kd2edge.inputs.text import Text
 from kd2edge.inputs.tokens import Tokens
 from kd2edge.wording import meant
 
 INPUT_KINDS: MappingProxyType[str, InputKind] = MappingProxyType(
-    {kind.name: kind for kind in (Image(), Text(), Tokens())}
+    {kind.name: kind for kind in (Image(), Tabular(), Text(), Tokens())}
 )
 
 

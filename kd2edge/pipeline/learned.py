@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -76,8 +77,12 @@ def fitted_files(recipe: Recipe, rows: Rows) -> Learned:
             if not kind.fits or any(known.startswith(f"{key}/") for known in found):
                 continue
             spec = InputSpec(name, one.kind, tuple(one.columns), one.constants())
+            values = _texts(rows, spec)
+            first = next(values, None)
+            if first is None:  # said once the rows were looked at
+                continue
             try:
-                files = kind.fit(spec, _texts(rows, spec))
+                files = kind.fit(spec, chain([first], values))
             except UsageError as error:
                 raise DataError(f"input {name}: {error}") from error
             found |= {f"{key}/{role}": content for role, content in files.items()}

@@ -23,7 +23,6 @@ from kd2edge.inputs.tokenizer_json import id_rules, vocabulary_size
 from kd2edge.nets.source import resolve_source, tokenizer_json
 from kd2edge.pipeline.learned import NONE, Learned, fitted_roles, learned_key
 from kd2edge.recipe.schema import (
-    CnnModel,
     Input,
     Model,
     Recipe,
@@ -38,7 +37,7 @@ from kd2edge.recipe.schema import (
     WeightsOfHub,
 )
 from kd2edge.recipe.schema.inputs import WordsPart
-from kd2edge.recipe.schema.models import models_of, pretrained_of
+from kd2edge.recipe.schema.models import OneInput, models_of, pretrained_of
 from kd2edge.rows.rows import Rows
 
 __all__ = [
@@ -61,7 +60,7 @@ class ModelInputs:
         specs: input name -> spec, with every constant of the preprocessing.
         encoders: input name -> its opened encoder.
         files: path as in ``InputSpec.files`` -> bytes.
-        vocabulary: input with a tokenizer -> its pieces.
+        vocabulary: input with a tokenizer -> its pieces; with fitted categories -> their ids.
         kept_ids: input whose vocabulary was cut -> ``[piece]`` the id of each before.
         whole: input -> fingerprint of its tokenizer before the vocabulary was cut.
     """
@@ -189,7 +188,7 @@ def views_of(recipe: Recipe) -> Views:
     return Views()
 
 
-def weights_of(model: TransformersModel | CnnModel) -> Path | None:
+def weights_of(model: OneInput) -> Path | None:
     """The folder of pretrained weights that a model starts from; None: it starts from chance."""
     source = model.source if isinstance(model, TransformersModel) else None
     return None if source is None else source_folder(source)
@@ -284,6 +283,7 @@ def _opened(
     specs: dict[str, InputSpec] = {}
     encoders: dict[str, Encoder] = {}
     files: dict[str, bytes] = {}
+    sizes = {name: vocabulary_size(content) for name, content in tokenizers.items()}
     shared = _sharing(inputs)
     for name, one in inputs.items():
         contents = fitted_roles(one, learned)
@@ -295,7 +295,8 @@ def _opened(
         specs[name] = spec
         encoders[name] = input_kind(spec.kind).open(spec, contents)
         files |= {path: contents[role] for role, path in paths.items()}
-    sizes = {name: vocabulary_size(content) for name, content in tokenizers.items()}
+        fitted = input_kind(spec.kind).ids(spec, contents)
+        sizes |= {} if fitted is None else {name: fitted}
     return ModelInputs(specs, encoders, files, sizes, kept, whole)
 
 

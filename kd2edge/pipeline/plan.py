@@ -8,9 +8,10 @@ from typing import Any
 
 from kd2edge.data import steps_an_epoch
 from kd2edge.data.layout import aligned
+from kd2edge.inputs.kinds import input_kind
 from kd2edge.metrics.items import distinct
 from kd2edge.pipeline.label_notes import absent_labels, label_notes
-from kd2edge.pipeline.model_inputs import student_inputs, views_of
+from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs, views_of
 from kd2edge.pipeline.piece_fit import PieceFit, fit_lines, piece_fits, require_pieces
 from kd2edge.pipeline.prepare import Prepared, prepare_data, require_sound
 from kd2edge.pipeline.rehearsal import NetSize, rehearse
@@ -65,6 +66,7 @@ class Plan:
         cut: input -> split -> how many rows it cuts.
         pieces: input -> how its training rows fall into pieces, and whether the tokenizer fits.
         leaks: "train/test" -> rows that stand in both splits.
+        notes: input -> what is worth knowing of what it was fitted to, a line each.
         left_out: a line a source whose rows are not all trained on: how many, and why.
     """
 
@@ -81,6 +83,7 @@ class Plan:
     leaks: Mapping[str, int]
     left_out: tuple[str, ...] = ()
     pieces: Mapping[str, PieceFit] = field(default_factory=dict[str, PieceFit])
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -104,6 +107,7 @@ class Plan:
             for name, share in self.truncated.items()
         ]
         lines += fit_lines(self.pieces)
+        lines += [f"input      {name}: {one}" for name, said in self.notes.items() for one in said]
         lines += [
             f"leak       {count:,} {'row stands' if count == 1 else 'rows stand'} in {pair}"
             for pair, count in self.leaks.items()
@@ -152,6 +156,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         leaks=_leaks(data),
         pieces=piece_fits(data, recipe, inputs),
         left_out=tuple(left_out(data.rows["train"])),
+        notes=_notes(inputs),
     )
 
 
@@ -267,6 +272,14 @@ def _distinct(data: Prepared) -> dict[str, int]:
         split: distinct(row_hashes(rows, columns, pictures=pictures))
         for split, rows in data.rows.items()
     }
+
+
+def _notes(inputs: ModelInputs) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, spec in inputs.specs.items():
+        files = {role: inputs.files[path] for role, path in spec.files.items()}
+        found[name] = tuple(input_kind(spec.kind).notes(spec, files))
+    return {name: notes for name, notes in found.items() if notes}
 
 
 def _leaks(data: Prepared) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 from kd2edge.distill import LABELS_ALONE, DistillSettings, FeatureSpec, Method, TrainSettings
 from kd2edge.nets.spec import ModelSpec
 from kd2edge.recipe import Recipe, by_task
-from kd2edge.recipe.schema import CnnModel, JointModel, Model, Static, Teacher
+from kd2edge.recipe.schema import JointModel, Model, Static, Teacher, TransformersModel
 from kd2edge.recipe.schema.base import Part
 from kd2edge.tasks.spec import TaskName
 
@@ -21,7 +21,7 @@ def model_spec(model: Model) -> ModelSpec:
         encoders = {name: model_spec(one) for name, one in model.encoders.items()}
         fusion = model.fusion.model_dump()
         return ModelSpec(model.family, dropout=model.dropout, encoders=encoders, fusion=fusion)
-    if isinstance(model, CnnModel):
+    if not isinstance(model, TransformersModel):
         return ModelSpec(model.family, dict(model.config), dropout=model.dropout)
     return ModelSpec(
         model.family, dict(model.config), model.pooling, model.dropout, model.source is not None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from kd2edge.engines import ENGINES, unmade
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.metrics.kinds import metric
-from kd2edge.recipe.places import Steps
+from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import (
     Binary,
     Builtin,
@@ -16,6 +16,7 @@ from kd2edge.recipe.schema import (
     ImageInput,
     Input,
     JointModel,
+    MlpModel,
     Model,
     Recipe,
     Regression,
@@ -27,11 +28,9 @@ from kd2edge.recipe.schema import (
 )
 from kd2edge.recipe.schema.data import FilePart, SourcePart
 from kd2edge.recipe.schema.inputs import WordsPart
-from kd2edge.recipe.schema.models import models_of, pretrained_of, single_models
+from kd2edge.recipe.schema.models import OneInput, models_of, pretrained_of, single_models
+from kd2edge.recipe.table_checks import inputs_of, tables_name_columns
 from kd2edge.tasks.labels import label_text
-
-#: A fault: where, and what is wrong.
-Fault = tuple[Steps, str]
 
 SPLITS = ("train", "validation", "test")
 
@@ -187,11 +186,14 @@ def _models_can_be_made(recipe: Recipe) -> Iterator[Fault]:
         if isinstance(model, CnnModel):
             if "channels" not in model.config:
                 yield (*steps, "config"), "expected channels, e.g. channels: [16, 32, 64]"
+        elif isinstance(model, MlpModel):
+            if "hidden" not in model.config:
+                yield (*steps, "config"), "expected hidden, e.g. hidden: [256, 128]"
         elif model.source is None and "model_type" not in model.config:
             yield steps, "expected a source of weights, or a config with its model_type"
 
 
-def _single_models(recipe: Recipe) -> Iterator[tuple[Steps, TransformersModel | CnnModel]]:
+def _single_models(recipe: Recipe) -> Iterator[tuple[Steps, OneInput]]:
     for steps, model, _ in _models(recipe):
         for step, one in single_models(model).items():
             yield (*steps, *step), one
@@ -222,7 +224,7 @@ def _every_input_is_read(recipe: Recipe) -> Iterator[Fault]:
 
 def _a_row_has_some_input(recipe: Recipe) -> Iterator[Fault]:
     labelled = {one.input for one in recipe.tasks.values() if isinstance(one, TokenClassification)}
-    for steps, spec in _inputs(recipe):
+    for steps, spec in inputs_of(recipe):
         name = str(steps[-1])
         beside = recipe.inputs if steps[0] == "inputs" else dict(_siblings(recipe, steps))
         if not spec.absent:
@@ -281,7 +283,7 @@ def _labels_are_unique(recipe: Recipe) -> Iterator[Fault]:
 
 
 def _tokenizers_are_there(recipe: Recipe) -> Iterator[Fault]:
-    for steps, spec in _inputs(recipe):
+    for steps, spec in inputs_of(recipe):
         if not isinstance(spec, WordsPart) or not isinstance(spec.tokenizer, TokenizerOfTeacher):
             continue
         teacher = _teacher(recipe, spec.tokenizer.teacher)
@@ -305,7 +307,7 @@ def _cut_tables_are_fresh(recipe: Recipe) -> Iterator[Fault]:
 
 def _learned_pieces_have_fresh_tables(recipe: Recipe) -> Iterator[Fault]:
     """A pretrained table knows the pieces of its own tokenizer alone."""
-    for steps, spec in _inputs(recipe):
+    for steps, spec in inputs_of(recipe):
         if not isinstance(spec, WordsPart) or not isinstance(spec.tokenizer, TokenizerLearned):
             continue
         name = str(steps[-1])
@@ -325,15 +327,7 @@ def _learned_pieces_have_fresh_tables(recipe: Recipe) -> Iterator[Fault]:
                 yield (*steps, "tokenizer", "train"), message
 
 
-def _inputs(recipe: Recipe) -> Iterator[tuple[Steps, Input]]:
-    for name, spec in recipe.inputs.items():
-        yield ("inputs", name), spec
-    for index, teacher in enumerate(recipe.teachers):
-        for name, spec in (teacher.inputs or {}).items():
-            yield ("teachers", index, "inputs", name), spec
-
-
-def _reader(model: Model, inputs: Iterable[str], name: str) -> TransformersModel | CnnModel | None:
+def _reader(model: Model, inputs: Iterable[str], name: str) -> OneInput | None:
     """What reads an input."""
     return models_of(model, inputs).get(name)
 
@@ -343,7 +337,7 @@ def _teacher(recipe: Recipe, name: str) -> Teacher | None:
 
 
 def _images_agree_with_channels(recipe: Recipe) -> Iterator[Fault]:
-    for steps, spec in _inputs(recipe):
+    for steps, spec in inputs_of(recipe):
         if not isinstance(spec, ImageInput):
             continue
         for key, values in (("mean", spec.mean), ("std", spec.std)):
@@ -446,6 +440,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _images_agree_with_channels,
     _views_are_the_same_for_all,
     _inits_fit,
+    tables_name_columns,
     _lists_name_things_once,
     _targets_come_out,
     _budgets_of_shares_are_shares,

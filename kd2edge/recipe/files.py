@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from kd2edge.recipe.checks import Fault
-from kd2edge.recipe.places import Steps
+from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import (
-    CnnModel,
     Input,
     Model,
     Recipe,
     TokenizerFile,
+    TransformersModel,
     WeightsFolder,
 )
 from kd2edge.recipe.schema.data import SourcePart
@@ -63,7 +62,7 @@ def _tokenizer(steps: Steps, spec: Input) -> Iterator[Fault]:
 
 def _weights(steps: Steps, model: Model) -> Iterator[Fault]:
     for step, one in single_models(model).items():
-        if isinstance(one, CnnModel) or not isinstance(one.source, WeightsFolder):
+        if not isinstance(one, TransformersModel) or not isinstance(one.source, WeightsFolder):
             continue
         if not _is_dir(one.source.path):
             yield (*steps, *step, "source"), f"no folder {shown_path(one.source.path)}"

@@ -10,6 +10,8 @@ from kd2edge.errors import Problem
 
 #: The way to a value from the recipe's root: keys of mappings, indices of lists.
 Steps = tuple[str | int, ...]
+#: A fault: where, and what is wrong.
+Fault = tuple[Steps, str]
 
 #: What stands for the file in problems with a value from the command line.
 OVERRIDE = "--set"

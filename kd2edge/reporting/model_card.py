@@ -199,7 +199,7 @@ def _estimate(report: Json, split: str, task: str, form: str) -> str:
 
 def _usage(manifest: Manifest) -> str:
     call = json.dumps(
-        {name: [input_kind(one.kind).example] for name, one in manifest.inputs.items()}
+        {name: [input_kind(one.kind).sample(one)] for name, one in manifest.inputs.items()}
     )
     return "\n".join(
         [

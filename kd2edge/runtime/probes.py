@@ -163,7 +163,7 @@ def _stored(value: Any, member: str, members: dict[str, Array]) -> Any:
     if isinstance(value, np.ndarray):
         members[member] = value
         return {"array": member}
-    return value
+    return {"row": dict(cast("Mapping[str, Any]", value))} if isinstance(value, Mapping) else value
 
 
 def _unpacked(place: str, one: Mapping[str, Any], members: Mapping[str, Array]) -> Group:
@@ -194,7 +194,9 @@ def _unpacked(place: str, one: Mapping[str, Any], members: Mapping[str, Array]) 
 def _value(value: Any, members: Mapping[str, Array]) -> Any:
     if not isinstance(value, dict):
         return value
-    kind, member = next(iter(cast("dict[str, str]", value).items()))
+    kind, member = next(iter(cast("dict[str, Any]", value).items()))
+    if kind == "row":
+        return member
     return members[member].tobytes() if kind == "bytes" else members[member]
 
 

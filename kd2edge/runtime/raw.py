@@ -88,6 +88,8 @@ def _difference(name: str, wanted: Array, found: Array) -> str:
 def _piece_difference(name: str, wanted: Array, found: Array) -> str:
     count = min(len(wanted), len(found))
     differs = wanted[:count] != found[:count]
+    if wanted.dtype.kind == "f":  # numbers, which another machine may round otherwise
+        differs = ~np.isclose(wanted[:count], found[:count], rtol=1e-6, atol=1e-6)
     if differs.any():
         at = int(np.argmax(differs))
     elif wanted[count:].any() or found[count:].any():

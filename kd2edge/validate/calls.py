@@ -15,6 +15,7 @@ import numpy as np
 
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
+from kd2edge.inputs.spec import InputSpec
 from kd2edge.ragged import Ragged, concatenated, taken
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import relative_rms
@@ -171,8 +172,9 @@ def _odd_forms(model: Model, values: Values) -> Iterator[str]:
 
 def _forms(model: Model, values: Values) -> Iterator[tuple[str, Any]]:
     """The same rows in every form that can hold them."""
-    columns = {name: spec.columns[0] for name, spec in model.inputs.items() if spec.columns}
-    named = {columns.get(name, name): column for name, column in values.items()}
+    named: dict[str, list[Any]] = {}
+    for name, column in values.items():
+        named |= _by_column(model.inputs[name], column)
     yield "the same call again", values
     yield "columns of the data", named
     yield "a table", _Table(named)
@@ -180,6 +182,13 @@ def _forms(model: Model, values: Values) -> Iterator[tuple[str, Any]]:
     yield "a list of rows", [dict(zip(named, row, strict=True)) for row in rows]
     if len(values) == 1:
         yield "a list of values", next(iter(values.values()))
+
+
+def _by_column(spec: InputSpec, values: Sequence[Any]) -> dict[str, list[Any]]:
+    """The raw values of an input by the columns of the data that they come from."""
+    if len(spec.columns) < 2:
+        return {"".join(spec.columns) or spec.name: list(values)}
+    return {name: [(value or {}).get(name) for value in values] for name in spec.columns}
 
 
 @final

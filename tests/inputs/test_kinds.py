@@ -9,23 +9,24 @@ from kd2edge.inputs import INPUT_KINDS, InputSpec, input_kind
 
 
 def test_the_table_is_keyed_by_name() -> None:
-    assert list(INPUT_KINDS) == ["image", "text", "tokens"]
+    assert list(INPUT_KINDS) == ["image", "tabular", "text", "tokens"]
     assert all(kind.name == name for name, kind in INPUT_KINDS.items())
 
 
 def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
     with pytest.raises(
-        UsageError, match=r"image, text, tokens, found 'token'; did you mean 'tokens'"
+        UsageError, match=r"image, tabular, text, tokens, found 'token'; did you mean 'tokens'"
     ):
         input_kind("token")
 
 
 @pytest.mark.parametrize("name", INPUT_KINDS)
 def test_arrays_are_known_without_an_encoder(name: str, tokenizer_json: bytes) -> None:
-    files = {"tokenizer": tokenizer_json}
+    kind = input_kind(name)
     for prefix in ("", "left_"):
-        spec = InputSpec("x", name, ("x",), {"size": [2, 3], "casing": True, "prefix": prefix})
-        kind = input_kind(name)
+        options = {"size": [2, 3], "casing": True, "prefix": prefix, "numeric": ["x"]}
+        spec = InputSpec("x", name, ("x",), options)
+        files = {"tokenizer": tokenizer_json, **kind.fit(spec, [{"x": 1.0}])}
         stated = kind.arrays(spec)
         assert kind.open(spec, files).arrays == stated
         assert all(one.name.startswith(prefix) for one in stated)
@@ -37,6 +38,7 @@ def test_arrays_are_known_without_an_encoder(name: str, tokenizer_json: bytes) -
 def test_the_example_of_a_kind_is_one_of_its_values(name: str) -> None:
     if input_kind(name).files:
         return
-    spec = InputSpec("x", name, ("x",))
-    value = json.loads(json.dumps(input_kind(name).example))
-    assert input_kind(name).value(spec, {"x": value}, "") == value
+    spec = InputSpec("x", name, ("x",), {"numeric": ["x"]})
+    value = json.loads(json.dumps(input_kind(name).sample(spec)))
+    row = value if isinstance(value, dict) else {"x": value}
+    assert input_kind(name).value(spec, row, "") == value

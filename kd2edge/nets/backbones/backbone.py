@@ -35,7 +35,8 @@ class Adapter(nn.Module, ABC):
     def embeddings(self, backbone: nn.Module) -> Mapping[str, nn.Embedding]:
         """The tables whose sum starts a sequence: ``word``, ``position``, ``type``, ``casing``.
 
-        Those that the backbone does not have are left out; a backbone for images has none.
+        Those that the backbone does not have are left out; a backbone for images has none, one for
+        tables a ``category``.
         """
 
 
@@ -44,8 +45,8 @@ class Request:
     """What a family gets to build from.
 
     Args:
-        vocabulary: pieces that the embedding table must have rows for; None leaves its size to the
-            configuration.
+        vocabulary: pieces, or ids of categories, that the embedding table must have rows for; None
+            leaves its size to the configuration.
         source_dir: folder of pretrained weights; None for fresh ones.
     """
 

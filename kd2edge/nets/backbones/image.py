@@ -14,6 +14,7 @@ from kd2edge.errors import UsageError
 from kd2edge.inputs.image import image_shape
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.nets.backbones.backbone import Adapter
+from kd2edge.nets.backbones.dense import Dense
 from kd2edge.nets.features import Features
 
 Grid = tuple[int, int]
@@ -56,7 +57,7 @@ class ImageAdapter(Adapter):
     def __init__(self, spec: InputSpec, readout: Readout) -> None:
         super().__init__()
         self.width = readout.hidden or readout.features
-        self.hidden = _HiddenLayer(readout) if readout.hidden else None
+        self.hidden = Dense(readout.features, readout.hidden) if readout.hidden else None
         self._input = spec.name
         self._name = spec.prefix + "pixel_values"
         self._grid = readout.grid
@@ -75,23 +76,6 @@ class ImageAdapter(Adapter):
 
     def embeddings(self, backbone: nn.Module) -> Mapping[str, nn.Embedding]:
         return {}
-
-
-@final
-class _HiddenLayer(nn.Module):
-    """Linear layer, batch norm (exporters fold it into the former) and ReLU: [batch, hidden]."""
-
-    def __init__(self, readout: Readout) -> None:
-        super().__init__()
-        self.linear = nn.Linear(readout.features, readout.hidden, bias=False)
-        self.norm = nn.BatchNorm1d(readout.hidden)
-
-    def forward(self, pooled: Tensor) -> Tensor:
-        drawn, norm = self.linear(pooled), self.norm
-        if self.training and len(drawn) == 1:  # a last batch of one row has no spread of its own
-            mean, variance = norm.running_mean, norm.running_var
-            return F.relu(F.batch_norm(drawn, mean, variance, norm.weight, norm.bias, eps=norm.eps))
-        return F.relu(norm(drawn))
 
 
 def averaged(features: Tensor, grid: Grid) -> Tensor:

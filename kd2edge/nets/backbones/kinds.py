@@ -6,13 +6,14 @@ from collections.abc import Callable
 from types import MappingProxyType
 
 from kd2edge.errors import UsageError
-from kd2edge.nets.backbones import cnn, transformers_text, transformers_vision
+from kd2edge.nets.backbones import cnn, tabular, transformers_text, transformers_vision
 from kd2edge.nets.backbones.backbone import Built, Request
 
 #: (family, input kind) -> builder.
 BACKBONES: MappingProxyType[tuple[str, str], Callable[[Request], Built]] = MappingProxyType(
     {
         ("cnn", "image"): cnn.build,
+        ("mlp", "tabular"): tabular.build,
         ("transformers", "image"): transformers_vision.build,
         ("transformers", "text"): transformers_text.build,
         ("transformers", "tokens"): transformers_text.build,

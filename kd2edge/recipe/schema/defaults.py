@@ -35,9 +35,17 @@ def completed(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 def _inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: {"columns": [name], **spec} if isinstance(spec, Mapping) else spec
+        name: {"columns": [name], **spec} if _has_one_column(spec) else spec
         for name, spec in inputs.items()
     }
+
+
+def _has_one_column(spec: Any) -> bool:
+    if not isinstance(spec, Mapping):
+        return False
+    kind = spec.get("kind")
+    known = INPUT_KINDS.get(kind) if isinstance(kind, str) else None
+    return known is None or known.columns == 1
 
 
 def _task(name: str, task: Any, inputs: Mapping[str, Any]) -> Any:

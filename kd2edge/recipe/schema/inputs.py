@@ -110,9 +110,6 @@ class InputPart(Part):
     """What all inputs have in common."""
 
     training_only: ClassVar[frozenset[str]] = frozenset()
-    columns: Column
-    """The column with the raw value; by default the one with the input's name."""
-
     absent: Absent = False
     """Whether a row may lack it, beside another input: true, or the share of training rows that
     are shown without it, e.g. `0.1`, so that the net learns to do without."""
@@ -129,7 +126,14 @@ class InputPart(Part):
         return 0.0 if isinstance(self.absent, bool) else self.absent
 
 
-class WordsPart(InputPart):
+class ColumnPart(InputPart):
+    """What inputs of one column have in common."""
+
+    columns: Column
+    """The column with the raw value; by default the one with the input's name."""
+
+
+class WordsPart(ColumnPart):
     """What inputs of words have in common."""
 
     training_only: ClassVar[frozenset[str]] = frozenset({"tokenizer"})
@@ -167,7 +171,7 @@ class Shift(Part):
 Augment = Annotated[Shift, ByKind()]
 
 
-class ImageInput(InputPart):
+class ImageInput(ColumnPart):
     """An image: an array, PNG or JPEG bytes, or a path."""
 
     training_only: ClassVar[frozenset[str]] = frozenset({"augment"})
@@ -187,4 +191,29 @@ class ImageInput(InputPart):
     inputs."""
 
 
-Input = Annotated[TextInput | TokensInput | ImageInput, ByKind()]
+class TabularInput(InputPart):
+    """Columns of numbers and of categories.
+
+    A cell without anything in it (null, an empty text, a data frame's NaN) is missing, which the
+    net is told; a category that training never saw is unknown.
+    """
+
+    kind: Literal["tabular"] = "tabular"
+    numeric: Texts = ()
+    """Columns of numbers."""
+    categorical: Texts = ()
+    """Columns of categories: texts, whole numbers, true and false."""
+    scaling: Literal["standard", "quantile"] = "standard"
+    """`standard`: less the mean of the training rows, by their standard deviation.  `quantile`: by
+    the place among their quantiles, from -1 to 1; what lies outside counts as the end."""
+    rare: Count = 1
+    """Categories of fewer training rows count as unknown, so that the net learns of unknown ones.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a raw value."""
+        return (*self.numeric, *self.categorical)
+
+
+Input = Annotated[TextInput | TokensInput | ImageInput | TabularInput, ByKind()]

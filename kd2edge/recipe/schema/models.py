@@ -69,7 +69,21 @@ class CnnModel(Part):
     """Dropout in front of every head."""
 
 
-Encoder = Annotated[TransformersModel | CnnModel, ByKind("family")]
+class MlpModel(Part):
+    """A multi-layer perceptron of our own, for tables."""
+
+    family: Literal["mlp"] = "mlp"
+    config: dict[str, Any] = {}
+    """`hidden` (units of each layer), `norm` (batch, layer, none), `residual`, `dropout`,
+    `embedding` (width of a category), `numbers` (plain, periodic, quantile), `bins`, `width`,
+    `sigma`."""
+    dropout: Rate = 0.1
+    """Dropout in front of every head."""
+
+
+#: What reads one input.
+OneInput = TransformersModel | CnnModel | MlpModel
+Encoder = Annotated[OneInput, ByKind("family")]
 
 
 class Concat(Part):
@@ -103,10 +117,10 @@ class JointModel(Part):
     """Dropout in front of every head; what the encoders say of theirs does not count."""
 
 
-Model = Annotated[TransformersModel | CnnModel | JointModel, ByKind("family")]
+Model = Annotated[OneInput | JointModel, ByKind("family")]
 
 
-def single_models(model: Model) -> dict[tuple[str, ...], TransformersModel | CnnModel]:
+def single_models(model: Model) -> dict[tuple[str, ...], OneInput]:
     """Every part that reads one input, by the way from the model to it."""
     if isinstance(model, JointModel):
         return {("encoders", name): one for name, one in model.encoders.items()}
@@ -119,7 +133,7 @@ def pretrained_of(model: Model, name: str) -> Weights | None:
     return one.source if isinstance(one, TransformersModel) else None
 
 
-def models_of(model: Model, inputs: Iterable[str]) -> dict[str, TransformersModel | CnnModel]:
+def models_of(model: Model, inputs: Iterable[str]) -> dict[str, OneInput]:
     """Input -> what reads it, as far as the recipe says so."""
     names = list(inputs)
     if isinstance(model, JointModel):
