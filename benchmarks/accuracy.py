@@ -24,12 +24,12 @@ from kd2edge.distill import predict_split
 from kd2edge.metrics import paired_gain_over_seeds
 from kd2edge.metrics.estimate import measure
 from kd2edge.nets import load_net
-from kd2edge.pipeline.folders import RunFolder
-from kd2edge.pipeline.model_inputs import student_inputs
-from kd2edge.pipeline.prepare import prepare_data
-from kd2edge.pipeline.provenance import code_fingerprint, read_report
-from kd2edge.pipeline.reports import newest
-from kd2edge.pipeline.work import Work
+from kd2edge.pipeline.reading.model_inputs import student_inputs
+from kd2edge.pipeline.reading.prepare import prepare_data
+from kd2edge.pipeline.steps.folders import RunFolder
+from kd2edge.pipeline.steps.provenance import code_fingerprint, read_report
+from kd2edge.pipeline.steps.work import Work
+from kd2edge.pipeline.verbs.reports import newest
 from kd2edge.recipe import LoadedRecipe, load_recipe
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec

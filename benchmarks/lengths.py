@@ -15,8 +15,8 @@ from timing import interleaved, ratio
 
 from kd2edge.bench.samples import values_of
 from kd2edge.bundle import open_bundle
-from kd2edge.pipeline.benching import rows_of_run
-from kd2edge.pipeline.validation import rows_from_file
+from kd2edge.pipeline.verbs.benching import rows_of_run
+from kd2edge.pipeline.verbs.validation import rows_from_file
 from kd2edge.runtime import Model, load
 
 

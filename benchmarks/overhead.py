@@ -16,8 +16,8 @@ from timing import extra, interleaved, ratio
 
 from kd2edge.bundle import Bundle, open_bundle
 from kd2edge.inputs import input_kind
-from kd2edge.pipeline.finished import run_of
-from kd2edge.pipeline.sources import open_split, read_rows_plan
+from kd2edge.pipeline.reading.sources import open_split, read_rows_plan
+from kd2edge.pipeline.verbs.finished import run_of
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
 from kd2edge.runtime.golden import golden_arrays

@@ -21,8 +21,8 @@ from kd2edge.errors import BackendError
 from kd2edge.inputs import input_kind
 from kd2edge.inputs.spec import Encoded
 from kd2edge.nets import load_net
-from kd2edge.pipeline.folders import opened_run
-from kd2edge.pipeline.sources import open_split, read_rows_plan
+from kd2edge.pipeline.reading.sources import open_split, read_rows_plan
+from kd2edge.pipeline.steps.folders import opened_run
 from kd2edge.ragged import Ragged
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load

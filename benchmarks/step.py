@@ -22,10 +22,10 @@ from kd2edge.distill.objective import Objective
 from kd2edge.distill.precision import precision_of
 from kd2edge.distill.step import Stepper
 from kd2edge.nets import Net
-from kd2edge.pipeline.model_inputs import ModelInputs, student_inputs, teacher_inputs
-from kd2edge.pipeline.prepare import Prepared, prepare_data
-from kd2edge.pipeline.settings import student_settings
-from kd2edge.pipeline.work import fresh_net
+from kd2edge.pipeline.reading.model_inputs import ModelInputs, student_inputs, teacher_inputs
+from kd2edge.pipeline.reading.prepare import Prepared, prepare_data
+from kd2edge.pipeline.reading.settings import student_settings
+from kd2edge.pipeline.steps.work import fresh_net
 from kd2edge.recipe import LoadedRecipe, load_recipe
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.rows import Row, Rows

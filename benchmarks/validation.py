@@ -23,7 +23,7 @@ _VALIDATE = """
 import sys
 from pathlib import Path
 import kd2edge
-from kd2edge.pipeline.validation import validate
+from kd2edge.pipeline.verbs.validation import validate
 bundle, run, out, threads, *artefacts = sys.argv[1:]
 found = validate(
     Path(bundle), run=Path(run), out=Path(out), threads=int(threads) or None, artefacts=artefacts

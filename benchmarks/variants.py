@@ -20,11 +20,11 @@ from kd2edge.data import EncodedSplit
 from kd2edge.distill import Knowledge, knowledge_of
 from kd2edge.distill.logits.kl import kl
 from kd2edge.nets import Net, load_net
-from kd2edge.pipeline.folders import RunFolder
-from kd2edge.pipeline.model_inputs import student_inputs
-from kd2edge.pipeline.prepare import prepare_data
-from kd2edge.pipeline.provenance import read_report
-from kd2edge.pipeline.work import Work
+from kd2edge.pipeline.reading.model_inputs import student_inputs
+from kd2edge.pipeline.reading.prepare import prepare_data
+from kd2edge.pipeline.steps.folders import RunFolder
+from kd2edge.pipeline.steps.provenance import read_report
+from kd2edge.pipeline.steps.work import Work
 from kd2edge.recipe import load_recipe
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher import TeacherCache

@@ -41,7 +41,7 @@ def distill(
         RecipeError, DataError: a recipe or rows that cannot be used.
         Interrupted: stopped; the state was saved.
     """
-    from kd2edge.pipeline.distilling import RunOptions, distill_recipe
+    from kd2edge.pipeline.verbs.distilling import RunOptions, distill_recipe
     from kd2edge.recipe import load_recipe
 
     loaded = load_recipe(Path(recipe), overrides=overrides, check_files=True)
@@ -67,8 +67,8 @@ def export(
     Raises:
         BackendError: a target that was asked for is not installed.
     """
-    from kd2edge.pipeline.exporting import export_run
-    from kd2edge.pipeline.finished import finished_run
+    from kd2edge.pipeline.verbs.exporting import export_run
+    from kd2edge.pipeline.verbs.finished import finished_run
 
     opened = finished_run(None if run is None else Path(run))
     place = None if out is None else Path(out)
@@ -97,7 +97,7 @@ def validate(
         max_drop_class: the same for the recall of one class.
         confidence: of each one-sided bound; None: the manifest's.
     """
-    from kd2edge.pipeline import validation
+    from kd2edge.pipeline.verbs import validation
 
     file = None if data is None else Path(data)
     return validation.validate(

@@ -11,8 +11,8 @@ import bundles
 from kd2edge.bundle import open_bundle, write_bundle
 from kd2edge.bundle.store import file_entry
 from kd2edge.inputs.kinds import input_kind
-from kd2edge.pipeline.model_inputs import ModelInputs
-from kd2edge.pipeline.probing import probed
+from kd2edge.pipeline.reading.model_inputs import ModelInputs
+from kd2edge.pipeline.steps.probing import probed
 from kd2edge.runtime.probes import PROBES, probe_bytes
 
 

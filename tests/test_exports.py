@@ -17,7 +17,14 @@ PACKAGES = [
     *(one.name for one in pkgutil.walk_packages([str(ROOT)], "kd2edge.") if one.ispkg),
 ]
 #: Packages that offer modules, not names.
-BARE = {"kd2edge.pipeline", "kd2edge.reporting.sections", "kd2edge.runtime.backends"}
+BARE = {
+    "kd2edge.pipeline",
+    "kd2edge.pipeline.reading",
+    "kd2edge.pipeline.steps",
+    "kd2edge.pipeline.verbs",
+    "kd2edge.reporting.sections",
+    "kd2edge.runtime.backends",
+}
 
 
 def sort_key(name: str) -> tuple[int, str]:

@@ -37,7 +37,7 @@ def preferred(bundle: Path, artefact: str, threads: int = 1) -> Said:
 
 def _payload(site: Site, bundle: Path, **options: Any) -> dict[str, Any]:
     """What a real validation of the artefact wrote."""
-    from kd2edge.pipeline.validation import validate
+    from kd2edge.pipeline.verbs.validation import validate
 
     result = validate(
         bundle, data=site.product.data, artefacts=[site.artefact], threads=1,

@@ -25,7 +25,7 @@ def judged(
 ) -> Said:
     """``kd2edge validate BUNDLE --data FILE --artefact ID``."""
     from kd2edge.errors import Kd2edgeError
-    from kd2edge.pipeline.validation import validate
+    from kd2edge.pipeline.verbs.validation import validate
 
     try:
         result = validate(

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from kd2edge.files import fingerprint
-from kd2edge.pipeline.provenance import code_fingerprint
+from kd2edge.pipeline.steps.provenance import code_fingerprint
 from planted.rows import (
     Row,
     Splits,

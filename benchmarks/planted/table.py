@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kd2edge.files import fingerprint, write_atomic
-from kd2edge.pipeline.provenance import code_fingerprint
+from kd2edge.pipeline.steps.provenance import code_fingerprint
 from planted import (
     absolute,
     answers,

@@ -51,7 +51,7 @@ def command(
 ) -> None:
     """Measure size, load time, latency, rows/s and memory of BUNDLE's artefacts, interleaved."""
     from kd2edge.cli.display import display
-    from kd2edge.pipeline.benching import bench
+    from kd2edge.pipeline.verbs.benching import bench
 
     with display() as show:
         result = bench(

@@ -18,7 +18,7 @@ from kd2edge.cli.output import emit, json_option, say
 @json_option
 def command(bundle: Path, artefacts: tuple[str, ...], out: Path | None, as_json: bool) -> None:
     """Build the TensorRT engines of BUNDLE for this machine."""
-    from kd2edge.pipeline.building import build_bundle
+    from kd2edge.pipeline.verbs.building import build_bundle
 
     built = build_bundle(bundle, artefacts=artefacts or None, out=out)
     if as_json:

@@ -15,7 +15,7 @@ from kd2edge.cli.output import emit, json_option, overrides_option, say_lines
 @json_option
 def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Read RECIPE and its data; print the plan and all problems at once; train nothing."""
-    from kd2edge.pipeline.plan import plan_of
+    from kd2edge.pipeline.verbs.plan import plan_of
     from kd2edge.recipe import load_recipe
 
     plan = plan_of(load_recipe(recipe, overrides=overrides, check_files=True))

@@ -15,7 +15,7 @@ from kd2edge.cli.output import emit, json_option, say_lines
 @json_option
 def command(a: Path, b: Path, as_json: bool) -> None:
     """Compare A and B (runs or bundles), per task and model."""
-    from kd2edge.pipeline.reports import comparison
+    from kd2edge.pipeline.verbs.reports import comparison
 
     found = comparison(a, b)
     if as_json:

@@ -23,7 +23,7 @@ _STEPS: tuple[tuple[str, tuple[int, ...]], ...] = (
 def main() -> None:
     """Run every step and end with the table of results."""
     began = time.monotonic()
-    from kd2edge.pipeline.gallery import gallery
+    from kd2edge.pipeline.verbs.gallery import gallery
 
     recipe = next(one.path for one in gallery() if one.name == "quickstart")
     rows = Path("runs") / "demo-rows.jsonl"
@@ -56,8 +56,8 @@ def _write_rows(path: Path) -> None:
 
 
 def _finish(seconds: float, gate: int) -> None:
-    from kd2edge.pipeline.folders import latest_run
-    from kd2edge.pipeline.reports import findings
+    from kd2edge.pipeline.steps.folders import latest_run
+    from kd2edge.pipeline.verbs.reports import findings
     from kd2edge.reporting import headline_table
 
     run = latest_run()

@@ -39,8 +39,8 @@ def command(
     loaded = load_recipe(recipe, overrides=overrides, check_files=True)
 
     from kd2edge.cli.display import display
-    from kd2edge.pipeline.distilling import RunOptions, distill_recipe
-    from kd2edge.pipeline.provenance import read_report
+    from kd2edge.pipeline.steps.provenance import read_report
+    from kd2edge.pipeline.verbs.distilling import RunOptions, distill_recipe
     from kd2edge.reporting import headline_table
 
     with display() as show:

@@ -14,7 +14,7 @@ from kd2edge.cli.output import emit, json_option, say
 def command(as_json: bool) -> None:
     """List what this machine can do: train, export, validate, run on each backend."""
     from kd2edge.bundle import machine
-    from kd2edge.pipeline.doctor import examine
+    from kd2edge.pipeline.verbs.doctor import examine
 
     here = machine()
     abilities = examine()

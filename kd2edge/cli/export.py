@@ -12,7 +12,7 @@ from kd2edge.cli.output import emit, json_option, note, say
 from kd2edge.engines import ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
-    from kd2edge.pipeline.exporting import Exported
+    from kd2edge.pipeline.verbs.exporting import Exported
 
 _INCOMPLETE = 6
 _Command = TypeVar("_Command", bound=Callable[..., int])
@@ -65,8 +65,8 @@ def command(
         target(name).needs(precisions or ["fp32"])
 
     from kd2edge.bundle.twins import shortcomings, size_text
-    from kd2edge.pipeline.exporting import export_run
-    from kd2edge.pipeline.finished import finished_run
+    from kd2edge.pipeline.verbs.exporting import export_run
+    from kd2edge.pipeline.verbs.finished import finished_run
 
     exported = export_run(
         finished_run(run),

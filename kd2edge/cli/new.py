@@ -18,7 +18,7 @@ from kd2edge.errors import UsageError
 def command(name: str | None, origin: str, show: bool, as_json: bool) -> None:
     """Write NAME.yaml, a commented recipe to start from."""
     from kd2edge.files import write_atomic
-    from kd2edge.pipeline.gallery import gallery, started
+    from kd2edge.pipeline.verbs.gallery import gallery, started
 
     if show:
         recipes = gallery()

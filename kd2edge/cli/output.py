@@ -16,7 +16,7 @@ from typing import Any, TextIO, TypeVar
 import click
 
 from kd2edge.errors import StorageError
-from kd2edge.pipeline.finite import finite
+from kd2edge.pipeline.steps.finite import finite
 from kd2edge.wording import shown, shown_lines, visible_json
 
 Command = TypeVar("Command", bound=Callable[..., Any])

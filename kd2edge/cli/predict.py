@@ -18,7 +18,7 @@ from kd2edge.errors import DataError, InputError, UsageError
 
 if TYPE_CHECKING:
     from kd2edge.inputs.spec import InputSpec
-    from kd2edge.pipeline.source_forms import Asked
+    from kd2edge.pipeline.reading.source_forms import Asked
     from kd2edge.rows.lines import PlacedRow
 
 _CHUNK = 256  # rows read at a time: bounds memory, keeps batches full
@@ -149,7 +149,7 @@ def _placed(chunk: list[PlacedRow]) -> Iterator[None]:
 def _reader(bundle: Path, file: Path | None, said: Asked) -> Iterator[PlacedRow]:
     """The rows to answer, from where they are: chosen once, read as they are asked for."""
     from kd2edge.bundle import open_bundle
-    from kd2edge.pipeline.source_forms import forms_of, handed_rows, is_plain, source_of
+    from kd2edge.pipeline.reading.source_forms import forms_of, handed_rows, is_plain, source_of
     from kd2edge.rows.lines import PlacedRow, json_lines
 
     if file is None or str(file) == "-":

@@ -16,7 +16,7 @@ from kd2edge.cli.output import emit, json_option, say
 @json_option
 def command(path: Path | None, out: Path | None, show: bool, as_json: bool) -> None:
     """Write the report of a run (default: the latest) or bundle as one HTML file."""
-    from kd2edge.pipeline.reports import write_html
+    from kd2edge.pipeline.verbs.reports import write_html
 
     written = write_html(path, out)
     if as_json:

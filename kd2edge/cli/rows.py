@@ -10,7 +10,7 @@ import click
 from kd2edge.cli.output import pairs
 
 if TYPE_CHECKING:
-    from kd2edge.pipeline.source_forms import Asked
+    from kd2edge.pipeline.reading.source_forms import Asked
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -43,7 +43,7 @@ def asked(kind: str, options: tuple[str, ...], source: str, *, otherwise: str = 
         source: of the recipe as which the file is read; "" for any.
         otherwise: the kind where nothing tells.
     """
-    from kd2edge.pipeline.source_forms import Asked
+    from kd2edge.pipeline.reading.source_forms import Asked
 
     found: dict[str, Any] = {
         key: tuple(value.split(",")) if key == "columns" else _ESCAPES.get(value, value)

@@ -58,9 +58,9 @@ def command(
     --artefact names, or all of them, could not run.
     """
     from kd2edge.cli.display import display
-    from kd2edge.pipeline.finished import read_run
-    from kd2edge.pipeline.folders import RunFolder
-    from kd2edge.pipeline.validation import latest_bundle, validate
+    from kd2edge.pipeline.steps.folders import RunFolder
+    from kd2edge.pipeline.verbs.finished import read_run
+    from kd2edge.pipeline.verbs.validation import latest_bundle, validate
 
     with display() as show:
         result = validate(

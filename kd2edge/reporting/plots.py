@@ -125,7 +125,11 @@ def drop_plot(
 ) -> str:
     """Drops against the reference with their bounds in the metric's unit, and the budget as a line.
 
-    ``Bar.kind`` is the verdict: it colours the row.
+    Args:
+        bars: a drop each; their ``kind`` is the verdict, which colours the row.
+        budget: the largest drop that passes; None draws no line.
+        scale: the unit that drops are shown in.
+        label: what the picture shows, for readers who do not see it.
     """
     if not bars:
         return ""

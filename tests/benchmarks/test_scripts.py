@@ -19,7 +19,7 @@ import recording
 import step
 import timing
 
-from kd2edge.pipeline.folders import RunFolder
+from kd2edge.pipeline.steps.folders import RunFolder
 from products import Product
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from docs.documents import ROOT, Block, blocks, commands, documents
 from kd2edge.cli.group import kd2edge
-from kd2edge.pipeline.gallery import gallery
+from kd2edge.pipeline.verbs.gallery import gallery
 from kd2edge.recipe import Recipe, load_recipe
 from kd2edge.recipe.schema.base import FOLDER
 from kd2edge.recipe.schema.defaults import completed

@@ -23,7 +23,7 @@ from kd2edge.inputs import INPUT_KINDS
 from kd2edge.metrics import METRICS
 from kd2edge.nets.backbones.kinds import BACKBONES
 from kd2edge.nets.fusion import FUSIONS
-from kd2edge.pipeline.folders import RunFolder
+from kd2edge.pipeline.steps.folders import RunFolder
 from kd2edge.quantize import METHODS, QUANTIZERS
 from kd2edge.rows.builtin import BUILDERS
 from kd2edge.rows.kinds import ROW_KINDS

@@ -17,7 +17,7 @@ import bundles
 from commands import kd2edge
 from kd2edge.bundle import append_evidence, open_bundle, read_evidence
 from kd2edge.errors import Kd2edgeError
-from kd2edge.pipeline.reports import comparison, write_html
+from kd2edge.pipeline.verbs.reports import comparison, write_html
 from kd2edge.runtime import load
 from products import Product
 

@@ -23,10 +23,12 @@ SHIPPED = (
 #: Modules beside them that torch-free verbs stand on.
 ALSO = (
     "kd2edge", "kd2edge.api", "kd2edge.export", "kd2edge.export.targets.tensorrt_builder",
-    "kd2edge.pipeline.benching", "kd2edge.pipeline.building", "kd2edge.pipeline.doctor",
-    "kd2edge.pipeline.finished", "kd2edge.pipeline.folders", "kd2edge.pipeline.gallery",
-    "kd2edge.pipeline.provenance", "kd2edge.pipeline.reports",
-    "kd2edge.pipeline.sources", "kd2edge.pipeline.validation", "kd2edge.quantize", "kd2edge.recipe",
+    "kd2edge.pipeline.verbs.benching", "kd2edge.pipeline.verbs.building",
+    "kd2edge.pipeline.verbs.doctor", "kd2edge.pipeline.verbs.finished",
+    "kd2edge.pipeline.steps.folders", "kd2edge.pipeline.verbs.gallery",
+    "kd2edge.pipeline.steps.provenance", "kd2edge.pipeline.verbs.reports",
+    "kd2edge.pipeline.reading.sources", "kd2edge.pipeline.verbs.validation", "kd2edge.quantize",
+    "kd2edge.recipe",
 )  # fmt: skip
 IMPORT_ALL = """
 import importlib, sys, traceback
@@ -171,7 +173,7 @@ def test_compare_needs_no_extra_and_report_names_its_own(base: Environment, judg
 @pytest.fixture
 def judged(bundle: Path, rows: Path) -> Path:
     """A bundle with evidence, made by this environment."""
-    from kd2edge.pipeline.validation import validate
+    from kd2edge.pipeline.verbs.validation import validate
 
     validate(bundle, data=rows, threads=1)
     return bundle

@@ -18,7 +18,7 @@ from commands import kd2edge, succeed
 from kd2edge.bundle import open_bundle
 from kd2edge.files import fingerprint_file
 from kd2edge.nets import load_net
-from kd2edge.pipeline.sources import open_split, read_rows_plan
+from kd2edge.pipeline.reading.sources import open_split, read_rows_plan
 from kd2edge.runtime import load
 from kd2edge.tasks.spec import TaskName
 from products import Product

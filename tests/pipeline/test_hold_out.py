@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from commands import kd2edge, succeed
-from kd2edge.pipeline.prepare import prepare_data, require_sound, rows_plan
-from kd2edge.pipeline.sources import RowsPlan, open_split, read_rows_plan, write_rows_plan
+from kd2edge.pipeline.reading.prepare import prepare_data, require_sound, rows_plan
+from kd2edge.pipeline.reading.sources import RowsPlan, open_split, read_rows_plan, write_rows_plan
 from kd2edge.recipe import load_recipe
 from products import write_text_project
 
@@ -62,7 +62,7 @@ def test_the_plan_of_a_run_finds_the_same_rows_in_another_process(tmp_path: Path
     assert read_rows_plan(tmp_path / "rows.json") == plan
     code = (
         "import sys, pathlib, json\n"
-        "from kd2edge.pipeline.sources import open_split, read_rows_plan\n"
+        "from kd2edge.pipeline.reading.sources import open_split, read_rows_plan\n"
         "plan = read_rows_plan(pathlib.Path(sys.argv[1]))\n"
         "splits = ('train', 'validation', 'test')\n"
         "print(json.dumps([open_split(plan, split).fingerprint for split in splits]))"

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from commands import kd2edge, succeed
-from kd2edge.pipeline import teaching
-from kd2edge.pipeline.distilling import RunOptions, distill_recipe
+from kd2edge.pipeline.steps import teaching
+from kd2edge.pipeline.verbs.distilling import RunOptions, distill_recipe
 from kd2edge.recipe import load_recipe
 from kd2edge.teacher import NetTeacher
 from products import Product

@@ -13,7 +13,7 @@ import torch
 from commands import kd2edge, succeed
 from faulty import Project
 from kd2edge.distill import TrainingJob, TrainResult, train
-from kd2edge.pipeline import training
+from kd2edge.pipeline.steps import training
 from products import BERT, TEXT_RECIPE, write_text_project
 
 ONE_TEACHER = TEXT_RECIPE[TEXT_RECIPE.index("teachers:") : TEXT_RECIPE.index("student:")]

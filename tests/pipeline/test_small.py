@@ -11,11 +11,11 @@ import pytest
 from kd2edge.errors import UsageError
 from kd2edge.events import StageEvent
 from kd2edge.export.targets import TARGETS
-from kd2edge.pipeline.events import Log
-from kd2edge.pipeline.exporting import _assert_makes_one
-from kd2edge.pipeline.finite import finite
-from kd2edge.pipeline.model_inputs import student_inputs, teacher_inputs
-from kd2edge.pipeline.settings import student_settings, teacher_settings
+from kd2edge.pipeline.reading.model_inputs import student_inputs, teacher_inputs
+from kd2edge.pipeline.reading.settings import student_settings, teacher_settings
+from kd2edge.pipeline.steps.events import Log
+from kd2edge.pipeline.steps.finite import finite
+from kd2edge.pipeline.verbs.exporting import _assert_makes_one
 from kd2edge.recipe import LoadedRecipe, load_recipe
 from kd2edge.rows.jsonl import JsonlRows
 from kd2edge.tasks.spec import TaskName

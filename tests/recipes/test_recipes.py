@@ -17,10 +17,10 @@ from kd2edge.export.targets.target import Source
 from kd2edge.export.targets.tensorrt_builder import BuildSettings, Network
 from kd2edge.inputs.spec import dynamic_dimensions
 from kd2edge.nets import build_net
-from kd2edge.pipeline.model_inputs import student_inputs
-from kd2edge.pipeline.prepare import prepare_data
-from kd2edge.pipeline.samples import calibration_of, write_calibration
-from kd2edge.pipeline.settings import model_spec
+from kd2edge.pipeline.reading.model_inputs import student_inputs
+from kd2edge.pipeline.reading.prepare import prepare_data
+from kd2edge.pipeline.reading.settings import model_spec
+from kd2edge.pipeline.steps.samples import calibration_of, write_calibration
 from kd2edge.quantize import QUANTIZERS
 from kd2edge.recipe import load_recipe
 from kd2edge.recipe.schema.ship import Export

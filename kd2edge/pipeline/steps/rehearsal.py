@@ -1,0 +1,204 @@
+"""What would fail only once the teachers are trained, tried before: hours of work against seconds.
+
+Every net of a recipe is made and run once, and what joins them, features and the student's start,
+is tried on these fresh nets: only shapes and names matter there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from torch import Tensor
+
+from kd2edge.distill import FeatureSpec
+from kd2edge.distill.feature_term import form_of, projector_between
+from kd2edge.errors import Problem, RecipeError, UsageError
+from kd2edge.nets import Net, load_net
+from kd2edge.pipeline.reading.learned import NONE, Learned
+from kd2edge.pipeline.reading.model_inputs import ModelInputs, require_own_tokenizer, teacher_inputs
+from kd2edge.pipeline.reading.settings import feature_specs
+from kd2edge.pipeline.steps.learning import start_from
+from kd2edge.pipeline.steps.teaching import checkpoint_of
+from kd2edge.pipeline.steps.work import fresh_net
+from kd2edge.recipe import LoadedRecipe
+from kd2edge.recipe.schema import Teacher
+from kd2edge.recipe.schema.models import Init
+from kd2edge.tasks.spec import TaskSpec
+
+__all__ = ["NetSize", "rehearse"]
+
+#: Size of every dynamic dimension: two rows of two pieces, which no net is too small for.
+_SIZE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class NetSize:
+    """How many numbers a net learns."""
+
+    parameters: int
+    embedding_parameters: int
+
+
+def rehearse(
+    loaded: LoadedRecipe,
+    tasks: Sequence[TaskSpec],
+    inputs: ModelInputs,
+    learned: Learned = NONE,
+) -> dict[str, NetSize]:
+    """Make every net that the recipe trains, and try what joins them; their sizes by name.
+
+    Args:
+        loaded: the recipe.
+        tasks: all tasks, their labels known.
+        inputs: the student's.
+        learned: the tokenizers that were learned from the rows.
+
+    Raises:
+        RecipeError: all that does not fit, each at its place.
+        IntegrityError, StorageError: weights that are damaged or cannot be read.
+    """
+    recipe = loaded.recipe
+    rehearsal = _Rehearsal(loaded, tasks, inputs, learned)
+    for index, teacher in enumerate(recipe.teachers):
+        rehearsal.teacher(index, teacher)
+    rehearsal.student()
+    if rehearsal.problems:
+        raise RecipeError(rehearsal.problems)
+    return rehearsal.sizes
+
+
+@final
+@dataclass(slots=True)
+class _Rehearsal:
+    """The nets that were made so far, and what was wrong."""
+
+    loaded: LoadedRecipe
+    tasks: Sequence[TaskSpec]
+    inputs: ModelInputs
+    learned: Learned
+    problems: list[Problem] = field(default_factory=list)
+    sizes: dict[str, NetSize] = field(default_factory=dict)
+    # Of the teachers only what the student is joined to: they are large.
+    features: dict[tuple[str, str], Tensor] = field(default_factory=dict)
+    starter: Net | None = None
+    starter_inputs: ModelInputs | None = None
+
+    def teacher(self, index: int, teacher: Teacher) -> None:
+        """Make a teacher; keep the features that are followed, and the net if init names it."""
+        net: Net | None = None
+        inputs: ModelInputs | None = None
+        with self._noted(f"teachers.{index}"):
+            inputs = teacher_inputs(self.loaded.recipe, teacher.name, self.learned)
+            net = self._teacher_net(teacher, inputs)
+        if net is None or not self._runs(net, f"teachers.{index}.model"):
+            return
+        for at, spec in self._followed(teacher.name):
+            with self._noted(f"distill.features.{at}.from"):
+                self.features[teacher.name, spec.source] = _feature(net, spec.source)
+        init = self.loaded.recipe.student.init
+        if init is not None and init.teacher == teacher.name:
+            self.starter = net
+            self.starter_inputs = inputs
+
+    def student(self) -> None:
+        """Make the student, start it, and join it to the features of its teachers."""
+        recipe = self.loaded.recipe
+        net: Net | None = None
+        with self._noted("student.model"):
+            require_own_tokenizer(recipe.student.model, self.inputs)
+            net = fresh_net(recipe.student.model, self.inputs, self.tasks, recipe.seed)
+        if net is None or not self._runs(net, "student.model"):
+            return
+        self.sizes["student"] = _size(net)
+        for at, spec in self._followed():
+            with self._noted(f"distill.features.{at}"):
+                self._join(spec, _feature(net, spec.target))
+        if self.starter is not None and recipe.student.init is not None:
+            with self._noted("student.init"):
+                self._require_same_pieces(recipe.student.init)
+                start_from(net, self.starter, recipe.student.init, self.inputs)
+
+    def _teacher_net(self, teacher: Teacher, inputs: ModelInputs) -> Net | None:
+        recipe = self.loaded.recipe
+        own = [task for task in self.tasks if task.name in teacher.tasks]
+        if teacher.checkpoint is not None:
+            stem = checkpoint_of(teacher, inputs, own)
+            return load_net(stem) if self._is_joined(teacher.name) else None
+        require_own_tokenizer(teacher.model, inputs)
+        net = fresh_net(teacher.model, inputs, own, recipe.seed)
+        self.sizes[teacher.name] = _size(net)
+        return net
+
+    def _runs(self, net: Net, place: str) -> bool:
+        """Whether the net gives anything; sizes that do not fit are often only seen then."""
+        found = len(self.problems)
+        with self._noted(place):
+            _run(net)
+        return len(self.problems) == found
+
+    def _is_joined(self, teacher: str) -> bool:
+        init = self.loaded.recipe.student.init
+        return bool(self._followed(teacher)) or (init is not None and init.teacher == teacher)
+
+    def _followed(self, teacher: str | None = None) -> list[tuple[int, FeatureSpec]]:
+        specs = enumerate(feature_specs(self.loaded.recipe))
+        return [(at, spec) for at, spec in specs if teacher in (None, spec.teacher)]
+
+    def _join(self, spec: FeatureSpec, feature: Tensor) -> None:
+        theirs = self.features.get((spec.teacher, spec.source))
+        if theirs is not None:  # else its teacher was complained of already
+            ours = form_of(spec.target, feature)
+            projector_between(spec, ours, form_of(spec.source, theirs))
+
+    def _require_same_pieces(self, init: Init) -> None:
+        """The student's rows are looked up in the teacher's table by their ids."""
+        if init.embeddings == "none" or self.starter_inputs is None:
+            return
+        theirs, ours = self.starter_inputs.whole, self.inputs.whole
+        if set(theirs.values()) != set(ours.values()):  # inputs may be called otherwise
+            raise UsageError(
+                f"the student's tokenizer is not the one of {init.teacher}, so their ids mean "
+                f"other pieces; name the same one for both, or write embeddings: none"
+            )
+
+    @contextmanager
+    def _noted(self, place: str) -> Iterator[None]:
+        try:
+            yield
+        except UsageError as error:
+            self.problems.append(self.loaded.problem(place, str(error)))
+
+
+def _run(net: Net) -> None:
+    try:
+        with torch.no_grad():
+            net.eval()(_ones(net))
+    except (RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"its layers do not fit one another ({error}): look at the sizes under `config`"
+        ) from error
+
+
+def _feature(net: Net, path: str) -> Tensor:
+    """What a module of the backbone gives for some arrays of ones."""
+    with torch.no_grad(), net.eval().capture([path]) as features:
+        net(_ones(net))
+        return features[path]
+
+
+def _ones(net: Net) -> Mapping[str, Tensor]:
+    return {
+        spec.name: torch.ones(
+            [_SIZE if isinstance(size, str) else size for size in spec.shape],
+            dtype=getattr(torch, spec.dtype),
+        )
+        for spec in net.array_specs()
+    }
+
+
+def _size(net: Net) -> NetSize:
+    return NetSize(net.parameter_count(), net.embedding_parameter_count())

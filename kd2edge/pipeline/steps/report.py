@@ -1,0 +1,347 @@
+"""``report.json``: what teacher, baseline and student reach, by the shared metric mechanism."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.bundle import machine
+from kd2edge.data import EncodedSplit
+from kd2edge.distill import predict_split
+from kd2edge.errors import DataError
+from kd2edge.files import fingerprint, fingerprint_file, write_atomic
+from kd2edge.metrics import drop, evaluate
+from kd2edge.metrics.calibration import reliability
+from kd2edge.metrics.errors import errors
+from kd2edge.metrics.groups import class_groups, group_scores
+from kd2edge.metrics.items import cut_off, distinct
+from kd2edge.metrics.per_class import ClassScore, confusion, per_class
+from kd2edge.nets import Net
+from kd2edge.pipeline.reading.learned import learned_summary
+from kd2edge.pipeline.reading.prepare import Prepared
+from kd2edge.pipeline.steps.finite import finite
+from kd2edge.pipeline.steps.provenance import code_fingerprint
+from kd2edge.pipeline.steps.training import NetRecord
+from kd2edge.pipeline.steps.work import Splits, Work
+from kd2edge.ragged import Ragged
+from kd2edge.reporting import html_report
+from kd2edge.reporting.reading import SCHEMA
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
+from kd2edge.teacher import TeacherCache
+from kd2edge.validate.meaning import Meaning, SplitMeaning, meaning_of
+from kd2edge.validate.reference import pack_reference, row_keys
+from kd2edge.validate.truths import inputs_fingerprint, labels_fingerprint
+from kd2edge.version import __version__
+
+__all__ = ["ModelResult", "write_report"]
+
+#: Confusion matrices of more classes are left out of the report.
+_CONFUSED = 200
+_OWN = ("baseline", "student")
+#: Splits that models are measured on.
+_JUDGED = ("validation", "test")
+
+#: Ids of a split's rows, and hashes of their inputs.
+Keys: TypeAlias = tuple[list[str], list[int]]
+Inputs: TypeAlias = "npt.NDArray[np.uint64]"
+Logits: TypeAlias = "npt.NDArray[Any] | Ragged"
+#: Model (``teacher``, ``baseline``, ``student``) -> task -> logits of every row of a split.
+Said: TypeAlias = "dict[str, dict[TaskName, Logits]]"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelResult:
+    """A model of the run: its record, and how to get at what it says."""
+
+    record: NetRecord
+    net: Net | None = None
+    caches: Mapping[str, TeacherCache] = field(default_factory=dict)
+
+
+class _Outputs(NamedTuple):
+    """What the student says of a split's rows, and what the data does."""
+
+    keys: Keys
+    logits: Mapping[TaskName, Logits]
+    truths: Mapping[str, Truth]
+
+
+def write_report(work: Work, splits: Splits, results: Mapping[str, ModelResult]) -> None:
+    """Measure every model on validation and test; write reference outputs, JSON and HTML.
+
+    ``report.json`` comes last: a run that has one is finished.
+
+    Args:
+        work: the run.
+        splits: the rows as the student reads them.
+        results: every model: the teachers by their names, ``baseline``, ``student``.
+    """
+    parts: dict[str, Any] = {}
+    keys = {split: row_keys(work.data.rows[split], work.data.inputs) for split in _JUDGED}
+    meaning = _meaning(work, splits, keys, results["student"])
+    write_atomic(work.run.meaning, meaning.to_json())
+    for split in _JUDGED:
+        said = _predictions(work, split, splits[split], results)
+        parts[split] = _split_report(work.data, splits[split], said, _hashes(keys[split]))
+        truths = _truths(work, splits[split])
+        _write_reference(work, split, meaning, _Outputs(keys[split], said["student"], truths))
+    report = finite(_report(work, splits, results, parts, meaning))
+    text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
+    write_atomic(work.run.html, html_report(report).encode())
+    write_atomic(work.run.report, f"{text}\n".encode())
+
+
+def _report(
+    work: Work,
+    splits: Splits,
+    results: Mapping[str, ModelResult],
+    parts: Mapping[str, Any],
+    meaning: Meaning,
+) -> dict[str, Any]:
+    learned = learned_summary(work.recipe, work.data.learned)
+    return {
+        "schema": SCHEMA,
+        "name": work.recipe.name,
+        "seed": work.recipe.seed,
+        "created_by": f"kd2edge {__version__}",
+        "tasks": {str(name): _task(spec) for name, spec in work.data.tasks.items()},
+        "models": _models(results),
+        "splits": parts,
+        "curves": _curves(results),
+        "fingerprints": {**_fingerprints(work, splits, results), "meaning": meaning.key},
+        "machine": asdict(machine()),
+        "cache": _cache(results),
+    } | ({"tokenizers": learned} if learned else {})
+
+
+def _task(spec: TaskSpec) -> dict[str, Any]:
+    return {
+        "kind": spec.kind,
+        "labels": list(spec.labels),
+        "metric": spec.metric,
+        "metrics": list(spec.metrics),
+    } | ({"unit": spec.unit} if spec.unit else {})
+
+
+def _teachers(results: Mapping[str, ModelResult]) -> dict[str, ModelResult]:
+    return {name: one for name, one in results.items() if name not in _OWN}
+
+
+def _models(results: Mapping[str, ModelResult]) -> dict[str, Any]:
+    """Costs of each model; several teachers count as one, ``teacher``."""
+    own = {name: _cost([results[name].record]) for name in _OWN if name in results}
+    teachers = _teachers(results)
+    if not teachers:
+        return own
+    together = _cost([one.record for one in teachers.values()])
+    return {"teacher": {**together, "names": list(teachers)}, **own}
+
+
+def _curves(results: Mapping[str, ModelResult]) -> dict[str, Any]:
+    """A point an epoch of every model; several teachers stand under their own names."""
+    alone = len(_teachers(results)) == 1
+    return {
+        "teacher" if alone and name not in _OWN else name: list(one.record.curve)
+        for name, one in results.items()
+    }
+
+
+def _cost(records: Sequence[NetRecord]) -> dict[str, Any]:
+    keys = ("parameters", "embedding_parameters", "flops", "bytes", "train_seconds", "steps")
+    return {key: sum(getattr(record, key) for record in records) for key in keys}
+
+
+def _predictions(
+    work: Work, name: str, split: EncodedSplit, results: Mapping[str, ModelResult]
+) -> Said:
+    said: Said = {}
+    for model, one in results.items():
+        if one.net is None:  # a teacher was asked before, and is not asked again
+            said.setdefault("teacher", {}).update(_cached(one.caches[name]))
+            continue
+        said[model] = predict_split(
+            one.net, split, work.tasks, device=work.recipe.train.device, on_event=work.on_event
+        )
+        one.net.cpu()
+    return said
+
+
+def _cached(cache: TeacherCache) -> dict[TaskName, Logits]:
+    everything = np.arange(cache.rows, dtype=np.int64)
+    return {task: _float32(cache.logits(task, everything)) for task in cache.tasks}
+
+
+def _float32(logits: Logits) -> Logits:
+    if isinstance(logits, Ragged):
+        return Ragged(logits.values.astype(np.float32), logits.offsets)
+    return logits.astype(np.float32)
+
+
+def _hashes(keys: Keys) -> Inputs:
+    return np.array(keys[1], dtype=np.uint64)
+
+
+def _split_report(
+    data: Prepared, split: EncodedSplit, said: Said, inputs: Inputs
+) -> dict[str, Any]:
+    tasks: dict[str, Any] = {}
+    gains: dict[str, Any] = {}
+    for name, spec in data.tasks.items():
+        truth = split.truth(name)
+        decoded = {
+            model: task_kind(spec.kind).decode(spec, logits[name])
+            for model, logits in said.items()
+            if name in logits
+        }
+        support = list(data.train_support[name].values())
+        tasks[name] = {
+            model: _model_report(spec, truth, one, support, inputs)
+            for model, one in decoded.items()
+        }
+        if {"baseline", "student"} <= decoded.keys():
+            gains[name] = _gain(spec, truth, decoded["student"], decoded["baseline"], inputs)
+    return {
+        "rows": len(split),
+        "distinct": distinct(inputs),
+        "tasks": tasks,
+        "gain": gains,
+    }
+
+
+def _model_report(
+    spec: TaskSpec, truth: Truth, decoded: Decoded, support: Sequence[int], inputs: Inputs
+) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "metrics": {name: _estimate(spec, truth, decoded, name, inputs) for name in spec.metrics},
+        "cut_words": cut_off(truth, decoded),
+    }
+    sections = task_kind(spec.kind).sections
+    if "classes" in sections:
+        found |= _classes(spec, truth, decoded, support)
+    if "reliability" in sections:
+        found["reliability"] = _reliability(spec, truth, decoded)
+    if "errors" in sections:
+        found["errors"] = _errors(spec, truth, decoded)
+    if "confusion" in sections and len(spec.labels) <= _CONFUSED:
+        found["confusion"] = confusion(spec, truth, decoded).tolist()
+    return found
+
+
+def _classes(
+    spec: TaskSpec, truth: Truth, decoded: Decoded, support: Sequence[int]
+) -> dict[str, Any]:
+    """What is reached of every class, and of the frequent and the rare ones together."""
+    groups = class_groups(support)
+    scores = per_class(spec, truth, decoded)
+    return {
+        "per_class": [
+            _class(score, count, group)
+            for score, count, group in zip(scores, support, groups, strict=True)
+        ],
+        "groups": {one.group: asdict(one) for one in group_scores(scores, groups)},
+    }
+
+
+def _reliability(spec: TaskSpec, truth: Truth, decoded: Decoded) -> dict[str, Any] | None:
+    try:
+        return asdict(reliability(spec, truth, decoded))
+    except DataError:  # every labelled word was cut off, or has no piece: all are wrong
+        return None
+
+
+def _errors(spec: TaskSpec, truth: Truth, decoded: Decoded) -> dict[str, Any] | None:
+    try:
+        return asdict(errors(spec, truth, decoded))
+    except DataError:  # no row of the split has a label
+        return None
+
+
+def _estimate(
+    spec: TaskSpec, truth: Truth, decoded: Decoded, metric: str, inputs: Inputs
+) -> dict[str, Any]:
+    try:
+        return asdict(evaluate(spec, truth, decoded, metric, inputs=inputs))
+    except DataError as error:
+        # E.g. AUC where all rows have one label.  It must not cost a finished training its report.
+        return {"value": None, "low": None, "high": None, "reason": str(error)}
+
+
+def _gain(
+    spec: TaskSpec, truth: Truth, student: Decoded, baseline: Decoded, inputs: Inputs
+) -> dict[str, float | None]:
+    """What the teacher gave: the student's leading metric less the baseline's, rows paired."""
+    try:
+        lost = drop(spec, truth, student, baseline, spec.metric, inputs=inputs)
+    except DataError:
+        return {"value": None, "low": None, "high": None}
+    return {"value": lost.value, "low": lost.low, "high": lost.high}
+
+
+def _class(score: ClassScore, train_support: int, group: str) -> dict[str, Any]:
+    return {**asdict(score), "train_support": int(train_support), "group": group}
+
+
+def _truths(work: Work, split: EncodedSplit) -> dict[str, Truth]:
+    return {str(task): split.truth(task) for task in work.data.tasks}
+
+
+def _meaning(work: Work, splits: Splits, keys: Mapping[str, Keys], student: ModelResult) -> Meaning:
+    """What the student's outputs mean, and the rows of the splits that it is measured on."""
+    assert student.net is not None
+    inputs = {spec.name: spec for spec in student.net.inputs}
+    paths = {path for spec in inputs.values() for path in spec.files.values()}
+    files = {path: fingerprint_file(work.run.path / path) for path in paths}
+    rows = {
+        split: SplitMeaning(
+            len(splits[split]),
+            inputs_fingerprint(_hashes(keys[split])),
+            {task: labels_fingerprint(one) for task, one in _truths(work, splits[split]).items()},
+        )
+        for split in keys
+    }
+    return meaning_of(student.record.weights, work.data.tasks, inputs, files, rows)
+
+
+def _write_reference(work: Work, split: str, meaning: Meaning, outputs: _Outputs) -> None:
+    """Keep what PyTorch decided on every row of a split: what artefacts are held against."""
+    tasks = work.data.tasks
+    decoded = {
+        str(task): task_kind(tasks[task].kind).decode(tasks[task], values)
+        for task, values in outputs.logits.items()
+    }
+    full = {str(task): values for task, values in outputs.logits.items()}
+    content = pack_reference(
+        *outputs.keys,
+        decoded,
+        full,
+        tasks,
+        truths=outputs.truths,
+        meaning=meaning.key,
+        split=split,
+    )
+    write_atomic(work.run.samples / f"reference-{split}.npz", content)
+
+
+def _fingerprints(work: Work, splits: Splits, results: Mapping[str, ModelResult]) -> dict[str, str]:
+    teachers = {name: one.record.weights for name, one in _teachers(results).items()}
+    return {
+        "recipe": work.loaded.fingerprint,
+        "data": fingerprint({name: split.rows_fingerprint for name, split in splits.items()}),
+        "teacher": fingerprint(teachers),
+        "code": code_fingerprint(),
+    }
+
+
+def _cache(results: Mapping[str, ModelResult]) -> dict[str, Any]:
+    caches = [cache for one in results.values() for cache in one.caches.values()]
+    return {
+        "bytes": sum(cache.bytes for cache in caches),
+        "rows": sum(cache.rows for cache in caches),
+        "reused": bool(caches) and all(cache.reused for cache in caches),
+    }

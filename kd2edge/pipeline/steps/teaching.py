@@ -1,0 +1,194 @@
+"""The teachers of a run: trained or loaded, and asked once about every row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from kd2edge.distill import TrainingJob
+from kd2edge.errors import UsageError
+from kd2edge.events import StageEvent
+from kd2edge.inputs.spec import InputSpec
+from kd2edge.nets import NetDescription, describe_net, load_net
+from kd2edge.pipeline.reading.model_inputs import ModelInputs, teacher_inputs
+from kd2edge.pipeline.reading.settings import teacher_settings
+from kd2edge.pipeline.reading.sources import SPLITS
+from kd2edge.pipeline.steps.training import NetRecord, loaded_record, origin_of, train_net
+from kd2edge.pipeline.steps.work import Learner, Work, fresh_net
+from kd2edge.recipe.schema import Teacher
+from kd2edge.tasks.spec import TaskSpec
+from kd2edge.teacher import NetTeacher, TeacherCache, cache_outputs
+from kd2edge.teacher.fill import label_order
+
+__all__ = ["AskedTeacher", "Tutor", "ask_teacher", "checkpoint_of", "tutor_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tutor:
+    """A teacher before it was asked: what it reads, and how its net is come by.
+
+    Args:
+        teacher: what the recipe says of it.
+        learner: what it reads.
+        stem: its net.
+        job: what trains it; None where the recipe names a checkpoint.
+    """
+
+    teacher: Teacher
+    learner: Learner
+    stem: Path
+    job: TrainingJob | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTeacher:
+    """A teacher that is trained and was asked: its cache of every split."""
+
+    name: str
+    record: NetRecord
+    caches: Mapping[str, TeacherCache]
+    stem: Path
+
+
+def tutor_of(work: Work, teacher: Teacher) -> Tutor:
+    """A teacher of the recipe, with the rows as it reads them.
+
+    Raises:
+        UsageError: a checkpoint that is not there, or that reads other inputs than the recipe's.
+        DataError: a checkpoint of other tasks or labels.
+    """
+    inputs = teacher_inputs(work.recipe, teacher.name, work.data.learned)
+    learner = Learner(inputs, work.encode(inputs))
+    if teacher.checkpoint is not None:
+        return Tutor(teacher, learner, checkpoint_of(teacher, inputs, _tasks(work, teacher)), None)
+    job = _job(work, teacher, learner)
+    return Tutor(teacher, learner, job.stem, job)
+
+
+def ask_teacher(work: Work, tutor: Tutor) -> AskedTeacher:
+    """Train or load a teacher, and cache what it says of every row; what is there is taken over.
+
+    Raises:
+        IntegrityError: a net or cache that is damaged.
+        Interrupted: stopped; the state was saved.
+    """
+    name, stem = tutor.teacher.name, tutor.stem
+    record = _record(work, tutor)
+    speaker = NetTeacher(partial(load_net, stem), describe_net(stem).tasks, record.weights)
+    caches = _caches(work, tutor.teacher, speaker, tutor.learner)
+    detail = f"{caches['train'].bytes / 1e6:,.1f} MB"
+    work.on_event(StageEvent(f"cache {name}", detail, skipped=caches["train"].reused))
+    return AskedTeacher(name, record, caches, stem)
+
+
+def _tasks(work: Work, teacher: Teacher) -> list[TaskSpec]:
+    return [task for task in work.tasks if task.name in teacher.tasks]
+
+
+def _job(work: Work, teacher: Teacher, learner: Learner) -> TrainingJob:
+    tasks = _tasks(work, teacher)
+    return TrainingJob(
+        name=f"teacher {teacher.name}",
+        build=partial(fresh_net, teacher.model, learner.inputs, tasks, work.recipe.seed),
+        origin=origin_of(teacher.model),
+        tasks=tasks,
+        train=learner.splits["train"],
+        validation=learner.splits["validation"],
+        settings=teacher_settings(work.recipe, teacher),
+        stem=work.run.teachers / teacher.name,
+        checkpoints=work.run.checkpoints_of(f"teacher-{teacher.name}"),
+        tokenizers=learner.inputs.tokenizers,
+    )
+
+
+def _record(work: Work, tutor: Tutor) -> NetRecord:
+    if tutor.job is not None:
+        return train_net(tutor.job, resume=work.resume, reuse=True, on_event=work.on_event)
+    name = tutor.teacher.name
+    kept = work.run.teachers / name
+    record = loaded_record(tutor.stem, kept, tutor.learner.splits["validation"])
+    work.on_event(StageEvent(f"teacher {name}", str(tutor.stem), skipped=True))
+    return record
+
+
+def _caches(
+    work: Work, teacher: Teacher, speaker: NetTeacher, learner: Learner
+) -> dict[str, TeacherCache]:
+    followed = work.recipe.distill.features
+    features = sorted({one.teacher_layer for one in followed if one.teacher == teacher.name})
+    return {
+        split: cache_outputs(
+            speaker,
+            learner.splits[split],
+            work.cache / "teachers",
+            tasks=_tasks(work, teacher),
+            # The student follows features on rows that it trains on, nowhere else.
+            features=features if split == "train" else (),
+            device=work.recipe.train.device,
+            on_event=work.on_event,
+        )
+        for split in SPLITS
+    }
+
+
+def checkpoint_of(teacher: Teacher, inputs: ModelInputs, tasks: Sequence[TaskSpec]) -> Path:
+    """The stem of a trained teacher that the recipe names, which must fit it.
+
+    Raises:
+        UsageError: a checkpoint that is not there, or that reads other inputs than the recipe's.
+        DataError: a checkpoint of other tasks or labels.
+    """
+    assert teacher.checkpoint is not None
+    stem = _stem_of(teacher.checkpoint)
+    found = describe_net(stem)
+    _require_same_inputs(found, inputs, stem)
+    speaker = NetTeacher(partial(load_net, stem), found.tasks, found.weights)
+    for task in tasks:
+        label_order(speaker, task)
+    return stem
+
+
+def _stem_of(checkpoint: Path) -> Path:
+    stem = checkpoint.with_suffix("") if checkpoint.suffix == ".safetensors" else checkpoint
+    for ending in (".safetensors", ".json"):
+        if not stem.with_name(stem.name + ending).is_file():
+            raise UsageError(
+                f"checkpoint {checkpoint}: expected {stem.name}.safetensors with {stem.name}.json "
+                "beside it, as `kd2edge distill` writes them under teachers/"
+            )
+    return stem
+
+
+def _require_same_inputs(found: NetDescription, inputs: ModelInputs, stem: Path) -> None:
+    """Other preprocessing than the net was trained with would be wrong without any error."""
+    expected = _constants(list(inputs.specs.values()), inputs.vocabulary)
+    stated = _constants(found.inputs, found.vocabulary)
+    if found.tokenizers:  # nets of older versions do not say
+        expected |= _named(inputs.tokenizers)
+        stated |= _named(found.tokenizers)
+    odd = sorted(key for key in expected.keys() | stated.keys() if _differ(key, expected, stated))
+    if odd:
+        said = ", ".join(
+            f"{key} {stated.get(key)!r} (recipe: {expected.get(key)!r})" for key in odd
+        )
+        raise UsageError(
+            f"checkpoint {stem}: it was trained on other inputs: {said}; "
+            "state the checkpoint's own under `inputs` of this teacher"
+        )
+
+
+def _differ(key: str, one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    return key not in one or key not in other or one[key] != other[key]
+
+
+def _named(tokenizers: Mapping[str, str]) -> dict[str, object]:
+    return {f"{name}.tokenizer": f"{digest[:12]}..." for name, digest in tokenizers.items()}
+
+
+def _constants(specs: Sequence[InputSpec], vocabulary: Mapping[str, int]) -> dict[str, object]:
+    """Every constant of the preprocessing but the columns, which may be called otherwise."""
+    options = {f"{spec.name}.{key}": value for spec in specs for key, value in spec.options.items()}
+    kinds = {f"{spec.name}.kind": spec.kind for spec in specs}
+    return {**kinds, **options, "vocabulary": vocabulary}

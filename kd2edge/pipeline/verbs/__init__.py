@@ -1,0 +1,1 @@
+"""What the commands do, one file a verb, and what several of them read."""

@@ -1,0 +1,198 @@
+"""``kd2edge distill``: teachers, caches, student, baseline, report; what is done is skipped."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kd2edge.distill import TrainingJob, require_resumable
+from kd2edge.distill.checkpoint import has_checkpoint, not_resumable, remove_checkpoint
+from kd2edge.errors import UsageError
+from kd2edge.events import StageEvent
+from kd2edge.files import folder_lock, write_atomic
+from kd2edge.files.atomic import storage_error
+from kd2edge.nets import load_net
+from kd2edge.pipeline.reading.model_inputs import student_inputs
+from kd2edge.pipeline.reading.piece_fit import require_pieces
+from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
+from kd2edge.pipeline.reading.sources import SPLITS, left_out, write_rows_plan
+from kd2edge.pipeline.steps.events import Listener, Log
+from kd2edge.pipeline.steps.folders import RUNS, RunFolder, mark_latest, run_to_write
+from kd2edge.pipeline.steps.learning import student_jobs
+from kd2edge.pipeline.steps.probing import write_probes
+from kd2edge.pipeline.steps.rehearsal import rehearse
+from kd2edge.pipeline.steps.report import ModelResult, write_report
+from kd2edge.pipeline.steps.samples import write_calibration, write_golden
+from kd2edge.pipeline.steps.teaching import AskedTeacher, Tutor, ask_teacher, tutor_of
+from kd2edge.pipeline.steps.training import finished_record, forget_record, train_net
+from kd2edge.pipeline.steps.work import Learner, Work
+from kd2edge.recipe import LoadedRecipe
+
+__all__ = ["RunOptions", "distill_recipe"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a recipe is run.
+
+    Args:
+        run_dir: the run's folder, or a link to it; None: ``runs/NAME``.
+        resume: go on with what was interrupted.
+        recache: forget encoded rows and teachers' outputs first.
+        cache_dir: folder for encoded rows and teachers' outputs, shared by runs; None: ``cache/``
+            in the run.
+    """
+
+    run_dir: Path | None = None
+    resume: bool = False
+    recache: bool = False
+    cache_dir: Path | None = None
+
+
+def distill_recipe(
+    loaded: LoadedRecipe,
+    options: RunOptions | None = None,
+    *,
+    on_event: Listener = lambda event: None,
+) -> RunFolder:
+    """Run a recipe: train or load teachers, cache what they say, train the students, report.
+
+    Teachers and caches that an earlier run left in the same folders are taken over when they were
+    made from the same things; with ``resume`` finished and half-trained students are too.
+
+    Args:
+        loaded: the recipe.
+        options: how.
+        on_event: told about stages and progress.
+
+    Raises:
+        UsageError: a folder that is a link to itself.
+        RecipeError: rows that cannot be used, or nets that do not fit, all problems at once.
+        Interrupted: stopped; the state was saved.
+        StorageError: disk full, no permission, or another process works on this run.
+        IntegrityError: a cache, net or checkpoint that is damaged.
+    """
+    options = options or RunOptions()
+    run = run_to_write(options.run_dir or RUNS / loaded.recipe.name)
+    data = prepare_data(loaded)
+    require_sound(loaded, data)
+    with folder_lock(run.path), Log(run.log, on_event) as log:
+        cache = options.cache_dir or run.cache
+        work = Work(loaded, run, data, cache, options.resume, log)
+        if options.recache:
+            _forget(cache)
+        _run(work)
+    mark_latest(run)
+    return run
+
+
+def _run(work: Work) -> None:
+    inputs = student_inputs(work.recipe, work.data.rows["train"], work.data.learned)
+    require_pieces(work.data, inputs)
+    rehearse(work.loaded, work.tasks, inputs, work.data.learned)
+    _tell_rows(work)
+    tutors = [tutor_of(work, teacher) for teacher in work.recipe.teachers]
+    learner = Learner(inputs, work.encode(inputs))
+    teachers, jobs = _teach(work, learner, tutors)
+    results = {one.name: ModelResult(one.record, caches=one.caches) for one in teachers}
+    for job in jobs:
+        record = train_net(job, resume=work.resume, reuse=work.resume, on_event=work.on_event)
+        results[job.name] = ModelResult(record, net=load_net(job.stem))
+    work.on_event(StageEvent("report", "metrics with intervals on validation and test"))
+    _keep_samples(work, learner, results["student"])
+    write_report(work, learner.splits, results)
+
+
+def _teach(
+    work: Work, learner: Learner, tutors: Sequence[Tutor]
+) -> tuple[list[AskedTeacher], list[TrainingJob]]:
+    """Ask the teachers, and make the jobs that learn from them.
+
+    A resume that is refused is refused before anything but caches is written: teachers that are
+    finished are asked first, as the jobs of what learns from them are then known, too.
+    """
+    waiting = [
+        one.job for one in tutors if one.job is not None and finished_record(one.job) is None
+    ]
+    if waiting:
+        _require_teachers_resumable(work, waiting)
+        _begin(work, learner, waiting)
+    teachers = [ask_teacher(work, tutor) for tutor in tutors]
+    jobs = student_jobs(work, learner, teachers)
+    if not waiting:
+        for job in jobs if work.resume else ():
+            if finished_record(job) is None:
+                require_resumable(job)
+        _begin(work, learner, ())
+    return teachers, jobs
+
+
+def _require_teachers_resumable(work: Work, waiting: Sequence[TrainingJob]) -> None:
+    """Refuse to go on with teachers from checkpoints of others, or under students of others.
+
+    What a teacher will be is not known before it is trained: one that goes on from its checkpoint
+    may be the one that a student's checkpoint is of, one that begins anew is taken for another.
+    """
+    if not work.resume:
+        return
+    for job in waiting:
+        require_resumable(job)
+    if not all(has_checkpoint(job.checkpoints) for job in waiting):
+        for stem in (work.run.student, work.run.baseline):
+            if has_checkpoint(work.run.checkpoints_of(stem.name)):
+                raise UsageError(not_resumable(work.run.checkpoints_of(stem.name)))
+
+
+def _begin(work: Work, learner: Learner, waiting: Sequence[TrainingJob]) -> None:
+    """Write what the run is made of; what will be trained anew leaves nothing to be resumed."""
+    run = work.run
+    # What comes is not finished until its report is written.
+    _remove(run.report)
+    if not work.resume:
+        for stem in (*(job.stem for job in waiting), run.student, run.baseline):
+            forget_record(stem)
+        names = [job.checkpoints.name for job in waiting]
+        for name in (*names, run.student.name, run.baseline.name):
+            remove_checkpoint(run.checkpoints_of(name))
+    write_atomic(run.recipe, work.loaded.dump_resolved().encode())
+    write_rows_plan(run.rows, work.data.plan)
+    for path, content in learner.inputs.files.items():
+        write_atomic(run.path / path, content)
+
+
+def _tell_rows(work: Work) -> None:
+    work.on_event(StageEvent("rows", _sizes(work.data)))
+    for line in left_out(work.data.rows["train"]):
+        work.on_event(StageEvent("rows", line))
+
+
+def _keep_samples(work: Work, learner: Learner, student: ModelResult) -> None:
+    recipe, folder = work.recipe, work.run.samples
+    write_calibration(folder, learner.splits["train"], recipe.export.calibration.rows, recipe.seed)
+    if student.net is not None:
+        write_golden(folder, [learner.splits["test"], learner.splits["train"]], student.net)
+        write_probes(folder, learner.inputs, student.net, student.record.weights)
+
+
+def _sizes(data: Prepared) -> str:
+    return ", ".join(f"{len(data.rows[split]):,} {split}" for split in SPLITS)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, path, "removed") from error
+
+
+def _forget(cache: Path) -> None:
+    """Remove what kd2edge keeps in a cache folder, and nothing else that stands there."""
+    for kind in ("encoded", "teachers"):
+        for folder in sorted((cache / kind).glob("*/")):
+            try:
+                with folder_lock(folder):  # not what another run is writing
+                    shutil.rmtree(folder)
+            except OSError as error:
+                raise storage_error(error, folder, "removed") from error

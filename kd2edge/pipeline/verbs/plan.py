@@ -1,0 +1,288 @@
+"""``kd2edge check``: what a recipe will do and cost, and everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from kd2edge.data import steps_an_epoch
+from kd2edge.data.layout import aligned
+from kd2edge.inputs.kinds import input_kind
+from kd2edge.metrics.items import distinct
+from kd2edge.pipeline.reading.label_notes import absent_labels, label_notes
+from kd2edge.pipeline.reading.model_inputs import ModelInputs, student_inputs, views_of
+from kd2edge.pipeline.reading.piece_fit import PieceFit, fit_lines, piece_fits, require_pieces
+from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
+from kd2edge.pipeline.reading.sources import SPLITS, left_out
+from kd2edge.pipeline.reading.truncation import Cut, cut_rows
+from kd2edge.pipeline.steps.rehearsal import NetSize, rehearse
+from kd2edge.recipe import LoadedRecipe, Recipe
+from kd2edge.recipe.schema.data import FilePart
+from kd2edge.rows.check import SplitCheck
+from kd2edge.rows.hashes import row_hashes
+from kd2edge.rows.leak import leaks
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.wording import shown
+
+__all__ = ["Plan", "plan_of"]
+
+_FP16 = 2
+#: Bytes a row of a cache that say where the row stands.
+_PLACE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """A model that will be trained or loaded."""
+
+    parameters: int
+    embedding_parameters: int
+    steps: int
+
+    def text(self) -> str:
+        """For a terminal."""
+        return (
+            f"{self.parameters:,} parameters ({self.embedding_parameters:,} in embeddings), "
+            f"{self.steps:,} steps"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a recipe will do.
+
+    Args:
+        rows: split -> rows.
+        distinct: split -> different inputs among them: what bounds rest on.
+        held_out: source -> share of its training rows that each other split has.
+        tasks: task -> kind, labels, labelled rows or words of training, labels that training lacks,
+            and notes on its labels.
+        models: teacher, student, baseline -> size and steps.
+        cache_bytes: estimate of the teachers' cached logits, of all splits.
+        uncounted: teachers' layers whose features are cached too, and not in ``cache_bytes``.
+        truncated: input -> share of training rows that ``max_length`` cuts.
+        cut: input -> split -> how many rows it cuts.
+        pieces: input -> how its training rows fall into pieces, and whether the tokenizer fits.
+        leaks: "train/test" -> rows that stand in both splits.
+        notes: input -> what is worth knowing of what it was fitted to, a line each.
+        left_out: a line a source whose rows are not all trained on: how many, and why.
+    """
+
+    name: str
+    rows: Mapping[str, int]
+    distinct: Mapping[str, int]
+    held_out: Mapping[str, Mapping[str, float]]
+    tasks: Mapping[str, Mapping[str, Any]]
+    models: Mapping[str, ModelPlan]
+    cache_bytes: int
+    uncounted: tuple[str, ...]
+    truncated: Mapping[str, float]
+    cut: Mapping[str, Mapping[str, Cut]]
+    leaks: Mapping[str, int]
+    left_out: tuple[str, ...] = ()
+    pieces: Mapping[str, PieceFit] = field(default_factory=dict[str, PieceFit])
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """For a terminal."""
+        cache = f"about {self.cache_bytes / 1e6:,.1f} MB of teachers' logits"
+        if self.uncounted:
+            cache += f"; not counted: features of {', '.join(self.uncounted)}"
+        lines = [self.name, *self._row_lines()]
+        for source, shares in self.held_out.items():
+            of = ", ".join(f"{share:.1%} for {split}" for split, share in shares.items())
+            lines.append(f"held out   of the training rows of {source}: {of}")
+        lines += [line for task, one in self.tasks.items() for line in _task_lines(task, one)]
+        lines += [f"model      {name}: {model.text()}" for name, model in self.models.items()]
+        lines += [f"cache      {cache}"]
+        lines += [
+            f"input      {name}: max_length cuts {share:.1%} of the training rows"
+            f"{_counted(self.cut[name])}"
+            for name, share in self.truncated.items()
+        ]
+        lines += fit_lines(self.pieces)
+        lines += [f"input      {name}: {one}" for name, said in self.notes.items() for one in said]
+        lines += [
+            f"leak       {count:,} {'row stands' if count == 1 else 'rows stand'} in {pair}"
+            for pair, count in self.leaks.items()
+        ]
+        return "\n".join(map(shown, lines))
+
+    def _row_lines(self) -> Iterator[str]:
+        if self.distinct == self.rows:
+            rows = ", ".join(f"{split} {count:,}" for split, count in self.rows.items())
+            yield f"rows       {rows}"
+        else:
+            yield from self._counted_lines()
+        yield from (f"rows       {line}" for line in self.left_out)
+
+    def _counted_lines(self) -> Iterator[str]:
+        for split, count in self.rows.items():
+            yield f"rows       {split}: {count:,} rows, {self.distinct[split]:,} distinct"
+
+
+def plan_of(loaded: LoadedRecipe) -> Plan:
+    """Read a recipe's data and say what would happen.  Trains nothing, writes nothing.
+
+    Raises:
+        RecipeError: all problems of the data, with file and line; else all nets that do not fit.
+        DataError: a source that cannot be opened.
+    """
+    recipe = loaded.recipe
+    data = prepare_data(loaded)
+    require_sound(loaded, data)
+    inputs = student_inputs(recipe, data.rows["train"], data.learned)
+    require_pieces(data, inputs)
+    cut = cut_rows(data, inputs)
+    return Plan(
+        name=recipe.name,
+        rows={split: len(rows) for split, rows in data.rows.items()},
+        distinct=_distinct(data),
+        held_out=_held_out(recipe),
+        tasks={str(name): _task(data, spec) for name, spec in data.tasks.items()},
+        models=_models(
+            recipe, data, rehearse(loaded, list(data.tasks.values()), inputs, data.learned)
+        ),
+        cache_bytes=sum(_cache_bytes(recipe, data, split) for split in SPLITS),
+        uncounted=_uncounted(recipe),
+        truncated={name: splits["train"].share for name, splits in cut.items()},
+        cut=cut,
+        leaks=_leaks(data),
+        pieces=piece_fits(data, recipe, inputs),
+        left_out=tuple(left_out(data.rows["train"])),
+        notes=_notes(inputs),
+    )
+
+
+def _counted(cut: Mapping[str, Cut]) -> str:
+    """How many rows of each split are cut, where any is."""
+    if not any(one.cut for one in cut.values()):
+        return ""
+    return "".join([": ", ", ".join(f"{one.text()} in {split}" for split, one in cut.items())])
+
+
+def _held_out(recipe: Recipe) -> dict[str, dict[str, float]]:
+    return {
+        source.name: source.hold_out.shares()
+        for source in recipe.data.sources
+        if isinstance(source, FilePart) and source.hold_out is not None
+    }
+
+
+def _task_lines(task: str, one: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"task       {task}: {one['kind']}, {_labels(one)}, "
+        f"{one['labelled']:,} labelled in train, metric {one['metric']}"
+    )
+    for note in one["notes"]:
+        yield f"           {note}"
+
+
+def _labels(one: Mapping[str, Any]) -> str:
+    """How many labels there are; of values, where those of the training rows lie."""
+    spread = one.get("spread")
+    if spread is None:
+        return f"{one['labels']} labels"
+    return f"{spread['least']:g} to {spread['most']:g} (mean {spread['mean']:.4g})"
+
+
+def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
+    counts, check = data.train_support[spec.name], data.checks["train"]
+    spread = check.spreads.get(spec.name)
+    return {
+        "kind": spec.kind,
+        "labels": len(spec.labels),
+        "labelled": sum(counts.values()) if spread is None else check.labelled_rows([spec.name]),
+        "unseen": [label for label, count in counts.items() if not count],
+        "absent": absent_labels(data, spec),
+        "metric": spec.metric,
+        "notes": label_notes(data, spec),
+    } | ({} if spread is None else {"spread": asdict(spread)})
+
+
+def _models(recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]) -> dict[str, ModelPlan]:
+    found: dict[str, ModelPlan] = {}
+    steps = _steps(recipe, data.checks["train"])
+    for teacher in recipe.teachers:
+        if teacher.train is not None:  # else a checkpoint: nothing to train
+            found[teacher.name] = _model(sizes[teacher.name], steps[teacher.name])
+    names = ["student"] + ["baseline"] * (recipe.baseline and bool(recipe.teachers))
+    return found | {name: _model(sizes["student"], steps["student"]) for name in names}
+
+
+def _steps(recipe: Recipe, check: SplitCheck) -> dict[str, int]:
+    """Steps of the teachers that are trained, each on the labels of its own tasks, and the student.
+
+    The baseline takes as many as the student.
+    """
+    rows = check.rows if _is_taught(recipe) else check.labelled_rows(recipe.tasks)
+    found = {"student": recipe.train.epochs * steps_an_epoch(rows, recipe.train.batch_size)}
+    for teacher in recipe.teachers:
+        if teacher.train is not None:
+            batches = steps_an_epoch(check.labelled_rows(teacher.tasks), teacher.train.batch_size)
+            found[teacher.name] = teacher.train.epochs * batches
+    return found
+
+
+def _is_taught(recipe: Recipe) -> bool:
+    """Whether the student learns from rows without any label too."""
+    alpha = recipe.distill.alpha
+    shares = alpha.values() if isinstance(alpha, dict) else [alpha]
+    return bool(recipe.teachers) and (max(shares) > 0 or bool(recipe.distill.features))
+
+
+def _model(size: NetSize, steps: int) -> ModelPlan:
+    return ModelPlan(size.parameters, size.embedding_parameters, steps)
+
+
+def _cache_bytes(recipe: Recipe, data: Prepared, split: str) -> int:
+    """fp16 logits of every row (word) of a split; training rows have them in every view."""
+    check = data.checks[split]
+    taught = [name for name in data.tasks if recipe.teacher_of(str(name)) is not None]
+    a_row = sum(aligned(round(_numbers(data, check, name) * _FP16)) for name in taught)
+    views = views_of(recipe).count if split == "train" else 1
+    return check.rows * views * (a_row + _PLACE * len(recipe.teachers))
+
+
+def _numbers(data: Prepared, check: SplitCheck, name: TaskName) -> float:
+    """Logits of a row; where a word has a label, of a row with as many words as the labelled."""
+    spec = data.tasks[name]
+    kind = task_kind(spec.kind)
+    if not kind.per_word:
+        return kind.output(spec).channels
+    labelled_rows = max(check.rows - check.unlabelled[name], 1)
+    return kind.output(spec).channels * sum(check.labels[name].values()) / labelled_rows
+
+
+def _uncounted(recipe: Recipe) -> tuple[str, ...]:
+    """Layers whose features are cached; how large they are is not known before a net answers."""
+    followed = recipe.distill.features
+    return tuple(sorted({f"{one.teacher} {one.teacher_layer}" for one in followed}))
+
+
+def _distinct(data: Prepared) -> dict[str, int]:
+    columns, pictures = data.plan.columns, data.plan.pictures
+    return {
+        split: distinct(row_hashes(rows, columns, pictures=pictures))
+        for split, rows in data.rows.items()
+    }
+
+
+def _notes(inputs: ModelInputs) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, spec in inputs.specs.items():
+        files = {role: inputs.files[path] for role, path in spec.files.items()}
+        found[name] = tuple(input_kind(spec.kind).notes(spec, files))
+    return {name: notes for name, notes in found.items() if notes}
+
+
+def _leaks(data: Prepared) -> dict[str, int]:
+    rows = {split: data.rows[split] for split in SPLITS}
+    found = leaks(rows, data.plan.columns, pictures=data.plan.pictures)
+    return {f"{split} and {other}": count for (split, other), count in found.items()}

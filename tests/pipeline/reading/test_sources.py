@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kd2edge.errors import DataError, IntegrityError, StorageError
+from kd2edge.pipeline.reading.sources import (
+    RowsPlan,
+    SourcePlan,
+    open_labelled,
+    open_split,
+    read_rows_plan,
+    write_rows_plan,
+)
+from products import write_jsonl
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> RowsPlan:
+    places = {
+        name: str(
+            write_jsonl(tmp_path / f"{name}.jsonl", [{"t": text, "y": "a"} for text in texts])
+        )
+        for name, texts in {
+            "train": ["a", "b", "Held Out"],
+            "test": ["held  out", "d"],
+            "more": ["b", "e", "e", "D", "f"],
+        }.items()
+    }
+    names = {"text": "t"}
+    train = SourcePlan("one", "jsonl", places["train"], columns=names, tasks=("y",))
+    more = SourcePlan("more", "jsonl", places["more"], columns=names)
+    test = SourcePlan("one", "jsonl", places["test"], columns=names, tasks=("y",))
+    return RowsPlan({"train": (train, more), "test": (test,)}, ("text",))
+
+
+def texts(plan: RowsPlan, split: str) -> list[str]:
+    return [row["text"] for row in open_split(plan, split)]
+
+
+def test_unlabelled_rows_add_only_what_is_new(plan: RowsPlan) -> None:
+    assert texts(plan, "train") == ["a", "b", "Held Out", "e", "f"]
+
+
+def test_labelled_rows_of_other_splits_are_dropped_on_demand(plan: RowsPlan) -> None:
+    dropping = RowsPlan(plan.splits, plan.columns, drop_leaks=True)
+    assert texts(dropping, "train") == ["a", "b", "e", "f"]
+    assert texts(dropping, "test") == ["held  out", "d"]
+
+
+def test_labels_are_looked_for_in_every_split(plan: RowsPlan) -> None:
+    assert len(open_labelled(plan)) == 5
+
+
+def test_a_split_that_no_source_has_is_empty(plan: RowsPlan) -> None:
+    assert len(open_split(plan, "validation")) == 0
+
+
+def test_a_plan_comes_back_as_it_was(plan: RowsPlan, tmp_path: Path) -> None:
+    write_rows_plan(tmp_path / "rows.json", plan)
+    found = read_rows_plan(tmp_path / "rows.json")
+    assert found == plan
+    assert open_split(found, "train").fingerprint == open_split(plan, "train").fingerprint
+
+
+def test_texts_that_nobody_cut_are_cut_and_told_apart_by_their_words(tmp_path: Path) -> None:
+    cut = write_jsonl(tmp_path / "cut.jsonl", [{"tokens": ["Go", "!"], "y": "a"}])
+    raw = write_jsonl(tmp_path / "raw.jsonl", [{"text": "go!"}, {"text": "Stay, please."}])
+    train = SourcePlan("cut", "jsonl", str(cut), tasks=("y",))
+    more = SourcePlan("raw", "jsonl", str(raw), words={"tokens": "text"})
+    plan = RowsPlan({"train": (train, more)}, ("tokens",))
+    rows = open_split(plan, "train")
+    # "go!" is what a labelled row says already.
+    assert [row["tokens"] for row in rows] == [["Go", "!"], ["Stay", ",", "please", "."]]
+    write_rows_plan(tmp_path / "rows.json", plan)
+    assert open_split(read_rows_plan(tmp_path / "rows.json"), "train").fingerprint == (
+        rows.fingerprint
+    )
+
+
+def test_pictures_of_one_name_in_two_folders_are_no_leak(tmp_path: Path) -> None:
+    sources = {}
+    for split, content in (("train", b"one"), ("test", b"two"), ("more", b"three")):
+        folder = tmp_path / split
+        folder.mkdir()
+        (folder / "1.png").write_bytes(content)
+        (folder / "2.png").write_bytes(b"the same in every folder")
+        file = write_jsonl(folder / "rows.jsonl", [{"p": "1.png"}, {"p": "2.png"}])
+        tasks = () if split == "more" else ("y",)
+        sources[split] = SourcePlan(split, "jsonl", str(file), columns={"image": "p"}, tasks=tasks)
+    splits = {"train": (sources["train"], sources["more"]), "test": (sources["test"],)}
+    rows = open_split(RowsPlan(splits, ("image",), drop_leaks=True, pictures=("image",)), "train")
+    assert [(Path(rows.root_of(at)).name, rows[at]["image"]) for at in range(len(rows))] == [
+        ("train", "1.png"),
+        ("more", "1.png"),
+    ]
+
+
+def test_a_plan_of_a_run_before_pictures_were_told_apart_is_read(
+    plan: RowsPlan, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.json"
+    write_rows_plan(path, plan)
+    value = json.loads(path.read_text(encoding="utf-8"))
+    del value["pictures"]
+    path.write_text(json.dumps(value), encoding="utf-8")
+    assert read_rows_plan(path) == plan
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"splits": {"test": [{"name": 1}]}, "columns": [], "drop_leaks": 0}']
+)
+def test_a_damaged_plan_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rows.json").write_text(text, encoding="utf-8")
+    with pytest.raises(IntegrityError, match=r"rows\.json: damaged"):
+        read_rows_plan(tmp_path / "rows.json")
+
+
+def test_a_missing_plan_is_a_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"rows\.json: cannot be read"):
+        read_rows_plan(tmp_path / "rows.json")
+
+
+def test_a_plan_of_a_newer_kd2edge_is_refused(plan: RowsPlan, tmp_path: Path) -> None:
+    from kd2edge.errors import SchemaTooNewError
+
+    path = tmp_path / "rows.json"
+    write_rows_plan(path, plan)
+    value = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**value, "schema": value["schema"] + 1}), encoding="utf-8")
+    with pytest.raises(SchemaTooNewError, match="update kd2edge"):
+        read_rows_plan(path)
+
+
+def test_column_files_of_older_runs_may_have_columns_without_a_name(tmp_path: Path) -> None:
+    file = tmp_path / "r.conll"
+    file.write_text("EU NNP B-ORG\nit PRP O\n", encoding="utf-8")
+    options = {"columns": ["tokens", "pos"]}
+    source = SourcePlan("old", "conll", str(file), options, tasks=("pos",))
+    path = tmp_path / "rows.json"
+    write_rows_plan(path, RowsPlan({"test": (source,)}, ("tokens",)))
+    with pytest.raises(DataError, match="expected 2 columns"):
+        open_split(read_rows_plan(path), "test")[0]
+    path.write_text(path.read_text("utf-8").replace('"schema": 2', '"schema": 1'), "utf-8")
+    old = open_split(read_rows_plan(path), "test")
+    assert old[0] == {"tokens": ["EU", "it"], "pos": ["NNP", "PRP"]}
+    new = SourcePlan("old", "conll", str(file), {"columns": ["tokens", "pos", "_"]}, tasks=("pos",))
+    assert (
+        old.fingerprint == open_split(RowsPlan({"test": (new,)}, ("tokens",)), "test").fingerprint
+    )
+
+
+def test_tags_in_another_scheme_are_read_as_iob2_after_the_run_too(tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "r.jsonl", [{"tokens": ["Anna", "Bert"], "y": ["I-a", "B-a"]}])
+    source = SourcePlan("s", "jsonl", str(file), columns={"ner": "y"}, tasks=("ner",))
+    iob1 = replace(source, schemes={"y": "iob1"})
+    write_rows_plan(tmp_path / "rows.json", RowsPlan({"test": (iob1,)}, ("tokens",)))
+    rows = open_split(read_rows_plan(tmp_path / "rows.json"), "test")
+    assert rows[0]["ner"] == ["B-a", "B-a"]
+    assert open_split(RowsPlan({"test": (source,)}, ("tokens",)), "test")[0]["ner"][0] == "I-a"

@@ -1,0 +1,108 @@
+"""What does not fit is said before any teacher is trained, by ``check`` and ``distill`` alike."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kd2edge.errors import Problem, RecipeError
+from kd2edge.pipeline.reading.model_inputs import teacher_inputs
+from kd2edge.pipeline.reading.prepare import prepare_data
+from kd2edge.pipeline.steps.work import fresh_net
+from kd2edge.pipeline.verbs.distilling import RunOptions, distill_recipe
+from kd2edge.pipeline.verbs.plan import plan_of
+from kd2edge.recipe import load_recipe
+from products import swap_pieces, write_text_project
+
+_HINT = "distill.features.0"
+_INIT = "student.init"
+#: Two heads cannot share 7 numbers; the net says so when it runs, not when it is made.
+_ODD = "{model_type: electra, hidden_size: 7, num_attention_heads: 2, num_hidden_layers: 1}"
+
+
+def problems_of(recipe: Path, *overrides: str) -> list[Problem]:
+    """What ``check`` says; ``distill`` must say the same, and train nothing."""
+    loaded = load_recipe(recipe, overrides=overrides)
+    with pytest.raises(RecipeError) as checked:
+        plan_of(loaded)
+    events: list[Any] = []
+    with pytest.raises(RecipeError) as distilled:
+        distill_recipe(loaded, RunOptions(recipe.parent / "run"), on_event=events.append)
+    assert distilled.value.problems == checked.value.problems
+    assert not events
+    return list(checked.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("override", "field", "says"),
+    [
+        ("teachers.0.model.config.hiden_size=8", "teachers.0", "did you mean 'hidden_size'"),
+        ("student.model.config.hiden_size=8", "student.model", "did you mean 'hidden_size'"),
+        ("student.model.config.hidden_size=7", "student.model", "layers do not fit one another"),
+        (f"teachers.0.model={{family: transformers, config: {_ODD}}}", "teachers.0.model",
+         "look at the sizes under `config`"),
+        ("inputs.text.max_length=17", "student.model", "17 is more than the 16 positions"),
+        (f"{_HINT}.from=encoder.layer.7", f"{_HINT}.from", "no module 'encoder.layer.7'"),
+        (f"{_HINT}.to=encoder.layr.0", _HINT, "no module 'encoder.layr.0'"),
+        (f"{_HINT}={{teacher: bert, from: embeddings, to: embeddings, projector: none}}", _HINT,
+         "widths 8 and 16 differ"),
+        (f"{_INIT}.layers=[0, 1]", _INIT, "the student has 1 layers"),
+        (f"{_INIT}.layers=[5]", _INIT, "the teacher has layers 0 to 1"),
+        ("student.model.config.embedding_size=32", _INIT, "wider (32) than the teacher's (16)"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_said_before_any_training(
+    tmp_path: Path, override: str, field: str, says: str
+) -> None:
+    found = problems_of(write_text_project(tmp_path), override)
+    assert any(problem.field == field and says in problem.message for problem in found), found
+
+
+def test_all_of_it_comes_at_once(tmp_path: Path) -> None:
+    wrong = ("student.init.layers=[5]", f"{_HINT}.to=nowhere", f"{_HINT}.from=nowhere")
+    found = problems_of(write_text_project(tmp_path), *wrong)
+    assert [problem.field for problem in found] == [f"{_HINT}.from", _HINT, _INIT]
+
+
+def test_pretrained_weights_are_fed_by_their_own_tokenizer_alone(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    weights = _pretrained(recipe)
+    source = f"teachers.0.model={{family: transformers, source: {weights}}}"
+    plan_of(load_recipe(recipe, overrides=[source]))
+    swap_pieces(weights / "tokenizer.json", "a", "b")
+    (problem,) = problems_of(recipe, source)
+    assert problem.field == "teachers.0"
+    assert "is not the one that came with the weights" in problem.message
+
+
+def test_a_table_is_started_from_one_of_the_same_tokenizer_alone(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    own = "teachers.0.inputs.text={kind: text, tokenizer: {path: other.json}, max_length: 12}"
+    shutil.copy(tmp_path / "tokenizer.json", tmp_path / "other.json")
+    plan_of(load_recipe(recipe, overrides=[own]))
+    swap_pieces(tmp_path / "other.json", "a", "b")
+    (problem,) = problems_of(recipe, own)
+    assert problem.field == "student.init"
+    assert "the student's tokenizer is not the one of bert" in problem.message
+    assert plan_of(load_recipe(recipe, overrides=[own, "student.init=null"]))
+
+
+def test_a_table_may_have_more_rows_than_its_tokenizer_pieces(tmp_path: Path) -> None:
+    larger = ("teachers.0.model.config.vocab_size=500", "inputs.text.tokenizer.vocab=keep")
+    plan = plan_of(load_recipe(write_text_project(tmp_path), overrides=larger))
+    teacher, student = plan.models["bert"], plan.models["student"]
+    assert teacher.embedding_parameters >= 500 * 16
+    assert student.embedding_parameters < 500 * 8
+
+
+def _pretrained(recipe: Path) -> Path:
+    """The recipe's teacher as a folder of weights with its tokenizer."""
+    loaded = load_recipe(recipe)
+    teacher, tasks = loaded.recipe.teachers[0], list(prepare_data(loaded).tasks.values())
+    net = fresh_net(teacher.model, teacher_inputs(loaded.recipe, "bert"), tasks, 0)
+    net.backbone.save_pretrained(recipe.parent / "weights")
+    shutil.copy(recipe.parent / "tokenizer.json", recipe.parent / "weights")
+    return recipe.parent / "weights"

@@ -1,0 +1,92 @@
+"""What a run says it reached is what its stored outputs are worth, on the rows that it names."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from commands import kd2edge
+from kd2edge.metrics import measure
+from kd2edge.pipeline import report as module
+from kd2edge.pipeline.reading.sources import open_split, read_rows_plan
+from kd2edge.pipeline.verbs.finished import FinishedRun, finished_run
+from kd2edge.reporting.reading import check_report
+from kd2edge.validate import Reference, open_reference, row_keys
+from kd2edge.validate.truths import inputs_fingerprint, labels_fingerprint
+from products import Product
+
+PRODUCTS = pytest.mark.parametrize("name", ["text_product", "image_product", "token_product"])
+SPLITS = ("validation", "test")
+
+
+@pytest.fixture
+def run(name: str, request: pytest.FixtureRequest) -> FinishedRun:
+    product: Product = request.getfixturevalue(name)
+    return finished_run(product.run)
+
+
+def stored(run: FinishedRun, split: str) -> tuple[dict[str, Any], Reference]:
+    from kd2edge.nets import load_net
+
+    tasks = {str(spec.name): spec for spec in load_net(run.folder.student).tasks}
+    content = (run.folder.samples / f"reference-{split}.npz").read_bytes()
+    return tasks, open_reference(content, tasks)
+
+
+@PRODUCTS
+def test_the_student_s_metrics_are_those_of_its_stored_decisions(run: FinishedRun) -> None:
+    check_report(run.report)
+    for split in SPLITS:
+        tasks, reference = stored(run, split)
+        for task, spec in tasks.items():
+            said = run.report["splits"][split]["tasks"][task]["student"]["metrics"]
+            assert set(said) == set(spec.metrics)
+            for metric, numbers in said.items():
+                own = measure(spec, reference.truths[task], reference.decoded[task], metric)
+                assert own == pytest.approx(numbers["value"], abs=1e-6)
+                assert numbers["low"] <= numbers["value"] <= numbers["high"]
+
+
+@PRODUCTS
+def test_the_meaning_names_the_rows_and_labels_that_were_measured(run: FinishedRun) -> None:
+    assert run.meaning.splits.keys() == set(SPLITS)
+    for split, said in run.meaning.splits.items():
+        tasks, reference = stored(run, split)
+        assert (reference.meaning, reference.split) == (run.meaning.key, split)
+        assert run.meaning.tasks.keys() == tasks.keys()
+        rows = open_split(read_rows_plan(run.folder.rows), split)
+        from kd2edge.nets import load_net
+
+        inputs = {spec.name: spec for spec in load_net(run.folder.student).inputs}
+        hashes = np.array(row_keys(rows, inputs)[1], np.uint64)
+        assert said.inputs == inputs_fingerprint(hashes) == inputs_fingerprint(reference.hashes)
+        assert said.rows == len(rows) == run.report["splits"][split]["rows"]
+        for task, truth in reference.truths.items():
+            assert said.labels[task] == labels_fingerprint(truth)
+
+
+@pytest.mark.parametrize("name", ["text_product"])
+def test_the_report_says_nothing_of_the_meaning_again(run: FinishedRun) -> None:
+    assert run.report["fingerprints"]["meaning"] == run.meaning.key
+    for split in SPLITS:
+        assert not {"inputs", "labels"} & run.report["splits"][split].keys()
+    assert "student" not in run.report["fingerprints"]
+
+
+def test_a_run_that_stops_at_its_report_is_not_finished(
+    text_product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Path(shutil.copytree(text_product.folder, tmp_path / "project"))
+    place = project / "runs" / text_product.run.name
+
+    def full(*arguments: object) -> bytes:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "html_report", full)
+    recipe = project / text_product.recipe.name
+    assert kd2edge("distill", recipe, "--run-dir", place, "--resume").code != 0
+    assert not (place / "report.json").exists()

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from commands import succeed
+from kd2edge.pipeline.verbs.plan import Plan, plan_of
+from kd2edge.recipe import load_recipe
+from kd2edge.teacher import TeacherCache
+from products import Product, write_text_project
+
+
+def plan(product: Product) -> Plan:
+    return plan_of(load_recipe(product.recipe, overrides=product.overrides))
+
+
+def cached_bytes(product: Product) -> int:
+    """What the teachers' caches of a run take, all splits together, but for the shards' seals."""
+    shards = list((product.run / "cache" / "teachers").rglob("*.bin"))
+    folders = {path.parent for path in shards}
+    seals = sum(int.from_bytes(path.read_bytes()[-8:], "little") + 8 for path in shards)
+    return sum(TeacherCache(folder).bytes for folder in folders) - seals
+
+
+def test_the_cache_is_as_large_as_planned(image_product: Product) -> None:
+    assert plan(image_product).cache_bytes == pytest.approx(cached_bytes(image_product), rel=0.01)
+
+
+def test_the_cache_of_words_is_about_as_large_as_planned(token_product: Product) -> None:
+    assert plan(token_product).cache_bytes == pytest.approx(cached_bytes(token_product), rel=0.2)
+
+
+def test_features_that_are_not_counted_are_named(
+    text_product: Product, token_product: Product
+) -> None:
+    assert plan(text_product).uncounted == ("bert encoder.layer.1",)
+    assert plan(text_product).cache_bytes < cached_bytes(text_product)
+    said = succeed("check", text_product.recipe).out
+    assert "MB of teachers' logits; not counted: features of bert encoder.layer.1" in said
+    assert "not counted" not in plan(token_product).text()
+
+
+def test_repeated_inputs_are_counted_once_and_said(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    assert "distinct" not in succeed("check", recipe).out
+    file = tmp_path / "test.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    file.write_text("\n".join([*lines, *lines[:5]]), encoding="utf-8")
+    result = succeed("check", recipe)
+    assert f"rows       test: {len(lines) + 5} rows, {len(lines)} distinct" in result.out
+    counted = succeed("check", recipe, "--json").json
+    assert counted["distinct"]["test"] == len(lines)
+
+
+def test_a_file_that_is_named_twice_counts_once(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    once = plan_of(load_recipe(recipe))
+    (tmp_path / "link.jsonl").symlink_to("test.jsonl")
+    twice = "data.sources.0.test=[test.jsonl, ./test.jsonl, link.jsonl]"
+    assert plan_of(load_recipe(recipe, overrides=[twice])) == once
