@@ -16,11 +16,16 @@ _VALUES: dict[str, Any] = {
 }
 
 
+def test_every_kind_is_looked_at() -> None:
+    """Tables have tests of their own (``test_tabular``): a row of several columns lacks all."""
+    assert {*_VALUES, "tabular"} == set(INPUT_KINDS)
+
+
 def spec_of(kind: str, **options: Any) -> InputSpec:
     return InputSpec("x", kind, ("x",), {"size": [2, 3], "absent": True, **options})
 
 
-@pytest.mark.parametrize("kind", INPUT_KINDS)
+@pytest.mark.parametrize("kind", _VALUES)
 @pytest.mark.parametrize("missing", [None, float("nan"), ""])
 def test_a_row_may_lack_the_input(kind: str, missing: Any, tokenizer_json: bytes) -> None:
     spec, value = spec_of(kind), _VALUES[kind]
@@ -42,7 +47,7 @@ def test_a_row_may_lack_the_input(kind: str, missing: Any, tokenizer_json: bytes
     assert encoder.edge_values()["absent"] is None
 
 
-@pytest.mark.parametrize("kind", INPUT_KINDS)
+@pytest.mark.parametrize("kind", _VALUES)
 def test_what_is_there_is_encoded_as_ever(kind: str, tokenizer_json: bytes) -> None:
     values, files = [_VALUES[kind]] * 2, {"tokenizer": tokenizer_json}
     plain = input_kind(kind).open(spec_of(kind, absent=False), files).encode(values).arrays
@@ -51,7 +56,7 @@ def test_what_is_there_is_encoded_as_ever(kind: str, tokenizer_json: bytes) -> N
     assert all(np.array_equal(found[name], array) for name, array in plain.items())
 
 
-@pytest.mark.parametrize("kind", INPUT_KINDS)
+@pytest.mark.parametrize("kind", _VALUES)
 def test_without_leave_a_missing_input_stays_an_error(kind: str, tokenizer_json: bytes) -> None:
     spec = spec_of(kind, absent=False)
     for row in ({}, {"x": None}):

@@ -11,8 +11,8 @@ import pytest
 
 from commands import kd2edge
 from kd2edge.metrics import measure
-from kd2edge.pipeline import report as module
 from kd2edge.pipeline.reading.sources import open_split, read_rows_plan
+from kd2edge.pipeline.steps import report as module
 from kd2edge.pipeline.verbs.finished import FinishedRun, finished_run
 from kd2edge.reporting.reading import check_report
 from kd2edge.validate import Reference, open_reference, row_keys
