@@ -171,7 +171,7 @@ def decided(
     loaded = load_recipe(run.recipe)
     data = prepare_data(loaded)
     work = Work(loaded, run, data, cache, resume=True, on_event=lambda event: None)
-    split = work.encode(student_inputs(loaded.recipe, data.rows["train"]))["test"]
+    split = work.encode(student_inputs(loaded.recipe, data.rows["train"], data.learned))["test"]
     inputs = np.array(row_keys(data.rows["test"], data.inputs)[1], np.uint64)
     known = {str(task): (spec, split.truth(task), inputs) for task, spec in data.tasks.items()}
     stems = {"student": run.student, "baseline": run.baseline}

@@ -135,7 +135,7 @@ def taught_rows(
             features=[one.teacher_layer for one in followed if one.teacher == teacher.name],
             device="cpu",
         )
-    return encoded(student_inputs(recipe, data.rows["train"])), caches
+    return encoded(student_inputs(recipe, data.rows["train"], data.learned)), caches
 
 
 def step(
@@ -149,7 +149,7 @@ def step(
 ) -> Callable[[], object]:
     """A function that takes the next step, over the same batches each time around."""
     recipe, tasks = loaded.recipe, list(data.tasks.values())
-    inputs = student_inputs(recipe, data.rows["train"])
+    inputs = student_inputs(recipe, data.rows["train"], data.learned)
     net: Net = fresh_net(recipe.student.model, inputs, tasks, recipe.seed).train().to(device)
     objective = Objective(tasks, settings.distill, knowledge, settings.label_smoothing)
     features = open_hooks.enter_context(net.capture(objective.captures))
