@@ -1,4 +1,4 @@
-"""A recipe with tasks of numbers beside one of yes or no, from its rows to the gate."""
+"""A recipe with tasks of numbers, of several labels and of yes or no, from its rows to the gate."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ tasks:
   stars: {{kind: ordinal}}
   again: {{kind: binary, metric: accuracy}}
   price: {{kind: regression, unit: EUR, low: 0, high: 400}}
+  parts: {{kind: multi_label}}
 teachers:
   - name: bert
     model:
@@ -42,7 +43,7 @@ distill: {{alpha: 0.5}}
 baseline: true
 train: {{epochs: 6, lr: 1.0e-2, batch_size: 16, threads: 1, device: cpu, precision: fp32}}
 export: {{targets: [onnx, openvino], precisions: [fp32, int8], calibration: {{rows: 16}}}}
-validate: {{max_drop: {{stars: 4, again: 1, price: 400}}}}
+validate: {{max_drop: {{stars: 4, again: 1, price: 400, parts: 1}}}}
 """
 
 
@@ -54,8 +55,9 @@ def _rows() -> list[dict[str, Any]]:
         text = f"{_WORDS[stars - 1]} {random.choice(('dress', 'shirt', 'coat'))} number {at % 40}"
         price = 100 + 40 * stars + float(random.normal(0, 5))
         again = "yes" if stars > 3 else "no"
-        rows.append({"text": text, "stars": stars, "again": again, "price": price})
-    rows[0]["stars"] = rows[2]["price"] = None
+        parts = [*(["dear"] * (stars > 2)), *(["worn"] * (stars < 4))]
+        rows.append({"text": text, "stars": stars, "again": again, "price": price, "parts": parts})
+    rows[0]["stars"] = rows[2]["price"] = rows[4]["parts"] = None
     return rows
 
 
@@ -83,7 +85,9 @@ def test_the_report_speaks_in_levels_and_chooses_the_epoch_of_the_least_error(
     assert student["spearman"]["value"] > 0.5
     best = max(
         (point["validation"] for point in report["curves"]["student"]),
-        key=lambda said: said["again"] + 1 - said["stars"] / 4 + 1 - said["price"] / 400,
+        key=lambda said: (
+            said["again"] + 1 - said["stars"] / 4 + 1 - said["price"] / 400 + said["parts"]
+        ),
     )
     found = report["splits"]["validation"]["tasks"]
     assert found["stars"]["student"]["metrics"]["level_mae"]["value"] == pytest.approx(
@@ -103,6 +107,15 @@ def test_values_are_learned_in_their_unit(project: Path) -> None:
     assert len(student["errors"]["quantiles"]) == 5
 
 
+def test_each_of_several_labels_has_scores_of_its_own(project: Path) -> None:
+    report = json.loads((project / "run" / "report.json").read_text())
+    student = report["splits"]["test"]["tasks"]["parts"]["student"]
+    assert list(student["metrics"]) == ["micro_f1", "macro_f1", "map"]
+    assert student["metrics"]["micro_f1"]["value"] > 0.7
+    assert [one["label"] for one in student["per_class"]] == ["dear", "worn"]
+    assert "confusion" not in student
+
+
 def test_every_artefact_passes_and_answers_levels(project: Path) -> None:
     judged = kd2edge(
         "validate", project / "bundle", "--run", project / "run", "--threads", "1", "--json"
@@ -119,6 +132,8 @@ def test_every_artefact_passes_and_answers_levels(project: Path) -> None:
         found = model.predict({"text": ["great dress", "awful coat"]}, top_k=2)
         answers, values = found["stars"], [one["value"] for one in found["price"]]
     assert 0 <= values[1] < values[0] <= 400
+    best, worst = found["parts"]
+    assert [[one["label"] for one in row[:1]] for row in (best, worst)] == [["dear"], ["worn"]]
     assert [len(answer) for answer in answers] == [2, 2]
     first, second = (int(answer[0]["label"]) for answer in answers)
     assert 1 <= second < first <= 5
@@ -130,7 +145,10 @@ def test_every_artefact_passes_and_answers_levels(project: Path) -> None:
         ("tasks.price.low=500", "expected more than low"),
         ("tasks.price.low=nan", "low"),
         ("tasks.price.metric=accuracy", "no metric 'accuracy'|no such metric|there are"),
-        ("validate.max_drop={stars: 4, again: 2, price: 1}", "accuracy of again is a share"),
+        (
+            "validate.max_drop={stars: 4, again: 2, price: 1, parts: 1}",
+            "accuracy of again is a share",
+        ),
         ("tasks.again={kind: regression}", "expected a number, found the text 'yes'"),
         ("tasks.price={kind: ordinal}", "the fraction|state the labels, lowest first"),
         (

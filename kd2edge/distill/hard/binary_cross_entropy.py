@@ -7,25 +7,15 @@ from typing import final
 from torch import Tensor
 from torch.nn import functional as F
 
-from kd2edge.distill.loss import Given, Loss, Need, weighted_mean
-from kd2edge.tasks.spec import TaskSpec
+from kd2edge.distill.hard.label_loss import LabelLoss
 
 
 @final
-class BinaryCrossEntropy(Loss):
+class BinaryCrossEntropy(LabelLoss):
     """Cross entropy of the sigmoid with the labels."""
 
-    needs = frozenset({Need.STUDENT_LOGITS, Need.TARGETS})
-
-    def __init__(self, task: TaskSpec, smoothing: float) -> None:
-        super().__init__()
-        del task
-        self._smoothing = smoothing
-
-    def forward(self, given: Given) -> Tensor:
-        student, labels = given.need(Need.STUDENT_LOGITS), given.target("labels")
-        values = binary_cross_entropy(student, labels, self._smoothing)
-        return weighted_mean(values, given.weights)
+    def values(self, student: Tensor, labels: Tensor) -> Tensor:
+        return binary_cross_entropy(student, labels, self.smoothing)
 
 
 def binary_cross_entropy(student: Tensor, labels: Tensor, smoothing: float) -> Tensor:

@@ -8,30 +8,19 @@ import torch
 from torch import Tensor
 
 from kd2edge.distill.hard.cross_entropy import cross_entropy
-from kd2edge.distill.loss import Given, Loss, Need, weighted_mean
-from kd2edge.tasks.spec import TaskSpec
+from kd2edge.distill.hard.label_loss import LabelLoss
 
 
 @final
-class RankedProbability(Loss):
+class RankedProbability(LabelLoss):
     """Cross entropy, plus the ranked probability score, which knows how far off a level is.
 
     Cross entropy alone takes a 4 for a 5 as badly as a 1; the score alone learns slowly from rows
     that it has nearly right.  Smoothing is of the cross entropy.
     """
 
-    needs = frozenset({Need.STUDENT_LOGITS, Need.TARGETS})
-
-    def __init__(self, task: TaskSpec, smoothing: float) -> None:
-        super().__init__()
-        del task
-        self._smoothing = smoothing
-
-    def forward(self, given: Given) -> Tensor:
-        student, labels = given.need(Need.STUDENT_LOGITS), given.target("labels")
-        values = cross_entropy(student, labels, self._smoothing)
-        values = values + ranked_probability(student, labels)
-        return weighted_mean(values, given.weights)
+    def values(self, student: Tensor, labels: Tensor) -> Tensor:
+        return cross_entropy(student, labels, self.smoothing) + ranked_probability(student, labels)
 
 
 def ranked_probability(student: Tensor, labels: Tensor) -> Tensor:

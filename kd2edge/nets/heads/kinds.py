@@ -6,23 +6,20 @@ from types import MappingProxyType
 
 from kd2edge.errors import UsageError
 from kd2edge.nets.features import Widths
-from kd2edge.nets.heads.binary import BinaryHead
-from kd2edge.nets.heads.classification import ClassificationHead
 from kd2edge.nets.heads.head import Head
 from kd2edge.nets.heads.multi_label import MultiLabelHead
-from kd2edge.nets.heads.ordinal import OrdinalHead
-from kd2edge.nets.heads.regression import RegressionHead
+from kd2edge.nets.heads.pooled import PooledHead
 from kd2edge.nets.heads.token_classification import TokenClassificationHead
 from kd2edge.tasks.spec import TaskSpec
 
 #: Task kind -> its head; a test compares the keys with ``tasks.TASK_KINDS``.
 HEADS: MappingProxyType[str, type[Head]] = MappingProxyType(
     {
-        "binary": BinaryHead,
-        "classification": ClassificationHead,
+        "binary": PooledHead,
+        "classification": PooledHead,
         "multi_label": MultiLabelHead,
-        "ordinal": OrdinalHead,
-        "regression": RegressionHead,
+        "ordinal": PooledHead,
+        "regression": PooledHead,
         "token_classification": TokenClassificationHead,
     }
 )

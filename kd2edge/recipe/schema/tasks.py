@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from kd2edge.metrics.kinds import METRICS
 from kd2edge.recipe.schema.base import Inner, Label, Name, Number, Part, Text
@@ -19,50 +20,32 @@ def _metrics_of(kind: str) -> list[str]:
     return [name for name, metric in METRICS.items() if kind in metric.kinds]
 
 
-def _checked(kind: str, name: str) -> str:
-    known = _metrics_of(kind)
-    if name not in known:
-        context: dict[str, Any] = {"key": "metric", "known": known, "found": name}
-        raise PydanticCustomError("unknown_word", "no such metric", context)
-    return name
+@dataclass(frozen=True)
+class _MetricOf:
+    """A metric that is defined for a task kind."""
+
+    kind: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {**handler(schema), "enum": _metrics_of(self.kind)}
+
+    def _checked(self, name: str) -> str:
+        known = _metrics_of(self.kind)
+        if name not in known:
+            context: dict[str, Any] = {"key": "metric", "known": known, "found": name}
+            raise PydanticCustomError("unknown_word", "no such metric", context)
+        return name
 
 
-def _enum(kind: str) -> dict[str, Any]:
-    return {"enum": _metrics_of(kind)}
-
-
-_Rows = Annotated[
-    str,
-    AfterValidator(partial(_checked, "classification")),
-    Field(json_schema_extra=_enum("classification")),
-]
-_Binary = Annotated[
-    str, AfterValidator(partial(_checked, "binary")), Field(json_schema_extra=_enum("binary"))
-]
-_Words = Annotated[
-    str,
-    AfterValidator(partial(_checked, "token_classification")),
-    Field(json_schema_extra=_enum("token_classification")),
-]
-
-
-_Labelled = Annotated[
-    str,
-    AfterValidator(partial(_checked, "multi_label")),
-    Field(json_schema_extra=_enum("multi_label")),
-]
-
-
-_Ordered = Annotated[
-    str, AfterValidator(partial(_checked, "ordinal")), Field(json_schema_extra=_enum("ordinal"))
-]
-
-
-_Valued = Annotated[
-    str,
-    AfterValidator(partial(_checked, "regression")),
-    Field(json_schema_extra=_enum("regression")),
-]
+_Rows = Annotated[str, _MetricOf("classification")]
+_Binary = Annotated[str, _MetricOf("binary")]
+_Labelled = Annotated[str, _MetricOf("multi_label")]
+_Ordered = Annotated[str, _MetricOf("ordinal")]
+_Valued = Annotated[str, _MetricOf("regression")]
+_Words = Annotated[str, _MetricOf("token_classification")]
 
 
 class TaskPart(Part):
