@@ -1,6 +1,6 @@
-"""Answers of one label a row, straight from the logits: the hot path of a request.
+"""Answers of kinds that decide a row, straight from the logits: the hot path of a request.
 
-`decode` works out the probability of every class, `answers` picks one of them; and a NumPy call on
+`decode` works out the probability of every class, `answers` picks some of them; and a NumPy call on
 ten numbers takes two microseconds once a forward pass has emptied the caches.  So few rows go
 through plain Python and more of them through as few NumPy calls as will do.  Each function says the
 same as its task kind, or None where that needs more care (NaN, a score on the threshold).
@@ -8,6 +8,7 @@ same as its task kind, or None where that needs more care (NaN, a score on the t
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
 from math import exp, isfinite
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.tasks.settings import temperature, threshold, top_k
+from kd2edge.tasks.probabilities import border
+from kd2edge.tasks.settings import bounds, centre, most, spread, temperature, threshold, top_k
 from kd2edge.tasks.spec import TaskSpec
 
 #: Logits ``[row, channel]`` -> what ``predict`` answers, or None: ask the task kind.
@@ -23,7 +25,9 @@ Quick = Callable[[npt.NDArray[Any]], "list[Any] | None"]
 
 # Up to this many logits plain Python is quicker than NumPy.
 _FEW = 160
-# Task kinds decide in another way: this close to the threshold theirs has the say.
+# Up to so many values, where a task kind needs but a few calls for all of them.
+_FEW_VALUES = 32
+# Task kinds decide or order in another way: where scores are this close theirs has the say.
 _CLOSE = 1e-6
 #: exp() of this, and the sum over thousands of them, is an ordinary number in single precision.
 _LARGEST = 60.0
@@ -90,8 +94,122 @@ def binary(spec: TaskSpec) -> Quick:
     return answers
 
 
+def ordinal(spec: TaskSpec) -> Quick | None:
+    """The median level and its probability; None for tasks that answer with several levels."""
+    if top_k(spec, None) != 1:
+        return None
+    names, scale = spec.labels, 1.0 / temperature(spec)
+    low, high = 0.5 - _CLOSE, 0.5 + _CLOSE
+
+    def few(logits: npt.NDArray[Any]) -> list[Any] | None:
+        if scale != 1.0:
+            logits = np.multiply(logits, scale, dtype=np.float64)
+        found: list[Any] = []
+        for row in logits.tolist():
+            if not (isfinite(sum(row)) and -_LARGEST < max(row) < _LARGEST):
+                return None
+            powers = [exp(one) for one in row]
+            total = sum(powers)
+            below, level = 0.0, 0
+            for level, power in enumerate(powers):  # noqa: B007  (read after the loop)
+                below += power
+                if below > low * total:
+                    break
+            # The last level is reached whatever the sum was rounded to.
+            if below < high * total and level < len(powers) - 1:
+                return None
+            found.append([{"label": names[level], "score": powers[level] / total}])
+        return found
+
+    def many(logits: npt.NDArray[Any]) -> list[Any] | None:
+        scaled = np.multiply(logits, scale, dtype=np.float64)
+        peaks = np.maximum.reduce(scaled, 1).tolist()
+        if not (isfinite(sum(peaks)) and max(peaks) < _LARGEST and min(peaks) > -_LARGEST):
+            return None
+        powers = np.exp(scaled)
+        below = np.add.accumulate(powers, 1)
+        shares = below[:, :-1] / below[:, -1:]
+        levels = np.add.reduce(shares < 0.5, 1)
+        if (np.abs(shares - 0.5) < _CLOSE).any():
+            return None
+        scores = powers[np.arange(len(levels)), levels] / below[:, -1]
+        return [
+            [{"label": names[level], "score": score}]
+            for level, score in zip(levels.tolist(), scores.tolist())  # noqa: B905  (one of each a row)
+        ]
+
+    return lambda logits: few(logits) if logits.size <= _FEW else many(logits)
+
+
+def regression(spec: TaskSpec) -> Quick:
+    """The value in the task's unit, in the steps of its kind: the same to the last bit."""
+    mean, unit, (low, high) = centre(spec), spread(spec), bounds(spec)
+
+    def answers(logits: npt.NDArray[Any]) -> list[Any] | None:
+        if len(logits) > _FEW_VALUES:
+            return None
+        values = [mean + unit * one for one in logits[:, 0].tolist()]
+        if not isfinite(sum(values)):
+            return None
+        if min(values) < low or max(values) > high:
+            values = [max(min(one, high), low) for one in values]
+        return [{"value": value} for value in array("f", values)]  # in single precision
+
+    return answers
+
+
+def multi_label(spec: TaskSpec) -> Quick | None:
+    """The decided labels, best first; None for tasks that answer with others, too."""
+    if most(spec, None) is not None:
+        return None
+    names, scale = spec.labels, 1.0 / temperature(spec)
+    least = border(temperature(spec), threshold(spec))
+
+    def few(logits: npt.NDArray[Any]) -> list[Any] | None:
+        found: list[Any] = []
+        for row in logits.tolist():
+            if not isfinite(sum(row)):
+                return None
+            found.append([(one, place) for place, one in enumerate(row) if one >= least])
+        return named(found)
+
+    def many(logits: npt.NDArray[Any]) -> list[Any] | None:
+        wide = logits.astype(np.float64)
+        if not isfinite(float(np.add.reduce(wide, None))):
+            return None
+        found: list[Any] = [[] for _ in wide]
+        rows, places = np.nonzero(wide >= least)
+        decided = wide[rows, places].tolist()
+        for row, place, one in zip(rows.tolist(), places.tolist(), decided):  # noqa: B905  (one each)
+            found[row].append((one, place))
+        return named(found)
+
+    def named(decided: list[list[tuple[float, int]]]) -> list[Any] | None:
+        """Answers from the logits and places of the labels that each row has."""
+        found: list[Any] = []
+        for row in decided:
+            row.sort(reverse=True)
+            before, answer = 2.0, []
+            for one, place in row:
+                power = -one * scale
+                if not power < _LARGEST:
+                    return None
+                score = 1.0 / (1.0 + exp(power))
+                if before - score < _CLOSE:  # the kind ranks by scores in single precision
+                    return None
+                answer.append({"label": names[place], "score": score})
+                before = score
+            found.append(answer)
+        return found
+
+    return lambda logits: few(logits) if logits.size <= _FEW else many(logits)
+
+
 #: Task kind -> its quick answers; a kind that is not here always takes the long way.
 QUICK: Mapping[str, Callable[[TaskSpec], Quick | None]] = {
     "binary": binary,
     "classification": classification,
+    "multi_label": multi_label,
+    "ordinal": ordinal,
+    "regression": regression,
 }

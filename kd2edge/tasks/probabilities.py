@@ -89,14 +89,18 @@ def _without_invalid(
 
 def sigmoid_decisions(logits: Floats, temperature: float, threshold: float) -> Decisions:
     """Class 1 where sigmoid(logits / temperature) reaches ``threshold``; scores ``[item]``."""
-    border = temperature * _logit(threshold)
     values = logits.astype(np.float64)
     scores = 1.0 / (1.0 + np.exp(np.minimum(-values / temperature, _LARGEST)))
-    labels = (values >= border).astype(np.int64)
+    labels = (values >= border(temperature, threshold)).astype(np.int64)
     invalid = np.isnan(values)
     labels[invalid] = -1
     scores[invalid] = 0.0
     return Decisions(labels, scores.astype(np.float32))
+
+
+def border(temperature: float, threshold: float) -> float:
+    """The logit from which on a yes is decided."""
+    return temperature * _logit(threshold)
 
 
 def _logit(probability: float) -> float:

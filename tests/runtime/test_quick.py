@@ -31,51 +31,100 @@ def assert_same(found: list[Any] | None, wanted: list[Any]) -> None:
     if found is None:
         return
     assert len(found) == len(wanted)
-    for one, other in zip(found, wanted, strict=True):
-        one, other = (one[0], other[0]) if isinstance(one, list) else (one, other)
-        assert list(one) == list(other)
-        assert one["label"] == other["label"]
-        assert one["score"] == pytest.approx(other["score"], abs=1e-6)
-        assert 0 <= one["score"] <= 1
+    for row, other_row in zip(found, wanted, strict=True):
+        several = isinstance(row, list)
+        assert isinstance(other_row, list) == several
+        for one, other in zip(
+            *((row, other_row) if several else ([row], [other_row])), strict=True
+        ):
+            assert list(one) == list(other)
+            assert one["label"] == other["label"]
+            assert one["score"] == pytest.approx(other["score"], abs=1e-6)
+            assert 0 <= one["score"] <= 1
+
+
+def spec_of(kind: str, labels: int, **decode: float) -> TaskSpec:
+    names = tuple(f"label {index}" for index in range(labels))
+    return TaskSpec(TaskName("t"), kind, names, "accuracy", decode=decode)
 
 
 @pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("kind", ["classification", "ordinal"])
 @given(data=st.data(), channels=st.integers(1, 5), rows=st.integers(1, 4), temperature=TEMPERATURE)
-def test_classification_answers_as_its_kind_does(few, data, channels, rows, temperature):
+def test_one_label_a_row_is_what_its_kind_answers(few, kind, data, channels, rows, temperature):
     values = data.draw(st.lists(LOGIT, min_size=channels * rows, max_size=channels * rows))
     logits = np.array(values, np.float32).reshape(rows, channels)
-    labels = tuple(f"label {index}" for index in range(channels))
-    spec = TaskSpec(
-        TaskName("t"), "classification", labels, "accuracy", decode={"temperature": temperature}
-    )
+    spec = spec_of(kind, channels, temperature=temperature)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kd2edge.runtime.quick._FEW", few)  # plain Python, or NumPy
         assert_same(quick(spec, logits), slow(spec, logits))
 
 
+@pytest.mark.parametrize("few", [0, 1000])
+@given(
+    data=st.data(),
+    channels=st.integers(1, 5),
+    rows=st.integers(1, 4),
+    temperature=TEMPERATURE,
+    limit=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+)
+def test_several_labels_a_row_are_those_of_the_kind_in_its_order(
+    few, data, channels, rows, temperature, limit
+):
+    values = data.draw(st.lists(LOGIT, min_size=channels * rows, max_size=channels * rows))
+    logits = np.array(values, np.float32).reshape(rows, channels)
+    spec = spec_of("multi_label", channels, temperature=temperature, threshold=limit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kd2edge.runtime.quick._FEW", few)
+        assert_same(quick(spec, logits), slow(spec, logits))
+
+
+@given(
+    st.lists(LOGIT, min_size=1, max_size=5),
+    st.floats(-1e6, 1e6),
+    st.floats(1e-3, 1e6),
+    st.sampled_from([{}, {"low": 0.0}, {"low": -3.5, "high": 1e5}]),
+)
+def test_values_are_those_of_the_kind_to_the_last_bit(values, mean, spread, stated):
+    spec = spec_of("regression", 0, mean=mean, spread=spread, **stated)
+    logits = np.array(values, np.float32)[:, None]
+    with np.errstate(over="ignore"):  # values beyond single precision are infinite in both
+        found, wanted = quick(spec, logits), slow(spec, logits)
+    assert found is None or found == wanted
+
+
 @given(st.lists(LOGIT, min_size=1, max_size=5), TEMPERATURE, st.sampled_from([0.0, 0.3, 0.5, 1.0]))
 def test_binary_answers_as_its_kind_does(values: list[float], temperature: float, limit: float):
     logits = np.array(values, np.float32)[:, None]
-    decode = {"temperature": temperature, "threshold": limit}
-    spec = TaskSpec(TaskName("t"), "binary", ("no", "yes"), "accuracy", decode=decode)
+    spec = spec_of("binary", 2, temperature=temperature, threshold=limit)
     assert_same(quick(spec, logits), slow(spec, logits))
 
 
-def test_ordinary_logits_are_answered_and_odd_ones_are_left_to_the_kind():
-    many = TaskSpec(TaskName("t"), "classification", ("a", "b"), "accuracy")
-    two = TaskSpec(TaskName("t"), "binary", ("no", "yes"), "accuracy")
-    assert quick(many, np.array([[1.0, 1.0], [-3.0, 5.0]])) is not None
-    assert quick(two, np.array([[1.0], [-5.0]])) is not None
-    for odd in (np.nan, np.inf):
-        assert quick(many, np.array([[1.0, odd]])) is None
-    assert quick(two, np.array([[np.nan]])) is None
-    assert quick(two, np.array([[0.0]])) is None  # on the threshold
-    assert quick(two, np.array([[-1000.0]])) is None
+@pytest.mark.parametrize("rows", [1, 20])
+def test_ordinary_logits_are_answered_and_odd_ones_are_left_to_the_kind(rows: int):
+    for kind in QUICK:
+        labels = {"regression": 0, "binary": 2}.get(kind, 4)
+        spec = spec_of(kind, labels)
+        channels = task_kind(kind).output(spec).channels
+        logits = np.random.default_rng(0).normal(0, 3, (rows, channels)).astype(np.float32)
+        assert quick(spec, logits) is not None
+        logits[-1, -1] = np.nan
+        assert quick(spec, logits) is None
+        logits[-1, -1] = np.inf
+        assert quick(spec, logits) is None or kind == "binary"  # of which it is certain
+
+
+def test_scores_on_a_border_are_left_to_the_kind():
+    assert quick(spec_of("binary", 2), np.array([[0.0]])) is None
+    assert quick(spec_of("binary", 2), np.array([[-1000.0]])) is None
+    assert quick(spec_of("ordinal", 2), np.array([[1.0, 1.0]])) is None  # the median is both
+    assert quick(spec_of("multi_label", 2), np.array([[1.0, 1.0]])) is None  # which one first
+    assert quick(spec_of("classification", 2), np.array([[1.0, 1.0], [-3.0, 5.0]])) is not None
 
 
 @pytest.mark.parametrize("rows", [1, 64])
 def test_a_sure_answer_is_no_surer_than_certain(rows: int):
-    spec = TaskSpec(TaskName("t"), "classification", tuple("0123456789"), "accuracy")
+    spec = spec_of("classification", 10)
     logits = np.random.default_rng(0).normal(0, 1, (rows, 10)).astype(np.float32)
     logits[:, 3] += 15
     assert_same(quick(spec, logits), slow(spec, logits))
@@ -83,13 +132,13 @@ def test_a_sure_answer_is_no_surer_than_certain(rows: int):
 
 @pytest.mark.parametrize("rows", [1, 64])
 def test_rows_whose_powers_would_vanish_are_left_to_the_kind(rows: int):
-    spec = TaskSpec(TaskName("t"), "classification", tuple("0123456789"), "accuracy")
+    spec = spec_of("classification", 10)
     assert quick(spec, np.full((rows, 10), -742.0)) is None
 
 
-def test_several_labels_are_left_to_the_kind():
-    spec = TaskSpec(TaskName("t"), "classification", ("a", "b"), "accuracy", decode={"top_k": 2})
-    assert QUICK["classification"](spec) is None
+@pytest.mark.parametrize("kind", ["classification", "ordinal", "multi_label"])
+def test_a_stated_number_of_labels_is_left_to_the_kind(kind: str):
+    assert QUICK[kind](spec_of(kind, 3, top_k=2)) is None
 
 
 def test_every_quick_kind_is_a_task_kind():
