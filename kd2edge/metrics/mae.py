@@ -10,7 +10,7 @@ from kd2edge.metrics.metric import Floats, Metric
 from kd2edge.metrics.ratio import ratio
 from kd2edge.metrics.values import value_columns
 from kd2edge.scale import Scale
-from kd2edge.tasks.settings import reach
+from kd2edge.tasks.settings import reach, spread
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 
 
@@ -26,6 +26,10 @@ class Mae(Metric):
         """Up to the stated bounds' distance, else to that of the training rows' labels."""
         low, high = reach(spec)
         return 0.0, high - low
+
+    def large(self, spec: TaskSpec) -> float:
+        """Two standard deviations of the training rows' labels: bounds may lie far beyond."""
+        return 2 * spread(spec)
 
     def rows(self, spec: TaskSpec, truth: Truth, decoded: Decoded) -> Floats:
         """``[row, 2]``: absolute error, labelled rows."""

@@ -42,6 +42,11 @@ class Measure(ABC):
         least, most = self.limits(spec)
         return most - least
 
+    def large(self, spec: TaskSpec) -> float:
+        """What is large for its values and drops: a budget that nobody stated is a share of it."""
+        least, most = (0.0, 1.0) if self.scale.is_share else self.limits(spec)
+        return most - least
+
     def strata(self, truth: Truth) -> npt.NDArray[Any] | None:
         """A stratum index ``[row]`` within which rows should be resampled, or None."""
         del truth

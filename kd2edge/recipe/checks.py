@@ -398,6 +398,8 @@ def _lists_name_things_once(recipe: Recipe) -> Iterator[Fault]:
 
 def _budgets_of_shares_are_shares(recipe: Recipe) -> Iterator[Fault]:
     stated = recipe.gate.max_drop
+    if stated is None:  # a share of what is large for each metric
+        return
     by_name = stated if isinstance(stated, dict) else dict.fromkeys(recipe.tasks, stated)
     for name in by_name.keys() & recipe.tasks.keys():
         most, leading = by_name[name], recipe.tasks[name].metric

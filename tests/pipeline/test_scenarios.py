@@ -97,7 +97,8 @@ def test_the_plan_says_what_a_person_asks(project: Project) -> None:
     result = succeed("check", project.recipe)
     for words in (
         "rows       train 60, validation 24, test 24",
-        "task       intent: classification, 3 labels, 48 labelled in train, metric macro_f1",
+        "task       intent: classification, 3 labels, 48 labelled in train, metric macro_f1, ",
+        "max_drop 0.50 points",
         "model      bert: ", "model      student: ", " steps",
         "cache      about ", "input      text: max_length cuts 0.0% of the training rows",
     ):  # fmt: skip

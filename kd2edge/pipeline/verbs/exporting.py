@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.bundle import Artefact, Bundle, FileEntry, Gate, Manifest, file_entry, write_bundle
+from kd2edge.bundle import Artefact, Bundle, FileEntry, Manifest, file_entry, write_bundle
 from kd2edge.engines import ranked, unmade
 from kd2edge.errors import BackendError, IntegrityError, Kd2edgeError, StorageError, UsageError
 from kd2edge.export.student import onnx_from_student, program_from_student
@@ -22,6 +22,7 @@ from kd2edge.files import folder_lock
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import ArraySpec, InputSpec
 from kd2edge.nets import Net, load_net
+from kd2edge.pipeline.reading.budgets import gate_of
 from kd2edge.pipeline.reading.source_forms import SOURCES, forms_json
 from kd2edge.pipeline.reading.sources import read_rows_plan
 from kd2edge.pipeline.steps.folders import MODELS
@@ -37,7 +38,7 @@ from kd2edge.pipeline.steps.samples import (
 from kd2edge.pipeline.verbs.agreement import require_one_student
 from kd2edge.pipeline.verbs.finished import FinishedRun
 from kd2edge.quantize import QUANTIZERS
-from kd2edge.recipe import Recipe, by_task, load_recipe
+from kd2edge.recipe import Recipe, load_recipe
 from kd2edge.reporting import model_card
 from kd2edge.runtime.probes import PROBES as PROBES_IN_BUNDLE
 from kd2edge.runtime.probes import open_probes
@@ -326,11 +327,7 @@ def _manifest(
         files=tuple(file_entry(path, content) for path, content in sorted(files.items())),
         references={split: f"reference/{split}.npz" for split in _SPLITS},
         golden="golden/golden.npz" if "golden/golden.npz" in files else "",
-        gate=Gate(
-            max_drop=by_task(recipe.gate.max_drop, list(recipe.tasks)),
-            max_drop_class=by_task(recipe.gate.max_drop_class, list(recipe.tasks)),
-            confidence=recipe.gate.confidence,
-        ),
+        gate=gate_of(recipe, {str(task.name): task for task in job.net.tasks}),
         licences={"weights": recipe.licences.weights, "data": recipe.licences.data},
         provenance=job.run.provenance,
     )

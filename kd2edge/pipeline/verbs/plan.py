@@ -10,6 +10,8 @@ from kd2edge.data import steps_an_epoch
 from kd2edge.data.layout import aligned
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.metrics.items import distinct
+from kd2edge.metrics.kinds import metric
+from kd2edge.pipeline.reading.budgets import gate_of
 from kd2edge.pipeline.reading.label_notes import absent_labels, label_notes
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, student_inputs, views_of
 from kd2edge.pipeline.reading.piece_fit import PieceFit, fit_lines, piece_fits, require_pieces
@@ -58,7 +60,7 @@ class Plan:
         distinct: split -> different inputs among them: what bounds rest on.
         held_out: source -> share of its training rows that each other split has.
         tasks: task -> kind, labels, labelled rows or words of training, labels that training lacks,
-            and notes on its labels.
+            metric and what artefacts may lose of it, and notes on its labels.
         models: teacher, student, baseline -> size and steps.
         cache_bytes: estimate of the teachers' cached logits, of all splits.
         uncounted: teachers' layers whose features are cached too, and not in ``cache_bytes``.
@@ -145,7 +147,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         rows={split: len(rows) for split, rows in data.rows.items()},
         distinct=_distinct(data),
         held_out=_held_out(recipe),
-        tasks={str(name): _task(data, spec) for name, spec in data.tasks.items()},
+        tasks=_tasks(recipe, data),
         models=_models(
             recipe, data, rehearse(loaded, list(data.tasks.values()), inputs, data.learned)
         ),
@@ -176,9 +178,11 @@ def _held_out(recipe: Recipe) -> dict[str, dict[str, float]]:
 
 
 def _task_lines(task: str, one: Mapping[str, Any]) -> Iterator[str]:
+    most = f"{metric(one['metric']).scale.amount(one['max_drop'])} {one.get('unit', '')}".rstrip()
     yield (
         f"task       {task}: {one['kind']}, {_labels(one)}, "
-        f"{one['labelled']:,} labelled in train, metric {one['metric']}"
+        f"{one['labelled']:,} labelled in train, metric {one['metric']}, "
+        f"max_drop {most}"
     )
     for note in one["notes"]:
         yield f"           {note}"
@@ -192,6 +196,12 @@ def _labels(one: Mapping[str, Any]) -> str:
     return f"{spread['least']:g} to {spread['most']:g} (mean {spread['mean']:.4g})"
 
 
+def _tasks(recipe: Recipe, data: Prepared) -> dict[str, dict[str, Any]]:
+    specs = {str(name): spec for name, spec in data.tasks.items()}
+    most = gate_of(recipe, specs).max_drop
+    return {name: {**_task(data, spec), "max_drop": most[name]} for name, spec in specs.items()}
+
+
 def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
     counts, check = data.train_support[spec.name], data.checks["train"]
     spread = check.spreads.get(spec.name)
@@ -203,7 +213,7 @@ def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
         "absent": absent_labels(data, spec),
         "metric": spec.metric,
         "notes": label_notes(data, spec),
-    } | ({} if spread is None else {"spread": asdict(spread)})
+    } | ({} if spread is None else {"spread": asdict(spread), "unit": spec.unit})
 
 
 def _models(recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]) -> dict[str, ModelPlan]:

@@ -47,9 +47,14 @@ class Export(Part):
 class Gate(Part):
     """What every artefact must prove on the test split."""
 
-    max_drop: ByTask[NotNegative] = 0.005
+    max_drop: ByTask[NotNegative] | None = None
     """Largest loss of a task's metric against the PyTorch student, in the metric's own unit: of a
-    share, in [0, 1], 0.005 is half a point; of a mean error it is by how much it may rise."""
+    share, in [0, 1], 0.005 is half a point; of a mean error it is by how much it may rise. Left
+    out: `max_drop_share` of what is large for each task's metric."""
+    max_drop_share: Share = 0.005
+    """Where `max_drop` is left out: the largest loss as a share of what is large for the metric: 1
+    for a share, the way from the lowest to the highest level for `level_mae`, two standard
+    deviations of the training rows' labels for `mae` and `rmse`."""
     max_drop_class: ByTask[Share] = 0.05
     """Largest loss of a class's recall against the PyTorch student, in [0, 1], as far as the rows
     prove it; a class that is never decided any more is one too. 1: classes are named alone."""
