@@ -112,6 +112,53 @@ train: {{epochs: 2, lr: 5.0e-3, batch_size: 16, threads: 1, device: cpu, precisi
 export: {{targets: [onnx, openvino, tensorrt], precisions: [fp32], calibration: {{rows: 16}}}}
 """
 
+_TEXT_ENCODER = f"""{{family: transformers,{_ELECTRA}}}"""
+REVIEW_RECIPE = f"""\
+version: 1
+name: tiny-review
+seed: 5
+data:
+  sources:
+    - name: shop
+      kind: jsonl
+      train: train.jsonl
+      validation: validation.jsonl
+      test: test.jsonl
+  leaks: keep
+inputs:
+  review: {{kind: text, tokenizer: {{path: tokenizer.json}}, max_length: 12, absent: 0.3}}
+  details: {{kind: tabular, numeric: [age], categorical: [town], absent: 0.3}}
+tasks:
+  intent: {{kind: classification, metric: macro_f1}}
+  urgent: {{kind: binary, positive: "yes", metric: accuracy}}
+teachers:
+  - name: both
+    model:
+      encoders:
+        review: {_TEXT_ENCODER}
+        details: {{family: mlp, config: {{hidden: [16]}}}}
+      fusion: {{kind: gated, width: 8}}
+    tasks: [intent]
+    train: {{epochs: 6, lr: 1.0e-2, batch_size: 16}}
+  - name: reader
+    inputs:
+      text: {{kind: text, columns: [review], tokenizer: {{path: tokenizer.json}}, max_length: 12}}
+    model: {_TEXT_ENCODER}
+    tasks: [urgent]
+    train: {{epochs: 1, lr: 1.0e-2, batch_size: 16}}
+student:
+  model:
+    encoders:
+      review: {_TEXT_ENCODER}
+      details: {{family: mlp, config: {{hidden: [8]}}}}
+    fusion: {{kind: concat, hidden: 8}}
+distill: {{alpha: 0.5}}
+baseline: true
+train: {{epochs: 8, lr: 1.0e-2, batch_size: 16, threads: 1, device: cpu, precision: fp32}}
+export: {{targets: [onnx], precisions: [fp32, int8], calibration: {{rows: 16}}}}
+validate: {{max_drop: 0.5}}
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -156,6 +203,28 @@ def write_token_project(folder: Path) -> Path:
     write_jsonl(folder / "test.jsonl", rows[2::4])
     write_tokenizer(folder / "tokenizer.json", [" ".join(row["tokens"]) for row in rows])
     return _written(folder / "recipe.yaml", TOKEN_RECIPE)
+
+
+def write_review_project(folder: Path) -> Path:
+    """Rows, tokenizer and recipe of reviews and tables of details; the recipe's path."""
+    rows = list(review_rows())
+    write_jsonl(folder / "train.jsonl", rows[0::4] + rows[1::4])
+    write_jsonl(folder / "validation.jsonl", rows[3::4])
+    write_jsonl(folder / "test.jsonl", rows[2::4])
+    write_tokenizer(folder / "tokenizer.json", [row["review"] for row in rows])
+    return _written(folder / "recipe.yaml", REVIEW_RECIPE)
+
+
+def review_rows() -> Iterable[dict[str, Any]]:
+    """192 sentences beside a table that says the same; some come without one."""
+    towns = dict(zip(_INTENTS, _PLACES, strict=False))
+    for at, row in enumerate([*text_rows(), *text_rows()]):
+        intent, urgent = row["intent"], "yes" if row["text"].endswith("now") else "no"
+        age = (60.0 if urgent == "yes" else 20.0) + at % 7
+        found = {"review": row["text"], "age": age, "town": towns[intent]}
+        if at % 11 == 5:
+            found |= {"age": None, "town": None}
+        yield {**found, "intent": intent, "urgent": urgent}
 
 
 def text_rows() -> Iterable[dict[str, Any]]:

@@ -42,6 +42,22 @@ def first_there(encoder: Encoder, values: Iterable[Any]) -> Any:
     return None
 
 
+def left_out(inputs: Mapping[str, InputSpec]) -> tuple[str, ...]:
+    """The inputs that a model is also judged without, one at a time: those that may be absent."""
+    return tuple(name for name, spec in inputs.items() if spec.may_be_absent and len(inputs) > 1)
+
+
+def without(inputs: Mapping[str, InputSpec], name: str) -> dict[str, InputSpec]:
+    """The inputs where no row has one of them: it reads no column."""
+    return {**inputs, name: replace(inputs[name], columns=())}
+
+
+def own_columns(inputs: Mapping[str, InputSpec], name: str) -> tuple[str, ...]:
+    """The columns that an input alone reads."""
+    others = {column for other in inputs if other != name for column in inputs[other].columns}
+    return tuple(column for column in inputs[name].columns if column not in others)
+
+
 @final
 class MayBeAbsent(Encoder):
     """An encoder that also takes what is no value at all.

@@ -149,9 +149,11 @@ class InputKind(ABC):
         Raises:
             ValueError: a missing column, NaN or a wrong type.  Callers add file and line.
         """
-        if spec.may_be_absent and all(self.is_absent(row.get(one)) for one in spec.columns):
-            return None
-        return self.raw(spec, row, root)
+        return None if self.lacks(spec, row) else self.raw(spec, row, root)
+
+    def lacks(self, spec: InputSpec, row: Mapping[str, Any]) -> bool:
+        """Whether a row of data has no such input, and may be without."""
+        return spec.may_be_absent and all(self.is_absent(row.get(one)) for one in spec.columns)
 
     @abstractmethod
     def encoder(self, spec: InputSpec, files: Mapping[str, bytes]) -> Encoder:

@@ -13,6 +13,7 @@ from kd2edge.reporting.reading import (
     artefact_lines,
     check_report,
     estimate,
+    lacked,
     leading_split,
 )
 from kd2edge.reporting.tables import Group, Table
@@ -50,6 +51,12 @@ def compare_reports(
         artefact_lines(validations[1], benches[1], b),
     )
     groups = [_task_group(a, b, split, task, lines) for task in tasks]
+    groups += [
+        _lacking_group(a, b, split, task, name)
+        for name in lacked(a, split)
+        if name in lacked(b, split)
+        for task in tasks
+    ]
     groups += _size_groups(a, b)
     groups += _speed_groups(lines)
     return Table(_COLUMNS, tuple(groups), notes=tuple(_warnings(a, b)))
@@ -76,16 +83,29 @@ def _task_group(
     a: Json, b: Json, split: str, task: str, lines: tuple[list[ArtefactLine], list[ArtefactLine]]
 ) -> Group:
     metric = str(a["tasks"][task]["metric"])
+    rows = _model_rows(a, b, split, task)
+    return Group(f"{task}: {metric} on {split}", (*rows, *_artefact_rows(task, metric, lines)))
+
+
+def _lacking_group(a: Json, b: Json, split: str, task: str, name: str) -> Group:
+    metric = str(a["tasks"][task]["metric"])
+    rows = _model_rows(a, b, split, task, name)
+    return Group(f"{task} without {name}: {metric} on {split}", tuple(rows))
+
+
+def _model_rows(
+    a: Json, b: Json, split: str, task: str, without: str = ""
+) -> list[tuple[str, ...]]:
+    metric = str(a["tasks"][task]["metric"])
     rows = [
         _row(
             FORMS[form],
-            estimate(a, split, task, form, metric),
-            estimate(b, split, task, form, metric),
+            estimate(a, split, task, form, metric, without),
+            estimate(b, split, task, form, metric, without),
         )
         for form in FORMS
     ]
-    shown = [row for row in rows if row[1:] != (formats.ABSENT,) * 3]
-    return Group(f"{task}: {metric} on {split}", (*shown, *_artefact_rows(task, metric, lines)))
+    return [row for row in rows if row[1:] != (formats.ABSENT,) * 3]
 
 
 def _row(name: str, a: Json, b: Json) -> tuple[str, ...]:

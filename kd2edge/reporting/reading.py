@@ -56,7 +56,12 @@ def leading_split(report: Json) -> str:
     return next((name for name in ("test", "validation") if name in splits), next(iter(splits)))
 
 
-def task_block(report: Json, split: str, task: str, form: str) -> Json:
+def lacked(report: Json, split: str) -> dict[str, Json]:
+    """Input that may be absent -> what the report says of a split's rows without it."""
+    return dict(report["splits"].get(split, _NOTHING).get("without", _NOTHING))
+
+
+def task_block(report: Json, split: str, task: str, form: str, without: str = "") -> Json:
     """Everything the report says of one task of one model on one split; empty when absent.
 
     Args:
@@ -64,17 +69,17 @@ def task_block(report: Json, split: str, task: str, form: str) -> Json:
         split: ``validation`` or ``test``.
         task: its name.
         form: the model: ``teacher``, ``baseline`` or ``student``.
+        without: the input that no row has; "": each row has what it has.
     """
-    return (
-        report["splits"]
-        .get(split, _NOTHING)
-        .get("tasks", _NOTHING)
-        .get(task, _NOTHING)
-        .get(form, _NOTHING)
-    )
+    found = report["splits"].get(split, _NOTHING)
+    if without:
+        found = found.get("without", _NOTHING).get(without, _NOTHING)
+    return found.get("tasks", _NOTHING).get(task, _NOTHING).get(form, _NOTHING)
 
 
-def estimate(report: Json, split: str, task: str, form: str, metric: str = "") -> Json:
+def estimate(
+    report: Json, split: str, task: str, form: str, metric: str = "", without: str = ""
+) -> Json:
     """``{"value", "low", "high", ...}`` of a metric (the task's leading one); empty when absent.
 
     Args:
@@ -83,9 +88,11 @@ def estimate(report: Json, split: str, task: str, form: str, metric: str = "") -
         task: its name.
         form: the model: ``teacher``, ``baseline`` or ``student``.
         metric: its name; "" for the task's leading one.
+        without: the input that no row has; "": each row has what it has.
     """
     metric = metric or str(report["tasks"][task]["metric"])
-    return task_block(report, split, task, form).get("metrics", _NOTHING).get(metric, _NOTHING)
+    block = task_block(report, split, task, form, without)
+    return block.get("metrics", _NOTHING).get(metric, _NOTHING)
 
 
 def measured_rows(report: Json, split: str, task: str) -> int:
@@ -165,6 +172,8 @@ class ArtefactLine:
         faults: all that failed, each once.
         cause: where the fault lies, as far as the levels together tell.
         rows: task -> labelled rows that the report's metric rests on, where it says so.
+        without: input that may be absent -> task -> the validation's block for the rows without it.
+        lacking_rows: input -> the same as ``rows`` of the rows without it.
     """
 
     id: str
@@ -184,16 +193,24 @@ class ArtefactLine:
     faults: tuple[str, ...] = ()
     cause: str = ""
     rows: Mapping[str, int] = field(default_factory=dict[str, int])
+    without: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    lacking_rows: Mapping[str, Mapping[str, int]] = field(
+        default_factory=dict[str, Mapping[str, int]]
+    )
 
-    def metric(self, task: str, metric: str) -> Json:
+    def lacking(self, without: str) -> Json:
+        """Task -> the validation's block for it on the rows without an input ("": on all)."""
+        return self.without.get(without, _NOTHING) if without else self.tasks
+
+    def metric(self, task: str, metric: str, without: str = "") -> Json:
         """``{"value", "low", "high"}``, as the validation recomputed it; empty when absent.
 
         So it is where it was measured on other rows than the report's (``validate --data``): beside
         the student's it would look like a gain or a loss.
         """
-        block = self.tasks.get(task, _NOTHING)
+        block = self.lacking(without).get(task, _NOTHING)
         found = block.get("metrics", _NOTHING).get(metric, _NOTHING).get("candidate", _NOTHING)
-        rows = self.rows.get(task)
+        rows = (self.lacking_rows.get(without, _NOTHING) if without else self.rows).get(task)
         return found if rows is None or found.get("rows", rows) == rows else _NOTHING
 
     def drop(self, task: str, metric: str) -> Json:
@@ -201,25 +218,32 @@ class ArtefactLine:
         block = self.tasks.get(task, _NOTHING)
         return block.get("metrics", _NOTHING).get(metric, _NOTHING).get("drop", _NOTHING)
 
-    def gate(self, task: str) -> Outcome:
+    def gate(self, task: str, without: str = "") -> Outcome:
         """The verdict of a task, or the artefact's own where it did not get as far as its tasks."""
-        return _outcome(self.tasks.get(task, _NOTHING)) or self.outcome
+        return _outcome(self.lacking(without).get(task, _NOTHING)) or self.outcome
 
 
 def artefact_lines(validation: Json | None, bench: Json | None, report: Json) -> list[ArtefactLine]:
     """One line an artefact, in the validation's order, then those that only the bench knows."""
     split = leading_split(report)
-    stated = {
-        task: estimate(report, split, task, "student").get("rows") for task in report["tasks"]
-    }
-    rows = {task: int(count) for task, count in stated.items() if count}
+    rows = _rows_of(report, split)
+    lacking = {name: _rows_of(report, split, name) for name in lacked(report, split)}
     validated: Json = (validation or _NOTHING).get("artefacts", _NOTHING)
     timed: Json = _bench_lines(bench)
     names = [*validated, *(name for name in timed if name not in validated)]
     lines = (
         _line(name, validated.get(name, _NOTHING), timed.get(name, _NOTHING)) for name in names
     )
-    return [replace(line, rows=rows) for line in lines]
+    return [replace(line, rows=rows, lacking_rows=lacking) for line in lines]
+
+
+def _rows_of(report: Json, split: str, without: str = "") -> dict[str, int]:
+    """Task -> labelled rows that the student's metric rests on, where the report says so."""
+    stated = {
+        task: estimate(report, split, task, "student", "", without).get("rows")
+        for task in report["tasks"]
+    }
+    return {task: int(count) for task, count in stated.items() if count}
 
 
 def of_split(validation: Json) -> str:
@@ -244,6 +268,10 @@ def _line(name: str, validated: Json, timed: Json) -> ArtefactLine:
         batch=timed.get("batch"),
         threads=timed.get("threads"),
         tasks=validated.get("tasks", _NOTHING),
+        without={
+            name: part.get("tasks", _NOTHING)
+            for name, part in validated.get("without", _NOTHING).items()
+        },
         faults=tuple(map(str, validated.get("faults", ()))),
         cause=str(validated.get("cause", "")),
     )

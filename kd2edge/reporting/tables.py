@@ -15,12 +15,14 @@ from kd2edge.reporting.reading import (
     estimate,
     forms,
     gate_text,
+    lacked,
     leading_split,
     measured_rows,
+    rows_and_distinct,
 )
 from kd2edge.wording import shown
 
-__all__ = ["Group", "Table", "headline", "headline_table"]
+__all__ = ["Group", "Table", "headline", "headline_table", "lacking"]
 
 Json = Mapping[str, Any]
 
@@ -110,8 +112,12 @@ def _wrapped(note: str, width: int) -> Iterator[str]:
 
 
 def headline_table(report: Json, validation: Json | None = None, bench: Json | None = None) -> str:
-    """The headline as plain text for a terminal of 80 columns; see :func:`headline`."""
-    return headline(report, validation, bench).text(80)
+    """The headline as plain text for a terminal of 80 columns, and what is reached without inputs.
+
+    See :func:`headline` and :func:`lacking`.
+    """
+    tables = [headline(report, validation, bench), lacking(report)]
+    return "\n".join(table.text(80) for table in tables if table.groups)
 
 
 def headline(report: Json, validation: Json | None = None, bench: Json | None = None) -> Table:
@@ -128,6 +134,28 @@ def headline(report: Json, validation: Json | None = None, bench: Json | None = 
     groups = [_group(report, split, task, lines) for task in report["tasks"]]
     columns = ("model", "metric", "size", "p50", "speed-up", "gate")
     return Table(columns, tuple(groups), frozenset({0, 5}), tuple(_notes(lines)))
+
+
+def lacking(report: Json) -> Table:
+    """What models reach on the rows without each input that may be absent; perhaps no group.
+
+    Each row: a task's leading metric of teacher, student without distillation and student.
+    """
+    split, present = leading_split(report), forms(report)
+    groups = [
+        Group(
+            f"without {name}: {rows_and_distinct(part)} of the {split} split",
+            tuple(
+                (
+                    task,
+                    *(_estimate(estimate(report, split, task, form, "", name)) for form in present),
+                )
+                for task in report["tasks"]
+            ),
+        )
+        for name, part in lacked(report, split).items()
+    ]
+    return Table(("task", *(FORMS[form] for form in present)), tuple(groups))
 
 
 def _group(report: Json, split: str, task: str, lines: Sequence[ArtefactLine]) -> Group:

@@ -176,11 +176,13 @@ def disagreements(
         return [
             f"the reference has {len(reference.ids):,} rows, the report was made on {said.rows:,}"
         ]
-    faults = list(_other_rows(reference, said))
+    faults = [*_other_rows(reference, said), *_other_inputs(reference, record, split)]
+    parts = {"": reference, **reference.without}
     return faults or [
         fault
+        for lacked, part in parts.items()
         for task, spec in tasks.items()
-        for fault in _other_metrics(spec, task, reference, record, split)
+        for fault in _other_metrics(spec, task, part, (record, split, lacked))
     ]
 
 
@@ -192,16 +194,27 @@ def _other_rows(reference: Reference, said: SplitMeaning) -> Iterator[str]:
             yield f"task {task}: the reference's labels are not those that the report was made with"
 
 
+def _other_inputs(reference: Reference, record: Record, split: str) -> Iterator[str]:
+    stored, said = set(reference.without), set(record.without.get(split, {}))
+    for lacked in sorted(stored ^ said):
+        one, other = ("reference", "report") if lacked in stored else ("report", "reference")
+        yield f"the {one} has rows without {lacked}, the {other} has none"
+
+
 def _other_metrics(
-    spec: TaskSpec, task: str, reference: Reference, record: Record, split: str
+    spec: TaskSpec, task: str, reference: Reference, place: tuple[Record, str, str]
 ) -> Iterator[str]:
+    """How the metrics of stored decisions are not those that a record has of (split, lacked)."""
+    record, split, lacked = place
+    without = f" without {lacked}" if lacked else ""
     for metric in dict.fromkeys((spec.metric, *spec.metrics)):
         own = _measured(spec, task, metric, reference)
-        reported = record.value(split, task, metric)
+        reported = record.value(split, task, metric, lacked)
         if not _same(own, reported):
             yield (
-                f"task {task}: PyTorch's stored decisions reach {metric} {_number(own)}, the "
-                f"report {_number(reported)}: they are not of the student that the report is about"
+                f"task {task}{without}: PyTorch's stored decisions reach {metric} {_number(own)}, "
+                f"the report {_number(reported)}: they are not of the student that the report is "
+                "about"
             )
 
 

@@ -7,7 +7,7 @@ that these can be held against it: a weaker student's outputs under another's re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kd2edge.errors import IntegrityError, SchemaTooNewError, UsageError
@@ -36,22 +36,38 @@ class Record:
     Args:
         meaning: key of what its outputs mean, see :mod:`meaning`.
         splits: split -> its metrics.
+        without: split -> input that may be absent -> its metrics on the rows without it.
     """
 
     meaning: str
     splits: Mapping[str, Metrics]
+    without: Mapping[str, Mapping[str, Metrics]] = field(
+        default_factory=dict[str, Mapping[str, Metrics]]
+    )
 
-    def value(self, split: str, task: str, metric: str) -> float | None:
-        """A metric's value; None where the report has none."""
-        found = self.splits.get(split, {}).get(task, {}).get(metric, {}).get("value")
+    def metrics(self, split: str, lacked: str = "") -> Metrics | None:
+        """What is said of a split, or (``lacked``) of its rows without an input; None: nothing."""
+        return self.without.get(split, {}).get(lacked) if lacked else self.splits.get(split)
+
+    def value(self, split: str, task: str, metric: str, lacked: str = "") -> float | None:
+        """A metric's value; None where the report has none.
+
+        Args:
+            split: ``validation`` or ``test``.
+            task: its name.
+            metric: its name.
+            lacked: the input that no row has; "": each row has what it has.
+        """
+        said = self.metrics(split, lacked) or {}
+        found = said.get(task, {}).get(metric, {}).get("value")
         return None if found is None else float(found)
 
 
 def pack_record(record: Record) -> bytes:
     """The bytes of a ``reference/report.json``; equal records give equal bytes."""
-    return canonical_json(
-        {"schema": SCHEMA, "meaning": record.meaning, "splits": dict(record.splits)}
-    )
+    content = {"schema": SCHEMA, "meaning": record.meaning, "splits": dict(record.splits)}
+    lacking = {split: dict(parts) for split, parts in record.without.items() if parts}
+    return canonical_json(content | ({"without": lacking} if lacking else {}))
 
 
 def open_record(content: bytes) -> Record:
@@ -75,7 +91,11 @@ def open_record(content: bytes) -> Record:
                 "--resume` and export the run again"
             )
         splits = {str(name): _metrics(one) for name, one in found["splits"].items()}
-        return Record(str(found["meaning"]), splits)
+        lacking = {
+            str(split): {str(name): _metrics(one) for name, one in parts.items()}
+            for split, parts in found.get("without", {}).items()
+        }
+        return Record(str(found["meaning"]), splits, lacking)
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise IntegrityError(f"{REPORT}: not what kd2edge wrote: {error!r}") from error
 

@@ -3,13 +3,17 @@
 Artefacts are held against it.  It has the id and hash of each row, for each task the label and the
 packed decision (classes exactly, top-k scores in fp16), and whole logits of the first :data:`FULL`
 rows.  It names the meaning that stands beside it, see :mod:`meaning`.
+
+Of a model that has inputs which may be absent it holds the same again for the rows without each of
+them: which rows these are, their hashes, decisions and logits; labels are those of the same rows.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,6 +38,7 @@ from kd2edge.validate.truths import (
 
 __all__ = [
     "FULL",
+    "Lacking",
     "Reference",
     "open_reference",
     "pack_reference",
@@ -41,7 +46,7 @@ __all__ = [
 ]
 
 #: Version of the layout.
-SCHEMA = 3
+SCHEMA = 4
 #: Rows whose logits are kept whole.
 FULL = 64
 
@@ -65,6 +70,7 @@ class Reference:
         truths: task -> labels, in the order of ``ids``.
         meaning: key of the meaning of these outputs; "": nobody wrote it down.
         split: the split's name.
+        without: input that may be absent -> the same of the rows without it.
     """
 
     ids: tuple[str, ...]
@@ -74,6 +80,7 @@ class Reference:
     truths: Mapping[str, Truth] = field(default_factory=dict[str, Truth])
     meaning: str = ""
     split: str = ""
+    without: Mapping[str, Reference] = field(default_factory=dict[str, "Reference"])
 
     @property
     def full(self) -> int:
@@ -82,6 +89,23 @@ class Reference:
             (part.rows if isinstance(part, Ragged) else len(part) for part in self.logits.values()),
             default=0,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """What PyTorch said of the rows without an input.
+
+    Args:
+        rows: ``[row]`` which rows of the split these are, rising: those that have another input.
+        hashes: hash of each, as it is without the input, 64 bit.
+        decoded: task -> decisions.
+        logits: task -> logits of the first rows (at most :data:`FULL` are kept).
+    """
+
+    rows: npt.NDArray[np.int64]
+    hashes: Sequence[int] | npt.NDArray[Any]
+    decoded: Mapping[str, Decoded]
+    logits: Mapping[str, Logits]
 
 
 def key_of(rows: Rows, inputs: Mapping[str, InputSpec]) -> Callable[[Row, int], tuple[str, int]]:
@@ -117,6 +141,7 @@ def pack_reference(
     truths: Mapping[str, Truth],
     meaning: str,
     split: str,
+    without: Mapping[str, Lacking] = MappingProxyType({}),
 ) -> bytes:
     """The bytes of a ``reference/<split>.npz``; the same arguments give the same bytes.
 
@@ -129,28 +154,54 @@ def pack_reference(
         truths: task -> labels for all rows.
         meaning: key of what these outputs mean.
         split: the split's name.
+        without: input that may be absent -> what was said of the rows without it.
 
     Raises:
         ValueError: decisions, labels, ids and hashes of different number, or a task without a spec.
     """
     known = _by_name(specs)
     _require_same_rows(len(ids), hashes, decoded, truths, known)
-    numbers = np.array([value % (1 << 64) for value in map(int, hashes)], np.uint64)
     arrays: Arrays = {
         "schema": np.array(SCHEMA, np.int64),
         "ids": np.frombuffer(json.dumps(list(ids)).encode(), np.uint8),
         "of": np.frombuffer(canonical_json({"meaning": meaning, "split": split}), np.uint8),
-        "hashes": numbers,
     }
     for task, truth in truths.items():
         packed = pack_truth(truth)
         arrays.update({f"truth/{task}/{key}": value for key, value in packed.items()})
+    arrays |= _packed_outputs(hashes, decoded, logits64, known)
+    for name, part in without.items():
+        own = _packed_outputs(part.hashes, part.decoded, part.logits, known)
+        _require_same_rows(
+            len(part.rows),
+            part.hashes,
+            part.decoded,
+            {task: truth.taken(part.rows) for task, truth in truths.items()},
+            known,
+        )
+        own["rows"] = np.asarray(part.rows, np.int64)
+        arrays |= {f"{_without(name)}{key}": value for key, value in own.items()}
+    return npz_bytes(arrays)
+
+
+def _without(name: str) -> str:
+    return f"without/{name}/"
+
+
+def _packed_outputs(
+    hashes: Sequence[int] | npt.NDArray[Any],
+    decoded: Mapping[str, Decoded],
+    logits64: Mapping[str, Logits],
+    specs: Mapping[str, TaskSpec],
+) -> Arrays:
+    numbers = np.array([value % (1 << 64) for value in map(int, hashes)], np.uint64)
+    arrays: Arrays = {"hashes": numbers}
     for task, part in decoded.items():
-        packed = task_kind(known[task].kind).pack(part)
+        packed = task_kind(specs[task].kind).pack(part)
         arrays.update({f"decoded/{task}/{key}": value for key, value in packed.items()})
     for task, logits in logits64.items():
         arrays.update(_packed_logits(task, logits))
-    return npz_bytes(arrays)
+    return arrays
 
 
 def _require_same_rows(
@@ -207,21 +258,46 @@ def open_reference(content: bytes, specs: Specs) -> Reference:
 
 
 def _opened(arrays: Arrays, specs: Mapping[str, TaskSpec]) -> Reference:
-    ids = json_value(arrays["ids"].tobytes())
+    names = tuple(str(name) for name in json_value(arrays["ids"].tobytes()))
+    truths = {task: unpack_truth(_below(arrays, f"truth/{task}/")) for task in specs}
+    whole = _opened_outputs(arrays, names, truths, specs, *_of(arrays["of"]))
+    lacked = {name.split("/")[1]: None for name in arrays if name.startswith("without/")}
+    parts = {name: _below(arrays, _without(name)) for name in lacked}
+    return replace(
+        whole, without={name: _opened_part(one, whole, specs) for name, one in parts.items()}
+    )
+
+
+def _opened_part(arrays: Arrays, whole: Reference, specs: Mapping[str, TaskSpec]) -> Reference:
+    """What was said of the rows without an input."""
+    rows = arrays["rows"].astype(np.int64)
+    if (np.diff(rows, prepend=-1) <= 0).any() or (rows >= len(whole.ids)).any():
+        raise ValueError(f"expected rising rows below {len(whole.ids)}")
+    names = tuple(whole.ids[row] for row in rows.tolist())
+    truths = {task: one.taken(rows) for task, one in whole.truths.items()}
+    return _opened_outputs(arrays, names, truths, specs, whole.meaning, whole.split)
+
+
+def _opened_outputs(
+    arrays: Arrays,
+    names: tuple[str, ...],
+    truths: Mapping[str, Truth],
+    specs: Mapping[str, TaskSpec],
+    meaning: str,
+    split: str,
+) -> Reference:
     decoded = {
         task: task_kind(spec.kind).unpack(spec, _below(arrays, f"decoded/{task}/"))
         for task, spec in specs.items()
     }
     logits = {task: _opened_logits(arrays, task) for task in specs if f"logits/{task}" in arrays}
     hashes = arrays["hashes"].astype(np.uint64)
-    if len(ids) != len(hashes):
-        raise ValueError(f"{len(ids)} ids for {len(hashes)} hashes")
+    if len(names) != len(hashes):
+        raise ValueError(f"{len(names)} ids for {len(hashes)} hashes")
     for task, (one, other) in contradictions(hashes, decoded, specs).items():
         raise ValueError(f"rows {one} and {other} have one input and two decisions for {task}")
-    names = tuple(str(name) for name in ids)
-    truths = {task: unpack_truth(_below(arrays, f"truth/{task}/")) for task in specs}
     _require_same_rows(len(names), hashes, decoded, truths, specs)
-    return Reference(names, hashes, decoded, logits, truths, *_of(arrays["of"]))
+    return Reference(names, hashes, decoded, logits, truths, meaning, split)
 
 
 def _of(stored: npt.NDArray[Any]) -> tuple[str, str]:

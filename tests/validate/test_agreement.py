@@ -142,10 +142,10 @@ def test_the_other_split_s_outputs_fail(bundle, rows, tools):
     assert any("stored for the validation split are of the test split" in r for r in reasons(found))
 
 
-@pytest.mark.parametrize("schema", [1, 2])
+@pytest.mark.parametrize("schema", [1, 2, 3])
 def test_a_reference_of_before_is_refused(bundle, rows, tools, schema):
     folder = with_arrays(bundle, tools, lambda arrays: arrays.update(schema=np.array(schema)))
-    with pytest.raises(UsageError, match=f"schema {schema}, this kd2edge reads 3"):
+    with pytest.raises(UsageError, match=f"schema {schema}, this kd2edge reads 4"):
         judged(folder, rows)
 
 

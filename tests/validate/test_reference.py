@@ -9,10 +9,11 @@ import pytest
 from kd2edge.errors import IntegrityError, SchemaTooNewError, UsageError
 from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.ragged import Ragged
+from kd2edge.ragged import Ragged, taken
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import MISSING, Decoded, TaskName, TaskSpec, Truth
 from kd2edge.validate import open_reference, pack_reference
+from kd2edge.validate.reference import Lacking
 
 SPECS = {
     "intent": TaskSpec(TaskName("intent"), "classification", tuple("abcdefgh"), "accuracy"),
@@ -64,6 +65,58 @@ def packed(logits, *, ids=IDS, hashes=HASHES, said=None) -> bytes:
         meaning="1" * 64,
         split="test",
     )
+
+
+def lacking(rows: list[int]) -> Lacking:
+    """Other outputs for some of the rows."""
+    at = np.array(rows, np.int64)
+    some = {task: taken(part, at) for task, part in outputs().items()}
+    shifted = {
+        task: Ragged(part.values[:, ::-1], part.offsets)
+        if isinstance(part, Ragged)
+        else part[:, ::-1] + 1
+        for task, part in some.items()
+    }
+    return Lacking(at, [7 + row for row in rows], decoded(shifted), shifted)
+
+
+def with_lacking(lacked: Lacking) -> bytes:
+    logits = outputs()
+    return pack_reference(
+        IDS, HASHES, decoded(logits), logits, SPECS,
+        truths=truths(logits), meaning="1" * 64, split="test", without={"text": lacked},
+    )  # fmt: skip
+
+
+def test_outputs_without_an_input_come_back_for_their_rows():
+    wanted = lacking([1, 4, 5, 60, 69])
+    found = open_reference(with_lacking(wanted), SPECS)
+    part = found.without["text"]
+    assert part.ids == tuple(IDS[row] for row in (1, 4, 5, 60, 69))
+    assert part.hashes.tolist() == [8, 11, 12, 67, 76]
+    assert (part.meaning, part.split, part.full) == (found.meaning, found.split, 5)
+    for task, own in wanted.decoded.items():
+        np.testing.assert_array_equal(flat(part.decoded[task].labels), flat(own.labels))
+        truth = found.truths[task].taken(wanted.rows).labels
+        np.testing.assert_array_equal(flat(part.truths[task].labels), flat(truth))
+        np.testing.assert_array_equal(flat(part.logits[task]), flat(wanted.logits[task]))
+    assert not part.without
+
+
+@pytest.mark.parametrize("rows", [[4, 1], [1, 1], [1, ROWS]])
+def test_rows_that_no_split_has_are_refused(rows):
+    logits = lacking([1, 4])
+    arrays = npz_arrays(with_lacking(logits))
+    arrays["without/text/rows"] = np.array(rows, np.int64)
+    with pytest.raises(IntegrityError, match="expected rising rows below 70"):
+        open_reference(npz_bytes(arrays), SPECS)
+
+
+def test_outputs_without_an_input_are_of_as_many_rows():
+    arrays = npz_arrays(with_lacking(lacking([1, 4])))
+    arrays["without/text/hashes"] = arrays["without/text/hashes"][:1]
+    with pytest.raises(IntegrityError, match="2 ids for 1 hashes"):
+        open_reference(npz_bytes(arrays), SPECS)
 
 
 def flat(values):
@@ -169,7 +222,7 @@ def test_a_newer_reference_is_refused(content):
     with np.load(io.BytesIO(content)) as archive:
         arrays = {name: archive[name] for name in archive.files}
     newer = io.BytesIO()
-    np.savez(newer, **{**arrays, "schema": np.array(4)})
+    np.savez(newer, **{**arrays, "schema": np.array(5)})
     with pytest.raises(SchemaTooNewError):
         open_reference(newer.getvalue(), SPECS)
 

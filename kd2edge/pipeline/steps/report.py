@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
@@ -25,9 +25,10 @@ from kd2edge.nets import Net
 from kd2edge.pipeline.reading.learned import learned_summary
 from kd2edge.pipeline.reading.prepare import Prepared
 from kd2edge.pipeline.steps.finite import finite
+from kd2edge.pipeline.steps.lacking import JUDGED, lacked, student_without
 from kd2edge.pipeline.steps.provenance import code_fingerprint
 from kd2edge.pipeline.steps.training import NetRecord
-from kd2edge.pipeline.steps.work import Splits, Work
+from kd2edge.pipeline.steps.work import Learner, Splits, Work
 from kd2edge.ragged import Ragged
 from kd2edge.reporting import html_report
 from kd2edge.reporting.reading import SCHEMA
@@ -35,7 +36,7 @@ from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 from kd2edge.teacher import TeacherCache
 from kd2edge.validate.meaning import Meaning, SplitMeaning, meaning_of
-from kd2edge.validate.reference import pack_reference, row_keys
+from kd2edge.validate.reference import Lacking, pack_reference, row_keys
 from kd2edge.validate.truths import inputs_fingerprint, labels_fingerprint
 from kd2edge.version import __version__
 
@@ -44,8 +45,6 @@ __all__ = ["ModelResult", "write_report"]
 #: Confusion matrices of more classes are left out of the report.
 _CONFUSED = 200
 _OWN = ("baseline", "student")
-#: Splits that models are measured on.
-_JUDGED = ("validation", "test")
 
 #: Ids of a split's rows, and hashes of their inputs.
 Keys: TypeAlias = tuple[list[str], list[int]]
@@ -57,11 +56,19 @@ Said: TypeAlias = "dict[str, dict[TaskName, Logits]]"
 
 @dataclass(frozen=True, slots=True)
 class ModelResult:
-    """A model of the run: its record, and how to get at what it says."""
+    """A model of the run: its record, and how to get at what it says.
+
+    Args:
+        record: of its training.
+        net: the model; None: a teacher, which was asked before.
+        caches: split -> what it said.
+        lacking: (split, input) -> what it said of the rows without that input.
+    """
 
     record: NetRecord
     net: Net | None = None
     caches: Mapping[str, TeacherCache] = field(default_factory=dict)
+    lacking: Mapping[tuple[str, str], TeacherCache] = field(default_factory=dict)
 
 
 class _Outputs(NamedTuple):
@@ -70,27 +77,34 @@ class _Outputs(NamedTuple):
     keys: Keys
     logits: Mapping[TaskName, Logits]
     truths: Mapping[str, Truth]
+    without: Mapping[str, Lacking]
 
 
-def write_report(work: Work, splits: Splits, results: Mapping[str, ModelResult]) -> None:
+def write_report(work: Work, learner: Learner, results: Mapping[str, ModelResult]) -> None:
     """Measure every model on validation and test; write reference outputs, JSON and HTML.
 
     ``report.json`` comes last: a run that has one is finished.
 
     Args:
         work: the run.
-        splits: the rows as the student reads them.
+        learner: what the student reads, and the rows as it reads them.
         results: every model: the teachers by their names, ``baseline``, ``student``.
     """
+    splits = learner.splits
     parts: dict[str, Any] = {}
-    keys = {split: row_keys(work.data.rows[split], work.data.inputs) for split in _JUDGED}
+    keys = {split: row_keys(work.data.rows[split], work.data.inputs) for split in JUDGED}
     meaning = _meaning(work, splits, keys, results["student"])
     write_atomic(work.run.meaning, meaning.to_json())
-    for split in _JUDGED:
-        said = _predictions(work, split, splits[split], results)
+    for split in JUDGED:
+        said = _predictions(work, splits[split], results, _caches(results, split))
         parts[split] = _split_report(work.data, splits[split], said, _hashes(keys[split]))
+        without = dict(_without(work, learner, results, split))
+        if without:
+            parts[split]["without"] = {name: part for name, (part, _) in without.items()}
+        stored = {name: lacking for name, (_, lacking) in without.items()}
         truths = _truths(work, splits[split])
-        _write_reference(work, split, meaning, _Outputs(keys[split], said["student"], truths))
+        outputs = _Outputs(keys[split], said["student"], truths, stored)
+        _write_reference(work, split, meaning, outputs)
     report = finite(_report(work, splits, results, parts, meaning))
     text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
     write_atomic(work.run.html, html_report(report).encode())
@@ -157,13 +171,53 @@ def _cost(records: Sequence[NetRecord]) -> dict[str, Any]:
     return {key: sum(getattr(record, key) for record in records) for key in keys}
 
 
+def _without(
+    work: Work, learner: Learner, results: Mapping[str, ModelResult], split: str
+) -> Iterator[tuple[str, tuple[dict[str, Any], Lacking]]]:
+    """What is reached without each input that may be absent, and what the student says there."""
+    for one in lacked(work.data, split):
+        encoded = work.encode_lacking(one.rows, student_without(learner.inputs, one.name))
+        asked = {
+            model: part.lacking[one.key]
+            for model, part in results.items()
+            if one.key in part.lacking
+        }
+        said = _predictions(work, encoded, results, asked)
+        _, hashes = row_keys(one.rows, work.data.inputs)
+        inputs = np.array(hashes, np.uint64)
+        part = {
+            "rows": len(encoded),
+            "distinct": distinct(inputs),
+            "tasks": {
+                name: {
+                    model: {"metrics": _metrics(spec, encoded.truth(name), decoded, inputs)}
+                    for model, decoded in _decoded(spec, said).items()
+                }
+                for name, spec in work.data.tasks.items()
+            },
+        }
+        logits = said["student"]
+        decoded = _student_decoded(work, logits)
+        stored = Lacking(one.rows.positions, hashes, decoded, _named(logits))
+        yield one.name, (part, stored)
+
+
+def _caches(results: Mapping[str, ModelResult], split: str) -> dict[str, TeacherCache]:
+    return {model: one.caches[split] for model, one in results.items() if one.net is None}
+
+
 def _predictions(
-    work: Work, name: str, split: EncodedSplit, results: Mapping[str, ModelResult]
+    work: Work,
+    split: EncodedSplit,
+    results: Mapping[str, ModelResult],
+    asked: Mapping[str, TeacherCache],
 ) -> Said:
+    """What every model says of some rows; teachers were asked before, and are not asked again."""
     said: Said = {}
     for model, one in results.items():
-        if one.net is None:  # a teacher was asked before, and is not asked again
-            said.setdefault("teacher", {}).update(_cached(one.caches[name]))
+        if one.net is None:
+            if model in asked:
+                said.setdefault("teacher", {}).update(_cached(asked[model]))
             continue
         said[model] = predict_split(
             one.net, split, work.tasks, device=work.recipe.train.device, on_event=work.on_event
@@ -194,11 +248,7 @@ def _split_report(
     gains: dict[str, Any] = {}
     for name, spec in data.tasks.items():
         truth = split.truth(name)
-        decoded = {
-            model: task_kind(spec.kind).decode(spec, logits[name])
-            for model, logits in said.items()
-            if name in logits
-        }
+        decoded = _decoded(spec, said)
         support = list(data.train_support[name].values())
         tasks[name] = {
             model: _model_report(spec, truth, one, support, inputs)
@@ -214,11 +264,26 @@ def _split_report(
     }
 
 
+def _decoded(spec: TaskSpec, said: Said) -> dict[str, Decoded]:
+    """Model -> its decisions on a task, for those that answer it."""
+    return {
+        model: task_kind(spec.kind).decode(spec, logits[spec.name])
+        for model, logits in said.items()
+        if spec.name in logits
+    }
+
+
+def _metrics(
+    spec: TaskSpec, truth: Truth, decoded: Decoded, inputs: Inputs
+) -> dict[str, dict[str, Any]]:
+    return {name: _estimate(spec, truth, decoded, name, inputs) for name in spec.metrics}
+
+
 def _model_report(
     spec: TaskSpec, truth: Truth, decoded: Decoded, support: Sequence[int], inputs: Inputs
 ) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "metrics": {name: _estimate(spec, truth, decoded, name, inputs) for name in spec.metrics},
+        "metrics": _metrics(spec, truth, decoded, inputs),
         "cut_words": cut_off(truth, decoded),
     }
     sections = task_kind(spec.kind).sections
@@ -310,22 +375,29 @@ def _meaning(work: Work, splits: Splits, keys: Mapping[str, Keys], student: Mode
 
 def _write_reference(work: Work, split: str, meaning: Meaning, outputs: _Outputs) -> None:
     """Keep what PyTorch decided on every row of a split: what artefacts are held against."""
-    tasks = work.data.tasks
-    decoded = {
-        str(task): task_kind(tasks[task].kind).decode(tasks[task], values)
-        for task, values in outputs.logits.items()
-    }
-    full = {str(task): values for task, values in outputs.logits.items()}
     content = pack_reference(
         *outputs.keys,
-        decoded,
-        full,
-        tasks,
+        _student_decoded(work, outputs.logits),
+        _named(outputs.logits),
+        work.data.tasks,
         truths=outputs.truths,
         meaning=meaning.key,
         split=split,
+        without=outputs.without,
     )
     write_atomic(work.run.samples / f"reference-{split}.npz", content)
+
+
+def _student_decoded(work: Work, logits: Mapping[TaskName, Logits]) -> dict[str, Decoded]:
+    tasks = work.data.tasks
+    return {
+        str(task): task_kind(tasks[task].kind).decode(tasks[task], values)
+        for task, values in logits.items()
+    }
+
+
+def _named(logits: Mapping[TaskName, Logits]) -> dict[str, Logits]:
+    return {str(task): values for task, values in logits.items()}
 
 
 def _fingerprints(work: Work, splits: Splits, results: Mapping[str, ModelResult]) -> dict[str, str]:

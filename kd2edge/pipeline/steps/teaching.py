@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from kd2edge.nets import NetDescription, describe_net, load_net
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, teacher_inputs
 from kd2edge.pipeline.reading.settings import teacher_settings
 from kd2edge.pipeline.reading.sources import SPLITS
+from kd2edge.pipeline.steps.lacking import JUDGED, lacked, teacher_without
 from kd2edge.pipeline.steps.training import NetRecord, loaded_record, origin_of, train_net
 from kd2edge.pipeline.steps.work import Learner, Work, fresh_net
 from kd2edge.recipe.schema import Teacher
@@ -44,12 +45,24 @@ class Tutor:
 
 @dataclass(frozen=True, slots=True)
 class AskedTeacher:
-    """A teacher that is trained and was asked: its cache of every split."""
+    """A teacher that is trained and was asked: its cache of every split.
+
+    Args:
+        name: its name.
+        record: of its training.
+        caches: split -> what it says of every row.
+        stem: its net.
+        lacking: (split, input) -> what it says of the rows without that input, where it can do
+            without.
+    """
 
     name: str
     record: NetRecord
     caches: Mapping[str, TeacherCache]
     stem: Path
+    lacking: Mapping[tuple[str, str], TeacherCache] = field(
+        default_factory=dict["tuple[str, str]", TeacherCache]
+    )
 
 
 def tutor_of(work: Work, teacher: Teacher) -> Tutor:
@@ -80,7 +93,7 @@ def ask_teacher(work: Work, tutor: Tutor) -> AskedTeacher:
     caches = _caches(work, tutor.teacher, speaker, tutor.learner)
     detail = f"{caches['train'].bytes / 1e6:,.1f} MB"
     work.on_event(StageEvent(f"cache {name}", detail, skipped=caches["train"].reused))
-    return AskedTeacher(name, record, caches, stem)
+    return AskedTeacher(name, record, caches, stem, _lacking(work, tutor, speaker))
 
 
 def _tasks(work: Work, teacher: Teacher) -> list[TaskSpec]:
@@ -131,6 +144,23 @@ def _caches(
         )
         for split in SPLITS
     }
+
+
+def _lacking(work: Work, tutor: Tutor, speaker: NetTeacher) -> dict[tuple[str, str], TeacherCache]:
+    """What a teacher says of the rows without each input that may be absent."""
+    found: dict[tuple[str, str], TeacherCache] = {}
+    for one in (part for split in JUDGED for part in lacked(work.data, split)):
+        inputs = teacher_without(tutor.learner.inputs, one)
+        if inputs is not None:
+            found[one.key] = cache_outputs(
+                speaker,
+                work.encode_lacking(one.rows, inputs),
+                work.cache / "teachers",
+                tasks=_tasks(work, tutor.teacher),
+                device=work.recipe.train.device,
+                on_event=work.on_event,
+            )
+    return found
 
 
 def checkpoint_of(teacher: Teacher, inputs: ModelInputs, tasks: Sequence[TaskSpec]) -> Path:

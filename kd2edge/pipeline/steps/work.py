@@ -18,6 +18,7 @@ from kd2edge.pipeline.steps.folders import RunFolder
 from kd2edge.recipe import LoadedRecipe, Recipe
 from kd2edge.recipe.schema import Model
 from kd2edge.recipe.schema.models import models_of
+from kd2edge.rows.lacking import LackingRows
 from kd2edge.tasks.spec import TaskSpec
 
 __all__ = ["Learner", "Splits", "Work", "fresh_net"]
@@ -70,6 +71,17 @@ class Work:
             split: encoded(self.data.rows[split], **(of_training if split == "train" else {}))
             for split in SPLITS
         }
+
+    def encode_lacking(self, rows: LackingRows, inputs: ModelInputs) -> EncodedSplit:
+        """Rows without an input, as a model reads them; from the cache where they stand there."""
+        return encode_split(
+            rows,
+            inputs=inputs.pairs,
+            tasks=self.tasks,
+            directory=self.cache / "encoded",
+            file_hashes=inputs.hashes,
+            on_event=self.on_event,
+        )
 
 
 @dataclass(frozen=True, slots=True)

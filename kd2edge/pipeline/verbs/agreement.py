@@ -103,12 +103,16 @@ def require_run_of(run: FinishedRun, bundle: Bundle) -> None:
 
 
 def _first_difference(own: Record, theirs: Record) -> str:
-    for split, tasks in own.splits.items():
-        for task, metrics in tasks.items():
+    places = [
+        (split, lacked) for split in own.splits for lacked in ("", *own.without.get(split, ()))
+    ]
+    for split, lacked in places:
+        for task, metrics in (own.metrics(split, lacked) or {}).items():
             for metric in metrics:
-                here, there = (one.value(split, task, metric) for one in (own, theirs))
+                here, there = (one.value(split, task, metric, lacked) for one in (own, theirs))
                 if not _same(here, there):
-                    return f"{task} {metric} on {split} is {here}, was {there}"
+                    without = f" without {lacked}" if lacked else ""
+                    return f"{task} {metric} on {split}{without} is {here}, was {there}"
     return ""
 
 

@@ -96,13 +96,13 @@ def _run(work: Work) -> None:
     tutors = [tutor_of(work, teacher) for teacher in work.recipe.teachers]
     learner = Learner(inputs, work.encode(inputs))
     teachers, jobs = _teach(work, learner, tutors)
-    results = {one.name: ModelResult(one.record, caches=one.caches) for one in teachers}
+    results = {one.name: ModelResult(one.record, None, one.caches, one.lacking) for one in teachers}
     for job in jobs:
         record = train_net(job, resume=work.resume, reuse=work.resume, on_event=work.on_event)
         results[job.name] = ModelResult(record, net=load_net(job.stem))
     work.on_event(StageEvent("report", "metrics with intervals on validation and test"))
     _keep_samples(work, learner, results["student"])
-    write_report(work, learner.splits, results)
+    write_report(work, learner, results)
 
 
 def _teach(

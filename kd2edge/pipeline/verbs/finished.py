@@ -59,6 +59,11 @@ class FinishedRun:
         return Record(
             str(self.report["fingerprints"]["meaning"]),
             {name: _metrics(one) for name, one in splits.items()},
+            {
+                name: {lacked: _metrics(part) for lacked, part in one["without"].items()}
+                for name, one in splits.items()
+                if one.get("without")
+            },
         )
 
 
@@ -81,7 +86,7 @@ def read_run(folder: RunFolder) -> FinishedRun:
 
 
 def _metrics(split: Mapping[str, Any]) -> Metrics:
-    """The student's metrics on a split, as a bundle carries them."""
+    """The student's metrics on a split, or without an input, as a bundle carries them."""
     return {
         task: {
             metric: {key: numbers.get(key) for key in _KEPT}

@@ -15,7 +15,9 @@ from kd2edge.reporting.reading import (
     forms,
     gain,
     kept,
+    lacked,
     leading_split,
+    rows_and_distinct,
     rows_text,
     scale_of,
 )
@@ -33,6 +35,8 @@ def section(report: Json, artefacts: Sequence[ArtefactLine]) -> Section:
         Note(_legend_of_table(report, split)),
         _plots(report, split, artefacts),
     ]
+    if lacked(report, split):
+        blocks += [_lacking(report, split, artefacts), Note(_legend_of_lacking(report, split))]
     blocks += [
         Fold(f"The same on the {other} split", [_headline(report, other, ())])
         for other in report["splits"]
@@ -50,6 +54,37 @@ def _legend_of_table(report: Json, split: str) -> str:
         f"{_of_errors(report)}; "
         "gain is the student less the same student from the same start, trained on labels alone, "
         "on the same rows; its two bounds are one-sided."
+    )
+
+
+def _lacking(report: Json, split: str, artefacts: Sequence[ArtefactLine]) -> Grid:
+    """What is reached without each input that may be absent: a row an input and a task."""
+    present, names = forms(report), lacked(report, split)
+    ran = [line for line in artefacts if any(line.lacking(name) for name in names)]
+    columns = [Column(title, is_text=True) for title in ("Without", "Task", "Metric")]
+    columns += [Column(_form_title(form)) for form in present]
+    columns += [Column(line.id) for line in ran]
+    rows: list[list[Cell]] = []
+    for name in names:
+        for task, said in report["tasks"].items():
+            metric = str(said["metric"])
+            cells = [Cell(name), Cell(task), Cell(metric.replace("_", " "))]
+            cells += [
+                estimate_cell(
+                    estimate(report, split, task, form, "", name), strong=form == "student"
+                )
+                for form in present
+            ]
+            cells += [_artefact_cell(line, task, metric, name) for line in ran]
+            rows.append(cells)
+    return Grid(columns, rows, "Without an input")
+
+
+def _legend_of_lacking(report: Json, split: str) -> str:
+    counts = [f"{name}: {rows_and_distinct(part)}" for name, part in lacked(report, split).items()]
+    return (
+        f"On the rows of the {split} split with one input taken away ({'; '.join(counts)}); "
+        "rows that hold no other one are left out, and so is a teacher that cannot do without it."
     )
 
 
@@ -102,9 +137,9 @@ def _headline_row(
     return cells + [_artefact_cell(line, task, metric) for line in artefacts]
 
 
-def _artefact_cell(line: ArtefactLine, task: str, metric: str) -> Cell:
-    part = line.metric(task, metric)
-    verdict = line.gate(task)
+def _artefact_cell(line: ArtefactLine, task: str, metric: str, without: str = "") -> Cell:
+    part = line.metric(task, metric, without)
+    verdict = line.gate(task, without)
     return Cell(formats.score(part.get("value")), verdict, f"verdict-{verdict}", part.get("value"))
 
 
