@@ -16,7 +16,7 @@ from kd2edge.cli.output import emit, json_option, overrides_option, say, say_lin
     "--run-dir", type=click.Path(path_type=Path), default=None, help="Default: runs/NAME."
 )
 @click.option("--resume", is_flag=True, help="Go on with what was interrupted.")
-@click.option("--recache", is_flag=True, help="Forget encoded rows and teachers' caches first.")
+@click.option("--recache", is_flag=True, help="Make encoded rows and teachers' caches again.")
 @click.option(
     "--cache-dir", type=click.Path(path_type=Path), default=None,
     help="Encoded rows and teachers' outputs, shared by runs (default: in the run).",

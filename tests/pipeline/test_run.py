@@ -152,6 +152,7 @@ def test_a_refused_resume_leaves_a_finished_run_as_it_was(
     again = ("distill", text_product.recipe, "--run-dir", run, "--resume", *text_product.settings)
     for settings in ("train.lr=0.0123", "teachers.0.train.lr=0.0123"):
         _assert_refused(run, *again, "--set", settings)
+        _assert_refused(run, *again, "--set", settings, "--recache")
     succeed(*again)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from kd2edge.pipeline.steps.events import Listener, Log
 from kd2edge.pipeline.steps.folders import RUNS, RunFolder, mark_latest, run_to_write
 from kd2edge.pipeline.steps.learning import student_jobs
 from kd2edge.pipeline.steps.probing import write_probes
+from kd2edge.pipeline.steps.recaching import caches_set_aside
 from kd2edge.pipeline.steps.rehearsal import rehearse
 from kd2edge.pipeline.steps.report import ModelResult, write_report
 from kd2edge.pipeline.steps.samples import write_calibration, write_golden
@@ -40,7 +41,8 @@ class RunOptions:
     Args:
         run_dir: the run's folder, or a link to it; None: ``runs/NAME``.
         resume: go on with what was interrupted.
-        recache: forget encoded rows and teachers' outputs first.
+        recache: make encoded rows and teachers' outputs again; the old ones are forgotten once the
+            run may write.
         cache_dir: folder for encoded rows and teachers' outputs, shared by runs; None: ``cache/``
             in the run.
     """
@@ -81,21 +83,20 @@ def distill_recipe(
     with folder_lock(run.path), Log(run.log, on_event) as log:
         cache = options.cache_dir or run.cache
         work = Work(loaded, run, data, cache, options.resume, log)
-        if options.recache:
-            _forget(cache)
-        _run(work)
+        _run(work, recache=options.recache)
     mark_latest(run)
     return run
 
 
-def _run(work: Work) -> None:
+def _run(work: Work, *, recache: bool) -> None:
     inputs = student_inputs(work.recipe, work.data.rows["train"], work.data.learned)
     require_pieces(work.data, inputs)
     rehearse(work.loaded, work.tasks, inputs, work.data.learned)
     _tell_rows(work)
-    tutors = [tutor_of(work, teacher) for teacher in work.recipe.teachers]
-    learner = Learner(inputs, work.encode(inputs))
-    teachers, jobs = _teach(work, learner, tutors)
+    with caches_set_aside(work.cache) if recache else nullcontext(_nothing) as forget_old:
+        tutors = [tutor_of(work, teacher) for teacher in work.recipe.teachers]
+        learner = Learner(inputs, work.encode(inputs))
+        teachers, jobs = _teach(work, learner, tutors, forget_old)
     results = {one.name: ModelResult(one.record, None, one.caches, one.lacking) for one in teachers}
     for job in jobs:
         record = train_net(job, resume=work.resume, reuse=work.resume, on_event=work.on_event)
@@ -105,19 +106,25 @@ def _run(work: Work) -> None:
     write_report(work, learner, results)
 
 
+def _nothing() -> None:
+    """No cache was set aside."""
+
+
 def _teach(
-    work: Work, learner: Learner, tutors: Sequence[Tutor]
+    work: Work, learner: Learner, tutors: Sequence[Tutor], forget_old: Callable[[], None]
 ) -> tuple[list[AskedTeacher], list[TrainingJob]]:
     """Ask the teachers, and make the jobs that learn from them.
 
     A resume that is refused is refused before anything but caches is written: teachers that are
-    finished are asked first, as the jobs of what learns from them are then known, too.
+    finished are asked first, as the jobs of what learns from them are then known, too.  Old caches
+    are forgotten after that.
     """
     waiting = [
         one.job for one in tutors if one.job is not None and finished_record(one.job) is None
     ]
     if waiting:
         _require_teachers_resumable(work, waiting)
+        forget_old()
         _begin(work, learner, waiting)
     teachers = [ask_teacher(work, tutor) for tutor in tutors]
     jobs = student_jobs(work, learner, teachers)
@@ -125,6 +132,7 @@ def _teach(
         for job in jobs if work.resume else ():
             if finished_record(job) is None:
                 require_resumable(job)
+        forget_old()
         _begin(work, learner, ())
     return teachers, jobs
 
@@ -185,14 +193,3 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise storage_error(error, path, "removed") from error
-
-
-def _forget(cache: Path) -> None:
-    """Remove what kd2edge keeps in a cache folder, and nothing else that stands there."""
-    for kind in ("encoded", "teachers"):
-        for folder in sorted((cache / kind).glob("*/")):
-            try:
-                with folder_lock(folder):  # not what another run is writing
-                    shutil.rmtree(folder)
-            except OSError as error:
-                raise storage_error(error, folder, "removed") from error
