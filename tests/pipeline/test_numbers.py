@@ -153,8 +153,14 @@ def test_every_artefact_passes_and_answers_levels(project: Path) -> None:
         ("tasks.price={kind: ordinal}", "the fraction|state the labels, lowest first"),
         (
             "tasks.price={kind: regression, column: stars, high: 4}",
-            "expected a value from -inf to 4",
+            r"train\.jsonl:\d+: task price: .*'stars'.*expected a value from -inf to 4",
         ),
+        (
+            "tasks.stars={kind: ordinal, labels: [1, 2, 3, 4]}",
+            r"train\.jsonl:\d+: task stars: .*'5'",
+        ),
+        ("tasks.again={kind: multi_label}", "holds text, expected a list of labels"),
+        ("tasks.parts={kind: classification}", "'parts' holds lists; a task of several labels"),
     ],
 )
 def test_a_recipe_that_does_not_suit_the_rows_is_refused_before_training(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from commands import kd2edge, succeed
+from kd2edge.errors import Interrupted
 from kd2edge.pipeline.steps import teaching
 from kd2edge.pipeline.verbs.distilling import RunOptions, distill_recipe
 from kd2edge.recipe import load_recipe
@@ -206,7 +207,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(
     run = tmp_path / "run"
     prints = _Interrupt(stage)
     loaded = load_recipe(product.recipe, overrides=product.overrides)
-    with pytest.raises(Exception, match=r"stopped after step \d+ of \d+.*--resume") as caught:
+    with pytest.raises(Interrupted, match=r"stopped after step \d+ of \d+.*--resume") as caught:
         distill_recipe(loaded, RunOptions(run), on_event=prints)
     assert caught.value.exit_code == 130
     assert not (run / "report.json").exists()

@@ -144,8 +144,28 @@ def test_predict_names_file_line_and_column(folder: Path, tmp_path: Path) -> Non
     ("changes", "said"),
     [
         ([{"age": "old"}], ["train.jsonl:2", "column 'age'", "found a str ('old')"]),
-        ([{"age": None}] * 80, ["input person", "column 'age' is empty in every training row"]),
+        (
+            [{"age": None}] * 80,
+            [
+                "recipe.yaml:",
+                "inputs.person: input person",
+                "column 'age' is empty in every training row",
+            ],
+        ),
+        # Nothing is left to be fitted to, but it is not that the column is empty.
+        (
+            [{"age": "old"}, *[{"age": None}] * 79],
+            ["train.jsonl:2", "column 'age'", "found a str ('old')"],
+        ),
+        ([{"age": "old"}] * 80, ["column 'age'", "found a str ('old')", "more rows"]),
         ([{"hours": 2e300}], ["train.jsonl:2", "column 'hours'", "2**53"]),
+        ([{"hours": 10**400}], ["train.jsonl:2", "hours"]),
+        ([{"hours": float("inf")}], ["train.jsonl:2", "hours"]),
+        ([{"hours": "NaN"}], ["train.jsonl:2", "column 'hours'", "null"]),
+        ([{"hours": "-inf"}], ["train.jsonl:2", "column 'hours'", "null"]),
+        ([{"hours": True}], ["train.jsonl:2", "column 'hours'", "write 1 and 0"]),
+        ([{"town": 1.5}], ["train.jsonl:2", "column 'town'", "under `numeric`"]),
+        ([{"town": ["Rome"]}], ["train.jsonl:2", "column 'town'", "expected a category"]),
     ],
 )
 def test_columns_that_cannot_be_used_are_named(

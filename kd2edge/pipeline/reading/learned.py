@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
-from kd2edge.errors import DataError, UsageError
+from kd2edge.errors import UsageError
 from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.learned import TokenizerTraining, learned_tokenizer
@@ -64,29 +63,24 @@ def fitted_key(one: Input) -> str:
     return fingerprint([one.kind, list(one.columns), one.constants()])
 
 
-def fitted_files(recipe: Recipe, rows: Rows) -> Learned:
-    """What input kinds learn from the training rows, for student and teachers.
+def fitted_files(name: str, one: Input, rows: Rows, known: Learned = NONE) -> Learned:
+    """What the kind of an input learns from the training rows; nothing where it learns nothing.
+
+    Args:
+        name: of the input.
+        one: what the recipe says of it.
+        rows: the training rows, which were checked.
+        known: what was fitted before, which is not fitted again.
 
     Raises:
-        DataError: rows that nothing can be learned from; the message names the input.
+        UsageError: rows that nothing can be learned from.
     """
-    found: dict[str, bytes] = {}
-    for inputs in (recipe.inputs, *(teacher.inputs or {} for teacher in recipe.teachers)):
-        for name, one in inputs.items():
-            key, kind = fitted_key(one), input_kind(one.kind)
-            if not kind.fits or any(known.startswith(f"{key}/") for known in found):
-                continue
-            spec = InputSpec(name, one.kind, tuple(one.columns), one.constants())
-            values = _texts(rows, spec)
-            first = next(values, None)
-            if first is None:  # said once the rows were looked at
-                continue
-            try:
-                files = kind.fit(spec, chain([first], values))
-            except UsageError as error:
-                raise DataError(f"input {name}: {error}") from error
-            found |= {f"{key}/{role}": content for role, content in files.items()}
-    return found
+    key, kind = fitted_key(one), input_kind(one.kind)
+    if not kind.fits or any(there.startswith(f"{key}/") for there in known):
+        return NONE
+    spec = InputSpec(name, one.kind, tuple(one.columns), one.constants())
+    files = kind.fit(spec, _texts(rows, spec))
+    return {f"{key}/{role}": content for role, content in files.items()}
 
 
 def fitted_roles(one: Input, learned: Learned) -> dict[str, bytes]:

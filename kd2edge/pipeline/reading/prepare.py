@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kd2edge.errors import DataError, Problem, RecipeError
+from kd2edge.errors import DataError, Problem, RecipeError, UsageError
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.metrics.auc import Auc
@@ -33,10 +33,12 @@ from kd2edge.recipe.schema import (
     TokenClassification,
 )
 from kd2edge.recipe.schema.data import FilePart
+from kd2edge.recipe.table_checks import inputs_of
 from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.problems import told_once
 from kd2edge.rows.reading import labels_of
+from kd2edge.rows.rows import Rows
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.labels import label_index
 from kd2edge.tasks.spec import TaskName, TaskSpec
@@ -76,8 +78,8 @@ def prepare_data(loaded: LoadedRecipe) -> Prepared:
     Problems of single rows are in ``checks``; :func:`require_sound` raises them all at once.
 
     Raises:
-        RecipeError: a task without labels, or with a metric that does not fit them, at its place in
-            the recipe.
+        RecipeError: a task without labels, or with a metric that does not fit them, or sound rows
+            that an input can learn nothing from, at the place in the recipe.
         DataError: a source that cannot be opened.
         UsageError: a tokenizer that cannot be read, where a task labels the words of raw texts.
     """
@@ -87,14 +89,32 @@ def prepare_data(loaded: LoadedRecipe) -> Prepared:
     tasks = _tasks(loaded, plan)
     inputs = {name: input_spec(name, one) for name, one in recipe.inputs.items()}
     both = [*inputs.values(), *_of_teachers(recipe)], list(tasks.values())
-    learned = {
-        **learned_tokenizers(recipe, rows["train"]),
-        **fitted_files(recipe, rows["train"]),
-    }
+    learned = learned_tokenizers(recipe, rows["train"])
     cutters = word_cutters(recipe, learned)
     checks = {split: check_rows(split, rows[split], *both, cutters=cutters) for split in SPLITS}
+    if not checks["train"].problems:  # else they are told, by row: nothing is fitted to such rows
+        learned = {**learned, **_fitted(loaded, rows["train"])}
     tasks = {name: _standardised(loaded, spec, checks["train"]) for name, spec in tasks.items()}
     return Prepared(plan, rows, inputs, tasks, checks, learned)
+
+
+def _fitted(loaded: LoadedRecipe, rows: Rows) -> Learned:
+    """What input kinds learn of the training rows.
+
+    Raises:
+        RecipeError: rows that nothing can be learned from, at the place of the input.
+    """
+    found: dict[str, bytes] = {}
+    problems: list[Problem] = []
+    for steps, one in inputs_of(loaded.recipe):
+        try:
+            found |= fitted_files(str(steps[-1]), one, rows, known=found)
+        except UsageError as error:
+            message = f"input {steps[-1]}: {error}"
+            problems.append(loaded.places.problem(steps, message))
+    if problems:
+        raise RecipeError(problems)
+    return found
 
 
 def _standardised(loaded: LoadedRecipe, spec: TaskSpec, check: SplitCheck) -> TaskSpec:
