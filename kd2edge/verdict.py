@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from kd2edge.scale import POINTS, Scale
 
 __all__ = [
+    "ANY_FALL",
     "CONFIDENCE",
     "FP32_TOLERANCE",
     "ORDER",
@@ -31,6 +32,8 @@ __all__ = [
 
 #: Confidence of each one-sided bound where a manifest states none.
 CONFIDENCE = 0.95
+#: What a class may lose where nobody says it: any fall is named, and none fails.
+ANY_FALL = 1.0
 #: Largest absolute error of a logit of an fp32 artefact.
 FP32_TOLERANCE = 1e-4
 
@@ -152,7 +155,7 @@ class _Measures(NamedTuple):
     scales: Mapping[str, Scale]
 
     def of_classes(self, task: str) -> float:
-        return float(self.max_drop_class.get(task, 1.0))
+        return float(self.max_drop_class.get(task, ANY_FALL))
 
 
 def _by_measures(payload: Mapping[str, Any], artefact: str, measures: _Measures) -> Judged:
@@ -251,7 +254,7 @@ def _by_its_own(name: str, part: Mapping[str, Any], scales: Mapping[str, Scale])
 
 
 def _stated_classes(part: Mapping[str, Any]) -> float:
-    return _number(part.get("max_drop_class", 1.0))
+    return _number(part.get("max_drop_class", ANY_FALL))
 
 
 def _unjudged_classes(tasks: Mapping[str, Any], measures: _Measures) -> str:

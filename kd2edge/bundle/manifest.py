@@ -8,7 +8,7 @@ from typing import Any
 
 from kd2edge.inputs.spec import ArraySpec, InputSpec
 from kd2edge.tasks.spec import TaskName, TaskSpec
-from kd2edge.verdict import CONFIDENCE, Status
+from kd2edge.verdict import ANY_FALL, CONFIDENCE, Status
 
 #: Version of the manifest's schema that this kd2edge writes, and the newest that it reads.
 SCHEMA = 2
@@ -69,7 +69,7 @@ class Gate:
 
     def of_classes(self, task: str) -> float:
         """What the recall of a task's classes may lose; 1: classes are named and fail none."""
-        return float(self.max_drop_class.get(task, 1.0))
+        return float(self.max_drop_class.get(task, ANY_FALL))
 
 
 @dataclass(frozen=True, slots=True)

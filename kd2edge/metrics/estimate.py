@@ -31,6 +31,7 @@ from kd2edge.metrics.metric import Floats
 from kd2edge.metrics.one_row import OneRow
 from kd2edge.metrics.resample import Keys, Resamples, resampled
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
+from kd2edge.verdict import CONFIDENCE
 
 #: Below this, a difference of two metrics is rounding.
 _NOTHING = 1e-12
@@ -88,7 +89,7 @@ def evaluate(
     metric_name: str,
     *,
     inputs: Keys | None = None,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
@@ -135,7 +136,7 @@ def drop(
     metric_name: str,
     *,
     inputs: Keys | None = None,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
     resamples: int = 2000,
     seed: int = 0,
 ) -> Estimate:
@@ -173,7 +174,7 @@ def paired_gain_over_seeds(
     metric_name: str,
     *,
     inputs: Keys | None = None,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
     resamples: int = 2000,
     seed: int = 0,
 ) -> Estimate:

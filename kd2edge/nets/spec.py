@@ -17,8 +17,9 @@ class ModelSpec:
             configuration for ``transformers``; channels, strides ... for ``cnn``.  Image backbones
             also take ``pool: [rows, columns]``, the grid that the feature map is averaged to, and
             ``hidden``, the units of a hidden layer in front of the heads (none by default).
-        pooling: how a sequence becomes one vector: ``mean`` over real tokens or ``cls``, the first.
-        dropout: dropout in front of every head, in [0, 1).
+        pooling: how a sequence becomes one vector: ``mean`` over real tokens or ``cls``, the first;
+            "" where there is none.
+        dropout: dropout in front of every head, in [0, 1); 0: none.
         pretrained: True when the weights come from a folder at build time; ``config`` then only
             overrides that folder's own configuration.
         encoders: input -> what reads it, for the family ``joint``.
@@ -27,8 +28,8 @@ class ModelSpec:
 
     family: str
     config: Mapping[str, Any] = field(default_factory=dict)
-    pooling: str = "mean"
-    dropout: float = 0.1
+    pooling: str = ""
+    dropout: float = 0.0
     pretrained: bool = False
     encoders: Mapping[str, ModelSpec] = field(default_factory=dict[str, "ModelSpec"])
     fusion: Mapping[str, Any] = field(default_factory=dict[str, Any])

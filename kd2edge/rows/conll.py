@@ -14,6 +14,8 @@ from kd2edge.inputs.blanks import BLANKS, cut_at_blanks
 from kd2edge.rows.content import Content, decoded, lines_of, open_content
 from kd2edge.rows.rows import Row, Rows
 
+#: The columns from the left where nobody names them.
+COLUMNS = ("tokens", "ner")
 _BLANKS = BLANKS.encode()
 
 
@@ -38,7 +40,7 @@ class ConllRows(Rows):
         self,
         path: Path,
         *,
-        columns: Sequence[str] | Mapping[str, int] = ("tokens", "ner"),
+        columns: Sequence[str] | Mapping[str, int] = COLUMNS,
         separator: str | None = None,
         comment: str = "",
     ) -> None:

@@ -16,6 +16,8 @@ from kd2edge.files.fingerprint import fingerprint
 from kd2edge.rows.content import Content, decoded, lines_of, open_content
 from kd2edge.rows.rows import Row, Rows
 
+#: What separates columns where nobody says it.
+DELIMITER = ","
 #: What separates columns in many files that are called CSV.
 _DELIMITERS = (";", "\t", "|", ",")
 #: Characters that mean something else already.
@@ -51,7 +53,7 @@ class CsvRows(Rows):
         DataError: no such file, no header, a column twice, or a line that cannot be parsed.
     """
 
-    def __init__(self, path: Path, *, delimiter: str = ",") -> None:
+    def __init__(self, path: Path, *, delimiter: str = DELIMITER) -> None:
         if len(delimiter) != 1 or delimiter in _TAKEN:
             raise DataError(
                 f"{path}: delimiter: expected one character, no quote and no line end, found"

@@ -6,6 +6,9 @@ import math
 
 from kd2edge.tasks.spec import TaskSpec
 
+#: From which probability on the answer is yes where nobody says it.
+THRESHOLD = 0.5
+
 
 def temperature(spec: TaskSpec) -> float:
     """What logits are divided by before they become probabilities; 1 unless the task says so."""
@@ -13,8 +16,8 @@ def temperature(spec: TaskSpec) -> float:
 
 
 def threshold(spec: TaskSpec) -> float:
-    """From which probability on a binary task says yes; 0.5 unless the task says so."""
-    return spec.decode.get("threshold", 0.5)
+    """From which probability on a task says yes; 0.5 unless the task says so."""
+    return spec.decode.get("threshold", THRESHOLD)
 
 
 def centre(spec: TaskSpec) -> float:

@@ -195,6 +195,7 @@ def _electra(width: int, layers: int, dropout: float) -> ModelSpec:
             "max_position_embeddings": 16,
         },
         dropout=dropout,
+        pooling="mean",
     )
 
 

@@ -117,7 +117,13 @@ def build(name: str) -> Net:
         kind, options = "image", {"size": [20, 24], "channels": 1, "mean": [0.4], "std": [0.3]}
     inputs = [InputSpec("text" if vocabulary else "image", kind, ("column",), options)]
     tasks = _TEXT_TASKS if vocabulary else _IMAGE_TASKS
-    net = build_net(ModelSpec(family, config), inputs, tasks, vocabulary=vocabulary or None, seed=7)
+    net = build_net(
+        ModelSpec(family, config, pooling="mean"),
+        inputs,
+        tasks,
+        vocabulary=vocabulary or None,
+        seed=7,
+    )
     generator = torch.Generator().manual_seed(11)
     with torch.no_grad():
         for tensor in (*net.parameters(), *net.buffers()):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,12 +22,13 @@ from nets.tiny import IMAGE, LARGER, LEFT, MODELS, TEXT, VOCABULARY, make_arrays
 
 
 def _folder(net: Net, path: Path) -> Path:
-    net.backbone.save_pretrained(path)
+    backbone: Any = net.backbone
+    backbone.save_pretrained(path)
     return path
 
 
 def _pretrained(folder: Path, **config: object) -> Net:
-    model = ModelSpec("transformers", config, pretrained=True)
+    model = ModelSpec("transformers", config, pretrained=True, pooling="mean")
     return build_net(model, [TEXT], [LEFT, LARGER], source_dir=folder, vocabulary=VOCABULARY).eval()
 
 
@@ -43,7 +45,7 @@ def test_a_folder_of_weights_fills_the_backbone(model: str, tmp_path: Path) -> N
 
 def test_a_net_whose_table_is_larger_than_its_vocabulary_comes_back(tmp_path: Path) -> None:
     folder = _folder(make_net("electra"), tmp_path / "weights")
-    model = ModelSpec("transformers", pretrained=True)
+    model = ModelSpec("transformers", pretrained=True, pooling="mean")
     net = build_net(model, [TEXT], [LEFT], source_dir=folder, vocabulary=VOCABULARY - 3).eval()
     save_net(net, tmp_path / "net")
     back = load_net(tmp_path / "net")
@@ -56,7 +58,7 @@ def test_a_net_whose_table_is_larger_than_its_vocabulary_comes_back(tmp_path: Pa
 def test_a_folder_of_a_resnet_fills_the_backbone(tmp_path: Path) -> None:
     net = make_net("resnet")
     folder = _folder(net, tmp_path)
-    model = ModelSpec("transformers", {"pool": [1, 2]}, pretrained=True)
+    model = ModelSpec("transformers", {"pool": [1, 2]}, pretrained=True, pooling="mean")
     again = build_net(model, [IMAGE], [LEFT], source_dir=folder).eval()
     assert again.model.config == net.model.config
     again.heads["left"].load_state_dict(net.heads["left"].state_dict())
@@ -80,7 +82,8 @@ def test_nothing_in_a_config_file_is_followed_that_could_fetch_or_run_code(tmp_p
     }
     (folder / "config.json").write_text(json.dumps(config))
     net = _pretrained(folder)
-    assert net.backbone.config._attn_implementation == "sdpa"
+    backbone: Any = net.backbone
+    assert backbone.config._attn_implementation == "sdpa"
     assert "auto_map" not in net.model.config
 
 
@@ -113,7 +116,7 @@ def test_a_damaged_config_is_refused(tmp_path: Path) -> None:
 
 def test_a_tokenizer_with_more_pieces_than_the_table_is_refused(tmp_path: Path) -> None:
     folder = _folder(make_net("bert"), tmp_path)
-    model = ModelSpec("transformers", {}, pretrained=True)
+    model = ModelSpec("transformers", {}, pretrained=True, pooling="mean")
     with pytest.raises(UsageError, match=f"{VOCABULARY} rows"):
         build_net(model, [TEXT], [LEFT], source_dir=folder, vocabulary=VOCABULARY + 1)
 
@@ -164,7 +167,7 @@ def test_a_source_that_cannot_be_meant_is_refused(source, message: str) -> None:
 def test_an_unreachable_hub_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import errors
 
-    def offline(*given: object, **options: object) -> str:
+    def offline(*given: object, **options: Any) -> str:
         assert options["revision"] == "0" * 40
         assert not any("bin" in p or p.endswith(".py") for p in options["allow_patterns"])
         raise errors.LocalEntryNotFoundError("no network")

@@ -30,9 +30,9 @@ _TEXT_SIZE = {
     "max_position_embeddings": 16,
 }
 MODELS = {
-    "bert": ModelSpec("transformers", {"model_type": "bert", **_TEXT_SIZE}),
+    "bert": ModelSpec("transformers", {"model_type": "bert", **_TEXT_SIZE}, pooling="mean"),
     "electra": ModelSpec(
-        "transformers", {"model_type": "electra", "embedding_size": 8, **_TEXT_SIZE}
+        "transformers", {"model_type": "electra", "embedding_size": 8, **_TEXT_SIZE}, pooling="mean"
     ),
     "distilbert": ModelSpec(
         "transformers",
@@ -44,6 +44,7 @@ MODELS = {
             "hidden_dim": 24,
             "max_position_embeddings": 16,
         },
+        pooling="mean",
     ),
     "bert-cls": ModelSpec("transformers", {"model_type": "bert", **_TEXT_SIZE}, pooling="cls"),
     "resnet": ModelSpec(
@@ -56,6 +57,7 @@ MODELS = {
             "layer_type": "basic",
             "pool": [1, 2],
         },
+        pooling="mean",
     ),
     "cnn": ModelSpec("cnn", {"channels": [4, 8], "pool": [1, 2]}),
     "cnn-depthwise": ModelSpec("cnn", {"channels": [4, 8, 8], "depthwise": True, "hidden": 6}),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -22,11 +24,22 @@ def _student(embedding: int, hidden: int = 12, words: int = len(KEPT), seed: int
         "intermediate_size": 8,
         "max_position_embeddings": 20,
     }
-    return build_net(ModelSpec("transformers", config), [TEXT], [LEFT], vocabulary=words, seed=seed)
+    return build_net(
+        ModelSpec("transformers", config, pooling="mean"),
+        [TEXT],
+        [LEFT],
+        vocabulary=words,
+        seed=seed,
+    )
 
 
 def _words(net: Net) -> torch.Tensor:
     return net.embeddings()["word"].weight.detach()
+
+
+def _project(net: Net) -> Any:
+    backbone: Any = net.backbone
+    return backbone.embeddings_project
 
 
 def test_the_table_is_the_best_one_of_its_width() -> None:
@@ -71,16 +84,16 @@ def test_a_projection_to_the_teachers_width_starts_as_the_way_back() -> None:
     teacher, student = make_net("bert"), _student(12, hidden=16)
     mapped = svd_embeddings(student, teacher, KEPT)
     assert "embeddings_project" in mapped.parts
-    back = student.backbone.embeddings_project(_words(student))
+    back = _project(student)(_words(student))
     # 12 words span at most 12 directions: nothing is lost on them.
     torch.testing.assert_close(back, _words(teacher)[torch.as_tensor(KEPT)], atol=1e-5, rtol=0)
 
 
 def test_a_projection_to_another_width_stays_fresh() -> None:
     student = _student(4)
-    before = student.backbone.embeddings_project.weight.detach().clone()
+    before = _project(student).weight.detach().clone()
     assert "embeddings_project" not in svd_embeddings(student, make_net("bert"), KEPT).parts
-    assert torch.equal(student.backbone.embeddings_project.weight, before)
+    assert torch.equal(_project(student).weight, before)
 
 
 def test_it_is_the_same_each_time_and_leaves_the_teacher_alone() -> None:

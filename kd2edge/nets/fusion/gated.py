@@ -21,7 +21,7 @@ _ABSENT = -1.0e4
 class Gated(Fusion):
     """Each vector is brought to ``width`` and weighed by a score of its own; weights sum to 1."""
 
-    def __init__(self, widths: Mapping[str, int], width: int = 128) -> None:
+    def __init__(self, widths: Mapping[str, int], width: int) -> None:
         super(Fusion, self).__init__()
         self.width = width
         # By their order: a module dictionary does not take every name that an input may have.

@@ -10,6 +10,8 @@ from pydantic import Field, Strict
 
 from kd2edge.recipe.schema.base import LocalPath, Name, Names, Part, Seed, Text, Texts
 from kd2edge.recipe.schema.choices import ByKind
+from kd2edge.rows.conll import COLUMNS
+from kd2edge.rows.csv import DELIMITER
 
 #: How entities may be written as a label a word.
 Scheme = Literal["io", "iob1", "iob2", "bioes", "bilou"]
@@ -88,7 +90,7 @@ class Jsonl(FilePart):
 class CsvOptions(Part):
     """How a CSV file is written."""
 
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = DELIMITER
     """The character between two columns."""
 
 
@@ -112,7 +114,7 @@ class Parquet(FilePart):
 class ConllOptions(Part):
     """How a column file is written."""
 
-    columns: Annotated[tuple[Text, ...], Field(min_length=1)] = ("tokens", "ner")
+    columns: Annotated[tuple[Text, ...], Field(min_length=1)] = COLUMNS
     """Names of all columns from the left; `_` skips one."""
     separator: Text | None = None
     """What stands between two columns; null: any number of ASCII blanks and tabs."""

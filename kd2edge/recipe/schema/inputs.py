@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from kd2edge.inputs.subwords import DEFAULT_MAX_LENGTH
 from kd2edge.recipe.schema.base import (
     Count,
     Flag,
@@ -139,7 +140,7 @@ class WordsPart(ColumnPart):
     training_only: ClassVar[frozenset[str]] = frozenset({"tokenizer"})
     tokenizer: Tokenizer
     """What cuts words into pieces."""
-    max_length: Annotated[Count, Field(le=8192)] = 128
+    max_length: Annotated[Count, Field(le=8192)] = DEFAULT_MAX_LENGTH
     """Most pieces of a row, special ones included; what is longer is cut off."""
     casing: Flag = False
     """Also tell the net how each word was written (lower, upper, title, mixed, digits, other)."""

@@ -9,6 +9,7 @@ from pydantic import Field, Strict
 from kd2edge.engines import ENGINES, PRECISIONS
 from kd2edge.recipe.schema.base import Count, NotNegative, Part, Share, Texts
 from kd2edge.recipe.schema.choices import ByTask
+from kd2edge.verdict import CONFIDENCE
 
 if TYPE_CHECKING:
     Target = str
@@ -59,7 +60,7 @@ class Gate(Part):
     """Largest loss of a class's recall against the PyTorch student, in [0, 1], as far as the rows
     prove it; a class that is never decided any more is one too. 1: classes are named alone."""
     # Above 0.5, as the bounds themselves ask for: a coin is half sure.
-    confidence: Annotated[float, Strict(), Field(gt=0.5, lt=1)] = 0.95
+    confidence: Annotated[float, Strict(), Field(gt=0.5, lt=1)] = CONFIDENCE
     """Confidence of the bounds that decide."""
 
 

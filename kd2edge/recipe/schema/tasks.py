@@ -12,6 +12,7 @@ from pydantic_core.core_schema import no_info_after_validator_function
 from kd2edge.metrics.kinds import METRICS
 from kd2edge.recipe.schema.base import Inner, Label, Name, Number, Part, Text
 from kd2edge.recipe.schema.choices import ByKind
+from kd2edge.tasks.settings import THRESHOLD
 
 _Labels = Annotated[tuple[Label, ...], Field(min_length=2)]
 
@@ -80,7 +81,7 @@ class Binary(TaskPart):
     """The negative and the positive label; null: those that occur in the data."""
     positive: Label | None = None
     """The positive label; null: the second one of `labels`, or of the sorted ones of the data."""
-    threshold: Inner = 0.5
+    threshold: Inner = THRESHOLD
     """Score from which on a row is positive."""
     metric: _Binary = "binary_f1"
     """The metric that decides: best checkpoint, tables, gate."""
@@ -98,7 +99,7 @@ class MultiLabel(TaskPart):
     kind: Literal["multi_label"] = "multi_label"
     labels: Annotated[tuple[Label, ...], Field(min_length=1)] | None = None
     """The labels; null: those that occur in the data.  A label outside the list is an error."""
-    threshold: Inner = 0.5
+    threshold: Inner = THRESHOLD
     """Score from which on a row has a label."""
     metric: _Labelled = "micro_f1"
     """The metric that decides: best checkpoint, tables, gate."""

@@ -17,6 +17,7 @@ from kd2edge.reporting.reading import (
     scale_of,
 )
 from kd2edge.scale import Scale, told_in
+from kd2edge.verdict import CONFIDENCE
 
 __all__ = ["section"]
 
@@ -62,7 +63,7 @@ def _said(lines: Sequence[ArtefactLine]) -> Iterator[str]:
 
 
 def _how(report: Json, validation: Json) -> str:
-    bound, rows = float(validation.get("confidence", 0.95)), rows_and_distinct(validation)
+    bound, rows = float(validation.get("confidence", CONFIDENCE)), rows_and_distinct(validation)
     reference = validation.get("reference", "PyTorch")
     return (
         f"Gate on {rows}{of_split(validation)}: pass when the {bound:.0%} upper bound of the "

@@ -21,6 +21,7 @@ from kd2edge.reporting.reading import (
     rows_text,
     scale_of,
 )
+from kd2edge.verdict import CONFIDENCE
 
 __all__ = ["estimate_cell", "section"]
 
@@ -47,7 +48,7 @@ def section(report: Json, artefacts: Sequence[ArtefactLine]) -> Section:
 
 def _legend_of_table(report: Json, split: str) -> str:
     first = next(iter(report["tasks"]))
-    confidence = estimate(report, split, first, "student").get("confidence", 0.95)
+    confidence = estimate(report, split, first, "student").get("confidence", CONFIDENCE)
     return (
         f"Measured on the {rows_text(report, split)}. Brackets hold {confidence:.0%} intervals "
         "(bootstrap over rows). Kept is the student's share of the teacher's metric"
