@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from kd2edge.bundle.twins import shortcomings, twin_of
+from kd2edge.bundle.gains import float_of, shortcomings
 from kd2edge.runtime.markdown import aligned
 from kd2edge.wording import shown
 
@@ -139,11 +139,11 @@ class Bench:
         pairs = 0
         for cell in dict.fromkeys(map(_cell, self.timings)):
             times = {one.artefact: one.p50_ms for one in self.timings if _cell(one) == cell}
-            twin = times.get(twin_of(artefact))
-            if artefact not in times or twin is None:
+            exact = times.get(float_of(artefact))
+            if artefact not in times or exact is None:
                 continue
             pairs += 1
-            share = times[artefact] / twin
+            share = times[artefact] / exact
             slow += [
                 (share, f"{said} at {_place(*cell)}") for said in shortcomings(artefact, {}, times)
             ]

@@ -64,7 +64,7 @@ def command(
         # Before torch is imported or a file is read: a missing runtime is known in milliseconds.
         target(name).needs(precisions or ["fp32"])
 
-    from kd2edge.bundle.twins import shortcomings, size_text
+    from kd2edge.bundle.gains import shortcomings, size_text
     from kd2edge.pipeline.verbs.exporting import export_run
     from kd2edge.pipeline.verbs.finished import finished_run
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kd2edge.bundle.gains import size_text
 from kd2edge.bundle.manifest import Artefact, Manifest
-from kd2edge.bundle.twins import size_text
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.reporting import formats
 from kd2edge.reporting.reading import (

@@ -152,6 +152,17 @@ def test_a_newer_report_is_refused(report):
         html_report({**report, "schema": 3})
 
 
+def test_the_legend_of_the_losses_names_what_is_drawn(report):
+    losses = ("student, distillation", "student, labels", "no distillation, labels")
+    assert all(f"</svg>{name}" in html_report(report) for name in losses)
+    del report["curves"]["baseline"]
+    for point in report["curves"]["student"]:
+        for parts in point["train"].values():
+            parts.pop("kd")
+    text = html_report(report)
+    assert [name for name in losses if f"</svg>{name}" in text] == ["student, labels"]
+
+
 def test_several_teachers_have_curves_of_their_own(report):
     report["curves"]["resnet"] = report["curves"].pop("teacher")
     html = html_report(report)

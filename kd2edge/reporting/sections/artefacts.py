@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kd2edge.bundle.twins import shortcomings, size_text
+from kd2edge.bundle.gains import shortcomings, size_text
 from kd2edge.reporting import formats
 from kd2edge.reporting.page import Block, Cell, Column, Figure, Figures, Grid, Note, Section
 from kd2edge.reporting.plots import Bar, drop_plot, trade_off_plot

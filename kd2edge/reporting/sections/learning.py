@@ -24,7 +24,7 @@ def section(report: Json) -> Section | None:
     losses = [_loss_figure(curves, task) for task in report["tasks"]]
     blocks = [
         Figures([figure for figure in metrics if figure.svg], _legend(models)),
-        Figures([figure for figure in losses if figure.svg], _LOSS_LEGEND),
+        Figures([figure for figure in losses if figure.svg], _loss_legend(report)),
     ]
     return Section("learning", "Learning curves", [block for block in blocks if block.figures])
 
@@ -44,11 +44,18 @@ def _legend(models: Mapping[str, tuple[str, str]]) -> list[tuple[str, str]]:
     return [(kind, FORMS[kind] if kinds.count(kind) > 1 else names[kind]) for kind in names]
 
 
-_LOSS_LEGEND = (
-    ("student kd", "student, distillation loss"),
-    ("student", "student, label loss"),
-    ("baseline", "no distillation, label loss"),
-)
+#: Colour class -> what is drawn in it, its model, and the loss among those of training.
+_LOSSES = {
+    "student kd": ("student, distillation", "student", "kd"),
+    "student": ("student, labels", "student", "task"),
+    "baseline": ("no distillation, labels", "baseline", "task"),
+}
+
+
+def _loss_legend(report: Json) -> list[tuple[str, str]]:
+    """What some task's figure draws: there may be no teacher, or no baseline."""
+    drawn = {name for task in report["tasks"] for name in _losses(report["curves"], task)}
+    return [(kind, name) for kind, (name, _, _) in _LOSSES.items() if name in drawn]
 
 
 def _metric_figure(
@@ -64,14 +71,17 @@ def _metric_figure(
 
 
 def _loss_figure(curves: Json, task: str) -> Figure:
-    student, baseline = curves.get("student", ()), curves.get("baseline", ())
-    series = {
-        "student, distillation": ("student kd", _points(student, "train", task, "kd")),
-        "student, labels": ("student", _points(student, "train", task, "task")),
-        "no distillation, labels": ("baseline", _points(baseline, "train", task, "task")),
-    }
-    svg = line_plot(series, label=f"{task}: training loss by epoch", x_label="epoch")
+    label = f"{task}: training loss by epoch"
+    svg = line_plot(_losses(curves, task), label=label, x_label="epoch")
     return Figure(f"{task}: training loss", svg)
+
+
+def _losses(curves: Json, task: str) -> dict[str, tuple[str, Points]]:
+    found = {
+        name: (kind, _points(curves.get(model, ()), "train", task, loss))
+        for kind, (name, model, loss) in _LOSSES.items()
+    }
+    return {name: one for name, one in found.items() if one[1]}
 
 
 def _points(curve: Any, *keys: str) -> Points:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from kd2edge.engines import ENGINES
 
-__all__ = ["SAVES_NOTHING", "shortcomings", "size_text", "twin_of"]
+__all__ = ["SAVES_NOTHING", "float_of", "shortcomings", "size_text"]
 
 #: From this share of the float file's bytes on, rounding saved nothing: its weights stayed float.
 SAVES_NOTHING = 0.9
@@ -14,19 +14,19 @@ SAVES_NOTHING = 0.9
 _SLOWER = 1.02
 
 
-def twin_of(artefact: str) -> str:
+def float_of(artefact: str) -> str:
     """The float artefact of the same target: ``onnx-fp32`` of ``onnx-int8-qdq``; "" of itself."""
     target, _, rest = artefact.partition("-")
-    twin = f"{target}-fp32"
-    return "" if not rest or artefact == twin else twin
+    exact = f"{target}-fp32"
+    return "" if not rest or artefact == exact else exact
 
 
 def size_text(artefact: str, sizes: Mapping[str, int | None]) -> str:
-    """Its bytes beside its float twin's, "0.27x of onnx-fp32"; "" where there is nothing beside."""
+    """Its bytes beside the float one's, "0.27x of onnx-fp32"; "" where there is nothing beside."""
     share = _share(artefact, sizes)
     if share is None or _is_built_elsewhere(artefact):
         return ""
-    return f"{share:.2f}x of {twin_of(artefact)}" + (
+    return f"{share:.2f}x of {float_of(artefact)}" + (
         ": saves nothing" if share > SAVES_NOTHING else ""
     )
 
@@ -44,16 +44,16 @@ def shortcomings(
         times: id -> median milliseconds of the same work on the same machine.
     """
     found: list[str] = []
-    twin = twin_of(artefact)
+    exact = float_of(artefact)
     share = _share(artefact, sizes)
     if share is not None and share > SAVES_NOTHING and not _is_built_elsewhere(artefact):
         found.append(
-            f"{artefact} saves nothing: {sizes[artefact]:,} bytes, {twin} has {sizes[twin]:,}"
+            f"{artefact} saves nothing: {sizes[artefact]:,} bytes, {exact} has {sizes[exact]:,}"
             f" ({share:.2f}x): its weights stayed float"
         )
     slower = _share(artefact, times or {})
     if slower is not None and slower > _SLOWER:
-        found.append(f"{artefact} is slower than {twin}: {slower:.2f}x of its time")
+        found.append(f"{artefact} is slower than {exact}: {slower:.2f}x of its time")
     return tuple(found)
 
 
@@ -66,5 +66,5 @@ def _is_built_elsewhere(artefact: str) -> bool:
 def _share(
     artefact: str, values: Mapping[str, int | None] | Mapping[str, float | None]
 ) -> float | None:
-    own, other = values.get(artefact), values.get(twin_of(artefact))
+    own, other = values.get(artefact), values.get(float_of(artefact))
     return own / other if own and other else None

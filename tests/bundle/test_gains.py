@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from kd2edge.bundle.twins import shortcomings, size_text, twin_of
+from kd2edge.bundle.gains import float_of, shortcomings, size_text
 
 SIZES = {"onnx-fp32": 306_719, "onnx-int8-qdq": 92_000, "onnx-int8-dynamic": 305_176}
 
 
 @pytest.mark.parametrize(
-    ("artefact", "twin"),
+    ("artefact", "exact"),
     [
         ("onnx-int8-qdq", "onnx-fp32"),
         ("openvino-int8", "openvino-fp32"),
@@ -16,8 +16,8 @@ SIZES = {"onnx-fp32": 306_719, "onnx-int8-qdq": 92_000, "onnx-int8-dynamic": 305
         ("onnx-fp32", ""),
     ],
 )
-def test_the_twin_is_the_float_artefact_of_the_same_target(artefact: str, twin: str):
-    assert twin_of(artefact) == twin
+def test_beside_it_stands_the_float_artefact_of_the_same_target(artefact: str, exact: str):
+    assert float_of(artefact) == exact
 
 
 def test_a_float_file_in_disguise_saves_nothing():
@@ -42,7 +42,7 @@ def test_one_that_is_slower_says_so_and_a_tie_does_not():
     assert len(shortcomings("onnx-int8-dynamic", SIZES, times)) == 1  # its bytes alone
 
 
-def test_without_the_twin_nothing_is_said():
+def test_without_a_float_artefact_nothing_is_said():
     assert shortcomings("openvino-int8", {"openvino-int8": 10, "openvino-fp32": None}) == ()
     assert size_text("openvino-int8", {"openvino-int8": 10}) == ""
 
