@@ -16,7 +16,7 @@ from kd2edge.bundle.store import file_entry, open_bundle, write_bundle
 from kd2edge.files import canonical_json, npz_arrays, npz_bytes
 from kd2edge.metrics import measure
 from kd2edge.rows.rows import Row, Rows
-from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.outputs import all_items
 from kd2edge.tasks.spec import TaskName
 from kd2edge.validate import pack_reference, row_keys
 from kd2edge.validate.meaning import MEANING, SplitMeaning, meaning_of, open_meaning
@@ -162,26 +162,20 @@ def with_reference(folder: Path, rows: Rows, *, split: str = "test") -> Path:
 
     manifest = open_bundle(folder).manifest
     ids, hashes = row_keys(rows, manifest.inputs)
-    part = Split.of(rows, manifest.inputs, manifest.tasks)
+    tasks = {str(name): spec for name, spec in manifest.tasks.items()}
+    part = Split.of(rows, manifest.inputs, tasks)
     with load(folder, artefact="onnx-fp32", threads=1) as model:
         encoded = model.encode(part.values(range(len(rows))))
         arrays = {name: array for one in encoded.values() for name, array in one.arrays.items()}
         outputs = model.logits(arrays)
         decoded = model.decode(outputs, encoded)
     logits: dict[str, Any] = {}
-    for task, spec in manifest.tasks.items():
-        if task_kind(spec.kind).per_word:
-            from kd2edge.tasks.token_classification import gather_words
-
-            starts = encoded[spec.input].word_starts
-            assert starts is not None
-            logits[task] = gather_words(outputs[task], starts)
-        else:
-            logits[task] = outputs[task]
+    for spec in tasks.values():
+        logits |= all_items(spec, outputs, encoded)
     path = f"reference/{split}.npz"
     reached = {
         task: {spec.metric: measure(spec, part.truths[task], decoded[task], spec.metric)}
-        for task, spec in manifest.tasks.items()
+        for task, spec in tasks.items()
     }
     numbers = np.array(hashes, np.uint64)
     labels = {task: labels_fingerprint(truth) for task, truth in part.truths.items()}

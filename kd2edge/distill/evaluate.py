@@ -18,7 +18,8 @@ from kd2edge.metrics.kinds import goodness, metric
 from kd2edge.metrics.metric import Metric
 from kd2edge.ragged import Column, Ragged, concatenated, taken
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.tasks.outputs import arrays_of, logits_of
+from kd2edge.tasks.spec import Logits, Output, TaskName, TaskSpec
 
 
 def predict_split(
@@ -30,10 +31,11 @@ def predict_split(
     device: str = "auto",
     precision: str = "fp32",
     on_event: OnProgress = ignore,
-) -> dict[TaskName, Column]:
-    """Logits of every row, fp32: ``[row, channel]``, or ragged ``[word, channel]`` (NaN: cut off).
+) -> dict[str, Column]:
+    """Array -> logits of every row, fp32: ``[row, ..., channel]``, or ragged ``[word, channel]``.
 
-    The net is in evaluation mode meanwhile, and stays on ``device``.
+    Those of a word that was cut off are NaN.  The net is in evaluation mode meanwhile, and stays on
+    ``device``.
 
     Args:
         net: takes the arrays of the split's inputs.
@@ -48,23 +50,24 @@ def predict_split(
     place = device_of(device)
     was_training = net.training
     net.to(place).eval()
-    said: dict[TaskName, list[Column]] = {task.name: [] for task in tasks}
+    arrays = arrays_of(tasks)
+    said: dict[str, list[Column]] = {name: [] for name in arrays}
     for begin in range(0, len(order), batch_size):
         batch = split.batch(order[begin : begin + batch_size])
-        for task, column in _answers(net, batch.to(place), tasks, precision).items():
-            said[task].append(column)
+        for name, column in _answers(net, batch.to(place), arrays, precision).items():
+            said[name].append(column)
         on_event(Progress("predict", begin + len(batch), len(split)))
     net.train(was_training)
     back = np.argsort(order, kind="stable").astype(np.int64)
-    return {task: taken(concatenated(columns), back) for task, columns in said.items()}
+    return {name: taken(concatenated(columns), back) for name, columns in said.items()}
 
 
 def metric_values(
-    tasks: Sequence[TaskSpec], split: EncodedSplit, logits: Mapping[TaskName, Column]
+    tasks: Sequence[TaskSpec], split: EncodedSplit, logits: Mapping[str, Column]
 ) -> dict[TaskName, float]:
     """The leading metric of every task that has labels in the split."""
     return {
-        task.name: _metric_value(task, split, logits[task.name])
+        task.name: _metric_value(task, split, logits_of(task, logits))
         for task in tasks
         if task.name in split.tasks and split.labelled([task.name]).any()
     }
@@ -79,20 +82,20 @@ def mean_goodness(tasks: Sequence[TaskSpec], values: Mapping[TaskName, float]) -
 
 
 def _answers(
-    net: nn.Module, batch: Batch, tasks: Sequence[TaskSpec], precision: str
-) -> dict[TaskName, Column]:
+    net: nn.Module, batch: Batch, arrays: Mapping[str, tuple[TaskSpec, Output]], precision: str
+) -> dict[str, Column]:
     device = next(iter(batch.inputs.values())).device
     with torch.inference_mode(), full_fp32(device), autocast(precision, device):
         outputs = net(batch.inputs)
-    answers: dict[TaskName, Column] = {}
-    for task in tasks:
-        words = batch.words_of(task.name)
-        values = at_words(outputs[task.name].float(), words).cpu().numpy()
-        answers[task.name] = values if words is None else Ragged(values, words.offsets)
+    answers: dict[str, Column] = {}
+    for name, (task, output) in arrays.items():
+        words = batch.words_of(task.name) if output.per == "word" else None
+        values = at_words(outputs[name].float(), words).cpu().numpy()
+        answers[name] = values if words is None else Ragged(values, words.offsets)
     return answers
 
 
-def _metric_value(task: TaskSpec, split: EncodedSplit, logits: Column) -> float:
+def _metric_value(task: TaskSpec, split: EncodedSplit, logits: Logits) -> float:
     decoded = task_kind(task.kind).decode(task, logits)
     truth = split.truth(task.name)
     leading = metric(task.metric)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kd2edge.data.batch import Batch
 from kd2edge.distill.knowledge import Knowledge
-from kd2edge.tasks.spec import Activation, TaskName
+from kd2edge.tasks.spec import Output, TaskName
 
 
 class Said(NamedTuple):
@@ -26,13 +26,14 @@ class Said(NamedTuple):
 
 @final
 class Items:
-    """The items (rows or words) of a task in a batch; teachers are asked when somebody looks.
+    """The items of an array of a task in a batch; teachers are asked when somebody looks.
 
     Args:
         task: its name.
         batch: the rows, *on the CPU*: there no GPU is waited for to find out what counts.
-        output: the student's logits of the task, on the device.
-        activation: what they become.
+        name: of the array.
+        output: what it is.
+        values: the student's, on the device: ``[batch, ..., channel]``.
         knowledge: the teachers; None where the task has none.
     """
 
@@ -40,28 +41,39 @@ class Items:
         self,
         task: TaskName,
         batch: Batch,
-        output: Tensor,
-        activation: Activation,
+        name: str,
+        output: Output,
+        values: Tensor,
         knowledge: Knowledge | None,
     ) -> None:
-        words = batch.words_of(task)
+        words = batch.words_of(task) if output.per == "word" else None
         self.task = task
         self.batch = batch
-        self.activation: Activation = activation
-        self.device = output.device
+        self.name = name
+        self.output = output
+        #: As the head gives it.
+        self.array = values
+        self.device = values.device
         self._knowledge = knowledge
         self._said: list[Tensor] | None = None
         if words is None:
-            self.logits = output.float()  # [batch, channel]
-            self.seen = torch.ones(len(batch), dtype=torch.bool)
+            self.logits = values.float().flatten(0, -2)  # [item, channel]
+            self.seen = torch.ones(len(self.logits), dtype=torch.bool)
         else:
-            self.logits = words.pick(output).float()  # [all words, channel]
+            self.logits = words.pick(values).float()  # [all words, channel]
             self.seen = words.index >= 0
 
     @property
     def are_words(self) -> bool:
         """Whether an item is a word: only those can be cut off."""
-        return self.batch.words_of(self.task) is not None
+        return self.output.per == "word"
+
+    def rows(self) -> Tensor:
+        """The global position of the row that each item belongs to ``[item]``, on the CPU."""
+        if self.are_words:
+            return torch.from_numpy(self.batch.items_of(self.task))
+        positions = torch.from_numpy(self.batch.positions)
+        return positions.repeat_interleave(len(self.logits) // max(len(positions), 1))
 
     def targets(self) -> dict[str, Tensor]:
         """What the data says of each item, by field."""
@@ -75,8 +87,10 @@ class Items:
         if self._knowledge is None:
             return None
         if self._said is None:
-            self._said = self._knowledge.said(self.task, self.batch)
-        logits = self._knowledge.combined(self.task, self._said, temperature, self.activation)
+            self._said = self._knowledge.said(self.name, self.task, self.batch)
+        logits = self._knowledge.combined(
+            self.task, self._said, temperature, self.output.activation
+        )
         seen = self.seen
         if self.are_words:
             unseen = logits[:, 0].isnan()

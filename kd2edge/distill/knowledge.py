@@ -48,13 +48,18 @@ class Knowledge:
             },
         }
 
-    def said(self, task: TaskName, batch: Batch) -> list[Tensor]:
+    def said(self, array: str, task: TaskName, batch: Batch) -> list[Tensor]:
         """What each teacher of a task says of a batch: ``[item, channel]`` fp32 on the CPU.
 
         Words that a teacher did not see are NaN.
+
+        Args:
+            array: of the task's head.
+            task: its name.
+            batch: the rows.
         """
         return [
-            _items(one.cache.logits(task, batch.positions, batch.view), task, batch)
+            _items(one.cache.logits(array, batch.positions, batch.view), task, batch)
             for one in self.teachers[task]
         ]
 
@@ -91,7 +96,7 @@ class Knowledge:
             temperature: what logits are divided by.
             activation: what makes probabilities of logits.
         """
-        return self.combined(task, self.said(task, batch), temperature, activation)
+        return self.combined(task, self.said(task, task, batch), temperature, activation)
 
 
 def knowledge_of(caches: Mapping[str, TeacherCache]) -> Knowledge:
@@ -172,7 +177,7 @@ def feature_of(cache: TeacherCache, path: str, batch: Batch, target: str) -> Ten
 
 def _items(values: np.ndarray | Ragged, task: TaskName, batch: Batch) -> Tensor:
     if not isinstance(values, Ragged):
-        return torch.from_numpy(values).float()
+        return torch.from_numpy(values).float().flatten(0, -2)
     words = batch.words_of(task)
     offsets = np.empty(0, np.int64) if words is None else words.offsets
     _require_words(values.offsets, offsets, batch, task)

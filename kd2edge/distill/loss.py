@@ -23,6 +23,7 @@ class Need(Enum):
     LABELLED = "labelled"
     ROWS = "rows"
     OWNERS = "owners"
+    ARRAYS = "arrays"
 
     @property
     def words(self) -> str:
@@ -34,7 +35,8 @@ class Need(Enum):
 class Given:
     """What a loss is given: what it stated, and always ``weights`` and ``temperature``.
 
-    An item is a row for row-level tasks, a word for token-level ones, a place of a feature map.
+    An item is what the output says: a row, a word, a place of a map, an object.  Where the target's
+    is another (a list of objects for the places of a map), ``weights`` of a hard loss are of rows.
 
     Args:
         weights: ``[item]``, 0 for an item that does not count (unlabelled, cut off).  Such an
@@ -51,6 +53,8 @@ class Given:
         rows: ``[item]`` global position of the row that an item belongs to.
         owners: ``[object]`` the row that each object belongs to, for tasks whose targets are lists
             of objects.
+        arrays: name of an output of the task's kind -> ``[batch, ..., channel]``, fp32, as the
+            student's head gives it; for hard losses.
     """
 
     weights: Tensor
@@ -64,6 +68,7 @@ class Given:
     teacher_features: Tensor | None = None
     rows: Tensor | None = None
     owners: Tensor | None = None
+    arrays: Mapping[str, Tensor] | None = None
 
     def need(self, need: Need) -> Tensor:
         """What a loss stated.
@@ -85,6 +90,16 @@ class Given:
         if self.targets is None:
             raise LookupError("the loss uses targets, but does not state it in `needs`")
         return self.targets[field]
+
+    def array(self, name: str = "") -> Tensor:
+        """An array of the student's head, for a hard loss that stated ``Need.ARRAYS``.
+
+        Raises:
+            LookupError: it did not state this.
+        """
+        if self.arrays is None:
+            raise LookupError("the loss uses arrays, but does not state it in `needs`")
+        return self.arrays[name]
 
 
 class Loss(nn.Module, ABC):

@@ -32,7 +32,8 @@ from kd2edge.distill.schedule import Constant, Moment, Schedule, Time, schedules
 from kd2edge.distill.settings import DistillSettings
 from kd2edge.errors import UsageError
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Activation, TaskName, TaskSpec
+from kd2edge.tasks.outputs import outputs_of
+from kd2edge.tasks.spec import Output, TaskName, TaskSpec
 
 
 class Terms(NamedTuple):
@@ -73,9 +74,8 @@ class Objective(nn.Module):
         super().__init__()
         names = tuple(task.name for task in tasks)
         self._tasks = names
-        self._activations: dict[TaskName, Activation] = {
-            task.name: task_kind(task.kind).output(task).activation for task in tasks
-        }
+        self._outputs = {task.name: outputs_of(task) for task in tasks}
+        self._per = {task.name: task_kind(task.kind).per for task in tasks}
         self._knowledge = knowledge
         self._values = _values(settings, names)
         known = knowledge.teachers if knowledge else {}
@@ -86,8 +86,8 @@ class Objective(nn.Module):
         self.hard = nn.ModuleList([HARD_LOSSES[task.kind](task, smoothing) for task in tasks])
         self.soft = nn.ModuleList(
             [
-                _logit_loss(settings, name, self._activations[name], name in self._taught)
-                for name in names
+                _logit_loss(settings, task, name in self._taught)
+                for name, task in zip(names, tasks, strict=True)
             ]
         )
         self.features = nn.ModuleList(
@@ -130,7 +130,7 @@ class Objective(nn.Module):
         """The losses of a batch.
 
         Args:
-            outputs: the student's logits by task, on the device.
+            outputs: the student's arrays by name, on the device.
             features: the student's features at :attr:`captures`.
             batch: the rows, *on the CPU*: there no GPU is waited for to find out what counts.
             time: where the training is.
@@ -139,31 +139,48 @@ class Objective(nn.Module):
         for at, task in enumerate(self._tasks):
             taught = task in self._taught
             known = self._knowledge if taught else None
-            items = Items(task, batch, outputs[task], self._activations[task], known)
-            now, values = Moment(time, items), self._values[task]
+            items = [
+                Items(task, batch, name, output, outputs[name], known)
+                for name, output in self._outputs[task].items()
+            ]
+            now, values = Moment(time, items[0]), self._values[task]
             alpha = float(values.alpha.at(now)) if taught else 0.0
             weight = float(values.weight.at(now))
             if alpha < 1:
                 _add(found, LossKey(task, "task"), weight * (1 - alpha), self._hard(at, items))
             if alpha > 0:
-                soft = self._soft(at, items, values.temperature.at(now))
+                soft = self._soft(at, items, time, values.temperature)
                 _add(found, LossKey(task, "kd"), weight * alpha, soft)
         for at, term in enumerate(self._feature_terms()):
             loss = term(features[term.target], batch)
             _add(found, LossKey(SHARED, f"feature{at}"), term.weight, loss)
         return found
 
-    def _hard(self, at: int, items: Items) -> Tensor | None:
-        counted = items.batch.has_label(items.task) & items.seen
+    def _hard(self, at: int, several: Sequence[Items]) -> Tensor | None:
+        items, loss = several[0], self.hard[at]
+        counted = items.batch.has_label(items.task)
+        if self._per[items.task] == items.output.per:
+            counted = counted & items.seen
         if not counted.any():
             return None
-        optional: dict[str, Tensor] = {}
+        assert isinstance(loss, Loss)
+        more: dict[str, Any] = {}
         if items.task in items.batch.objects:
             owners = torch.from_numpy(items.batch.objects[items.task])
-            optional["owners"] = owners.to(items.device)
-        return self.hard[at](_given(items, counted, targets=items.targets(), **optional))
+            more["owners"] = owners.to(items.device)
+        if Need.ARRAYS in loss.needs:
+            more["arrays"] = {one.output.name: one.array.float() for one in several}
+        return loss(_given(items, counted, targets=items.targets(), **more))
 
-    def _soft(self, at: int, items: Items, temperature: float | Tensor) -> Tensor | None:
+    def _soft(
+        self, at: int, several: Sequence[Items], time: Time, temperature: Schedule
+    ) -> Tensor | None:
+        """What teachers say of every array of a task, each a mean over its own items."""
+        losses = [self._followed(at, one, temperature.at(Moment(time, one))) for one in several]
+        found = [loss for loss in losses if loss is not None]
+        return torch.stack(found).sum() if len(found) > 1 else next(iter(found), None)
+
+    def _followed(self, at: int, items: Items, temperature: float | Tensor) -> Tensor | None:
         said = items.said(temperature)
         assert said is not None
         if items.are_words and not said.seen.any():
@@ -177,8 +194,7 @@ class Objective(nn.Module):
             labelled = items.batch.has_label(items.task) & said.seen
             more["labelled"] = labelled.to(torch.float32).to(items.device)
         if Need.ROWS in loss.needs:
-            rows = torch.from_numpy(items.batch.items_of(items.task))
-            more["rows"] = rows.to(items.device)
+            more["rows"] = items.rows().to(items.device)
         return loss(_given(items, said.seen, **more))
 
     def _feature_terms(self) -> list[FeatureTerm]:
@@ -188,7 +204,7 @@ class Objective(nn.Module):
 def _given(items: Items, counted: Tensor, **more: Any) -> Given:
     """What every loss on a task's items is given, and what one of them is given beside."""
     weights = counted.to(torch.float32).to(items.device, non_blocking=True)
-    return Given(weights, student_logits=items.logits, activation=items.activation, **more)
+    return Given(weights, student_logits=items.logits, activation=items.output.activation, **more)
 
 
 def _add(found: Terms, key: LossKey, factor: float, loss: Tensor | None) -> None:
@@ -204,26 +220,33 @@ def _values(settings: DistillSettings, tasks: tuple[TaskName, ...]) -> dict[Task
     return {task: _Values(alpha[task], temperature[task], weight[task]) for task in tasks}
 
 
-def _logit_loss(
-    settings: DistillSettings, task: TaskName, activation: Activation, taught: bool
-) -> nn.Module:
+def _logit_loss(settings: DistillSettings, task: TaskSpec, taught: bool) -> nn.Module:
     if not taught:
         return nn.Identity()
-    stated = settings.logits
-    method = stated if isinstance(stated, Method) else stated.get(task)
+    stated, place = settings.logits, f"logits of {task.name}"
+    method = stated if isinstance(stated, Method) else stated.get(task.name)
     if method is None:
-        raise UsageError(f"logits of {task}: expected a loss, found none; state one")
-    loss = made(f"logits of {task}", LOGIT_LOSSES, method)
-    if activation not in loss.activations:
-        known = " and ".join(sorted(loss.activations))
-        raise UsageError(
-            f"logits of {task}: the loss {method.kind} is defined for outputs under {known}, the"
-            f" task's have {activation}"
-        )
+        raise UsageError(f"{place}: expected a loss, found none; state one")
+    loss = made(place, LOGIT_LOSSES, method)
     foreign = loss.needs & {Need.STUDENT_FEATURES, Need.TEACHER_FEATURES}
     if foreign:
         names = ", ".join(need.words for need in foreign)
-        raise UsageError(
-            f"logits of {task}: the loss needs {names}; such a loss stands under features"
-        )
+        raise UsageError(f"{place}: the loss needs {names}; such a loss stands under features")
+    for output in outputs_of(task).values():
+        _require_defined(f"{place}: the loss {method.kind}", loss, task, output)
     return loss
+
+
+def _require_defined(place: str, loss: Loss, task: TaskSpec, output: Output) -> None:
+    """Refuse a loss that says nothing of one of a task's arrays."""
+    if output.activation not in loss.activations:
+        known = " and ".join(sorted(loss.activations))
+        raise UsageError(
+            f"{place} is defined for outputs under {known}, the task's have {output.activation}"
+        )
+    per = task_kind(task.kind).per
+    if loss.needs & {Need.TARGETS, Need.LABELLED} and per != output.per:
+        raise UsageError(
+            f"{place} needs the label of every item of the outputs; here an item is a"
+            f" {output.per}, and labels are of each {per}"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +24,8 @@ from kd2edge.nets.features import Features, Widths
 from kd2edge.nets.fusion import Fusion, fusion_for
 from kd2edge.nets.heads import Head, head_for
 from kd2edge.nets.spec import ModelSpec
-from kd2edge.tasks.spec import TaskSpec
+from kd2edge.tasks.outputs import outputs_of
+from kd2edge.tasks.spec import TaskName, TaskSpec
 
 #: Behind a path: not what the module gives, but what it is given.
 _INPUT = ":input"
@@ -80,6 +82,7 @@ class Net(nn.Module):
         self.heads = nn.ModuleDict(
             {module_key(task.name): head_for(task, widths, model.dropout) for task in tasks}
         )
+        self._names = _array_names(tasks)
 
     @property
     def branches(self) -> dict[str, Branch]:
@@ -90,9 +93,18 @@ class Net(nn.Module):
         return {name: one for name, one in found.items() if isinstance(one, Branch)}
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Logits by task: [batch, label], binary [batch, 1], token tasks [batch, length, label]."""
+        """Arrays by name: [batch, label], binary [batch, 1], token tasks [batch, length, label].
+
+        That of a task whose head gives one bears its name, see ``tasks.outputs``.
+        """
         features = self.features(arrays)
-        return {task.name: self.heads[module_key(task.name)](features) for task in self.tasks}
+        return {
+            name: one
+            for task in self.tasks
+            for name, one in zip(
+                self._names[task.name], self.heads[module_key(task.name)](features), strict=True
+            )
+        }
 
     def features(self, arrays: Mapping[str, Tensor]) -> Features:
         """What the heads read."""
@@ -170,9 +182,12 @@ class Net(nn.Module):
 
     def output_specs(self) -> tuple[ArraySpec, ...]:
         """What :meth:`forward` gives, in the order of the tasks."""
-        heads = [(task.name, self.heads[module_key(task.name)]) for task in self.tasks]
+        heads = [(task, self.heads[module_key(task.name)]) for task in self.tasks]
         return tuple(
-            ArraySpec(name, "float32", head.shape) for name, head in heads if isinstance(head, Head)
+            ArraySpec(name, "float32", shape)
+            for task, head in heads
+            if isinstance(head, Head)
+            for name, shape in zip(outputs_of(task), head.shapes, strict=True)
         )
 
     def embeddings(self) -> Mapping[str, nn.Embedding]:
@@ -316,6 +331,19 @@ def _check(model: ModelSpec, tasks: Sequence[TaskSpec]) -> None:
         raise UsageError("a net needs at least one task, found none")
     if not 0.0 <= model.dropout < 1.0:
         raise UsageError(f"model dropout: expected a number in [0, 1), found {model.dropout}")
+
+
+def _array_names(tasks: Sequence[TaskSpec]) -> dict[TaskName, tuple[str, ...]]:
+    """Task -> names of its head's arrays, no two of them the same."""
+    names = {task.name: tuple(outputs_of(task)) for task in tasks}
+    counts = Counter(name for some in names.values() for name in some)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        which = ", ".join(task for task, some in names.items() if twice[0] in some)
+        raise UsageError(
+            f"tasks {which}: two outputs of the net would be called {twice[0]!r}; rename a task"
+        )
+    return names
 
 
 def _require_source(model: ModelSpec, source_dir: Path | None) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.runtime.probes import IdOutputs
+from kd2edge.tasks.spec import Output
 
 __all__ = ["id_faults", "summed"]
 
@@ -38,23 +39,40 @@ _NAMED = 6
 _ROUNDING = 2e-4
 
 
-def summed(logits: Array, slot: int, mix: Array) -> Floats:
-    """Sums of the logits of rows ``[row, C]``, or of those at the ids' own place."""
-    rows = logits[:, slot] if logits.ndim == 3 else logits
+def summed(output: Output, logits: Array, slot: int, mix: Array) -> Floats:
+    """Sums of the logits of rows ``[row, k]``; of words those at the ids' own place.
+
+    Args:
+        output: what the array is.
+        logits: ``[row, ..., C]``; of a map the mean of all places counts.
+        slot: the ids' place.
+        mix: ``[C, k]``.
+    """
+    rows = logits[:, slot] if output.per == "word" else logits
+    rows = rows if rows.ndim == 2 else rows.reshape(len(rows), -1, rows.shape[-1]).mean(axis=1)
     with np.errstate(invalid="ignore", over="ignore"):  # infinity less infinity is looked for
         return rows.astype(np.float64) @ mix.astype(np.float64)
 
 
-def id_faults(probed: IdOutputs, precision: str, run: Run) -> dict[str, str]:
-    """Task -> what is wrong with its outputs over all ids; nothing of tasks that are right."""
+def id_faults(
+    probed: IdOutputs, precision: str, run: Run, outputs: Mapping[str, Output]
+) -> dict[str, str]:
+    """Array -> what is wrong with it over all ids; nothing of arrays that are right.
+
+    Args:
+        probed: PyTorch's, for all ids.
+        precision: of the artefact.
+        run: from the graph's arrays to its outputs.
+        outputs: what each array of the heads is.
+    """
     parts: dict[str, list[Floats]] = {task: [] for task in probed.sums}
     faults: dict[str, str] = {}
     for start in range(0, probed.rows.size, _BATCH):
-        outputs = run(probed.rows.rows(start, min(start + _BATCH, probed.rows.size)))
+        given = run(probed.rows.rows(start, min(start + _BATCH, probed.rows.size)))
         for task, found in parts.items():
             mix = probed.mixes[task]
-            if task in outputs and outputs[task].shape[-1] == len(mix):
-                found.append(summed(outputs[task], probed.rows.slot, mix))
+            if task in given and task in outputs and given[task].shape[-1] == len(mix):
+                found.append(summed(outputs[task], given[task], probed.rows.slot, mix))
             else:
                 faults[task] = f"no output of {len(mix)} logits, as PyTorch has"
     for task, found in parts.items():

@@ -134,13 +134,15 @@ class Model:
         )
         self._heads = {name: Head(spec, task_kind(spec.kind)) for name, spec in self.tasks.items()}
         outputs = {output.name: output for output in session.spec.outputs}
-        for name, head in self._heads.items():
-            if name not in outputs:
-                raise IntegrityError(
-                    f"{bundle.path}: {self.artefact} has no output for the task {name!r}; export"
-                    " the bundle again"
-                )
-            head.assert_fits(outputs[name])
+        for task, head in self._heads.items():
+            for name in head.outputs:
+                if name not in outputs:
+                    part = "" if name == task else f" called {name!r}"
+                    raise IntegrityError(
+                        f"{bundle.path}: {self.artefact} has no output{part} for the task {task!r};"
+                        " export the bundle again"
+                    )
+                head.assert_fits(name, outputs[name])
 
     def predict(
         self,
@@ -179,7 +181,7 @@ class Model:
                 watch(batch, outputs)
             encoded = batch.encoded
             for name, head in heads.items():
-                answers[name] += head.answers(outputs[name], encoded, top_k)
+                answers[name] += head.answers(outputs, encoded, top_k)
             if not isinstance(batch.rows, range):
                 order += batch.rows
         return {name: _in_order(found, order) for name, found in answers.items()}
@@ -211,7 +213,8 @@ class Model:
             inputs: as for :meth:`predict`.
 
         Returns:
-            Task -> ``[batch, C]``, for token tasks ``[batch, length, C]`` over sub-words.
+            Task -> ``[batch, C]``, for token tasks ``[batch, length, C]`` over sub-words; of a task
+            whose head gives several arrays each by its name.
         """
         batches = self._batches
         arrays = inputs if batches.are_arrays(inputs) else merged(batches.encode(inputs))
@@ -232,9 +235,7 @@ class Model:
         tasks: Iterable[str] | None = None,
     ) -> dict[str, Decoded]:
         """Decisions and scores of :meth:`logits`; token tasks need ``encoded`` of the same rows."""
-        return {
-            name: head.decode(logits[name], encoded) for name, head in self._wanted(tasks).items()
-        }
+        return {name: head.decode(logits, encoded) for name, head in self._wanted(tasks).items()}
 
     def close(self) -> None:
         """Give memory and threads back; wait for running calls to end before."""

@@ -17,7 +17,7 @@ from kd2edge.errors import IntegrityError, SchemaTooNewError
 from kd2edge.files.fingerprint import canonical_json
 from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.inputs.kind import IdRows
-from kd2edge.inputs.spec import WordStarts
+from kd2edge.inputs.spec import Encoded, WordStarts
 from kd2edge.json_text import json_value
 
 __all__ = ["PROBES", "Group", "IdOutputs", "Probed", "open_probes", "probe_bytes"]
@@ -42,8 +42,8 @@ class Group:
         arrays: the graph's arrays that they give.
         starts: input -> where its words begin; none of inputs without words.
         spans: input -> start and end of each word in its text, ``[word, 2]``.
-        outputs: task -> PyTorch's logits, ``[row, C]`` or for each word ``[word, C]``; empty: these
-            rows were encoded only.
+        outputs: array of a head -> PyTorch's logits, ``[row, ..., C]`` or for each word
+            ``[word, C]``; empty: these rows were encoded only.
     """
 
     names: tuple[str, ...]
@@ -53,6 +53,11 @@ class Group:
     spans: Mapping[str, Array] = field(default_factory=dict[str, Array])
     outputs: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
+    @property
+    def seen(self) -> dict[str, Encoded]:
+        """What the rows are, by input with words."""
+        return {name: Encoded({}, starts) for name, starts in self.starts.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class IdOutputs:
@@ -60,9 +65,9 @@ class IdOutputs:
 
     Args:
         rows: the rows.
-        mixes: task -> ``[C, k]``: which sums of logits are kept.
-        means: task -> ``[k]`` mean over all ids.
-        sums: task -> ``[id, k]`` float16, less the mean.
+        mixes: array of a head -> ``[C, k]``: which sums of logits are kept.
+        means: array -> ``[k]`` mean over all ids.
+        sums: array -> ``[id, k]`` float16, less the mean.
     """
 
     rows: IdRows

@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from kd2edge.errors import BackendError, InputError
 from kd2edge.inputs.spec import Encoded, WordStarts
+from kd2edge.ragged import Ragged
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.probes import Group, Probed
-from kd2edge.tasks.spec import TaskSpec
-from kd2edge.tasks.token_classification import gather_words
+from kd2edge.tasks.outputs import arrays_of, items_of
+from kd2edge.tasks.spec import Output, TaskSpec
 
 __all__ = ["probed_outputs", "raw_faults", "spans_of"]
 
@@ -122,29 +123,29 @@ def spans_of(encoded: Encoded) -> Array:
 def probed_outputs(
     probed: Probed, tasks: Mapping[str, TaskSpec], run: Run
 ) -> dict[str, tuple[Array, Array]]:
-    """Task -> (PyTorch's logits, this artefact's) over all probes; the arrays are training's own.
+    """Array -> (PyTorch's logits, this artefact's) over all probes; the inputs are training's own.
 
     What raw values become here is another question: see :func:`raw_faults`.
     """
+    arrays = arrays_of(tasks.values())
     pairs: dict[str, list[tuple[Array, Array]]] = {}
     for group in probed.groups:
         if not group.outputs:
             continue
         outputs = run(dict(group.arrays))
-        for task, wanted in group.outputs.items():
-            if task in outputs and task in tasks:
-                found = _as_stored(group, tasks[task].input, outputs[task], wanted)
-                pairs.setdefault(task, []).append((wanted.astype(np.float64), found))
-    return {task: _joined(parts) for task, parts in pairs.items()}
+        for name, wanted in group.outputs.items():
+            if name in outputs and name in arrays:
+                found = _as_stored(group, *arrays[name], outputs[name])
+                pairs.setdefault(name, []).append((wanted.astype(np.float64), found))
+    return {name: _joined(parts) for name, parts in pairs.items()}
 
 
-def _as_stored(group: Group, name: str, output: Array, wanted: Array) -> Array:
+def _as_stored(group: Group, spec: TaskSpec, output: Output, found: Array) -> Array:
     """Outputs of rows as they are, those of words at each word's first piece."""
-    if output.ndim != wanted.ndim:
-        if name not in group.starts:
-            return np.full((1, 1), np.inf)
-        output = np.asarray(gather_words(output, group.starts[name]).values)
-    return output.astype(np.float64)
+    if output.per == "word" and spec.input not in group.starts:
+        return np.full((1, 1), np.inf)
+    items = items_of(spec, output, found, group.seen)
+    return np.asarray(items.values if isinstance(items, Ragged) else items).astype(np.float64)
 
 
 def _joined(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
@@ -152,6 +153,7 @@ def _joined(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
     if any(wanted.shape != found.shape for wanted, found in parts):
         return np.zeros((1, 1)), np.full((1, 1), np.inf)
     wanted, found = (np.concatenate(side) for side in zip(*parts, strict=True))
+    wanted, found = (part.reshape(-1, part.shape[-1]) for part in (wanted, found))
     kept = ~(np.isnan(wanted).all(-1) & np.isnan(found).all(-1))
     return wanted[kept], found[kept]
 

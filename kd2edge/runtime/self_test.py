@@ -17,6 +17,7 @@ from kd2edge.runtime.golden import golden_arrays, golden_faults, relative_rms, t
 from kd2edge.runtime.ids import id_faults
 from kd2edge.runtime.probes import PROBES, Probed, open_probes
 from kd2edge.runtime.raw import probed_outputs, raw_faults
+from kd2edge.tasks.outputs import arrays_of
 
 __all__ = ["Found", "assert_golden", "probes_of", "self_test"]
 
@@ -97,10 +98,12 @@ def self_test(
         why = "no golden raw values in this bundle: export the run again, `samples` not none"
         return Found(rows, skipped=(why,), missing=missing)
     odd, skipped = raw_faults(probed, encode) if raw is None else raw
+    known = arrays_of(bundle.manifest.tasks.values())
+    kinds = {name: output for name, (_, output) in known.items()}
     ids = {
         task: f"{artefact.id}: head {task!r}: {fault}"
         for part in probed.ids.values()
-        for task, fault in id_faults(part, artefact.precision, run).items()
+        for task, fault in id_faults(part, artefact.precision, run, kinds).items()
     }
     outputs = _output_faults(bundle, artefact, probed, run)
     return Found(rows, tuple(odd), outputs, ids, tuple(skipped), missing, _stale(bundle, probed))
@@ -118,7 +121,11 @@ def _missing(bundle: Bundle, probed: Probed | None) -> tuple[str, ...]:
     return tuple(
         f"{what} say nothing of {', '.join(lacking)}: export the run again"
         for what, heads in known.items()
-        if (lacking := [str(task) for task in bundle.manifest.tasks if task not in heads])
+        if (
+            lacking := [
+                name for name in arrays_of(bundle.manifest.tasks.values()) if name not in heads
+            ]
+        )
     )
 
 

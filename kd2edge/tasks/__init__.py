@@ -5,8 +5,8 @@ from __future__ import annotations
 from kd2edge.ragged import Ragged
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.kinds import TASK_KINDS, task_kind
+from kd2edge.tasks.outputs import gather_words
 from kd2edge.tasks.spec import MISSING, Decoded, TaskName, TaskSpec, Truth
-from kd2edge.tasks.token_classification import gather_words
 
 __all__ = [
     "MISSING",

@@ -8,13 +8,12 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.ragged import Ragged
 from kd2edge.tasks import settings
 from kd2edge.tasks.kind import TaskKind, Values
 from kd2edge.tasks.labels import class_target, inventory
 from kd2edge.tasks.probabilities import row_decisions, sigmoid_decisions
 from kd2edge.tasks.spans import Word
-from kd2edge.tasks.spec import Decoded, Output, Target, TaskSpec
+from kd2edge.tasks.spec import Decoded, Logits, Output, Target, TaskSpec
 
 
 @final
@@ -27,9 +26,9 @@ class Binary(TaskKind):
     name = "binary"
     default_metrics = ("binary_f1", "accuracy", "auc")
 
-    def output(self, spec: TaskSpec) -> Output:
+    def outputs(self, spec: TaskSpec) -> tuple[Output, ...]:
         del spec
-        return Output(1, "sigmoid")
+        return (Output(1, "sigmoid"),)
 
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
         """(negative, positive): "0" before "1", else by name, as in no/yes and false/true.
@@ -49,13 +48,15 @@ class Binary(TaskKind):
     def target(self, spec: TaskSpec, value: Any) -> Target | None:
         return class_target(spec.labels, value)
 
-    def reordered(self, spec: TaskSpec, logits: Values, order: Sequence[int]) -> Values:
+    def reordered(
+        self, spec: TaskSpec, logits: Values, order: Sequence[int], output: str = ""
+    ) -> Values:
         """The one logit says yes; with yes and no swapped it is its negative."""
-        del spec
+        del spec, output
         return logits if list(order) == [0, 1] else -logits
 
-    def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
-        assert not isinstance(logits, Ragged)  # row-level: the head's own output
+    def decode(self, spec: TaskSpec, logits: Logits) -> Decoded:
+        assert isinstance(logits, np.ndarray)  # row-level: the head's own output
         temperature, threshold = settings.temperature(spec), settings.threshold(spec)
         return Decoded(*sigmoid_decisions(logits[:, 0], temperature, threshold))
 

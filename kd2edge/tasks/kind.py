@@ -12,7 +12,17 @@ import numpy.typing as npt
 from kd2edge.ragged import Column, Ragged, offsets_of
 from kd2edge.tasks.decisions import Compared, compared, margins_of
 from kd2edge.tasks.spans import Word
-from kd2edge.tasks.spec import Decoded, Field, Output, Per, Section, Target, TaskSpec, Truth
+from kd2edge.tasks.spec import (
+    Decoded,
+    Field,
+    Logits,
+    Output,
+    Per,
+    Section,
+    Target,
+    TaskSpec,
+    Truth,
+)
 
 #: An array, of NumPy or of torch.
 Values = TypeVar("Values", bound=Any)
@@ -50,8 +60,8 @@ class TaskKind(ABC):
         return (Field("labels"),)
 
     @abstractmethod
-    def output(self, spec: TaskSpec) -> Output:
-        """What the head gives for an item: the last dimension of its array, and its meaning."""
+    def outputs(self, spec: TaskSpec) -> tuple[Output, ...]:
+        """The arrays that the head gives, in their order; of several each has a name."""
 
     @abstractmethod
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
@@ -70,18 +80,34 @@ class TaskKind(ABC):
                 label and the nearest known one.  Callers add file and line.
         """
 
-    def reordered(self, spec: TaskSpec, logits: Values, order: Sequence[int]) -> Values:
-        """Logits ``[..., channel]`` for labels in another order: ``i`` is what ``order[i]`` was."""
-        del spec
+    def reordered(
+        self, spec: TaskSpec, logits: Values, order: Sequence[int], output: str = ""
+    ) -> Values:
+        """Logits ``[..., channel]`` for labels in another order: ``i`` is what ``order[i]`` was.
+
+        Args:
+            spec: the task.
+            logits: of one array of the head.
+            order: of the labels.
+            output: name of the array, where there are several: not all of them have labels.
+        """
+        del spec, output
         return logits if list(order) == list(range(len(order))) else logits[..., list(order)]
 
-    def translated(self, own: TaskSpec, spec: TaskSpec, logits: Values) -> Values:
-        """Logits of a model whose task is ``own`` as one of ``spec`` would give them."""
-        del own, spec
+    def translated(self, own: TaskSpec, spec: TaskSpec, logits: Values, output: str = "") -> Values:
+        """Logits of a model whose task is ``own`` as one of ``spec`` would give them.
+
+        Args:
+            own: the model's task.
+            spec: the task.
+            logits: of one array of the head.
+            output: name of the array, where there are several.
+        """
+        del own, spec, output
         return logits
 
     @abstractmethod
-    def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
+    def decode(self, spec: TaskSpec, logits: Logits) -> Decoded:
         """Decisions and scores of logits ``[row, channel]``, or ragged ``[word, channel]``.
 
         NaN where a score should be is decided -1 with score 0; equal logits go to the first label.

@@ -9,14 +9,14 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.ragged import Ragged, listed
+from kd2edge.ragged import listed
 from kd2edge.tasks import settings
 from kd2edge.tasks.decisions import Compared
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import inventory, is_missing, label_index
 from kd2edge.tasks.probabilities import row_decisions, sigmoid_decisions
 from kd2edge.tasks.spans import Word
-from kd2edge.tasks.spec import Decoded, Field, Output, Section, Target, TaskSpec
+from kd2edge.tasks.spec import Decoded, Field, Logits, Output, Section, Target, TaskSpec
 
 
 @final
@@ -39,8 +39,8 @@ class MultiLabel(TaskKind):
         """``labels`` ``[label]``: 1 for every label that the row has."""
         return (Field("labels", shape=(len(spec.labels),)),)
 
-    def output(self, spec: TaskSpec) -> Output:
-        return Output(len(spec.labels), "sigmoid")
+    def outputs(self, spec: TaskSpec) -> tuple[Output, ...]:
+        return (Output(len(spec.labels), "sigmoid"),)
 
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
         """The labels of all rows; ``values`` holds labels, or a list of them a row."""
@@ -67,8 +67,8 @@ class MultiLabel(TaskKind):
     def classes(self, target: Target) -> npt.NDArray[np.int64]:
         return np.flatnonzero(target["labels"] == 1)
 
-    def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
-        assert not isinstance(logits, Ragged)  # row-level: the head's own output
+    def decode(self, spec: TaskSpec, logits: Logits) -> Decoded:
+        assert isinstance(logits, np.ndarray)  # row-level: the head's own output
         temperature, threshold = settings.temperature(spec), settings.threshold(spec)
         return Decoded(*sigmoid_decisions(logits, temperature, threshold))
 

@@ -8,14 +8,13 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.ragged import Ragged
 from kd2edge.tasks import settings
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import class_target, inventory, is_whole_text
 from kd2edge.tasks.probabilities import row_decisions, softmax_decisions
 from kd2edge.tasks.ranked import decided_names, ranked_answers
 from kd2edge.tasks.spans import Word
-from kd2edge.tasks.spec import Decoded, Output, Target, TaskSpec
+from kd2edge.tasks.spec import Decoded, Logits, Output, Target, TaskSpec
 
 
 @final
@@ -32,8 +31,8 @@ class Ordinal(TaskKind):
     ranked = True
     default_metrics = ("level_mae", "accuracy", "quadratic_kappa", "spearman")
 
-    def output(self, spec: TaskSpec) -> Output:
-        return Output(len(spec.labels), "softmax")
+    def outputs(self, spec: TaskSpec) -> tuple[Output, ...]:
+        return (Output(len(spec.labels), "softmax"),)
 
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
         """Whole numbers by size.
@@ -53,8 +52,8 @@ class Ordinal(TaskKind):
     def target(self, spec: TaskSpec, value: Any) -> Target | None:
         return class_target(spec.labels, value)
 
-    def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
-        assert not isinstance(logits, Ragged)  # row-level: the head's own output
+    def decode(self, spec: TaskSpec, logits: Logits) -> Decoded:
+        assert isinstance(logits, np.ndarray)  # row-level: the head's own output
         likeliest, scores = softmax_decisions(logits, settings.temperature(spec))
         median = (_below(scores) >= 0.5).argmax(axis=1)
         return Decoded(np.where(likeliest < 0, -1, median), scores)

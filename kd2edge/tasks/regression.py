@@ -8,14 +8,13 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.ragged import Ragged
 from kd2edge.tasks.decisions import Compared
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import is_missing
 from kd2edge.tasks.numbers import number_of
 from kd2edge.tasks.settings import bounds, centre, spread
 from kd2edge.tasks.spans import Word
-from kd2edge.tasks.spec import Decoded, Field, Output, Section, Target, TaskSpec
+from kd2edge.tasks.spec import Decoded, Field, Logits, Output, Section, Target, TaskSpec
 
 #: Share of the labels' spread by which two values may differ and still be the same to a reader.
 SAME = 0.01
@@ -42,9 +41,9 @@ class Regression(TaskKind):
         del spec
         return (Field("values", "float32"),)
 
-    def output(self, spec: TaskSpec) -> Output:
+    def outputs(self, spec: TaskSpec) -> tuple[Output, ...]:
         del spec
-        return Output(1, "none")
+        return (Output(1, "none"),)
 
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
         """None: a number has no names."""
@@ -65,11 +64,12 @@ class Regression(TaskKind):
         del target
         return np.zeros(0, np.int64)
 
-    def translated(self, own: TaskSpec, spec: TaskSpec, logits: Any) -> Any:
+    def translated(self, own: TaskSpec, spec: TaskSpec, logits: Any, output: str = "") -> Any:
+        del output
         return (logits * spread(own) + (centre(own) - centre(spec))) / spread(spec)
 
-    def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
-        assert not isinstance(logits, Ragged)  # row-level: the head's own output
+    def decode(self, spec: TaskSpec, logits: Logits) -> Decoded:
+        assert isinstance(logits, np.ndarray)  # row-level: the head's own output
         values = centre(spec) + spread(spec) * logits[:, 0].astype(np.float64)
         low, high = bounds(spec)
         return Decoded(values=np.maximum(np.minimum(values, high), low).astype(np.float32))

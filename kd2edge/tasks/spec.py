@@ -23,6 +23,10 @@ NOTHING = -1
 
 #: What one item of a task is: a row, a word of an input, one of the objects that a row lists.
 Per = Literal["row", "word", "object"]
+#: What one item of a head's array is: a row ``[batch, channel]``; a word, given for every piece of
+#: its input and read at the word's first one ``[batch, length, channel]``; a place of a map
+#: ``[batch, height, width, channel]``; an object that may be there ``[batch, object, channel]``.
+Item = Literal["row", "word", "place", "object"]
 #: A part of a report: precision and recall of each class, which is taken for which, whether scores
 #: are chances, how far values are off.
 Section = Literal["classes", "confusion", "reliability", "errors"]
@@ -35,15 +39,19 @@ Target = Mapping[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a head gives for an item.
+    """One array that a head gives, ``[batch, ..., channel]``.
 
     Args:
-        channels: how many numbers.
+        channels: how many numbers an item has: the last dimension.
         activation: what they become.
+        per: what an item is, and so what stands between batch and channel.
+        name: of the array among several of its task; "" for the only one.
     """
 
     channels: int
     activation: Activation
+    per: Item = "row"
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ class TaskSpec:
     """One task of a model, as the manifest, the report and the training share it.
 
     Args:
-        name: the task's name; also the name of its graph output.
+        name: the task's name; also that of its graph output, or in front of those of several.
         kind: ``classification``, ``binary`` or ``token_classification``.
         labels: names in the order of the logits; for ``binary`` (negative, positive).
         metric: the metric that the gate and the tables lead with (a name in ``metrics``).
@@ -153,6 +161,11 @@ class Columns:
     def labels(self) -> npt.NDArray[np.int64] | Ragged:
         """Class indices ``[row]``, or ragged over words, of a kind that has such a column."""
         return self._columns["labels"]
+
+
+#: What a task's head gives for some rows: ``[row, channel]``, ragged ``[word, channel]``,
+#: ``[row, ..., channel]``; of a head that gives several arrays, columns of their names.
+Logits = npt.NDArray[np.floating[Any]] | Ragged | Columns
 
 
 @final

@@ -16,29 +16,7 @@ from kd2edge.tasks.labels import inventory, is_missing, label_index
 from kd2edge.tasks.probabilities import decided_scores, softmax_decisions, word_decisions
 from kd2edge.tasks.said import words_decided, words_said
 from kd2edge.tasks.spans import Word, are_tags, spans_of
-from kd2edge.tasks.spec import MISSING, Decoded, Output, Target, TaskSpec
-
-#: Positions of words, and the offset of each row's first one: ``inputs``' ``WordStarts`` (neither
-#: package imports the other) or a :class:`Ragged`.
-Starts = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
-
-
-def gather_words(logits: npt.NDArray[np.floating[Any]], word_starts: Starts) -> Ragged:
-    """Logits of each word's first sub-word.
-
-    Args:
-        logits: ``[batch, length, C]`` over sub-words.
-        word_starts: positions in ``length`` ``[all words]``, -1 for a word without one (cut
-            off by the length limit), and ``[batch + 1]`` offsets of the rows in them.
-
-    Returns:
-        Ragged ``[word, C]``; NaN for a word without a position.
-    """
-    starts, offsets = word_starts
-    owners = Ragged(starts, offsets).owners
-    values = logits[owners, starts]  # a start of -1 takes the last position, and is overwritten
-    values[starts < 0] = np.nan
-    return Ragged(values, offsets)
+from kd2edge.tasks.spec import MISSING, Decoded, Logits, Output, Target, TaskSpec
 
 
 @final
@@ -53,8 +31,8 @@ class TokenClassification(TaskKind):
     lists = True
     default_metrics = ("accuracy", "macro_f1")
 
-    def output(self, spec: TaskSpec) -> Output:
-        return Output(len(spec.labels), "softmax")
+    def outputs(self, spec: TaskSpec) -> tuple[Output, ...]:
+        return (Output(len(spec.labels), "softmax", per="word"),)
 
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
         """The labels of all words; ``values`` holds a list of labels a row."""
@@ -68,8 +46,8 @@ class TokenClassification(TaskKind):
         words = [_word_target(spec, at, word) for at, word in enumerate(_labels_in(value))]
         return {"labels": np.array(words, np.int64)}
 
-    def decode(self, spec: TaskSpec, logits: npt.NDArray[np.floating[Any]] | Ragged) -> Decoded:
-        assert isinstance(logits, Ragged)  # word-level: see gather_words
+    def decode(self, spec: TaskSpec, logits: Logits) -> Decoded:
+        assert isinstance(logits, Ragged)  # word-level: see tasks.outputs
         values: npt.NDArray[Any] = logits.values
         labels, scores = softmax_decisions(values, settings.temperature(spec))
         return Decoded(Ragged(labels, logits.offsets), Ragged(scores, logits.offsets))

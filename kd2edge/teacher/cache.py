@@ -49,9 +49,15 @@ class TeacherCache:
         """Size on disk."""
         return self._store.bytes
 
-    def logits(self, task: TaskName, positions: Positions, view: int = 0) -> Values:
-        """Logits ``[row, channel]``, or ragged ``[word, channel]``: NaN for words not seen."""
-        return self._take(f"logits/{task}", positions, view)
+    def logits(self, array: str, positions: Positions, view: int = 0) -> Values:
+        """Logits ``[row, ..., channel]``, or ragged ``[word, channel]``: NaN for words not seen.
+
+        Args:
+            array: of a task's head; the only one bears the task's name.
+            positions: of the rows.
+            view: of each of them.
+        """
+        return self._take(f"logits/{array}", positions, view)
 
     def feature(self, path: str, positions: Positions, view: int = 0) -> Values:
         """A feature in shared form (see ``teacher.features``); ragged when it is one a word."""

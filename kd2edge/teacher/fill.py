@@ -22,6 +22,7 @@ from kd2edge.events import OnProgress, Progress, ignore
 from kd2edge.files import fingerprint
 from kd2edge.ragged import Column, Ragged, concatenated, taken
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.outputs import outputs_of
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.teacher.cache import TeacherCache
 from kd2edge.teacher.features import GRID, Shared, shared_form
@@ -178,11 +179,13 @@ def _asked(job: _Job, answer: Answer, batch: Batch) -> dict[str, Shared]:
     outputs = answer(batch)
     asked: dict[str, Shared] = {}
     for task in job.tasks:
-        words = batch.words_of(task.name)
-        logits = at_words(outputs.logits[task.name].float(), words)  # [item, channel]
-        kind, own = task_kind(task.kind), job.own[task.name]
-        ordered = kind.translated(own, task, kind.reordered(task, logits, job.orders[task.name]))
-        asked[f"logits/{task.name}"] = Shared(ordered, words)
+        kind, own, order = task_kind(task.kind), job.own[task.name], job.orders[task.name]
+        for name, output in outputs_of(task).items():
+            words = batch.words_of(task.name) if output.per == "word" else None
+            logits = at_words(outputs.logits[name].float(), words)  # [item, channel]
+            ordered = kind.reordered(task, logits, order, output.name)
+            translated = kind.translated(own, task, ordered, output.name)
+            asked[f"logits/{name}"] = Shared(translated, words)
     for path in job.features:
         feature = outputs.features[path].float()
         asked[f"features/{path}"] = shared_form(path, feature, batch)

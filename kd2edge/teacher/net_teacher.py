@@ -11,7 +11,7 @@ import torch
 from kd2edge.data.batch import Batch
 from kd2edge.data.device import full_fp32
 from kd2edge.nets import Net
-from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher.teacher import Answer, Outputs, Teacher
 
 
@@ -40,7 +40,6 @@ class NetTeacher(Teacher):
             def answer(batch: Batch) -> Outputs:
                 with torch.inference_mode(), full_fp32(device):
                     logits = net(batch.to(device).inputs)
-                    named = {TaskName(name): output for name, output in logits.items()}
-                return Outputs(named, dict(captured))
+                return Outputs(logits, dict(captured))
 
             yield answer

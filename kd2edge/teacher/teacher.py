@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kd2edge.data.batch import Batch
-from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.tasks.spec import TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,13 @@ class Outputs:
     """What a teacher says of a batch.
 
     Args:
-        logits: task -> ``[batch, channel]``, or ``[batch, length, channel]`` over sub-words.
+        logits: array of a head -> ``[batch, channel]``, ``[batch, length, channel]`` over sub-words
+            or ``[batch, ..., channel]``; see ``tasks.outputs``.
         features: module path -> ``[batch, width]``, ``[batch, length, width]`` or
             ``[batch, channel, height, width]``.
     """
 
-    logits: Mapping[TaskName, Tensor]
+    logits: Mapping[str, Tensor]
     features: Mapping[str, Tensor]
 
 

@@ -21,9 +21,9 @@ from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import relative_rms
 from kd2edge.runtime.model import Model
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.outputs import all_items, logits_of
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.validate.answers import alike, odd_answers
-from kd2edge.validate.served import task_logits
 from kd2edge.validate.split import Split
 from kd2edge.validate.validation import Check
 
@@ -98,7 +98,7 @@ class _Asked:
         encoded = {name: one.encode(values[name]) for name, one in encoders.items()}
         outputs = model.logits(merged(encoded))
         self._known = {
-            task: task_logits(spec, outputs[task], encoded) for task, spec in model.tasks.items()
+            task: all_items(spec, outputs, encoded) for task, spec in model.tasks.items()
         }
 
     def odd(self, rows: Sequence[int], size: int | None, call: str) -> Iterator[str]:
@@ -113,10 +113,14 @@ class _Asked:
             return
         order = np.argsort(np.array(ran), kind="stable")
         for task, spec in self._model.tasks.items():
-            parts = [task_logits(spec, out[task], batch.encoded) for batch, out in seen]
-            logits = taken(concatenated(parts), order)
-            wanted = taken(self._known[task], np.array(rows))
-            error = _apart(wanted, logits)
+            parts = [all_items(spec, out, batch.encoded) for batch, out in seen]
+            items = {
+                name: taken(concatenated([p[name] for p in parts]), order) for name in parts[0]
+            }
+            known = self._known[task]
+            error = max(
+                _apart(taken(known[name], np.array(rows)), one) for name, one in items.items()
+            )
             if not error <= self._most:
                 yield (
                     f"{call}: {task}'s outputs are off by {error:.2g} of their size from those of"
@@ -124,7 +128,7 @@ class _Asked:
                 )
             words = _words(spec, seen, order)
             kind = task_kind(spec.kind)
-            decoded = kind.decode(spec, logits)
+            decoded = kind.decode(spec, logits_of(spec, items))
             expected = kind.answers(spec, decoded, top_k=None, words=words)
             if len(answers[task]) != len(rows):
                 yield f"{call}: {len(answers[task])} answers of {task}"

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.runtime.golden import relative_rms
-from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Activation, TaskSpec
+from kd2edge.tasks.spec import Activation, Output
 from kd2edge.validate.validation import NumberResult
 
 __all__ = ["compare_logits"]
@@ -21,13 +20,13 @@ Bools = npt.NDArray[np.bool_]
 
 
 def compare_logits(
-    way: str, spec: TaskSpec, wanted: Floats, found: Floats, rows: int
+    way: str, output: Output, wanted: Floats, found: Floats, rows: int
 ) -> NumberResult:
     """Compare logits ``[item, C]``; words that both leave out (NaN: cut off) are passed over.
 
     Args:
         way: how the artefact was asked, for the result.
-        spec: the task.
+        output: what the array is.
         wanted: ``[item, C]`` what PyTorch gave.
         found: ``[item, C]`` what the artefact gives.
         rows: that the items belong to.
@@ -40,7 +39,7 @@ def compare_logits(
         return NumberResult(way, rows, 0.0, 1.0, 0.0, 1.0)
     if not np.isfinite(found).all():
         return NumberResult(way, rows, float("inf"), 0.0, float("inf"), 0.0, float("inf"))
-    activation = task_kind(spec.kind).output(spec).activation
+    activation = output.activation
     return NumberResult(
         way=way,
         rows=rows,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from kd2edge.errors import BackendError, InputError
 from kd2edge.events import OnProgress, Progress, ignore
 from kd2edge.runtime.model import Model
+from kd2edge.tasks.outputs import arrays_of
 from kd2edge.validate.agreement import misreadings
 from kd2edge.validate.calls import call_checks
 from kd2edge.validate.candidate import Candidate, Loaded, loaded
@@ -146,7 +147,9 @@ def _begun(one: Loaded, case: Case) -> _Begun:
         numbers = _numbers(one, case)
     except (BackendError, InputError) as error:  # one level that cannot run hides no other
         return replace(levels, failures=(f"numbers: {error}",)), ()
-    return replace(levels, numbers=merged_numbers(numbers)), numbers
+    heads = arrays_of(one.first.tasks.values())
+    found = dict.fromkeys(heads, ()) | merged_numbers(numbers)
+    return replace(levels, numbers=found), numbers
 
 
 def _numbers(one: Loaded, case: Case) -> tuple[Numbers, ...]:
@@ -156,7 +159,7 @@ def _numbers(one: Loaded, case: Case) -> tuple[Numbers, ...]:
         number_results(
             sample,
             model.logits,
-            model.tasks,
+            arrays_of(model.tasks.values()),
             one.inputs,
             one.ranges,
             threads=count,

@@ -26,7 +26,7 @@ class Levels:
     Args:
         precision: of the candidate, for messages.
         demands: what this precision is asked for.
-        graph: level 1.  numbers: level 2 by task.  tasks: level 3.  edges: level 5.
+        graph: level 1.  numbers: level 2 by array.  tasks: level 3.  edges: level 5.
         answers: level 3, what holds for every row: it is answered, finite, as its outputs say.
         failures: why a level did not get to its end.
         ways: threads and rows a forward pass in which the whole split ran.
@@ -77,7 +77,7 @@ class Levels:
         doubts = [f"{task}: {part.reason}" for task, part in parts if part.verdict != "pass"]
         doubts += [] if self.tasks else ["no rows at hand: the tasks were not measured"]
         if self.demands.every_level:
-            doubts += _missing(self.graph, self.numbers, self.tasks)
+            doubts += _missing(self.graph, self.numbers)
         else:  # of golden files that are there, no sound export leaves out a head
             doubts += _not_run(check for check in self.graph if check.name == OUTPUTS)
         return tuple(dict.fromkeys(doubts))
@@ -129,15 +129,13 @@ def _number_faults(
         )
 
 
-def _missing(
-    graph: Sequence[Check], numbers: Mapping[str, Sequence[NumberResult]], tasks: Iterable[str]
-) -> list[str]:
-    """What of levels 1 and 2 could not be looked at here, and why: of each task by itself."""
+def _missing(graph: Sequence[Check], numbers: Mapping[str, Sequence[NumberResult]]) -> list[str]:
+    """What of levels 1 and 2 could not be looked at here, and why: of each array by itself."""
     found = _not_run(graph)
     if not any(numbers.values()):
         return [*found, NO_NUMBERS]
-    missing = [task for task in tasks if not numbers.get(task)]
-    return [*found, *(f"numbers of {task}: the bundle has no PyTorch logits" for task in missing)]
+    missing = [name for name, results in numbers.items() if not results]
+    return [*found, *(f"numbers of {name}: the bundle has no PyTorch logits" for name in missing)]
 
 
 def _not_run(checks: Iterable[Check]) -> list[str]:

@@ -179,7 +179,7 @@ def _notes(name: str, result: Json) -> Iterator[str]:
     yield from _reasons(f"- {name} {_plain(result['verdict'])}:", result)
     if result["verdict"] in {"pass", "undecided"}:
         numbers: Json = result["numbers"]
-        missing = [task for task in result["tasks"] if not numbers.get(task)]
+        missing = [name for name in (numbers or result["tasks"]) if not numbers.get(name)]
         if missing or not numbers:
             which = f" of {', '.join(missing)}" if missing and any(numbers.values()) else ""
             yield f"- {name} numbers not run: no PyTorch logits{which} to compare with"

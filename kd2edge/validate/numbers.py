@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.inputs.rows import shortened
-from kd2edge.inputs.spec import ArraySpec, WordStarts, dynamic_dimensions
-from kd2edge.ragged import Ragged
+from kd2edge.inputs.spec import ArraySpec, Encoded, dynamic_dimensions
+from kd2edge.ragged import Column, Ragged
 from kd2edge.runtime.padding import with_length
-from kd2edge.tasks.spec import TaskSpec
-from kd2edge.tasks.token_classification import gather_words
+from kd2edge.tasks.outputs import items_of
+from kd2edge.tasks.spec import Output, TaskSpec
 from kd2edge.validate.compare import compare_logits
 from kd2edge.validate.validation import NumberResult
 from kd2edge.validate.ways import FREE, SHARED, Way, sweep
@@ -52,14 +52,14 @@ class Sample:
     """Rows with PyTorch's logits for them.
 
     Args:
-        encode: encodes some rows: graph arrays, padded to the longest of them, and the words'
-            positions by input (for inputs without words: nothing).
+        encode: encodes some rows: graph arrays, padded to the longest of them, and what they
+            are by input (golden rows: nothing is known of their words).
         rows: number of rows.
-        logits: task -> PyTorch's logits: ``[row, C]``; ragged ``[word, C]``; or as the graph gives
-            them, ``[row, length, C]``.
+        logits: array of a head -> PyTorch's logits: ``[row, ..., C]``; ragged ``[word, C]``; or as
+            the graph gives them, ``[row, length, C]``.
     """
 
-    encode: Callable[[Sequence[int]], tuple[ArrayDict, Mapping[str, WordStarts]]]
+    encode: Callable[[Sequence[int]], tuple[ArrayDict, Mapping[str, Encoded]]]
     rows: int
     logits: Mapping[str, npt.NDArray[Any] | Ragged]
 
@@ -69,7 +69,7 @@ class Numbers:
     """Level 2 of one artefact at one number of threads.
 
     Args:
-        results: task -> what was found, ways that agree taken together.
+        results: array -> what was found, ways that agree taken together.
         suspects: ways whose outputs are unlike those of the ways that run the whole split, the
             furthest first.
     """
@@ -86,7 +86,7 @@ class _Trial(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """One way: its numbers by task, and the outputs of each row it ran."""
+    """One way: its numbers by array, and the outputs of each row it ran."""
 
     way: Way
     numbers: Mapping[str, NumberResult]
@@ -96,7 +96,7 @@ class _Found(NamedTuple):
 def number_results(
     sample: Sample,
     run: Run,
-    tasks: Mapping[str, TaskSpec],
+    arrays: Mapping[str, tuple[TaskSpec, Output]],
     inputs: Sequence[ArraySpec],
     ranges: Mapping[str, tuple[int, int]],
     threads: int = 1,
@@ -108,7 +108,7 @@ def number_results(
     Args:
         sample: rows and their PyTorch logits.
         run: the artefact, from graph arrays to outputs.
-        tasks: the tasks by name.
+        arrays: arrays of the heads by name, see ``tasks.outputs``.
         inputs: the artefact's arrays.
         ranges: sizes that its dynamic dimensions take.
         threads: that it runs with.
@@ -116,20 +116,20 @@ def number_results(
         parts: how many there are.
     """
     found = [
-        _tried(sample, run, tasks, inputs, ranges, trial)
+        _tried(sample, run, arrays, inputs, ranges, trial)
         for trial in _trials(sample, inputs, ranges, threads, (part, parts))
     ]
     bases = 1 if _most(inputs, ranges) == 1 else 2
     suspects = _suspects(sample, found[:bases], found[bases:])
     results = {task: _as_alone(task, found, suspects) for task in sample.logits}
-    for numbers in _cut(sample, run, tasks, inputs, ranges, threads):
+    for numbers in _cut(sample, run, arrays, inputs, ranges, threads):
         for task, one in numbers.items():
             results[task].append(one)
     return Numbers({task: _condensed(parts, threads) for task, parts in results.items()}, suspects)
 
 
 def merged_numbers(parts: Sequence[Numbers]) -> dict[str, tuple[NumberResult, ...]]:
-    """What several samples and numbers of threads gave, by task."""
+    """What several samples and numbers of threads gave, by array."""
     found: dict[str, tuple[NumberResult, ...]] = {}
     for part in parts:
         for task, results in part.results.items():
@@ -190,7 +190,7 @@ def _length(inputs: Sequence[ArraySpec], arrays: ArrayDict) -> int:
 def _tried(
     sample: Sample,
     run: Run,
-    tasks: Mapping[str, TaskSpec],
+    arrays: Mapping[str, tuple[TaskSpec, Output]],
     inputs: Sequence[ArraySpec],
     ranges: Mapping[str, tuple[int, int]],
     trial: _Trial,
@@ -198,7 +198,7 @@ def _tried(
     outputs: dict[str, list[tuple[int, Floats]]] = {task: [] for task in sample.logits}
     for rows in trial.calls:
         for task, parts in _run_one(
-            sample, run, tasks, inputs, ranges, rows, trial.way.length
+            sample, run, arrays, inputs, ranges, rows, trial.way.length
         ).items():
             outputs[task] += zip(rows, parts, strict=True)
     numbers: dict[str, NumberResult] = {}
@@ -208,7 +208,7 @@ def _tried(
         fits = all(one.shape == other.shape for one, other in pairs)
         a, b = (np.concatenate(part) for part in zip(*pairs, strict=True))
         numbers[task] = compare_logits(
-            str(trial.way), tasks[task], a, b if fits else b[:0], len(outputs[task])
+            str(trial.way), arrays[task][1], a, b if fits else b[:0], len(outputs[task])
         )
     return _Found(trial.way, numbers, outputs)
 
@@ -216,30 +216,31 @@ def _tried(
 def _run_one(
     sample: Sample,
     run: Run,
-    tasks: Mapping[str, TaskSpec],
+    arrays: Mapping[str, tuple[TaskSpec, Output]],
     inputs: Sequence[ArraySpec],
     ranges: Mapping[str, tuple[int, int]],
     rows: Sequence[int],
     length: int,
 ) -> dict[str, list[Floats]]:
     """Outputs of some rows, brought to the form that the sample's logits have: one part a row."""
-    arrays, starts = sample.encode(rows)
-    outputs = run(padded(arrays, inputs, length, ranges))
+    values, encoded = sample.encode(rows)
+    outputs = run(padded(values, inputs, length, ranges))
     found: dict[str, list[Floats]] = {}
-    for task, wanted in sample.logits.items():
-        output: Any = outputs[task]
+    for name, wanted in sample.logits.items():
+        spec, output = arrays[name]
+        items: Column = outputs[name]
         if isinstance(wanted, Ragged):
-            output = gather_words(output, starts[tasks[task].input])
-        elif output.ndim == 3:
-            output = output[:, : wanted.shape[1]]  # the padding's own outputs mean nothing
-        found[task] = [_row(output, row) for row in range(len(rows))]
+            items = items_of(spec, output, outputs[name], encoded)
+        elif output.per == "word":
+            items = outputs[name][:, : wanted.shape[1]]  # the padding's own outputs mean nothing
+        found[name] = [_row(items, row) for row in range(len(rows))]
     return found
 
 
 def _cut(
     sample: Sample,
     run: Run,
-    tasks: Mapping[str, TaskSpec],
+    arrays: Mapping[str, tuple[TaskSpec, Output]],
     inputs: Sequence[ArraySpec],
     ranges: Mapping[str, tuple[int, int]],
     threads: int,
@@ -251,18 +252,18 @@ def _cut(
     own = [_length(inputs, sample.encode([row])[0]) for row in range(sample.rows)]
     rows = sorted(range(sample.rows), key=lambda row: own[row])
     rows = rows[: min(_FEW, _most(inputs, ranges))]
-    arrays, _ = sample.encode(rows)
+    values, _ = sample.encode(rows)
     low = max(ranges.get(dim, (1, 1))[0] for dim in lengths)
     for length in sweep(low, min(own) - 1):
-        short = {array.name: shortened(arrays[array.name], array, length) for array in inputs}
+        short = {array.name: shortened(values[array.name], array, length) for array in inputs}
         alone, beside = run(short), run(padded(short, inputs, min(own), ranges))
         way, found = str(Way(threads, len(rows), length)), dict[str, NumberResult]()
         for task in sample.logits:
             wanted, got = (
-                _flat(one[task][:, :length] if one[task].ndim == 3 else one[task])
+                _flat(one[task][:, :length] if arrays[task][1].per == "word" else one[task])
                 for one in (beside, alone)
             )
-            found[task] = compare_logits(way, tasks[task], wanted, got, len(rows))
+            found[task] = compare_logits(way, arrays[task][1], wanted, got, len(rows))
         yield found
 
 

@@ -29,6 +29,7 @@ from kd2edge.ragged import Ragged, first
 from kd2edge.rows.hashes import row_hash, row_id, with_files
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.outputs import arrays_of
 from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 from kd2edge.validate.contradictions import contradictions
 from kd2edge.validate.truths import (
@@ -66,7 +67,8 @@ class Reference:
         ids: id of each row.
         hashes: hash of each row's input columns, ``[row]``, 64 bit.
         decoded: task -> PyTorch's decisions, in the order of ``ids``.
-        logits: task -> logits of the first rows, ``[row, C]`` or ragged ``[word, C]``.
+        logits: array of a head -> logits of the first rows, ``[row, ..., C]`` or ragged
+            ``[word, C]``.
         truths: task -> labels, in the order of ``ids``.
         meaning: key of the meaning of these outputs; "": nobody wrote it down.
         split: the split's name.
@@ -99,7 +101,7 @@ class Lacking:
         rows: ``[row]`` which rows of the split these are, rising: those that have another input.
         hashes: hash of each, as it is without the input, 64 bit.
         decoded: task -> decisions.
-        logits: task -> logits of the first rows (at most :data:`FULL` are kept).
+        logits: array -> logits of the first rows (at most :data:`FULL` are kept).
     """
 
     rows: npt.NDArray[np.int64]
@@ -149,7 +151,7 @@ def pack_reference(
         ids: id of each row.
         hashes: hash of each row (64 bit, signed or not).
         decoded: task -> decisions for all rows, in the order of ``ids``.
-        logits64: task -> logits of the first rows (at most :data:`FULL` are kept).
+        logits64: array -> logits of the first rows (at most :data:`FULL` are kept).
         specs: task -> its spec.
         truths: task -> labels for all rows.
         meaning: key of what these outputs mean.
@@ -290,7 +292,8 @@ def _opened_outputs(
         task: task_kind(spec.kind).unpack(spec, _below(arrays, f"decoded/{task}/"))
         for task, spec in specs.items()
     }
-    logits = {task: _opened_logits(arrays, task) for task in specs if f"logits/{task}" in arrays}
+    heads = arrays_of(specs.values())
+    logits = {name: _opened_logits(arrays, name) for name in heads if f"logits/{name}" in arrays}
     hashes = arrays["hashes"].astype(np.uint64)
     if len(names) != len(hashes):
         raise ValueError(f"{len(names)} ids for {len(hashes)} hashes")

@@ -10,13 +10,14 @@ import numpy.typing as npt
 from kd2edge.errors import BackendError, InputError
 from kd2edge.metrics.kinds import metric
 from kd2edge.metrics.metric import RankMetric
-from kd2edge.ragged import Ragged
+from kd2edge.ragged import Column, Ragged
 from kd2edge.runtime.golden import relative_rms
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.outputs import all_items
 from kd2edge.tasks.spec import Decoded, TaskSpec
 from kd2edge.validate.candidate import Answering
 from kd2edge.validate.policy import Near
-from kd2edge.validate.served import Kept, Logits, Served, task_logits
+from kd2edge.validate.served import Kept, Served
 
 __all__ = ["gives_the_same", "same_decisions"]
 
@@ -49,22 +50,27 @@ def _same(model: Answering, kept: Kept, near: Near) -> bool:
         outputs = model.logits(kept.arrays)
     except (BackendError, InputError):
         return False
-    for task, spec in model.tasks.items():
-        logits = [task_logits(spec, out[task], kept.encoded) for out in (kept.outputs, outputs)]
-        wanted, found = map(_values, logits)
-        if wanted.shape != found.shape:
-            return False
-        asked = ~np.isnan(wanted).all(axis=-1)
-        if not asked.any():
-            continue
-        if not np.isfinite(found[asked]).all():
-            return False
-        if not float(np.abs(found[asked] - wanted[asked]).max()) <= near.max_abs:
-            return False
-        if not relative_rms(wanted[asked], found[asked]) <= near.rms:
-            return False
+    for spec in model.tasks.values():
+        items = [all_items(spec, out, kept.encoded) for out in (kept.outputs, outputs)]
+        for name in items[0]:
+            wanted, found = (_values(one[name]) for one in items)
+            if not _are_near(wanted, found, near):
+                return False
     return True
 
 
-def _values(values: Logits) -> npt.NDArray[Any]:
+def _are_near(wanted: npt.NDArray[Any], found: npt.NDArray[Any], near: Near) -> bool:
+    if wanted.shape != found.shape:
+        return False
+    asked = ~np.isnan(wanted).all(axis=-1)
+    if not asked.any():
+        return True
+    if not np.isfinite(found[asked]).all():
+        return False
+    if not float(np.abs(found[asked] - wanted[asked]).max()) <= near.max_abs:
+        return False
+    return bool(relative_rms(wanted[asked], found[asked]) <= near.rms)
+
+
+def _values(values: Column) -> npt.NDArray[Any]:
     return values.values if isinstance(values, Ragged) else values

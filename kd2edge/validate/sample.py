@@ -17,7 +17,8 @@ from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import golden_arrays
 from kd2edge.runtime.probes import Group
 from kd2edge.runtime.self_test import probes_of
-from kd2edge.tasks.spec import TaskName
+from kd2edge.tasks.outputs import arrays_of
+from kd2edge.tasks.spec import Output, TaskSpec
 from kd2edge.validate.candidate import Loaded
 from kd2edge.validate.numbers import Indices, Sample
 from kd2edge.validate.reference import Reference
@@ -53,6 +54,7 @@ def samples_of(
         reference: the stored outputs; None: golden ones alone.
         golden: samples of the bundle's golden files.
     """
+    heads = arrays_of(one.first.tasks.values())
     found: list[Sample] = []
     if split is not None and reference is not None:
         at = matches(reference, split)
@@ -60,9 +62,9 @@ def samples_of(
         if len(positions):
             found.append(_stored_sample(one, split, reference, positions, at[positions]))
     for other in golden:
-        known = {task for sample in found for task in sample.logits}
-        left = {task: part for task, part in other.logits.items() if task in one.first.tasks}
-        left = {task: part for task, part in left.items() if task not in known}
+        known = {name for sample in found for name in sample.logits}
+        left = {name: part for name, part in other.logits.items() if name in heads}
+        left = {name: part for name, part in left.items() if name not in known}
         if left:
             found.append(Sample(other.encode, other.rows, left))
     return tuple(found)
@@ -82,11 +84,7 @@ def _stored_sample(
     places: Indices,
 ) -> Sample:
     values = split.values([int(position) for position in positions])
-    logits = {
-        task: taken(part, places)
-        for task, part in reference.logits.items()
-        if task in reference.decoded  # of the bundle's tasks
-    }
+    logits = {name: taken(part, places) for name, part in reference.logits.items()}
     return Sample(_encoding(one.encode, values), len(positions), logits)
 
 
@@ -98,10 +96,7 @@ def _encoding(
 
     def of(rows: Sequence[int]) -> Any:
         encoded = encode({name: [column[row] for row in rows] for name, column in values.items()})
-        starts = {
-            name: part.word_starts for name, part in encoded.items() if part.word_starts is not None
-        }
-        return merged(encoded), starts
+        return merged(encoded), encoded
 
     return of
 
@@ -118,8 +113,9 @@ def _probed_sample(bundle: Bundle, encoders: Mapping[str, Encoder]) -> Sample:
         if group.outputs and group.values.keys() == encoders.keys() and _are_taken(encoders, group)
     ]
     values = {name: [one for group in groups for one in group.values[name]] for name in encoders}
-    tasks = set.intersection(*(set(group.outputs) for group in groups)) if groups else set[str]()
-    logits = {task: _all_logits(bundle, task, groups) for task in sorted(tasks)}
+    names = set.intersection(*(set(group.outputs) for group in groups)) if groups else set[str]()
+    known = arrays_of(bundle.manifest.tasks.values())
+    logits = {name: _all_logits(known.get(name), name, groups) for name in sorted(names)}
 
     def encode(some: Mapping[str, Sequence[Any]]) -> dict[str, Encoded]:
         return {name: part.encode(some[name]) for name, part in encoders.items()}
@@ -136,12 +132,12 @@ def _are_taken(encoders: Mapping[str, Encoder], group: Group) -> bool:
     return True
 
 
-def _all_logits(bundle: Bundle, task: str, groups: Sequence[Group]) -> Any:
-    """One head's logits for all rows, ragged where it labels words."""
-    whole = np.concatenate([group.outputs[task] for group in groups])
-    spec = bundle.manifest.tasks.get(TaskName(task))
-    if spec is None or not all(spec.input in group.starts for group in groups):
+def _all_logits(what: tuple[TaskSpec, Output] | None, name: str, groups: Sequence[Group]) -> Any:
+    """One array of a head for all rows, ragged where it labels words."""
+    whole = np.concatenate([group.outputs[name] for group in groups])
+    if what is None or what[1].per != "word":
         return whole
+    spec = what[0]
     lengths = [np.diff(group.starts[spec.input].offsets) for group in groups]
     return Ragged(whole, np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64))
 

@@ -17,23 +17,22 @@ import numpy.typing as npt
 from kd2edge.errors import BackendError, InputError
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.spec import Encoded
-from kd2edge.ragged import Ragged, concatenated, taken
+from kd2edge.ragged import Column, Ragged, concatenated, taken
 from kd2edge.runtime.batches import Batch
 from kd2edge.runtime.model import Outputs
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.outputs import all_items, arrays_of, asked_of, logits_of, outputs_of
 from kd2edge.tasks.spec import Decoded, TaskSpec
-from kd2edge.tasks.token_classification import gather_words
 from kd2edge.validate.answers import odd_answers
 from kd2edge.validate.candidate import Answering
 from kd2edge.validate.numbers import padded
 from kd2edge.validate.ways import Way
 
-__all__ = ["Faults", "Kept", "Padded", "Served", "Shared", "task_logits"]
+__all__ = ["Faults", "Kept", "Padded", "Served", "Shared"]
 
 #: Rows that are refused before the rest is not tried any more.
 _ENOUGH = 32
 
-Logits = npt.NDArray[Any] | Ragged
 Values = Mapping[str, Sequence[Any]]
 #: Rows of the split that were a batch, how they were encoded, and what the graph gave.
 _Seen = tuple[list[int], Mapping[str, Encoded], Outputs]
@@ -131,24 +130,21 @@ class Padded(Encoder):
         return self._encoder.edge_values()
 
 
-def task_logits(spec: TaskSpec, output: npt.NDArray[Any], encoded: Mapping[str, Encoded]) -> Logits:
-    """A head's output as its task counts: ``[row, C]``, or ragged over words."""
-    if not task_kind(spec.kind).per_word:
-        return output
-    starts = encoded[spec.input].word_starts
-    assert starts is not None
-    return gather_words(output, starts)
-
-
 def _are_finite(spec: TaskSpec, seen: Sequence[_Seen]) -> npt.NDArray[np.bool_]:
     """Which rows have outputs that are all finite; of words that are cut off nothing is asked."""
-    logits = concatenated([task_logits(spec, out[spec.name], enc) for _, enc, out in seen])
-    if not isinstance(logits, Ragged):
-        return np.asarray(np.isfinite(logits).all(axis=-1))
-    starts = [enc[spec.input].word_starts for _, enc, _ in seen]
-    asked = np.concatenate([one.values for one in starts if one is not None]) >= 0
-    bad = ~np.isfinite(logits.values).all(axis=-1) & asked
-    return np.bincount(logits.owners, bad, minlength=logits.rows) == 0
+    found = [
+        _finite_rows(concatenated([asked_of(spec, one, out[name], enc) for _, enc, out in seen]))
+        for name, one in outputs_of(spec).items()
+    ]
+    return np.all(found, axis=0)
+
+
+def _finite_rows(column: Column) -> npt.NDArray[np.bool_]:
+    values = column.values if isinstance(column, Ragged) else column
+    finite = np.asarray(np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
+    if not isinstance(column, Ragged):
+        return finite
+    return np.bincount(column.owners, ~finite, minlength=column.rows) == 0
 
 
 @final
@@ -215,9 +211,9 @@ class Served:
     def _see(self, batch: Batch, outputs: Outputs) -> None:
         rows = [self._at[row] for row in batch.rows]
         assert batch.encoded is not None
-        for task in self.tasks:
-            if len(outputs[task]) != len(rows):
-                raise BackendError(f"{len(outputs[task])} outputs of {task} for {len(rows)} rows")
+        for name in arrays_of(self.tasks.values()):
+            if len(outputs[name]) != len(rows):
+                raise BackendError(f"{len(outputs[name])} outputs of {name} for {len(rows)} rows")
         self._seen.append((rows, batch.encoded, outputs))
         if not self._spread.isdisjoint(rows):
             self.kept.append(Kept(batch.arrays, batch.encoded, outputs))
@@ -280,9 +276,11 @@ class Served:
         rising = [rows[at] for at in order]
         found: dict[str, Decoded] = {}
         for task, spec in self.tasks.items():
-            parts = [task_logits(spec, out[task], enc) for _, enc, out in self._seen]
-            logits = taken(concatenated(parts), order)
-            found[task] = task_kind(spec.kind).decode(spec, logits)
+            parts = [all_items(spec, out, enc) for _, enc, out in self._seen]
+            items = {
+                name: taken(concatenated([p[name] for p in parts]), order) for name in parts[0]
+            }
+            found[task] = task_kind(spec.kind).decode(spec, logits_of(spec, items))
             bad = ~_are_finite(spec, self._seen)[order]
             if bad.any():
                 named = self.faults.not_finite.setdefault(task, [])

@@ -9,6 +9,7 @@ from kd2edge.nets.backbones import BACKBONES
 from kd2edge.nets.features import Widths
 from kd2edge.nets.heads import HEADS, head_for
 from kd2edge.tasks.kinds import TASK_KINDS
+from kd2edge.tasks.outputs import outputs_of
 from nets.tiny import LARGER, LEFT, NER
 
 
@@ -23,8 +24,12 @@ def test_there_is_a_backbone_for_every_input_kind() -> None:
 def test_heads_give_as_many_logits_as_their_kind_decodes() -> None:
     for spec in (LEFT, LARGER, NER):
         head = head_for(spec, Widths(4, {"text": 4}), 0.0)
-        assert head.shape[-1] == TASK_KINDS[spec.kind].output(spec).channels
-        assert ("text.length" in head.shape) == TASK_KINDS[spec.kind].per_word
+        assert [shape[-1] for shape in head.shapes] == [
+            one.channels for one in outputs_of(spec).values()
+        ]
+        assert [("text.length" in shape) for shape in head.shapes] == [
+            one.per == "word" for one in outputs_of(spec).values()
+        ]
 
 
 def test_every_public_name_can_be_had() -> None:

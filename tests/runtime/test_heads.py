@@ -22,11 +22,11 @@ def head(spec: TaskSpec) -> Head:
 @pytest.mark.parametrize("rows", [1, 200])
 def test_nan_is_no_answer(spec: TaskSpec, width: int, rows: int):
     logits = np.zeros((rows, width), np.float32) + 0.5
-    assert len(head(spec).answers(logits, None, None)) == rows
+    assert len(head(spec).answers({spec.name: logits}, None, None)) == rows
     logits[-1, -1] = np.nan
     for top_k in (None, 2):
         with pytest.raises(BackendError, match=f"task '{spec.name}': the graph gives NaN"):
-            head(spec).answers(logits, None, top_k)
+            head(spec).answers({spec.name: logits}, None, top_k)
 
 
 def test_nan_matters_at_words_alone():
@@ -35,8 +35,8 @@ def test_nan_matters_at_words_alone():
     encoded = {"text": Encoded({}, word_starts=starts, words=texts)}
     logits = np.zeros((1, 5, 2), np.float32)
     logits[0, 0] = logits[0, 4] = np.nan  # a control token and padding
-    (answer,) = head(WORDS).answers(logits, encoded, None)
+    (answer,) = head(WORDS).answers({WORDS.name: logits}, encoded, None)
     assert [one["label"] for one in answer] == ["N", "N", None]
     logits[0, 2, 1] = np.nan
     with pytest.raises(BackendError, match="task 'pos': the graph gives NaN"):
-        head(WORDS).answers(logits, encoded, None)
+        head(WORDS).answers({WORDS.name: logits}, encoded, None)

@@ -8,6 +8,7 @@ import pytest
 from kd2edge.inputs.kind import IdRows
 from kd2edge.runtime.ids import id_faults
 from kd2edge.runtime.probes import IdOutputs
+from kd2edge.tasks.spec import Output
 
 IDS = 400
 NOISE = {"fp32": 1e-6, "fp16": 1e-3, "int8": 0.03}
@@ -30,7 +31,12 @@ def faults(ids: IdOutputs, precision: str, change=lambda table: table, noise: fl
     table = ids.sums["task"].astype(float) + ids.means["task"]
     scale = NOISE[precision] if noise is None else noise
     table = change(table + random.normal(size=table.shape) * scale * ids.sums["task"].std())
-    return id_faults(ids, precision, lambda arrays: {"task": table[arrays["ids"][:, 1]]})
+    return id_faults(
+        ids,
+        precision,
+        lambda arrays: {"task": table[arrays["ids"][:, 1]]},
+        {"task": Output(4, "softmax")},
+    )
 
 
 @pytest.mark.parametrize("precision", NOISE)

@@ -105,7 +105,8 @@ def test_ordinary_logits_are_answered_and_odd_ones_are_left_to_the_kind(rows: in
     for kind in QUICK:
         labels = {"regression": 0, "binary": 2}.get(kind, 4)
         spec = spec_of(kind, labels)
-        channels = task_kind(kind).output(spec).channels
+        (output,) = task_kind(kind).outputs(spec)
+        channels = output.channels
         logits = np.random.default_rng(0).normal(0, 3, (rows, channels)).astype(np.float32)
         assert quick(spec, logits) is not None
         logits[-1, -1] = np.nan

@@ -31,7 +31,8 @@ def said(name: str, seed: int, rows: int = 6):
     """Decisions of random logits, what the task kind answers, and the words."""
     spec = SPECS[name]
     kind, random = task_kind(spec.kind), np.random.default_rng(seed)
-    channels = kind.output(spec).channels
+    (output,) = kind.outputs(spec)
+    channels = output.channels
     if not kind.per_word:
         decoded = kind.decode(spec, random.normal(size=(rows, channels)))
         return spec, decoded, kind.answers(spec, decoded), None

@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.tasks.spec import Output
 from kd2edge.validate.compare import compare_logits
 
-MULTI = TaskSpec(TaskName("a"), "classification", ("x", "y", "z"), "accuracy")
-BINARY = TaskSpec(TaskName("b"), "binary", ("no", "yes"), "accuracy")
-WORDS = TaskSpec(TaskName("w"), "token_classification", ("O", "X", "Y"), "accuracy", input="text")
+MULTI = Output(3, "softmax")
+BINARY = Output(1, "sigmoid")
 NAN = float("nan")
 
 
@@ -20,9 +19,9 @@ def logits(seed: int, rows: int = 6, classes: int = 3) -> np.ndarray:
 
 @given(st.integers(0, 1000), st.sampled_from([(MULTI, 3), (BINARY, 1)]))
 def test_equal_logits_agree_in_every_number(seed, head):
-    spec, classes = head
+    output, classes = head
     values = logits(seed, classes=classes)
-    found = compare_logits("x", spec, values, values.copy(), 6)
+    found = compare_logits("x", output, values, values.copy(), 6)
     assert found.max_abs == 0
     assert found.kl == 0
     assert found.top1 == 1
@@ -31,8 +30,8 @@ def test_equal_logits_agree_in_every_number(seed, head):
 
 @given(st.integers(0, 1000), st.sampled_from([(MULTI, 3), (BINARY, 1)]))
 def test_divergence_is_never_negative_and_agreement_a_share(seed, head):
-    spec, classes = head
-    found = compare_logits("x", spec, logits(seed, 6, classes), logits(seed + 1, 6, classes), 6)
+    output, classes = head
+    found = compare_logits("x", output, logits(seed, 6, classes), logits(seed + 1, 6, classes), 6)
     assert found.kl >= 0
     assert 0 <= found.top1 <= 1
     assert -1 - 1e-9 <= found.cosine <= 1 + 1e-9

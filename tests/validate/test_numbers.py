@@ -8,7 +8,9 @@ import pytest
 
 import bundles
 from kd2edge.inputs import WordStarts
+from kd2edge.inputs.spec import Encoded
 from kd2edge.ragged import Ragged
+from kd2edge.tasks.outputs import arrays_of
 from kd2edge.validate import numbers
 from kd2edge.validate.numbers import Numbers, Sample, number_results, padded
 from kd2edge.validate.validation import NumberResult
@@ -39,7 +41,7 @@ def text_sample(graph: bytes) -> Sample:
         starts = [at for row in part for at in range(1, len(row) - 1)]
         offsets = np.cumsum([0, *(len(row) - 2 for row in part)])
         arrays = {"input_ids": array, "attention_mask": (array > 0).astype(np.int64)}
-        return arrays, {"text": WordStarts(np.array(starts), offsets)}
+        return arrays, {"text": Encoded({}, WordStarts(np.array(starts), offsets))}
 
     return Sample(
         encode,
@@ -51,7 +53,7 @@ def text_sample(graph: bytes) -> Sample:
     )
 
 
-TASKS = {"intent": bundles.TEXT_TASKS[0], "ner": bundles.TEXT_TASKS[1]}
+TASKS = arrays_of(bundles.TEXT_TASKS)
 RANGES = {"batch": (1, 64), "length": (1, 12)}
 
 
@@ -167,8 +169,7 @@ def test_an_output_without_measure_at_one_size_is_a_suspect_and_no_warning(value
         return {name: np.full(array.shape, value) for name, array in outputs.items()}
 
     inputs, ranges = bundles.TEXT_ARRAYS, {"batch": (1, 8), "length": (2, 12)}
-    tasks = {str(task.name): task for task in bundles.TEXT_TASKS}
-    found = number_results(text_sample(graph), wrong, tasks, inputs, ranges)
+    found = number_results(text_sample(graph), wrong, TASKS, inputs, ranges)
     assert 3 in {way.batch for way in found.suspects}
 
 

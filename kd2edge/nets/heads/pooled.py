@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from kd2edge.inputs.spec import BATCH
 from kd2edge.nets.features import Features, Widths
 from kd2edge.nets.heads.head import Head
 from kd2edge.tasks.kinds import task_kind
@@ -19,10 +20,10 @@ class PooledHead(Head):
 
     def __init__(self, spec: TaskSpec, widths: Widths, dropout: float) -> None:
         super(Head, self).__init__()
-        channels = task_kind(spec.kind).output(spec).channels
-        self.shape = ("batch", channels)
+        (output,) = task_kind(spec.kind).outputs(spec)
+        self.shapes = ((BATCH, output.channels),)
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(widths.pooled, channels)
+        self.linear = nn.Linear(widths.pooled, output.channels)
 
-    def forward(self, features: Features) -> Tensor:
-        return self.linear(self.dropout(features.pooled))
+    def forward(self, features: Features) -> tuple[Tensor, ...]:
+        return (self.linear(self.dropout(features.pooled)),)

@@ -19,7 +19,7 @@ class TokenClassificationHead(Head):
 
     def __init__(self, spec: TaskSpec, widths: Widths, dropout: float) -> None:
         super(Head, self).__init__()
-        self.shape = (BATCH, dimension(spec.input, LENGTH), len(spec.labels))
+        self.shapes = ((BATCH, dimension(spec.input, LENGTH), len(spec.labels)),)
         self.dropout = nn.Dropout(dropout)
         self.input = spec.input
         width = widths.sequences.get(spec.input)
@@ -30,5 +30,5 @@ class TokenClassificationHead(Head):
             )
         self.linear = nn.Linear(width, len(spec.labels))
 
-    def forward(self, features: Features) -> Tensor:
-        return self.linear(self.dropout(features.sequences[self.input]))
+    def forward(self, features: Features) -> tuple[Tensor, ...]:
+        return (self.linear(self.dropout(features.sequences[self.input])),)

@@ -18,15 +18,16 @@ from kd2edge.files import write_atomic
 from kd2edge.inputs.absent import first_there
 from kd2edge.inputs.kind import IdRows, Probes
 from kd2edge.inputs.kinds import input_kind
-from kd2edge.inputs.spec import WordStarts
+from kd2edge.inputs.spec import Encoded
 from kd2edge.nets import Net
 from kd2edge.pipeline.reading.model_inputs import ModelInputs
+from kd2edge.ragged import Ragged
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.ids import summed
 from kd2edge.runtime.probes import Group, IdOutputs, Probed, probe_bytes
 from kd2edge.runtime.raw import spans_of
-from kd2edge.tasks.spec import TaskSpec
-from kd2edge.tasks.token_classification import gather_words
+from kd2edge.tasks.outputs import arrays_of, items_of
+from kd2edge.tasks.spec import Output, TaskSpec
 
 __all__ = ["PROBES", "probed", "write_probes"]
 
@@ -77,16 +78,16 @@ def probed(inputs: ModelInputs, tasks: Sequence[TaskSpec], run: Run, weights: st
     """
     groups: list[Group] = []
     ids: dict[str, IdOutputs] = {}
-    words = {str(task.name): task.input for task in tasks}
+    known = arrays_of(tasks)
     for name in inputs.specs:
         probes = _probes(inputs, name)
         odd = [one for one in probes.values.items() if _fits(inputs, name, one[1])]
         parts = _chunks(_by_length(inputs, name, odd), _ROWS)
-        groups += [_group(inputs, name, part, words, run) for part in parts]
+        groups += [_group(inputs, name, part, known, run) for part in parts]
         pieces = [(f"pieces {at + 1}", value) for at, value in enumerate(probes.pieces)]
-        groups += [_group(inputs, name, part, words, None) for part in _chunks(pieces, _PIECE_ROWS)]
+        groups += [_group(inputs, name, part, known, None) for part in _chunks(pieces, _PIECE_ROWS)]
         if probes.ids is not None and len(inputs.specs) == 1:
-            ids[name] = _id_outputs(probes.ids, run, max(1, _KEPT // len(tasks)))
+            ids[name] = _id_outputs(probes.ids, known, run)
     return Probed(weights, tuple(groups), ids)
 
 
@@ -124,7 +125,7 @@ def _group(
     inputs: ModelInputs,
     name: str,
     rows: Sequence[Named],
-    words: Mapping[str, str],
+    known: Mapping[str, tuple[TaskSpec, Output]],
     run: Run | None,
 ) -> Group:
     """Some rows; an input that they are not about has the same value in each of them."""
@@ -145,7 +146,7 @@ def _group(
         arrays=arrays,
         starts=starts,
         spans={other: spans_of(encoded[other]) for other in starts},
-        outputs={} if run is None else _outputs(run(arrays), words, starts),
+        outputs={} if run is None else _outputs(run(arrays), known, encoded),
     )
 
 
@@ -157,23 +158,24 @@ def _usual(inputs: ModelInputs, name: str) -> Any:
 
 
 def _outputs(
-    logits: Arrays, words: Mapping[str, str], starts: Mapping[str, WordStarts]
+    arrays: Arrays,
+    known: Mapping[str, tuple[TaskSpec, Output]],
+    encoded: Mapping[str, Encoded],
 ) -> dict[str, Array]:
     """Logits of rows as they are, those of pieces at each word's first one."""
-    return {
-        task: np.asarray(gather_words(one, starts[words[task]]).values) if one.ndim == 3 else one
-        for task, one in logits.items()
-    }
+    items = {name: items_of(*known[name], one, encoded) for name, one in arrays.items()}
+    return {name: one.values if isinstance(one, Ragged) else one for name, one in items.items()}
 
 
-def _id_outputs(rows: IdRows, run: Run, kept: int) -> IdOutputs:
+def _id_outputs(rows: IdRows, known: Mapping[str, tuple[TaskSpec, Output]], run: Run) -> IdOutputs:
     """Sums of the logits of every id, by signs that are drawn once and kept in the file."""
+    kept = max(1, _KEPT // len(known))
     mixes: dict[str, Array] = {}
     parts: dict[str, list[Array]] = {}
     for start in range(0, rows.size, _BATCH):
         for task, logits in run(rows.rows(start, min(start + _BATCH, rows.size))).items():
             mix = mixes.setdefault(task, _mix(logits.shape[-1], kept))
-            parts.setdefault(task, []).append(summed(logits, rows.slot, mix))
+            parts.setdefault(task, []).append(summed(known[task][1], logits, rows.slot, mix))
     means: dict[str, Array] = {}
     sums: dict[str, Array] = {}
     for task, found in parts.items():

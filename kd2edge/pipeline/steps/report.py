@@ -33,7 +33,8 @@ from kd2edge.ragged import Ragged
 from kd2edge.reporting import html_report
 from kd2edge.reporting.reading import SCHEMA
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
+from kd2edge.tasks.outputs import arrays_of, logits_of, outputs_of
+from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 from kd2edge.teacher import TeacherCache
 from kd2edge.validate.meaning import Meaning, SplitMeaning, meaning_of
 from kd2edge.validate.reference import Lacking, pack_reference, row_keys
@@ -50,8 +51,8 @@ _OWN = ("baseline", "student")
 Keys: TypeAlias = tuple[list[str], list[int]]
 Inputs: TypeAlias = "npt.NDArray[np.uint64]"
 Logits: TypeAlias = "npt.NDArray[Any] | Ragged"
-#: Model (``teacher``, ``baseline``, ``student``) -> task -> logits of every row of a split.
-Said: TypeAlias = "dict[str, dict[TaskName, Logits]]"
+#: Model (``teacher``, ``baseline``, ``student``) -> array of a head -> it for every row of a split.
+Said: TypeAlias = "dict[str, dict[str, Logits]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class _Outputs(NamedTuple):
     """What the student says of a split's rows, and what the data does."""
 
     keys: Keys
-    logits: Mapping[TaskName, Logits]
+    logits: Mapping[str, Logits]
     truths: Mapping[str, Truth]
     without: Mapping[str, Lacking]
 
@@ -198,7 +199,7 @@ def _without(
         }
         logits = said["student"]
         decoded = _student_decoded(work, logits)
-        stored = Lacking(one.rows.positions, hashes, decoded, _named(logits))
+        stored = Lacking(one.rows.positions, hashes, decoded, logits)
         yield one.name, (part, stored)
 
 
@@ -217,7 +218,7 @@ def _predictions(
     for model, one in results.items():
         if one.net is None:
             if model in asked:
-                said.setdefault("teacher", {}).update(_cached(asked[model]))
+                said.setdefault("teacher", {}).update(_cached(asked[model], work.tasks))
             continue
         said[model] = predict_split(
             one.net, split, work.tasks, device=work.recipe.train.device, on_event=work.on_event
@@ -226,9 +227,10 @@ def _predictions(
     return said
 
 
-def _cached(cache: TeacherCache) -> dict[TaskName, Logits]:
+def _cached(cache: TeacherCache, tasks: Sequence[TaskSpec]) -> dict[str, Logits]:
     everything = np.arange(cache.rows, dtype=np.int64)
-    return {task: _float32(cache.logits(task, everything)) for task in cache.tasks}
+    taught = arrays_of(task for task in tasks if task.name in cache.tasks)
+    return {name: _float32(cache.logits(name, everything)) for name in taught}
 
 
 def _float32(logits: Logits) -> Logits:
@@ -267,9 +269,9 @@ def _split_report(
 def _decoded(spec: TaskSpec, said: Said) -> dict[str, Decoded]:
     """Model -> its decisions on a task, for those that answer it."""
     return {
-        model: task_kind(spec.kind).decode(spec, logits[spec.name])
+        model: task_kind(spec.kind).decode(spec, logits_of(spec, logits))
         for model, logits in said.items()
-        if spec.name in logits
+        if outputs_of(spec).keys() <= logits.keys()
     }
 
 
@@ -378,7 +380,7 @@ def _write_reference(work: Work, split: str, meaning: Meaning, outputs: _Outputs
     content = pack_reference(
         *outputs.keys,
         _student_decoded(work, outputs.logits),
-        _named(outputs.logits),
+        outputs.logits,
         work.data.tasks,
         truths=outputs.truths,
         meaning=meaning.key,
@@ -388,16 +390,11 @@ def _write_reference(work: Work, split: str, meaning: Meaning, outputs: _Outputs
     write_atomic(work.run.samples / f"reference-{split}.npz", content)
 
 
-def _student_decoded(work: Work, logits: Mapping[TaskName, Logits]) -> dict[str, Decoded]:
-    tasks = work.data.tasks
+def _student_decoded(work: Work, logits: Mapping[str, Logits]) -> dict[str, Decoded]:
     return {
-        str(task): task_kind(tasks[task].kind).decode(tasks[task], values)
-        for task, values in logits.items()
+        str(task): task_kind(spec.kind).decode(spec, logits_of(spec, logits))
+        for task, spec in work.data.tasks.items()
     }
-
-
-def _named(logits: Mapping[TaskName, Logits]) -> dict[str, Logits]:
-    return {str(task): values for task, values in logits.items()}
 
 
 def _fingerprints(work: Work, splits: Splits, results: Mapping[str, ModelResult]) -> dict[str, str]:

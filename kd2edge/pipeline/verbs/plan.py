@@ -24,7 +24,7 @@ from kd2edge.recipe.schema.data import FilePart
 from kd2edge.rows.check import SplitCheck
 from kd2edge.rows.hashes import row_hashes
 from kd2edge.rows.leak import leaks
-from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.outputs import arrays_of, outputs_of
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.wording import shown
 
@@ -63,7 +63,7 @@ class Plan:
             metric and what artefacts may lose of it, and notes on its labels.
         models: teacher, student, baseline -> size and steps.
         cache_bytes: estimate of the teachers' cached logits, of all splits.
-        uncounted: teachers' layers whose features are cached too, and not in ``cache_bytes``.
+        uncounted: teachers' layers and maps that are cached too, and not in ``cache_bytes``.
         truncated: input -> share of training rows that ``max_length`` cuts.
         cut: input -> split -> how many rows it cuts.
         pieces: input -> how its training rows fall into pieces, and whether the tokenizer fits.
@@ -152,7 +152,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
             recipe, data, rehearse(loaded, list(data.tasks.values()), inputs, data.learned)
         ),
         cache_bytes=sum(_cache_bytes(recipe, data, split) for split in SPLITS),
-        uncounted=_uncounted(recipe),
+        uncounted=_uncounted(recipe, data),
         truncated={name: splits["train"].share for name, splits in cut.items()},
         cut=cut,
         leaks=_leaks(data),
@@ -263,17 +263,20 @@ def _cache_bytes(recipe: Recipe, data: Prepared, split: str) -> int:
 def _numbers(data: Prepared, check: SplitCheck, name: TaskName) -> float:
     """Logits of a row; where a word has a label, of a row with as many words as the labelled."""
     spec = data.tasks[name]
-    kind = task_kind(spec.kind)
-    if not kind.per_word:
-        return kind.output(spec).channels
-    labelled_rows = max(check.rows - check.unlabelled[name], 1)
-    return kind.output(spec).channels * sum(check.labels[name].values()) / labelled_rows
+    words = sum(check.labels[name].values()) / max(check.rows - check.unlabelled[name], 1)
+    items = {"row": 1.0, "word": words}
+    return sum(one.channels * items.get(one.per, 0.0) for one in outputs_of(spec).values())
 
 
-def _uncounted(recipe: Recipe) -> tuple[str, ...]:
-    """Layers whose features are cached; how large they are is not known before a net answers."""
-    followed = recipe.distill.features
-    return tuple(sorted({f"{one.teacher} {one.teacher_layer}" for one in followed}))
+def _uncounted(recipe: Recipe, data: Prepared) -> tuple[str, ...]:
+    """Layers and maps that are cached; how large they are is not known before a net answers."""
+    layers = {f"{one.teacher} {one.teacher_layer}" for one in recipe.distill.features}
+    maps = {
+        f"{teacher.name} {array}"
+        for array, (spec, output) in arrays_of(data.tasks.values()).items()
+        if output.per not in {"row", "word"} and (teacher := recipe.teacher_of(str(spec.name)))
+    }
+    return tuple(sorted(layers | maps))
 
 
 def _distinct(data: Prepared) -> dict[str, int]:
