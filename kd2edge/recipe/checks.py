@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from kd2edge.engines import ENGINES, unmade
 from kd2edge.inputs.kinds import input_kind
-from kd2edge.metrics.kinds import metric
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import (
-    Binary,
-    Builtin,
     CnnModel,
     ImageInput,
     Input,
@@ -19,20 +15,29 @@ from kd2edge.recipe.schema import (
     MlpModel,
     Model,
     Recipe,
-    Regression,
     Teacher,
     TokenClassification,
     TokenizerLearned,
     TokenizerOfTeacher,
     TransformersModel,
 )
-from kd2edge.recipe.schema.data import FilePart, SourcePart
 from kd2edge.recipe.schema.inputs import WordsPart
 from kd2edge.recipe.schema.models import OneInput, models_of, pretrained_of, single_models
+from kd2edge.recipe.ship_checks import budgets_of_shares_are_shares, targets_come_out
+from kd2edge.recipe.source_checks import (
+    builders_choose_their_split,
+    cut_words_have_no_labels,
+    held_out_is_of_training,
+    schemes_are_of_tags,
+    sources_have_splits,
+    unlabelled_is_for_training,
+)
 from kd2edge.recipe.table_checks import inputs_of, tables_name_columns
-from kd2edge.tasks.labels import label_text
-
-SPLITS = ("train", "validation", "test")
+from kd2edge.recipe.task_checks import (
+    binary_tasks_have_two_sides,
+    bounds_are_in_order,
+    labels_are_unique,
+)
 
 
 def faults(recipe: Recipe) -> Iterator[Fault]:
@@ -59,96 +64,6 @@ def _names_are_unique(recipe: Recipe) -> Iterator[Fault]:
     for name, group in (("tasks", recipe.tasks), ("inputs", recipe.inputs)):
         if "kind" in group:
             yield (name, "kind"), "the name 'kind' is taken: every method has that key"
-
-
-def _sources_have_splits(recipe: Recipe) -> Iterator[Fault]:
-    have = {split for source in recipe.data.sources for split in source.splits()}
-    for split in SPLITS:
-        if split not in have:
-            message = f"no source has a {split} split: name files, or hold rows out of training"
-            yield ("data", "sources"), f"{message}: hold_out: {{{split}: 0.1}}"
-    for index, source in enumerate(recipe.data.sources):
-        if not source.splits():
-            yield ("data", "sources", index), "it names no file: expected train, validation or test"
-
-
-def _held_out_is_of_training(recipe: Recipe) -> Iterator[Fault]:
-    for index, source in enumerate(recipe.data.sources):
-        if not isinstance(source, FilePart) or source.hold_out is None:
-            continue
-        steps: Steps = ("data", "sources", index, "hold_out")
-        shares = source.hold_out.shares()
-        if not shares:
-            yield steps, "expected a share of the rows for validation or test, found neither"
-        if sum(shares.values()) >= 1:
-            yield steps, "the shares leave no row to train on: expected a sum below 1"
-        if not source.train:
-            yield steps, "rows are held out of training files, and the source has none"
-        for split in shares:
-            if getattr(source, split):
-                yield (*steps, split), f"the source has files for {split}: name those or hold out"
-    for index, source in enumerate(recipe.data.unlabelled):
-        if isinstance(source, FilePart) and source.hold_out is not None:
-            steps = ("data", "unlabelled", index, "hold_out")
-            yield steps, "unlabelled rows are for training only"
-
-
-def _unlabelled_is_for_training(recipe: Recipe) -> Iterator[Fault]:
-    for index, source in enumerate(recipe.data.unlabelled):
-        steps: Steps = ("data", "unlabelled", index)
-        if source.tasks is not None:
-            yield (*steps, "tasks"), "unlabelled rows carry no tasks: only teachers label them"
-        if not isinstance(source, Builtin):
-            yield from _only_train(source, steps)
-    if recipe.data.unlabelled and not recipe.teachers:
-        yield ("data", "unlabelled"), "unlabelled rows need a teacher, there is none"
-
-
-def _only_train(source: SourcePart, steps: Steps) -> Iterator[Fault]:
-    splits = source.splits()
-    if "train" not in splits:
-        yield steps, "the key 'train' is missing"
-    for split in ("validation", "test"):
-        if getattr(source, split, ()):
-            yield (*steps, split), "unlabelled rows are for training only"
-
-
-def _cut_words_have_no_labels(recipe: Recipe) -> Iterator[Fault]:
-    """Labels a word count the words that an annotator saw."""
-    by_word = {name for name, one in recipe.tasks.items() if isinstance(one, TokenClassification)}
-    for index, source in enumerate(recipe.data.sources):
-        carried = by_word if source.tasks is None else by_word & set(source.tasks)
-        if getattr(source, "words", None) and carried:
-            message = (
-                f"{min(carried)!r} has a label a word, and words that are cut here are not those "
-                "it labels: name the column of words that came with the labels"
-            )
-            yield ("data", "sources", index, "words"), message
-
-
-def _schemes_are_of_tags(recipe: Recipe) -> Iterator[Fault]:
-    by_word = {name for name, one in recipe.tasks.items() if isinstance(one, TokenClassification)}
-    for index, source in enumerate(recipe.data.sources):
-        scheme = getattr(source, "scheme", None)
-        carried = by_word if source.tasks is None else by_word & set(source.tasks)
-        steps: Steps = ("data", "sources", index, "scheme")
-        if scheme is not None and not carried:
-            yield steps, "no task of this source has a label a word: take it away"
-        elif isinstance(scheme, dict):
-            known = ", ".join(sorted(carried))
-            for name in scheme.keys() - carried:
-                message = (
-                    f"expected a task of this source with a label a word ({known}), found {name!r}"
-                )
-                yield (*steps, name), message
-
-
-def _builders_choose_their_split(recipe: Recipe) -> Iterator[Fault]:
-    for key, sources in (("sources", recipe.data.sources), ("unlabelled", recipe.data.unlabelled)):
-        for index, source in enumerate(sources):
-            for option in {"builder", "split"} & set(source.row_options()):
-                steps = ("data", key, index, "options", option)
-                yield steps, f"{option!r} is no option: every split of the source is read"
 
 
 def _tasks_are_taught(recipe: Recipe) -> Iterator[Fault]:
@@ -255,31 +170,6 @@ def _token_tasks_have_words(recipe: Recipe) -> Iterator[Fault]:
             if own is not None and name in teacher.tasks and task.input not in own:
                 steps = ("teachers", index, "inputs")
                 yield steps, f"the task {name!r} needs the input {task.input!r}, which is not here"
-
-
-def _binary_tasks_have_two_sides(recipe: Recipe) -> Iterator[Fault]:
-    for name, task in recipe.tasks.items():
-        if not isinstance(task, Binary) or not task.labels or task.positive is None:
-            continue
-        if label_text(task.positive) not in map(label_text, task.labels):
-            steps = ("tasks", name, "positive")
-            yield steps, f"expected one of {', '.join(task.labels)}, found {task.positive!r}"
-
-
-def _bounds_are_in_order(recipe: Recipe) -> Iterator[Fault]:
-    for name, task in recipe.tasks.items():
-        if not isinstance(task, Regression) or task.low is None or task.high is None:
-            continue
-        if not task.low < task.high:
-            message = f"expected more than low ({task.low:g}), found {task.high:g}"
-            yield ("tasks", name, "high"), message
-
-
-def _labels_are_unique(recipe: Recipe) -> Iterator[Fault]:
-    for name, task in recipe.tasks.items():
-        for label, count in Counter(map(label_text, task.labels or ())).items():
-            if count > 1:
-                yield ("tasks", name, "labels"), f"the label {label!r} stands twice"
 
 
 def _tokenizers_are_there(recipe: Recipe) -> Iterator[Fault]:
@@ -396,46 +286,23 @@ def _lists_name_things_once(recipe: Recipe) -> Iterator[Fault]:
                 yield steps, f"{name!r} stands {count} times"
 
 
-def _budgets_of_shares_are_shares(recipe: Recipe) -> Iterator[Fault]:
-    stated = recipe.gate.max_drop
-    if stated is None:  # a share of what is large for each metric
-        return
-    by_name = stated if isinstance(stated, dict) else dict.fromkeys(recipe.tasks, stated)
-    for name in by_name.keys() & recipe.tasks.keys():
-        most, leading = by_name[name], recipe.tasks[name].metric
-        if most > 1 and metric(leading).scale.is_share:
-            steps = ("validate", "max_drop", *([name] if isinstance(stated, dict) else []))
-            yield steps, f"{leading} of {name} is a share: expected at most 1, found {most:g}"
-
-
-def _targets_come_out(recipe: Recipe) -> Iterator[Fault]:
-    targets, precisions = recipe.export.targets, recipe.export.precisions
-    for precision in unmade(targets, precisions):
-        yield ("export", "precisions"), f"{precision!r} is made for none of {', '.join(targets)}"
-    for name in targets:
-        own = ENGINES[name].precisions
-        if not any(precision in own for precision in precisions):
-            steps = ("export", "targets")
-            yield steps, f"{name!r} comes in {', '.join(own)} alone: name one in precisions"
-
-
 CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _names_are_unique,
-    _sources_have_splits,
-    _unlabelled_is_for_training,
-    _held_out_is_of_training,
-    _cut_words_have_no_labels,
-    _schemes_are_of_tags,
-    _builders_choose_their_split,
+    sources_have_splits,
+    unlabelled_is_for_training,
+    held_out_is_of_training,
+    cut_words_have_no_labels,
+    schemes_are_of_tags,
+    builders_choose_their_split,
     _tasks_are_taught,
     _teachers_are_trained_or_loaded,
     _models_can_be_made,
     _every_input_is_read,
     _a_row_has_some_input,
     _token_tasks_have_words,
-    _binary_tasks_have_two_sides,
-    _bounds_are_in_order,
-    _labels_are_unique,
+    binary_tasks_have_two_sides,
+    bounds_are_in_order,
+    labels_are_unique,
     _tokenizers_are_there,
     _cut_tables_are_fresh,
     _learned_pieces_have_fresh_tables,
@@ -444,6 +311,6 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _inits_fit,
     tables_name_columns,
     _lists_name_things_once,
-    _targets_come_out,
-    _budgets_of_shares_are_shares,
+    targets_come_out,
+    budgets_of_shares_are_shares,
 )
