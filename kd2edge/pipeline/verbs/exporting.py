@@ -14,42 +14,29 @@ import numpy.typing as npt
 
 from kd2edge.bundle import Artefact, Bundle, FileEntry, Manifest, file_entry, write_bundle
 from kd2edge.engines import ranked, unmade
-from kd2edge.errors import BackendError, IntegrityError, Kd2edgeError, StorageError, UsageError
+from kd2edge.errors import BackendError, Kd2edgeError, StorageError, UsageError
 from kd2edge.export.student import onnx_from_student, program_from_student
 from kd2edge.export.targets.kinds import target
 from kd2edge.export.targets.target import Made, Source, Target, Variant
 from kd2edge.files import folder_lock
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import ArraySpec, InputSpec
-from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.reading.budgets import gate_of
-from kd2edge.pipeline.reading.source_forms import SOURCES, forms_json
-from kd2edge.pipeline.reading.sources import read_rows_plan
 from kd2edge.pipeline.steps.folders import MODELS
-from kd2edge.pipeline.steps.probing import PROBES
 from kd2edge.pipeline.steps.samples import (
     CALIBRATION,
-    GOLDEN,
-    arrays_of,
     calibration_of,
     calibration_sample,
-    read_arrays,
 )
-from kd2edge.pipeline.verbs.agreement import require_one_student
 from kd2edge.pipeline.verbs.finished import FinishedRun
+from kd2edge.pipeline.verbs.shipment import SPLITS, Shipment, shipment_of
 from kd2edge.quantize import QUANTIZERS
 from kd2edge.recipe import Recipe, load_recipe
 from kd2edge.reporting import model_card
-from kd2edge.runtime.probes import PROBES as PROBES_IN_BUNDLE
-from kd2edge.runtime.probes import open_probes
-from kd2edge.validate.meaning import MEANING
-from kd2edge.validate.record import REPORT, pack_record
 from kd2edge.version import __version__
 
 __all__ = ["Exported", "export_run"]
 
-#: Splits that artefacts can be judged on.
-_SPLITS = ("test", "validation")
 #: Seconds to wait for another export that is writing its bundle into the same folder.
 _WAIT = 60.0
 _PATH = re.compile(r"(?<![\w.])(?:/|[A-Za-z]:\\)[^\s'\",;:)]+")
@@ -70,21 +57,6 @@ class Exported:
     bundle: Bundle
     failed: Mapping[str, str]
     broken: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A run that is being exported: all that is read of it.
-
-    Args:
-        files: path in the bundle -> bytes of what stands beside the artefacts: tokenizers, golden
-            rows, reference outputs, what the report says of the student.
-    """
-
-    recipe: Recipe
-    run: FinishedRun
-    net: Net
-    files: Mapping[str, bytes]
 
 
 def export_run(
@@ -119,7 +91,7 @@ def export_run(
     for name in targets:
         _assert_makes_one(target(name), wanted)
         target(name).needs(wanted)
-    job = _opened(recipe, run)
+    job = shipment_of(recipe, run)
     forms = {target(variant.target).made_from for variant in variants}
     on_stage("student to ONNX")
     source = _source(job, forms)
@@ -177,23 +149,7 @@ def _written(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bund
         return write_bundle(path, manifest, files)
 
 
-def _opened(recipe: Recipe, run: FinishedRun) -> _Job:
-    """Read everything of a run at once: what is missing or damaged is known before any work."""
-    folder = run.folder
-    net = load_net(folder.student)
-    read_arrays(folder.samples / CALIBRATION)
-    stored = {split: _sample(folder.samples / f"reference-{split}.npz") for split in _SPLITS}
-    tasks = {str(task.name): task for task in net.tasks}
-    inputs = {spec.name: spec for spec in net.inputs}
-    files = {path: _read(folder.path / path) for one in net.inputs for path in one.files.values()}
-    require_one_student(run, stored, tasks, inputs, files)
-    files |= _samples(recipe, run)
-    files |= {f"reference/{split}.npz": content for split, content in stored.items()}
-    files |= {MEANING: run.meaning.to_json(), REPORT: pack_record(run.record)}
-    return _Job(recipe, run, net, files)
-
-
-def _source(job: _Job, forms: Container[str]) -> Source:
+def _source(job: Shipment, forms: Container[str]) -> Source:
     """What artefacts are made from: the graph now, the program when a target asks for it."""
     recipe, run, net = job.recipe, job.run.folder, job.net
     inputs, outputs = net.array_specs(), net.output_specs()
@@ -267,53 +223,8 @@ def _foreign(error: Exception) -> str:
     return f"the tool that makes it failed: {type(error).__name__}: {text}".rstrip(": ")
 
 
-def _samples(recipe: Recipe, run: FinishedRun) -> dict[str, bytes]:
-    """How rows are read, and what is golden."""
-    folder = run.folder
-    files = {SOURCES: forms_json(read_rows_plan(folder.rows))}
-    if recipe.export.samples == "real":
-        files["golden/golden.npz"] = _sample(folder.samples / GOLDEN)
-    # Old runs have no golden raw values.
-    if recipe.export.samples != "none" and (folder.samples / PROBES).is_file():
-        files[PROBES_IN_BUNDLE] = _probes(run)
-    return files
-
-
-def _sample(path: Path) -> bytes:
-    """A samples file that can be read to its end: a bundle must not carry a damaged one on."""
-    content = _read(path)
-    arrays_of(path, content)
-    return content
-
-
-def _probes(run: FinishedRun) -> bytes:
-    """The golden raw values, whose outputs must be those of this very student.
-
-    Raises:
-        IntegrityError: damaged, or written for other weights.
-    """
-    path = run.folder.samples / PROBES
-    content = _sample(path)
-    if open_probes(content).weights != run.weights:
-        raise IntegrityError(
-            f"{path} was made from other weights than {run.folder.student.name}'s: run"
-            " `kd2edge distill --resume` again"
-        )
-    return content
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be read: {error.strerror}; it belongs to the run: put it back or run "
-            "`kd2edge distill --resume` again"
-        ) from error
-
-
 def _manifest(
-    job: _Job, source: Source, made: Mapping[Variant, Made], files: Mapping[str, bytes]
+    job: Shipment, source: Source, made: Mapping[Variant, Made], files: Mapping[str, bytes]
 ) -> Manifest:
     recipe = job.recipe
     artefacts = {variant.id: _artefact(variant, one, source) for variant, one in made.items()}
@@ -325,7 +236,7 @@ def _manifest(
         artefacts=artefacts,
         preferred=_preferred(artefacts),
         files=tuple(file_entry(path, content) for path, content in sorted(files.items())),
-        references={split: f"reference/{split}.npz" for split in _SPLITS},
+        references={split: f"reference/{split}.npz" for split in SPLITS},
         golden="golden/golden.npz" if "golden/golden.npz" in files else "",
         gate=gate_of(recipe, {str(task.name): task for task in job.net.tasks}),
         licences={"weights": recipe.licences.weights, "data": recipe.licences.data},
