@@ -107,8 +107,8 @@ def without_a_type() -> Iterator[tuple[str, bytes]]:
                 yield f"{name} in a sequence {kind} {bare}", part(**{name: inner})
 
 
-def refused_files() -> Iterator[tuple[str, bytes]]:
-    """Name and content of files that must be refused when they are opened."""
+def nested_too_deep() -> Iterator[tuple[str, bytes]]:
+    """Brackets and sequences in one another, or too many of them."""
     yield "brackets", b"[" * 200_000
     yield "brackets in the model", b'{"model": ' + b'{"a":' * 100_000
     for depth in (17, 60, 500, 5_000, 100_000):
@@ -121,19 +121,29 @@ def refused_files() -> Iterator[tuple[str, bytes]]:
         "many normalizers",
         part(normalizer={"type": "Sequence", "normalizers": [{"type": "Lowercase"}] * 5_000}),
     )
+
+
+def patterns() -> Iterator[tuple[str, bytes]]:
+    """Patterns that take for ever, or match nothing."""
     for pattern in (r"(\s+)+x", r"(a|a)*b", r"(x+x+)+y", "("):
         for key in ("normalizer", "decoder"):
             yield f"{key} {pattern}", part(**{key: replace({"Regex": pattern}, "y")})
         yield f"split {pattern}", part(pre_tokenizer=split({"Regex": pattern}))
     yield "split at nothing", part(pre_tokenizer=split({"String": ""}))
     yield "length 0", part(pre_tokenizer={"type": "FixedLength", "length": 0})
+
+
+def growth() -> Iterator[tuple[str, bytes]]:
+    """Steps that make a text longer and longer."""
     yield "growth", part(normalizer=replace({"String": "a"}, "a" * 200))
     doubled = [replace({"String": "a"}, "aa")] * 40
     yield "doubled", part(normalizer={"type": "Sequence", "normalizers": doubled})
     yield "a long text", part(normalizer=replace({"String": "a"}, "a" * 1_000_000))
     yield "prepended", part(normalizer={"type": "Prepend", "prepend": "x" * 200})
-    yield from longer_and_longer()
-    yield from without_a_type()
+
+
+def odd_steps() -> Iterator[tuple[str, bytes]]:
+    """Steps that are none, and tables that are damaged."""
     yield "another type", part(normalizer={"type": "Bogus"})
     yield "no object", part(normalizer=3)
     yield "a table of nothing", part(normalizer={"type": "Precompiled", "precompiled_charsmap": ""})
@@ -142,6 +152,10 @@ def refused_files() -> Iterator[tuple[str, bytes]]:
     yield "half a table", part(normalizer=table(b"", b"\0"))
     yield "no text in a table", part(normalizer=table(b"\xff\xff\0"))
     yield "out of the trie", part(normalizer=table(b"\0", b"\xff\xff\xff\xff"))
+
+
+def odd_ends() -> Iterator[tuple[str, bytes]]:
+    """What stands around a row, and what fills it up."""
     yield "unknown token", part(post_processor=template([CLS, A], {}))
     yield "no row", part(post_processor=template([], {}))
     yield (
@@ -163,6 +177,10 @@ def refused_files() -> Iterator[tuple[str, bytes]]:
     yield "control tokens twice", part(post_processor=twice)
     yield "padding", part(padding={"strategy": {"Fixed": 10**15}, "pad_id": 77, "pad_token": "x"})
     yield "padding of another type", part(padding={"pad_id": "0"})
+
+
+def odd_ids() -> Iterator[tuple[str, bytes]]:
+    """Ids of pieces and of added tokens."""
     for at in (1 << 31, 10**6, -1, 2**70, 1.5, "1", None, True):
         yield f"id {at}", model(WHOLE["model"], vocab={"[UNK]": 0, "a": at})
         yield f"added {at}", part(added_tokens=[ADDED | {"id": at}])
@@ -182,6 +200,10 @@ def refused_files() -> Iterator[tuple[str, bytes]]:
         yield f"nothing is left of {content!r}", part(added_tokens=added, normalizer=normalizer)
     yield "added number", part(added_tokens=[ADDED | {"content": 3}])
     yield "added list", part(added_tokens={"a": 1})
+
+
+def odd_models() -> Iterator[tuple[str, bytes]]:
+    """Models that are damaged."""
     yield "no unknown", model(WHOLE["model"], unk_token="[NO]")
     yield "long words", model(WHOLE["model"], max_input_chars_per_word=10**9)
     yield "no long words", model(WHOLE["model"], max_input_chars_per_word=True)
@@ -203,6 +225,19 @@ def refused_files() -> Iterator[tuple[str, bytes]]:
     yield "half a character", part(model=WHOLE["model"] | {"unk_token": "\ud800"})
     digits = model(WHOLE["model"], max_input_chars_per_word="HERE")
     yield "digits", digits.replace(b'"HERE"', b"9" * 5_000)
+
+
+def refused_files() -> Iterator[tuple[str, bytes]]:
+    """Name and content of files that must be refused when they are opened."""
+    yield from nested_too_deep()
+    yield from patterns()
+    yield from growth()
+    yield from longer_and_longer()
+    yield from without_a_type()
+    yield from odd_steps()
+    yield from odd_ends()
+    yield from odd_ids()
+    yield from odd_models()
 
 
 #: One of each family: they cost seconds.
