@@ -9,12 +9,12 @@ from kd2edge.metrics.estimate import (
     evaluate,
     measure,
     paired_gain_over_seeds,
-    rows_needed,
 )
 from kd2edge.metrics.groups import GROUPS, GroupScore, class_groups, group_scores
 from kd2edge.metrics.kinds import METRICS, metric, misfit
 from kd2edge.metrics.metric import Metric, RankMetric
 from kd2edge.metrics.per_class import ClassScore, confusion, per_class
+from kd2edge.metrics.rows_needed import rows_needed
 
 __all__ = [
     "GROUPS",

@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from kd2edge.errors import DataError
 from kd2edge.metrics.accuracy import Accuracy
-from kd2edge.metrics.estimate import Estimate, rows_needed
+from kd2edge.metrics.estimate import Estimate
 from kd2edge.metrics.items import cut_off
 from kd2edge.metrics.kinds import metric, misfit
 from kd2edge.metrics.metric import Metric, RankMetric
 from kd2edge.metrics.one_row import OneRow
+from kd2edge.metrics.rows_needed import rows_needed
 from kd2edge.scale import Scale
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
