@@ -44,7 +44,12 @@ class Engine:
     @property
     def install(self) -> str:
         """The line that installs it."""
-        return f'pip install "kd2edge[{self.extra}]"'
+        return install_line(self.extra)
+
+
+def install_line(*extras: str) -> str:
+    """What to type for some of kd2edge's extras."""
+    return f'pip install "kd2edge[{",".join(extras)}]"'
 
 
 def _table(*engines: Engine) -> Mapping[str, Engine]:

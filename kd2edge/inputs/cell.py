@@ -25,7 +25,7 @@ class Unreadable:
 
 
 #: What separates columns in files that are called CSV.
-_DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|")
 
 
 def cell(row: Mapping[str, Any], column: str) -> Any:
@@ -46,7 +46,7 @@ def no_column(column: str, row: Iterable[str]) -> str:
     """What to say of a row that lacks a column: what it has, and what was meant."""
     names = list(row)
     hint = meant(column, names, before="; ")
-    held = [mark for mark in _DELIMITERS if len(names) == 1 and mark in names[0]]
+    held = [mark for mark in DELIMITERS if len(names) == 1 and mark in names[0]]
     if held:
         mark = json.dumps(held[0])  # as YAML and a shell take it
         hint = f"; it is one column and holds {mark}: state options: {{delimiter: {mark}}}, or"

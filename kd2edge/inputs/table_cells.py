@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.inputs.cell import described, is_missing, require_whole
+from kd2edge.written import is_number, normal_form
 
 Numbers = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -21,11 +22,6 @@ Ids = npt.NDArray[np.int64]
 MISSING, UNKNOWN, KNOWN = 0, 1, 2
 #: From it on float64 leaves whole numbers out: what was read as it may have been another one.
 LARGEST = 2.0**53
-
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
-#: As in labels: how a data frame writes whole numbers of a column with gaps, and booleans.
-_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0", re.ASCII)
-_BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 
 _PLAIN, _WRITTEN = {float, int, type(None)}, {str, type(None)}
 
@@ -40,7 +36,7 @@ def number(value: Any) -> float | None:
     """
     if isinstance(value, str):
         text = value.strip()
-        if text and not _NUMBER.fullmatch(text):
+        if text and not is_number(text):
             raise ValueError(f"expected a number, found {described(value)}{_advice(text)}")
         return _bounded(float(text), value) if text else None
     if is_missing(value):
@@ -117,10 +113,7 @@ def _id(name: str | None, known: Mapping[str, int]) -> int:
 def _named(text: str) -> str | None:
     text = text.strip()
     require_whole(text)
-    whole = _WHOLE.fullmatch(text)
-    if whole is not None:
-        return whole[1] if whole[1] != "-0" else "0"
-    return _BOOLEANS.get(text, text) or None
+    return normal_form(text) or None
 
 
 def _bounded(found: Any, value: Any) -> float:

@@ -8,9 +8,8 @@ import numpy as np
 
 from kd2edge.metrics.metric import Floats, Metric
 from kd2edge.metrics.ratio import ratio
-from kd2edge.metrics.values import value_columns
+from kd2edge.metrics.values import error_limits, large_error, value_columns
 from kd2edge.scale import Scale
-from kd2edge.tasks.settings import reach, spread
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 
 
@@ -24,13 +23,10 @@ class Rmse(Metric):
     power = 2
 
     def limits(self, spec: TaskSpec) -> tuple[float, float]:
-        """Up to the stated bounds' distance, else to that of the training rows' labels."""
-        low, high = reach(spec)
-        return 0.0, high - low
+        return error_limits(spec)
 
     def large(self, spec: TaskSpec) -> float:
-        """Two standard deviations of the training rows' labels: bounds may lie far beyond."""
-        return 2 * spread(spec)
+        return large_error(spec)
 
     def rows(self, spec: TaskSpec, truth: Truth, decoded: Decoded) -> Floats:
         """``[row, 2]``: squared error, labelled rows."""

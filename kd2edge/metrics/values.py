@@ -8,7 +8,7 @@ import numpy as np
 
 from kd2edge.metrics.items import has_label
 from kd2edge.metrics.metric import Floats
-from kd2edge.tasks.settings import reach
+from kd2edge.tasks.settings import reach, spread
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 
 
@@ -18,6 +18,17 @@ class ValueColumns(NamedTuple):
     has: Floats  # 1 or 0
     true: Floats
     error: Floats  # said less true
+
+
+def error_limits(spec: TaskSpec) -> tuple[float, float]:
+    """Of errors: up to the stated bounds' distance, else to that of the training rows' labels."""
+    low, high = reach(spec)
+    return 0.0, high - low
+
+
+def large_error(spec: TaskSpec) -> float:
+    """Two standard deviations of the training rows' labels: bounds may lie far beyond."""
+    return 2 * spread(spec)
 
 
 def value_columns(spec: TaskSpec, truth: Truth, decoded: Decoded) -> ValueColumns:

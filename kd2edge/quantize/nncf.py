@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
+from kd2edge.engines import install_line
 from kd2edge.errors import BackendError
 from kd2edge.quantize.calibrate import Arrays, calibration_batches, rows_of
 from kd2edge.runtime.telemetry import quietly_imported
@@ -15,7 +16,7 @@ from kd2edge.runtime.telemetry import quietly_imported
 #: Products with a smaller side stay float, as in the ONNX methods: the heads of tasks, mostly.
 _NARROWEST = 16
 
-INSTALL = 'pip install "kd2edge[train,openvino]"'
+INSTALL = install_line("train", "openvino")
 
 
 def int8_openvino(

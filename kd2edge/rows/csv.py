@@ -13,13 +13,12 @@ from typing import final
 
 from kd2edge.errors import DataError
 from kd2edge.files.fingerprint import fingerprint
+from kd2edge.inputs.cell import DELIMITERS
 from kd2edge.rows.content import Content, decoded, lines_of, open_content
 from kd2edge.rows.rows import Row, Rows
 
 #: What separates columns where nobody says it.
 DELIMITER = ","
-#: What separates columns in many files that are called CSV.
-_DELIMITERS = (";", "\t", "|", ",")
 #: Characters that mean something else already.
 _TAKEN = '"\r\n\0'
 #: Letters of a value; what the csv module takes on every system.
@@ -121,7 +120,7 @@ def _index(content: Content, delimiter: str) -> tuple[tuple[str, ...], array[int
 
 def _hint(header: list[str], delimiter: str) -> str:
     """What to do about a header that is one column only as another character separates them."""
-    others = [mark for mark in _DELIMITERS if mark != delimiter and mark in header[0]]
+    others = [mark for mark in DELIMITERS if mark != delimiter and mark in header[0]]
     if len(header) > 1 or not others:
         return ""
     mark = json.dumps(others[0])  # as YAML writes it too

@@ -16,16 +16,13 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from kd2edge.wording import meant
+from kd2edge.written import normal_form
 
-#: A whole number as a data frame writes it where the column has gaps.
-_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0", re.ASCII)
 #: A number that is no whole one: beside it, "1.0" is a name like "1.5".
 _FRACTION = re.compile(r"-?[0-9]+\.[0-9]*[1-9][0-9]*", re.ASCII)
 #: Letters and marks with nothing to see that Unicode counts among those that have: the fillers of
 #: Hangul, Braille without a dot, what joins or varies the letter before it.
 _UNSEEN = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5\ufe0e\ufe0f")
-#: How data frames and spreadsheets write booleans.
-_BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 
 
 def label_text(value: Any) -> str:
@@ -38,10 +35,7 @@ def label_text(value: Any) -> str:
         ValueError: a value that is no label (a fraction, NaN, a list ...).
     """
     if isinstance(value, str):
-        whole = _WHOLE.fullmatch(value)
-        if whole is None:
-            return _BOOLEANS.get(value, str(value))
-        return whole[1] if whole[1] != "-0" else "0"
+        return normal_form(str(value))
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, (int, np.integer)):

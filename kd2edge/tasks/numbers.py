@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 import reprlib
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
-#: A number as text files write it: no other digits, blanks or separators.
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
-#: Beyond this, single precision has no value.
+from kd2edge.written import is_number
+
 _NUMBERS: tuple[type[Any], ...] = (int, float, np.integer, np.floating, Decimal)
+#: Beyond this, single precision has no value.
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -27,7 +26,7 @@ def number_of(value: object) -> float:
         raise ValueError(f"expected a number, found {'true' if value else 'false'}")
     if isinstance(value, str):
         text = value.strip()
-        if not _NUMBER.fullmatch(text):
+        if not is_number(text):
             raise ValueError(f"expected a number, found the text {reprlib.repr(value)}")
         found = float(text)
     elif isinstance(value, _NUMBERS):

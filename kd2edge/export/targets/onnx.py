@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
+from kd2edge.engines import install_line
 from kd2edge.export.passes import passed
 from kd2edge.export.targets.target import Made, Source, Target, Variant
 from kd2edge.export.targets.tools import assert_installed, versions
 
-_INSTALL = 'pip install "kd2edge[validate,cpu]"'
+_INSTALL = install_line("validate", "cpu")
 
 
 @final

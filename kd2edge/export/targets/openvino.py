@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
-from kd2edge.engines import ENGINES
+from kd2edge.engines import ENGINES, install_line
 from kd2edge.errors import Kd2edgeError, UsageError
 from kd2edge.export.model_io import model_from_bytes
 from kd2edge.export.targets.target import Made, Source, Target, Variant
@@ -16,7 +16,7 @@ from kd2edge.export.targets.tools import assert_installed, imported, versions
 
 _PURPOSE = "target openvino"
 _INSTALL = ENGINES["openvino"].install
-_INSTALL_INT8 = 'pip install "kd2edge[train,openvino]"'
+_INSTALL_INT8 = install_line("train", "openvino")
 
 
 @final

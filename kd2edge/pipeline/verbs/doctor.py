@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from kd2edge.engines import ENGINES, Engine
+from kd2edge.engines import ENGINES, Engine, install_line
 from kd2edge.errors import Kd2edgeError
 
 __all__ = ["Ability", "examine"]
@@ -40,12 +40,8 @@ def examine() -> tuple[Ability, ...]:
 def _packages(name: str, modules: Sequence[str], extra: str) -> Ability:
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
-        return Ability(name, False, f"missing {', '.join(missing)}", _install(extra))
+        return Ability(name, False, f"missing {', '.join(missing)}", install_line(extra))
     return Ability(name, True, ", ".join(f"{m} {_version(m)}" for m in modules))
-
-
-def _install(extra: str) -> str:
-    return f'pip install "kd2edge[{extra}]"'
 
 
 _DISTRIBUTIONS = {"yaml": "PyYAML", "PIL": "pillow", "tensorrt_rtx": "tensorrt_rtx_cu12"}
@@ -60,7 +56,7 @@ def _version(module: str) -> str:
 
 def _cuda() -> Ability:
     if importlib.util.find_spec("torch") is None:
-        return Ability("train on CUDA", False, "missing torch", _install("train"))
+        return Ability("train on CUDA", False, "missing torch", install_line("train"))
     try:
         import torch
     except (ImportError, OSError) as error:  # a half-installed one, or a library that is not there
