@@ -7,10 +7,10 @@ word in a file is never believed beside numbers that say something else.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from kd2edge.scale import POINTS, Scale
 
@@ -106,6 +106,7 @@ def judged(
     stand_ins: Mapping[str, str] = MappingProxyType({}),
     leading: Mapping[str, str] = MappingProxyType({}),
     scales: Mapping[str, Scale] = MappingProxyType({}),
+    without: Sequence[str] = (),
 ) -> Judged:
     """Judge an artefact again by what a validation stored of it.
 
@@ -124,11 +125,15 @@ def judged(
             where rows had no stored output; what this validation itself says comes first.
         leading: the manifest's leading metric of every task; one that is not in it may have any.
         scales: metric -> its scale; one that is not in it is a share.
+        without: inputs that the manifest says may be absent: every task has to pass on the rows
+            without each of them, too, by the same budget.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: it is not built like such a payload.
     """
-    measures = _Measures(max_drop, max_drop_class, confidence, leading, scales)
+    payload = _flat(payload)
+    budgets, of_classes = (_everywhere(one, without) for one in (max_drop, max_drop_class))
+    measures = _Measures(budgets, of_classes, confidence, _everywhere(leading, without), scales)
     found = _by_measures(payload, artefact, measures)
     if found.verdict != "pass":
         return found
@@ -143,6 +148,39 @@ def judged(
             reason = f"{rows:,} rows were held against {name}, which did not pass against PyTorch"
             return Judged("undecided", reason)
     return found
+
+
+_T = TypeVar("_T")
+
+
+def _told(task: str, name: str) -> str:
+    return f"{task} without {name}"
+
+
+def _everywhere(of_tasks: Mapping[str, _T], without: Sequence[str]) -> dict[str, _T]:
+    """What holds for a task holds for it without each input, too."""
+    lacking = {_told(task, name): one for name in without for task, one in of_tasks.items()}
+    return {**of_tasks, **lacking}
+
+
+def _flat(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The payload in which a task on rows without an input is a task like any other."""
+    references: dict[str, int] = dict(payload["references"])
+    for part in payload.get("without", {}).values():
+        for name, rows in part["references"].items():
+            references[name] = references.get(name, 0) + rows
+    artefacts = {name: _flat_artefact(one) for name, one in payload["artefacts"].items()}
+    return {**payload, "references": references, "artefacts": artefacts}
+
+
+def _flat_artefact(found: Mapping[str, Any]) -> dict[str, Any]:
+    flat = dict(found)
+    for name, part in found.get("without", {}).items():
+        for level in ("numbers", "tasks"):
+            own = {_told(task, name): one for task, one in part.get(level, {}).items()}
+            flat[level] = {**flat.get(level, {}), **own}
+        flat["answers"] = [*flat.get("answers", ()), *part.get("answers", ())]
+    return flat
 
 
 class _Measures(NamedTuple):

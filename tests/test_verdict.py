@@ -200,6 +200,60 @@ def test_a_task_that_was_not_measured_is_no_pass():
     assert found == Judged("undecided", "domain was not measured")
 
 
+def lacking(word: str = "pass", **changes: Any) -> dict[str, Any]:
+    """A pass, beside what was found on the rows without ``text``."""
+    payload = stored()
+    part = stored(word, **changes)["artefacts"]["onnx-int8"]
+    payload["artefacts"]["onnx-int8"]["without"] = {
+        "text": {key: part[key] for key in ("numbers", "tasks")} | {"answers": []}
+    }
+    references = {"pytorch": 400, "onnx-fp32": 0}
+    return payload | {"without": {"text": {"rows": 400, "references": references}}}
+
+
+def test_a_task_passes_without_each_input_that_may_be_absent():
+    assert again(lacking(), without=["text"]) == Judged("pass")
+    lost = "intent without text was not measured"
+    assert again(stored(), without=["text"]) == Judged("undecided", lost)
+    gone = "intent without table was not measured"
+    assert again(lacking(), without=["text", "table"]) == Judged("undecided", gone)
+
+
+def test_bounds_without_an_input_are_held_to_the_task_s_budget():
+    odd = again(lacking(high=0.3), without=["text"])
+    assert odd.contradiction.startswith("intent without text is said to pass, but")
+    assert again(lacking("fail"), without=["text"]).contradiction == (
+        "a pass in which intent without text did not pass"
+    )
+    fallen = lacking("fail", low=0.2, high=0.4)
+    fallen["artefacts"]["onnx-int8"]["verdict"] = "fail"
+    found = again(fallen, without=["text"])
+    assert (found.verdict, found.contradiction) == ("fail", "")
+    assert found.reason.startswith("intent without text may drop by")
+
+
+def test_outputs_and_answers_without_an_input_count():
+    payload = lacking()
+    part = payload["artefacts"]["onnx-int8"]["without"]["text"]
+    part["answers"] = [{"name": "finite outputs", "status": "failed", "detail": "NaN"}]
+    assert (
+        again(payload, without=["text"]).contradiction
+        == "a pass with a failed check: finite outputs"
+    )
+    payload = lacking()
+    part = payload["artefacts"]["onnx-int8"]["without"]["text"]
+    part["numbers"]["intent"][0]["rms"] = None
+    odd = again(payload, without=["text"]).contradiction
+    assert odd == "a pass with outputs that are not PyTorch's: intent without text"
+
+
+def test_a_stand_in_for_rows_without_an_input_needs_its_own_pass():
+    payload = lacking()
+    payload["without"]["text"]["references"] = {"pytorch": 0, "onnx-fp32": 400}
+    assert again(payload, without=["text"]).verdict == "undecided"
+    assert again(payload, without=["text"], stand_ins={"onnx-fp32": "pass"}) == Judged("pass")
+
+
 def test_a_stand_in_needs_its_own_pass():
     payload = stored(references={"pytorch": 400, "onnx-fp32": 100})
     assert again(payload).verdict == "undecided"

@@ -14,6 +14,7 @@ from kd2edge.bundle.machine import Machine, machine
 from kd2edge.bundle.manifest import Manifest
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import IntegrityError
+from kd2edge.inputs.absent import left_out
 from kd2edge.metrics.kinds import SCALES
 from kd2edge.runtime.built import BuiltEngine
 from kd2edge.verdict import Word, judged
@@ -159,6 +160,7 @@ def _verdicts(
                 stand_ins=before,
                 leading={str(task): spec.metric for task, spec in manifest.tasks.items()},
                 scales=SCALES,
+                without=left_out(manifest.inputs),
             )
             said.pop(name, None)
             if found.verdict != "not_run":  # says nothing against an earlier verdict

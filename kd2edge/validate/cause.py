@@ -11,8 +11,13 @@ from collections.abc import Mapping, Sequence
 from kd2edge.validate.golden import IDS, OUTPUTS, RAW, RAW_OUTPUTS
 from kd2edge.validate.validation import Check, TaskResult
 
-__all__ = ["cause"]
+__all__ = ["LACKING", "cause"]
 
+#: Where the fault lies when nothing but rows without an input are wrong.
+LACKING = (
+    "how the graph tells that an input is absent: with every input that rows have it is right; it "
+    "reads its `<input>_present` otherwise than PyTorch does, or what stands in the input's place"
+)
 _SWAPPED = (
     "heads are swapped: the graph's outputs, or the manifest's tasks, bear each other's names"
 )

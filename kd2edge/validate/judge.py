@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from kd2edge.errors import BackendError, InputError
 from kd2edge.events import OnProgress, Progress, ignore
+from kd2edge.inputs.absent import left_out
 from kd2edge.runtime.model import Model
 from kd2edge.tasks.outputs import arrays_of
 from kd2edge.validate.agreement import misreadings
@@ -22,7 +23,7 @@ from kd2edge.validate.reference import Reference
 from kd2edge.validate.sample import samples_of, usual_values
 from kd2edge.validate.split import Split, matches
 from kd2edge.validate.standing import FALLBACK, as_drawn
-from kd2edge.validate.validation import ArtefactResult, Check
+from kd2edge.validate.validation import ArtefactResult, Check, TaskResult
 
 __all__ = ["Case", "Found", "fairly_drawn", "judge", "look"]
 
@@ -47,20 +48,34 @@ class Case:
     stand_in: Loaded | None = None
     on_event: OnProgress = ignore
 
+    def without(self, name: str) -> Case:
+        """The same rows where none has an input: numbers and tasks, nothing else."""
+        return replace(
+            self,
+            split=None if self.split is None else self.split.without(name),
+            reference=None if self.reference is None else self.reference.without.get(name),
+            policy=replace(self.policy, levels=self.policy.levels & {"numbers", "tasks"}),
+            golden=(),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What all levels found.
 
     Args:
+        case: what candidates were held against.
         levels: by candidate.
         references: how many rows were held against which reference.
         stand_in: levels 1 and 2 of what stood in for PyTorch; None: nothing did.
+        without: input that may be absent -> what levels 2 and 3 found on the rows without it.
     """
 
+    case: Case
     levels: Mapping[str, Levels]
     references: Mapping[str, int]
     stand_in: Levels | None = None
+    without: Mapping[str, Found] = field(default_factory=dict[str, "Found"])
 
 
 def judge(
@@ -95,7 +110,10 @@ def judge(
         if meaning is not None:
             given[name] = replace(one, graph=(*one.graph, *_read(meaning, one)))
     found = look(given, Case(rows, reference, policy, on_event=on_event))
-    levels = fairly_drawn(found.levels, rows, reference)
+    levels = fairly_drawn(found)
+    for lacked, part in found.without.items():
+        own = fairly_drawn(part)
+        levels = {name: one.lacking(lacked, own[name]) for name, one in levels.items()}
     return {name: result_of(one) for name, one in levels.items()}
 
 
@@ -107,7 +125,33 @@ def _read(meaning: Meaning, one: Loaded) -> tuple[Check, ...]:
 
 
 def look(candidates: Mapping[str, Loaded], case: Case) -> Found:
-    """Take every candidate through the levels of the policy."""
+    """Take every candidate through the levels of the policy; rows without an input, too."""
+    found = _looked(candidates, case)
+    lacked = () if case.split is None else left_out(case.split.inputs)
+    parts = {name: _lacking(candidates, case.without(name)) for name in lacked}
+    return replace(found, without=parts)
+
+
+def _lacking(candidates: Mapping[str, Loaded], case: Case) -> Found:
+    """What is found on the rows without an input, as far as there are any."""
+    if case.split is not None:
+        return _looked(candidates, case)
+    reason = "no row has another input: nothing is known of rows without this one"
+    levels = {
+        name: Levels(
+            one.precision,
+            case.policy.demands(one.precision),
+            tasks={
+                task: TaskResult(one.first.tasks[task].metric, "not_run", reason, budget.max_drop)
+                for task, budget in case.policy.budgets(one.precision).items()
+            },
+        )
+        for name, one in candidates.items()
+    }
+    return Found(case, levels, {})
+
+
+def _looked(candidates: Mapping[str, Loaded], case: Case) -> Found:
     first = {name: _begun(one, case) for name, one in candidates.items()}
     of_rows, references, helper = _measured(candidates, first, case)
     levels: dict[str, Levels] = {}
@@ -121,17 +165,18 @@ def look(candidates: Mapping[str, Loaded], case: Case) -> Found:
             is_reference=part.is_reference,
         )
         case.on_event(Progress("edges", done, len(candidates)))
-    return Found(levels, references, helper)
+    return Found(case, levels, references, helper)
 
 
-def fairly_drawn(
-    levels: Mapping[str, Levels], split: Split, reference: Reference
-) -> dict[str, Levels]:
+def fairly_drawn(found: Found) -> dict[str, Levels]:
     """Passes on rows that somebody picked become ``undecided``, see ``standing.as_drawn``."""
+    split, reference = found.case.split, found.case.reference
+    if split is None or reference is None:
+        return dict(found.levels)
     at = matches(reference, split)
     return {
         name: replace(one, tasks=as_drawn(one.tasks, reference, at[at >= 0]))
-        for name, one in levels.items()
+        for name, one in found.levels.items()
     }
 
 

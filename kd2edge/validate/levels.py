@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from kd2edge.validate.cause import cause
+from kd2edge.validate.cause import LACKING, cause
 from kd2edge.validate.gate import failed_checks
 from kd2edge.validate.golden import OUTPUTS
 from kd2edge.validate.policy import Demands
-from kd2edge.validate.validation import ArtefactResult, Check, NumberResult, TaskResult
+from kd2edge.validate.validation import (
+    ArtefactResult,
+    Check,
+    LackingResult,
+    NumberResult,
+    TaskResult,
+)
 from kd2edge.validate.ways import SHARED, Way
 from kd2edge.verdict import Word
 
@@ -31,6 +37,7 @@ class Levels:
         failures: why a level did not get to its end.
         ways: threads and rows a forward pass in which the whole split ran.
         is_reference: it stands in for every row's reference, and was held against none.
+        without: input that may be absent -> levels 2 and 3 on the rows without it.
     """
 
     precision: str
@@ -43,12 +50,18 @@ class Levels:
     failures: tuple[str, ...] = ()
     ways: tuple[Way, ...] = ()
     is_reference: bool = False
+    without: Mapping[str, Levels] = field(default_factory=dict[str, "Levels"])
+
+    def lacking(self, name: str, part: Levels) -> Levels:
+        """With what was found on the rows without an input; files are looked at once."""
+        own = replace(part, graph=(), edges=())
+        return replace(self, without={**self.without, name: own})
 
     def verdict(self) -> tuple[Word, str]:
         """(verdict, reason): it passes when nothing failed and all its tasks pass.
 
-        Every task has to pass at the full confidence: an intersection-union test, which needs no
-        correction over tasks.
+        Every task has to pass at the full confidence, with every input that rows have and without
+        each that may be absent: an intersection-union test, which needs no correction over these.
         """
         faults = self.faults()
         if faults:
@@ -65,7 +78,13 @@ class Levels:
         found = [*failed_checks(self.graph), *self.number_faults()]
         found += [*failed_checks(self.answers), *failed_checks(self.edges), *self.failures]
         found += [f"{task}: {one.reason}" for task, one in self.tasks.items() if _failed(one)]
+        for name, part in self.without.items():
+            found += _told_without(name, part.faults())
         return tuple(dict.fromkeys(found))
+
+    def lacks_faults(self) -> bool:
+        """Whether it fails, and does not with every input that rows have."""
+        return bool(self.faults()) and not replace(self, without={}).faults()
 
     def number_faults(self) -> list[str]:
         """Heads that are too far from PyTorch's logits."""
@@ -73,14 +92,28 @@ class Levels:
 
     def doubts(self) -> tuple[str, ...]:
         """All that was not shown, each once."""
-        parts = self.tasks.items()
-        doubts = [f"{task}: {part.reason}" for task, part in parts if part.verdict != "pass"]
+        doubts = list(self._unshown())
         doubts += [] if self.tasks else ["no rows at hand: the tasks were not measured"]
         if self.demands.every_level:
             doubts += _missing(self.graph, self.numbers)
         else:  # of golden files that are there, no sound export leaves out a head
             doubts += _not_run(check for check in self.graph if check.name == OUTPUTS)
+        for name, part in self.without.items():
+            own = list(part._unshown())
+            own += _missing((), part.numbers) if self.demands.every_level else []
+            doubts += _told_without(name, own)
         return tuple(dict.fromkeys(doubts))
+
+    def _unshown(self) -> Iterator[str]:
+        parts = self.tasks.items()
+        yield from (f"{task}: {part.reason}" for task, part in parts if part.verdict != "pass")
+
+
+def _told_without(name: str, said: Iterable[str]) -> Iterator[str]:
+    """What was found on rows without an input: "rating without text: ..." where it is a task's."""
+    for one in said:
+        what, colon, rest = one.partition(": ")
+        yield f"{what} without {name}{colon}{rest}"
 
 
 def _failed(part: TaskResult) -> bool:
@@ -152,7 +185,9 @@ def result_of(levels: Levels, doubt: str = "") -> ArtefactResult:
         doubts = levels.doubts()
         faults = (doubt, *(one for one in doubts if doubt not in one)) if doubt else doubts
     checks = (*levels.graph, *levels.answers, *levels.edges)
-    why = cause(checks, levels.number_faults(), levels.tasks) if verdict != "pass" else ""
+    why = "" if verdict == "pass" else LACKING if levels.lacks_faults() else None
+    if why is None:
+        why = cause(checks, levels.number_faults(), levels.tasks)
     return ArtefactResult(
         verdict,
         reason,
@@ -165,4 +200,14 @@ def result_of(levels: Levels, doubt: str = "") -> ArtefactResult:
         cause=why,
         answers=levels.answers,
         ways=levels.ways,
+        without={name: _lacking_result(part) for name, part in levels.without.items()},
+    )
+
+
+def _lacking_result(levels: Levels) -> LackingResult:
+    return LackingResult(
+        {task: tuple(results) for task, results in levels.numbers.items()},
+        levels.tasks,
+        levels.answers,
+        levels.ways,
     )

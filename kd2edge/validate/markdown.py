@@ -31,6 +31,7 @@ def validation_table(found: Json) -> str:
     artefacts: Json = found["artefacts"]
     lines = [shown(_title(found)), ""]
     lines += _tasks(artefacts)
+    lines += _lacking(found)
     judged = [_verdict_row(name, result) for name, result in artefacts.items()]
     lines += aligned(_VERDICT_HEADS, judged, frozenset({2, 3, 4}))
     lines += _which_rows(artefacts.values(), found["rows"])
@@ -75,6 +76,20 @@ def _tasks(artefacts: Json) -> Iterator[str]:
         yield from (*aligned(_HEADS, rows, _NUMBERS), "")
     if groups:
         yield from (shown(_metrics(artefacts)), "")
+
+
+def _lacking(found: Json) -> Iterator[str]:
+    """A table of tasks for the rows without each input that may be absent."""
+    for name, basis in found.get("without", {}).items():
+        parts = {key: one.get("without", {}).get(name) for key, one in found["artefacts"].items()}
+        rows = [row for key, part in parts.items() if part for row in _rows(key, part)]
+        if rows:
+            count = f"{basis['rows']:,} rows"
+            if basis["distinct"] not in (0, basis["rows"]):
+                count += f", {basis['distinct']:,} distinct"
+            yield shown(f"Without {name} ({count}):")
+            yield ""
+            yield from (*aligned(_HEADS, rows, _NUMBERS), "")
 
 
 def _measured_on(result: Json) -> Iterator[tuple[str, int]]:
@@ -145,7 +160,8 @@ def _plain(verdict: str) -> str:
 
 
 def _verdict_row(name: str, result: Json) -> tuple[str, ...]:
-    numbers = [part for parts in result["numbers"].values() for part in parts]
+    everywhere = [result, *result.get("without", {}).values()]
+    numbers = [part for one in everywhere for parts in one["numbers"].values() for part in parts]
     # A size that was tried on a row or two says nothing as a share.
     shares = [part for part in numbers if part["rows"] >= SHARED] or numbers
     agreement = f"{min(part['top1'] for part in shares):.1%}" if shares else ""
@@ -154,7 +170,7 @@ def _verdict_row(name: str, result: Json) -> tuple[str, ...]:
         _plain(result["verdict"]),
         _largest([part["max_abs"] for part in numbers]),
         agreement,
-        _changed(result["tasks"].values()),
+        _changed([part for one in everywhere for part in one["tasks"].values()]),
     )
 
 
@@ -183,7 +199,7 @@ def _notes(name: str, result: Json) -> Iterator[str]:
         if missing or not numbers:
             which = f" of {', '.join(missing)}" if missing and any(numbers.values()) else ""
             yield f"- {name} numbers not run: no PyTorch logits{which} to compare with"
-    for task, part in result["tasks"].items():
+    for task, part in _everywhere(result):
         falls = [one for one in part.get("classes", ()) if not one["failed"]]
         if falls:  # those that failed stand above
             yield f"- {name} {task}, within max_drop_class: recall falls: {falls_told(falls)}"
@@ -192,6 +208,13 @@ def _notes(name: str, result: Json) -> Iterator[str]:
         said = any(check["detail"] in fault for fault in (result["reason"], *_faults(result)))
         if check["status"] == "not_run" and not said:
             yield f"- {name} {check['name']} not run: {check['detail']}"
+
+
+def _everywhere(result: Json) -> Iterator[tuple[str, Json]]:
+    """Every task, and every task on the rows without each input that may be absent."""
+    yield from result["tasks"].items()
+    for name, part in result.get("without", {}).items():
+        yield from ((f"{task} without {name}", one) for task, one in part["tasks"].items())
 
 
 def falls_told(falls: Sequence[Json]) -> str:

@@ -251,7 +251,8 @@ def _measured(
         task: _worst(spec, split, wanted[task], served, rows, budgets[task], estimates)
         for task, spec in tasks.items()
     }
-    return Measured(found, row_checks(served, split.ids), tuple(one.way for one in served))
+    checks = row_checks(served, split.ids, split.positions.tolist())
+    return Measured(found, checks, tuple(one.way for one in served))
 
 
 def _worst(
@@ -310,7 +311,7 @@ def _result(
         split.truths[str(spec.name)].taken(rows),
         wanted.taken(rows),
         decoded,
-        [(row, split.ids[row]) for row in map(int, rows)],
+        [(int(split.positions[row]), split.ids[row]) for row in map(int, rows)],
         split.inputs_of_rows[rows],
         budget,
         estimates,

@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import DataError
+from kd2edge.inputs.absent import without
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.metrics.items import has_label
 from kd2edge.rows.join import JoinedRows
+from kd2edge.rows.lacking import LackingRows, lacking
 from kd2edge.rows.rows import Row, Rows
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Target, TaskSpec, Truth
@@ -48,6 +50,26 @@ class Split:
     def inputs_of_rows(self) -> npt.NDArray[np.uint64]:
         """What tells the rows' inputs apart ``[row]``: repeated ones are one piece of evidence."""
         return np.array(self.hashes, np.uint64)
+
+    @property
+    def positions(self) -> npt.NDArray[np.int64]:
+        """Where each row stands among those that were handed over ``[row]``."""
+        rows = self.rows
+        return rows.positions if isinstance(rows, LackingRows) else np.arange(len(self.ids))
+
+    def without(self, name: str) -> Split | None:
+        """The rows where none has an input; None: no row has another one."""
+        rows = lacking(self.rows, self.inputs, name)
+        if not len(rows):
+            return None
+        key = key_of(rows, self.inputs)
+        return Split(
+            rows,
+            without(self.inputs, name),
+            [str(self.ids[position]) for position in rows.positions.tolist()],
+            [key(row, position)[1] for position, row in enumerate(rows)],
+            {task: truth.taken(rows.positions) for task, truth in self.truths.items()},
+        )
 
     def require_labels_of(
         self, reference: Reference, tasks: Mapping[str, TaskSpec], meaning: Meaning | None = None

@@ -14,9 +14,11 @@ from kd2edge.verdict import CheckWord, Word
 
 __all__ = [
     "ArtefactResult",
+    "Basis",
     "Check",
     "ClassFall",
     "Difference",
+    "LackingResult",
     "MetricResult",
     "NumberResult",
     "TaskResult",
@@ -155,6 +157,16 @@ class TaskResult:
 
 
 @dataclass(frozen=True, slots=True)
+class LackingResult:
+    """What was found about one artefact on the rows without an input: as in ``ArtefactResult``."""
+
+    numbers: Mapping[str, tuple[NumberResult, ...]] = field(default_factory=dict)
+    tasks: Mapping[str, TaskResult] = field(default_factory=dict)
+    answers: tuple[Check, ...] = ()
+    ways: tuple[Way, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ArtefactResult:
     """All that was found about one artefact.
 
@@ -168,6 +180,7 @@ class ArtefactResult:
         options: engine, provider or device and settings that its sessions ran with, threads aside.
         faults: all that failed, or (``undecided``) was not shown, each once.
         cause: where the fault lies, as far as the levels together tell; "" when they do not.
+        without: input that may be absent -> levels 2 and 3 on the rows without it.
     """
 
     verdict: Word
@@ -182,6 +195,22 @@ class ArtefactResult:
     cause: str = ""
     answers: tuple[Check, ...] = ()
     ways: tuple[Way, ...] = ()
+    without: Mapping[str, LackingResult] = field(default_factory=dict[str, LackingResult])
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The rows without an input.
+
+    Args:
+        rows: how many have another input; the rest was left out.
+        distinct: different ones among them, as they are without it.
+        references: how many were held against which reference.
+    """
+
+    rows: int
+    distinct: int
+    references: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +231,7 @@ class Validation:
         threads: numbers of threads that every artefact was judged with.
         batches: rows a forward pass in which every row of the split was judged.
         evidence: where it was written; "" before.
+        without: input that may be absent -> the rows without it, which were judged as well.
     """
 
     manifest: str
@@ -217,6 +247,7 @@ class Validation:
     batches: tuple[int, ...] = ()
     evidence: str = ""
     distinct: int = 0
+    without: Mapping[str, Basis] = field(default_factory=dict[str, Basis])
 
     @property
     def reference(self) -> str:
@@ -233,6 +264,9 @@ class Validation:
         """JSON values; numbers that are not finite become null."""
         data = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
         del data["evidence"]  # a path of this machine
+        for one in (data, *data["artefacts"].values()):
+            if not one["without"]:  # no input may be absent: nothing is said of it
+                del one["without"]
         return {"schema": SCHEMA, **data, "reference": self.reference}
 
     def table(self) -> str:

@@ -20,12 +20,12 @@ from kd2edge.validate.asked import asked_gate, asked_names
 from kd2edge.validate.candidate import Loaded
 from kd2edge.validate.carried import carried_meaning, carried_record, carried_reference
 from kd2edge.validate.gate import outcome
-from kd2edge.validate.judge import Case, look
+from kd2edge.validate.judge import Case, Found, look
 from kd2edge.validate.policy import Policy
 from kd2edge.validate.reference import Reference
 from kd2edge.validate.split import Split, matches
 from kd2edge.validate.standing import FALLBACK, require_stored, says_something
-from kd2edge.validate.validation import ArtefactResult, Validation
+from kd2edge.validate.validation import ArtefactResult, Basis, Validation
 from kd2edge.validate.ways import shared_sizes, thread_counts
 from kd2edge.validate.weighing import Ground, weighed
 
@@ -100,6 +100,7 @@ def validate_bundle(
         threads=counts,
         batches=shared_sizes(one.ways for one in found.values() if one.ways),
         distinct=0 if part is None else len(set(part.hashes)),
+        without=done.without,
     )
     file = append_evidence(home, "validation", bundle.identity, result.to_json())
     result = replace(result, evidence=str(file))
@@ -127,6 +128,7 @@ class _Done:
     results: Mapping[str, ArtefactResult]
     references: Mapping[str, int]
     ran: bool
+    without: Mapping[str, Basis]
 
 
 def _split_of(
@@ -161,7 +163,7 @@ def _judged(stack: ExitStack, work: _Work, names: list[str]) -> _Done:
         case = replace(case, stand_in=artefacts.stand_in())
     found = look(given, case)
     ground = Ground(bundle, work.home, work.split, work.from_run, record, agreed.doubt)
-    results = {**refused, **weighed(found, case, ground, refused.get(FALLBACK))}
+    results = {**refused, **weighed(found, ground, refused.get(FALLBACK))}
     sized = {
         name: replace(
             results[name],
@@ -170,7 +172,19 @@ def _judged(stack: ExitStack, work: _Work, names: list[str]) -> _Done:
         )
         for name in names
     }
-    return _Done(sized, found.references, bool(given))
+    return _Done(sized, found.references, bool(given), _bases(found))
+
+
+def _bases(found: Found) -> dict[str, Basis]:
+    """The rows without each input that may be absent."""
+    return {
+        name: Basis(
+            0 if part.case.split is None else len(part.case.split.ids),
+            0 if part.case.split is None else len(set(part.case.split.hashes)),
+            part.references,
+        )
+        for name, part in found.without.items()
+    }
 
 
 def _tasks(bundle: Bundle) -> dict[str, TaskSpec]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kd2edge.bundle.store import Bundle
 from kd2edge.validate.gate import failed_checks
-from kd2edge.validate.judge import Case, Found, fairly_drawn
+from kd2edge.validate.judge import Found, fairly_drawn
 from kd2edge.validate.levels import Levels, result_of
 from kd2edge.validate.record import Record
 from kd2edge.validate.standing import FALLBACK, as_reported, stands_for, unstored
@@ -39,35 +39,52 @@ class Ground:
 
 
 def weighed(
-    found: Found, case: Case, ground: Ground, refused: ArtefactResult | None
+    found: Found, ground: Ground, refused: ArtefactResult | None
 ) -> dict[str, ArtefactResult]:
     """Artefact -> its result.
 
     Args:
         found: what the levels found.
-        case: what it was held against.
         ground: what else it rests on.
         refused: the result of the stand-in where it did not load.
     """
-    levels = dict(found.levels)
-    doubt = ground.doubt
-    if found.stand_in is not None:
-        said = None if ground.record is None else ground.record.splits.get(ground.split)
-        levels = {
-            name: replace(one, tasks=as_reported(one.tasks, said)) for name, one in levels.items()
-        }
-        doubt = doubt or _doubt(found.stand_in)
-    if case.split is not None and case.reference is not None and not ground.from_run:
-        levels = fairly_drawn(levels, case.split, case.reference)
+    levels, doubt = _weighed(found, ground, "")
+    for lacked, part in found.without.items():
+        own, other = _weighed(part, ground, lacked)
+        levels = {name: one.lacking(lacked, own[name]) for name, one in levels.items()}
+        doubt = doubt or other
+    doubt = doubt or ground.doubt
     results = {name: result_of(one, doubt) for name, one in levels.items()}
-    if doubt or not found.references.get(FALLBACK):
+    unstored = [
+        one.references for one in (found, *found.without.values()) if one.references.get(FALLBACK)
+    ]
+    if doubt or not unstored:
         return results
-    doubt = _unstored(found.references, results.get(FALLBACK, refused), ground)
+    doubt = _unstored(unstored[0], results.get(FALLBACK, refused), ground)
     # What was held against the stand-in passes no sooner than it does.
     return {
         name: result_of(levels[name], doubt) if name != FALLBACK or ground.from_run else one
         for name, one in results.items()
     }
+
+
+def _weighed(found: Found, ground: Ground, lacked: str) -> tuple[dict[str, Levels], str]:
+    """The levels, passes that show nothing taken back, and why what was found shows nothing.
+
+    Args:
+        found: on all rows, or on those without an input.
+        ground: what else it rests on.
+        lacked: the input; "": all rows.
+    """
+    stood, doubt = found, ""
+    if found.stand_in is not None:
+        said = None if ground.record is None else ground.record.metrics(ground.split, lacked)
+        levels = {
+            name: replace(one, tasks=as_reported(one.tasks, said))
+            for name, one in found.levels.items()
+        }
+        stood, doubt = replace(found, levels=levels), _doubt(found.stand_in)
+    return dict(stood.levels) if ground.from_run else fairly_drawn(stood), doubt
 
 
 def _doubt(stand_in: Levels) -> str:
