@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -65,3 +66,17 @@ def succeed(*arguments: str | Path) -> Result:
     result = kd2edge(*arguments)
     assert result.code == 0, f"{result.code}: {result.err}"
     return result
+
+
+class Interrupt:
+    """Presses Ctrl-C at the first epoch's end of a stage."""
+
+    def __init__(self, stage: str) -> None:
+        self._wanted, self._stage = stage, ""
+
+    def __call__(self, event: Any) -> None:
+        if type(event).__name__ == "StageEvent":
+            self._stage = event.stage.split()[0]
+        elif type(event).__name__ == "EpochEvent" and self._stage == self._wanted:
+            self._wanted = ""
+            os.kill(os.getpid(), signal.SIGINT)

@@ -20,7 +20,14 @@ def report_from_validation(manifest: Manifest, validation: Json) -> dict[str, An
         manifest: the bundle's.
         validation: payload of its validation evidence.
     """
-    student = {name: {"metrics": _reference(validation, name)} for name in manifest.tasks}
+    lacking = {
+        name: {
+            "rows": basis["rows"],
+            "distinct": basis["distinct"],
+            "tasks": _students(manifest, validation, name),
+        }
+        for name, basis in validation.get("without", {}).items()
+    }
     return {
         "schema": SCHEMA,
         "name": manifest.name,
@@ -38,22 +45,33 @@ def report_from_validation(manifest: Manifest, validation: Json) -> dict[str, An
             validation["split"]: {
                 "rows": validation["rows"],
                 "distinct": validation.get("distinct", validation["rows"]),
-                "tasks": {name: {"student": block} for name, block in student.items()},
+                "tasks": _students(manifest, validation),
             }
+            | ({"without": lacking} if lacking else {})
         },
         "fingerprints": dict(manifest.provenance),
         "commands": [f"kd2edge validate models/{manifest.name}"],
     }
 
 
-def _reference(validation: Json, task: str) -> dict[str, Any]:
+def _students(manifest: Manifest, validation: Json, without: str = "") -> dict[str, Any]:
+    """Task -> the student's block, on all rows or on those without an input."""
+    return {
+        name: {"student": {"metrics": _reference(validation, name, without)}}
+        for name in manifest.tasks
+    }
+
+
+def _reference(validation: Json, task: str, without: str) -> dict[str, Any]:
     """The reference's metrics: of the artefact that was held against the most of these rows."""
     on_others = validation.get("earlier", {})
-    blocks = [
-        part["tasks"][task]["metrics"]
-        for name, part in validation["artefacts"].items()
-        if name not in on_others and part["tasks"].get(task, {}).get("metrics")
-    ]
+    found = {
+        name: one.get("without", {}).get(without, {}) if without else one
+        for name, one in validation["artefacts"].items()
+        if name not in on_others
+    }
+    parts = [one.get("tasks", {}).get(task, {}) for one in found.values()]
+    blocks = [part["metrics"] for part in parts if part.get("metrics")]
     if not blocks:
         return {}
     best = max(blocks, key=lambda block: max(part["reference"]["rows"] for part in block.values()))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from commands import kd2edge, succeed
+from commands import Interrupt, kd2edge, succeed
 from kd2edge.errors import Interrupted
 from kd2edge.pipeline.steps import teaching
 from kd2edge.pipeline.verbs.distilling import RunOptions, distill_recipe
@@ -188,7 +187,7 @@ def test_a_run_begun_anew_and_stopped_in_its_teacher_goes_on_to_its_end(
     other = ["teachers.0.train.lr=0.0123"]
     loaded = load_recipe(text_product.recipe, overrides=[*text_product.overrides, *other])
     with pytest.raises(Exception, match=r"stopped after step \d+ of \d+.*--resume"):
-        distill_recipe(loaded, RunOptions(run), on_event=_Interrupt("teacher"))
+        distill_recipe(loaded, RunOptions(run), on_event=Interrupt("teacher"))
     more = ("--resume", *text_product.settings, "--set", *other)
     result = succeed("distill", text_product.recipe, "--run-dir", run, *more)
     assert "resumed at step" in result.err
@@ -205,7 +204,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(
 ) -> None:
     product: Product = request.getfixturevalue(name)
     run = tmp_path / "run"
-    prints = _Interrupt(stage)
+    prints = Interrupt(stage)
     loaded = load_recipe(product.recipe, overrides=product.overrides)
     with pytest.raises(Interrupted, match=r"stopped after step \d+ of \d+.*--resume") as caught:
         distill_recipe(loaded, RunOptions(run), on_event=prints)
@@ -218,20 +217,6 @@ def test_an_interrupted_run_resumes_to_the_same_bits(
     assert "resumed at step" in result.err
     for file in ("student.safetensors", "baseline.safetensors"):
         assert (run / file).read_bytes() == (product.run / file).read_bytes()
-
-
-class _Interrupt:
-    """Presses Ctrl-C at the first epoch's end of a stage."""
-
-    def __init__(self, stage: str) -> None:
-        self._wanted, self._stage = stage, ""
-
-    def __call__(self, event: Any) -> None:
-        if type(event).__name__ == "StageEvent":
-            self._stage = event.stage.split()[0]
-        elif type(event).__name__ == "EpochEvent" and self._stage == self._wanted:
-            self._wanted = ""
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_two_runs_cannot_work_in_one_folder(image_product: Product, tmp_path: Path) -> None:

@@ -82,3 +82,16 @@ def test_two_texts_go_all_the_way(project: Path) -> None:
         assert found == [one["intent"][0][0]["label"] for one in alone]
         assert model.session.spec.limits("title.length") == (2, 8)
         assert model.session.spec.limits("body.length") == (2, 12)
+
+
+def test_two_tables_of_words_cannot_start_from_one(project: Path) -> None:
+    for init, said in (
+        ("{from: one, embeddings: svd}", "has word embeddings for several inputs (title, body)"),
+        (
+            "{from: one, embeddings: none, layers: [0]}",
+            "the student has layers for several inputs: title, body",
+        ),
+    ):
+        result = kd2edge("check", project / "recipe.yaml", "--set", f"student.init={init}")
+        assert result.code == 2
+        assert said in " ".join(result.err.split())

@@ -12,13 +12,19 @@ import numpy as np
 import onnx
 import pytest
 
-from commands import kd2edge
+from commands import Interrupt, kd2edge
+from kd2edge.bundle import open_bundle
+from kd2edge.bundle.evidence import append_evidence
+from kd2edge.errors import Interrupted
 from kd2edge.nets import load_net
+from kd2edge.pipeline.verbs.distilling import RunOptions, distill_recipe
+from kd2edge.recipe import load_recipe
 from kd2edge.runtime import load
+from kd2edge.runtime.known import known_here
 from kd2edge.validate import open_reference
 from kd2edge.validate.markdown import validation_table
 from kd2edge.validate.record import REPORT, open_record
-from products import write_review_project
+from products import write_jsonl, write_review_project
 from references import with_artefact
 
 Json = Mapping[str, Any]
@@ -201,3 +207,88 @@ def test_what_goes_wrong_without_an_input_alone_is_stopped(
     assert all(" without review: " in one for one in found["faults"])
     assert found["cause"].startswith("how the graph tells that an input is absent")
     assert f"{found['faults'][0]}" in validation_table(judged)
+
+
+def test_rows_of_a_file_may_lack_inputs_themselves(folder: Path, tmp_path: Path) -> None:
+    rows = rows_of(folder)
+    mixed = [{**row, "age": None, "town": None} if at % 2 else row for at, row in enumerate(rows)]
+    data = write_jsonl(tmp_path / "mixed.jsonl", mixed)
+    bundle = shutil.copytree(folder / "bundle", tmp_path / "bundle")
+    validated(bundle, folder)  # what stands in for PyTorch has to pass before
+    judged = validated(bundle, folder, "--data", str(data))
+    # A review without its table is another row than those that outputs are stored of.
+    assert judged["references"]["onnx-fp32"] > 0
+    found = judged["artefacts"]["onnx-int8-qdq"]
+    assert found["verdict"] == "pass", found["faults"]
+    assert judged["without"]["details"]["rows"] == len(rows)
+    assert judged["without"]["details"]["references"] == {"pytorch": len(rows), "onnx-fp32": 0}
+    assert judged["without"]["review"]["rows"] == sum(row["age"] is not None for row in mixed)
+
+
+def test_where_no_row_has_another_input_nothing_passes(folder: Path, tmp_path: Path) -> None:
+    rows = [{**row, "age": None, "town": None} for row in rows_of(folder)]
+    data = write_jsonl(tmp_path / "texts.jsonl", rows)
+    bundle = shutil.copytree(folder / "bundle", tmp_path / "bundle")
+    judged = validated(bundle, folder, "--data", str(data))
+    found = judged["artefacts"]["onnx-fp32"]
+    assert found["verdict"] == "undecided"
+    assert judged["without"]["review"]["rows"] == 0
+    said = "intent without review: no row has another input: nothing is known of rows without this"
+    assert any(one.startswith(said) for one in found["faults"])
+
+
+def test_load_asks_for_a_pass_without_each_input(folder: Path, tmp_path: Path) -> None:
+    bundle = shutil.copytree(folder / "bundle", tmp_path / "bundle")
+    judged = dict(validated(bundle, folder))
+    opened = open_bundle(bundle)
+    assert known_here(opened).verdicts["onnx-int8-qdq"].word == "pass"
+    alone = json.loads(json.dumps(judged))
+    for one in alone["artefacts"].values():
+        del one["without"]["review"]
+    append_evidence(bundle, "validation", opened.identity, alone)
+    known = known_here(opened).verdicts["onnx-int8-qdq"]
+    assert known.word == "undecided"
+    assert known.reason.startswith("intent without review was not measured")
+
+
+@pytest.mark.parametrize("stage", ["teacher", "student", "baseline"])
+def test_a_training_that_leaves_inputs_out_resumes_to_the_same_bits(
+    folder: Path, tmp_path: Path, stage: str
+) -> None:
+    run, recipe = tmp_path / "run", folder / "recipe.yaml"
+    with pytest.raises(Interrupted, match=r"stopped after step \d+ of \d+.*--resume"):
+        distill_recipe(load_recipe(recipe), RunOptions(run), on_event=Interrupt(stage))
+    result = kd2edge("distill", recipe, "--run-dir", run, "--resume")
+    assert result.code == 0, result.err
+    assert "resumed at step" in result.err
+    for file in ("student.safetensors", "baseline.safetensors", "teachers/both.safetensors"):
+        assert (run / file).read_bytes() == (folder / "run" / file).read_bytes()
+
+
+def test_a_student_starts_from_the_one_text_of_a_teacher_with_several_inputs(
+    folder: Path, tmp_path: Path
+) -> None:
+    init = "student.init={from: both, embeddings: svd, layers: [0]}"
+    checked = kd2edge("check", folder / "recipe.yaml", "--set", init)
+    assert checked.code == 0, checked.err
+    short = ("train.epochs=1", "train.lr=1.0e-12", "teachers.0.train.epochs=1", "baseline=false")
+    more = [part for one in (init, *short) for part in ("--set", one)]
+    result = kd2edge("distill", folder / "recipe.yaml", "--run-dir", tmp_path / "run", *more)
+    assert result.code == 0, result.err
+    student, teacher = (load_net(tmp_path / "run" / name) for name in ("student", "teachers/both"))
+    ours, theirs = (net.branches["review"].embeddings()["word"] for net in (student, teacher))
+    # Both are as wide: the table is the teacher's, as far as a training that stands still keeps it.
+    np.testing.assert_allclose(
+        ours.weight.detach().numpy(), theirs.weight.detach().numpy(), atol=1e-6
+    )
+
+
+def test_a_teacher_that_needs_what_a_row_lacks_is_told_of(tmp_path: Path) -> None:
+    recipe = write_review_project(tmp_path)
+    rows = rows_of(tmp_path, "train")
+    rows[3]["review"] = None
+    write_jsonl(tmp_path / "train.jsonl", rows)
+    for verb in ("check", "distill"):
+        result = kd2edge(verb, recipe)
+        assert result.code == 2
+        assert "train.jsonl:4: input text of reader: column 'review' is empty" in result.err

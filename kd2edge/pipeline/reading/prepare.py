@@ -150,7 +150,7 @@ def _of_teachers(recipe: Recipe) -> Iterator[InputSpec]:
 def _look(spec: InputSpec) -> tuple[Any, ...]:
     """What decides whether a row fits an input."""
     options = spec.options if input_kind(spec.kind).picky else {}
-    return spec.kind, spec.columns, options
+    return spec.kind, spec.columns, spec.may_be_absent, options
 
 
 def require_sound(loaded: LoadedRecipe, data: Prepared) -> None:
