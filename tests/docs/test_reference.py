@@ -32,6 +32,7 @@ from kd2edge.student import MAPPINGS
 from kd2edge.tasks import TASK_KINDS
 
 REFERENCE = ROOT / "docs" / "reference"
+PACKAGE = ROOT / "kd2edge"
 TABLES: dict[str, Iterable[str]] = {
     "Task kinds": TASK_KINDS,
     "Input kinds": INPUT_KINDS,
@@ -114,18 +115,30 @@ def test_artefact_ids_are_named_as_the_manifest_has_them() -> None:
     assert "`<target>-<precision>[-<variant>]`" in page("files.md")
 
 
-def test_files_that_contributing_names_are_there() -> None:
+def test_what_contributing_says_of_additions_is_there() -> None:
+    """The table under "How to add": folders, tables in the kinds.py beside them, unions."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    paths = [
-        path for path in re.findall(r"`((?:kd2edge|tests)/[\w./]+)`", text) if "NAME" not in path
-    ]
-    assert len(paths) >= 15
-    for path in paths:
-        assert (ROOT / path).exists(), path
-    tables = re.findall(r"`([A-Z_]{5,})` of\s+`(kd2edge/[\w./]+)`", text)
-    assert len(tables) >= 11
-    for table, path in tables:
-        assert re.search(rf"^{table}\b", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (?!what \| file|-)([^|]+) \| ([^|]+) \| ([^|]*)\|([^|]*)\|$", text, re.MULTILINE
+    )
+    assert len(rows) >= 12
+    schema = "".join(one.read_text("utf-8") for one in (PACKAGE / "recipe/schema").glob("*.py"))
+    for what, folders, tables, union in rows:
+        places = [PACKAGE / folder for folder in named(folders)]
+        assert places, what
+        assert all(place.is_dir() for place in places), what
+        kinds = [place / "kinds.py" for place in places]
+        homes = [one for one in (*kinds, PACKAGE / "engines.py") if one.exists()]
+        held = "".join(one.read_text("utf-8") for one in homes)
+        assert named(tables), what
+        for table in named(tables):
+            assert re.search(rf"^{table}\b", held, re.MULTILINE), table
+        for name in named(union):
+            assert re.search(rf"^{name} = ", schema, re.MULTILINE), name
+
+
+def named(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
 
 
 def generator() -> ModuleType:
