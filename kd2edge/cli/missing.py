@@ -17,6 +17,8 @@ EXTRAS: Mapping[str, str] = {
     "pyarrow": "data",
     "pydantic": "recipe",
     "safetensors": "train",
+    "sklearn": "train",
+    "threadpoolctl": "train",
     "torch": "train",
     "transformers": "train",
     "yaml": "recipe",

@@ -224,6 +224,19 @@ def columns_of(spec: InputSpec) -> tuple[list[str], list[str]]:
     return numeric, categorical
 
 
+def categories_of(spec: InputSpec, files: Mapping[str, bytes]) -> dict[str, int]:
+    """Categorical column -> how many categories were fitted, missing and unknown ones not counted.
+
+    Args:
+        spec: the input.
+        files: role -> what was fitted.
+
+    Raises:
+        IntegrityError: a file that is no table.
+    """
+    return {name: len(names) for name, names in _table(spec, files).categorical.items()}
+
+
 def _table(spec: InputSpec, files: Mapping[str, bytes]) -> Table:
     return open_table(files["table"], *columns_of(spec), spec.files.get("table", "table.json"))
 

@@ -104,8 +104,8 @@ def describe_net(stem: Path) -> NetDescription:
     try:
         return NetDescription(
             _model(content["model"]),
-            tuple(_input(item) for item in content["inputs"]),
-            tuple(_task(item) for item in content["tasks"]),
+            tuple(input_of(item) for item in content["inputs"]),
+            tuple(task_of(item) for item in content["tasks"]),
             {name: int(size) for name, size in content["vocabulary"].items()},
             str(content["weights"]["sha256"]),
             dict(content.get("tokenizers", {})),
@@ -195,11 +195,13 @@ def _model(item: Mapping[str, Any]) -> ModelSpec:
     return ModelSpec(**{**item, "encoders": encoders})
 
 
-def _input(item: Mapping[str, Any]) -> InputSpec:
+def input_of(item: Mapping[str, Any]) -> InputSpec:
+    """An input's spec from the JSON of its fields."""
     return InputSpec(**{**item, "columns": tuple(item["columns"])})
 
 
-def _task(item: Mapping[str, Any]) -> TaskSpec:
+def task_of(item: Mapping[str, Any]) -> TaskSpec:
+    """A task's spec from the JSON of its fields."""
     lists = {one.name: tuple(item[one.name]) for one in fields(TaskSpec) if one.name in _LISTS}
     return TaskSpec(**{**item, **lists, "name": TaskName(item["name"])})
 

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from kd2edge.inputs.kinds import input_kind
+from kd2edge.recipe.boosting_checks import boosting_fits
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import (
+    BoostingModel,
     CnnModel,
     ImageInput,
     Input,
@@ -16,6 +18,7 @@ from kd2edge.recipe.schema import (
     Model,
     Recipe,
     Teacher,
+    TeacherModel,
     TokenClassification,
     TokenizerLearned,
     TokenizerOfTeacher,
@@ -115,10 +118,11 @@ def _single_models(recipe: Recipe) -> Iterator[tuple[Steps, OneInput]]:
 
 
 def _models(recipe: Recipe) -> Iterator[tuple[Steps, Model, Mapping[str, Input]]]:
-    """Every model with the inputs that it is given."""
+    """Every net with the inputs that it is given."""
     for index, teacher in enumerate(recipe.teachers):
         own = recipe.inputs if teacher.inputs is None else teacher.inputs
-        yield ("teachers", index, "model"), teacher.model, own
+        if not isinstance(teacher.model, BoostingModel):
+            yield ("teachers", index, "model"), teacher.model, own
     yield ("student", "model"), recipe.student.model, recipe.inputs
 
 
@@ -217,7 +221,7 @@ def _learned_pieces_have_fresh_tables(recipe: Recipe) -> Iterator[Fault]:
                 yield (*steps, "tokenizer", "train"), message
 
 
-def _reader(model: Model, inputs: Iterable[str], name: str) -> OneInput | None:
+def _reader(model: TeacherModel, inputs: Iterable[str], name: str) -> OneInput | None:
     """What reads an input."""
     return models_of(model, inputs).get(name)
 
@@ -261,7 +265,7 @@ def _views_are_the_same_for_all(recipe: Recipe) -> Iterator[Fault]:
 def _inits_fit(recipe: Recipe) -> Iterator[Fault]:
     init = recipe.student.init
     teacher = _teacher(recipe, init.teacher) if init else None
-    if init is None or teacher is None:
+    if init is None or teacher is None or isinstance(teacher.model, BoostingModel):
         return
     both = [single_models(one.model).values() for one in (teacher, recipe.student)]
     worded = [any(isinstance(part, TransformersModel) for part in parts) for parts in both]
@@ -309,6 +313,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _images_agree_with_channels,
     _views_are_the_same_for_all,
     _inits_fit,
+    boosting_fits,
     tables_name_columns,
     _lists_name_things_once,
     targets_come_out,

@@ -9,8 +9,8 @@ from pathlib import Path
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import (
     Input,
-    Model,
     Recipe,
+    TeacherModel,
     TokenizerFile,
     TransformersModel,
     WeightsFolder,
@@ -60,7 +60,7 @@ def _tokenizer(steps: Steps, spec: Input) -> Iterator[Fault]:
         yield (*steps, "tokenizer", "path"), _gone(spec.tokenizer.path)
 
 
-def _weights(steps: Steps, model: Model) -> Iterator[Fault]:
+def _weights(steps: Steps, model: TeacherModel) -> Iterator[Fault]:
     for step, one in single_models(model).items():
         if not isinstance(one, TransformersModel) or not isinstance(one.source, WeightsFolder):
             continue

@@ -130,9 +130,10 @@ class MultiLabel(TaskKind):
         return name if value == 1 else f"not {name}" if value == 0 else f"{name} undecided"
 
     def pack(self, decoded: Decoded, top_k: int = 5) -> dict[str, npt.NDArray[Any]]:
+        """Scores stay float32: rounding them would make ties, which ``map`` counts."""
         del top_k
         labels, scores = row_decisions(decoded)
-        return {"labels": labels.astype(np.int8), "scores": scores.astype(np.float16)}
+        return {"labels": labels.astype(np.int8), "scores": scores.astype(np.float32)}
 
     def unpack(self, spec: TaskSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> Decoded:
         del spec

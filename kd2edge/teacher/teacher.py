@@ -38,10 +38,12 @@ class Teacher(ABC):
     Attributes:
         fingerprint: of everything its outputs depend on beside the batch; known before opening.
         tasks: the tasks it answers, with labels in the order of its own logits.
+        batch_size: rows that it is best asked at once.
     """
 
     fingerprint: str
     tasks: tuple[TaskSpec, ...]
+    batch_size: int = 64
 
     @abstractmethod
     def open(self, features: Sequence[str], device: torch.device) -> AbstractContextManager[Answer]:

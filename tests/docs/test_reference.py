@@ -41,6 +41,7 @@ TABLES: dict[str, Iterable[str]] = {
     "Augmentations": AUGMENTATIONS,
     "Model families": {family for family, _ in BACKBONES} | {"joint"},
     "Fusions": FUSIONS,
+    "Teachers that are no nets": {"boosting"},
     "Hard losses": HARD_LOSSES,
     "Logit losses": LOGIT_LOSSES,
     "Feature losses": FEATURE_LOSSES,

@@ -91,7 +91,7 @@ def test_an_answer_says_what_was_decided_and_the_pack_keeps_it(spec: Spec, logit
     assert [KIND.said(task, answer) for answer in answers] == KIND.decided(task, decoded)
     found = KIND.unpack(task, KIND.pack(decoded))
     assert np.array_equal(np.asarray(found.labels), np.asarray(decoded.labels))
-    assert np.abs(np.asarray(found.scores) - np.asarray(decoded.scores)).max() < 1e-3
+    assert np.array_equal(np.asarray(found.scores), np.asarray(decoded.scores))
 
 
 def test_rows_are_compared_label_by_label(spec: Spec) -> None:

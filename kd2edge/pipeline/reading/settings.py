@@ -8,11 +8,25 @@ from typing import Any
 from kd2edge.distill import LABELS_ALONE, DistillSettings, FeatureSpec, Method, TrainSettings
 from kd2edge.nets.spec import ModelSpec
 from kd2edge.recipe import Recipe, by_task
-from kd2edge.recipe.schema import JointModel, Model, Static, Teacher, TransformersModel
+from kd2edge.recipe.schema import (
+    BoostingModel,
+    JointModel,
+    Model,
+    Static,
+    Teacher,
+    TransformersModel,
+)
 from kd2edge.recipe.schema.base import Part
 from kd2edge.tasks.spec import TaskName
+from kd2edge.teacher.boosted import BoostingSettings
 
-__all__ = ["feature_specs", "model_spec", "student_settings", "teacher_settings"]
+__all__ = [
+    "boosting_settings",
+    "feature_specs",
+    "model_spec",
+    "student_settings",
+    "teacher_settings",
+]
 
 
 def model_spec(model: Model) -> ModelSpec:
@@ -42,6 +56,11 @@ def teacher_settings(recipe: Recipe, teacher: Teacher) -> TrainSettings:
         max_steps=None,
         distill=LABELS_ALONE,
     )
+
+
+def boosting_settings(model: BoostingModel, seed: int) -> BoostingSettings:
+    """How boosted trees are grown."""
+    return BoostingSettings(**model.model_dump(exclude={"family"}), seed=seed)
 
 
 def student_settings(

@@ -21,11 +21,12 @@ from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.reading.learned import NONE, Learned
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, require_own_tokenizer, teacher_inputs
 from kd2edge.pipeline.reading.settings import feature_specs
+from kd2edge.pipeline.steps.boosting import require_trees
 from kd2edge.pipeline.steps.learning import start_from
 from kd2edge.pipeline.steps.teaching import checkpoint_of
 from kd2edge.pipeline.steps.work import fresh_net
 from kd2edge.recipe import LoadedRecipe
-from kd2edge.recipe.schema import Teacher
+from kd2edge.recipe.schema import BoostingModel, Model, Teacher
 from kd2edge.recipe.schema.models import Init
 from kd2edge.tasks.spec import TaskSpec
 
@@ -93,7 +94,10 @@ class _Rehearsal:
         inputs: ModelInputs | None = None
         with self._noted(f"teachers.{index}"):
             inputs = teacher_inputs(self.loaded.recipe, teacher.name, self.learned)
-            net = self._teacher_net(teacher, inputs)
+            if isinstance(teacher.model, BoostingModel):
+                self._require_trees(teacher, teacher.model, inputs)
+                return
+            net = self._teacher_net(teacher, teacher.model, inputs)
         if net is None or not self._runs(net, f"teachers.{index}.model"):
             return
         for at, spec in self._followed(teacher.name):
@@ -122,14 +126,22 @@ class _Rehearsal:
                 self._require_same_pieces(recipe.student.init)
                 start_from(net, self.starter, recipe.student.init, self.inputs)
 
-    def _teacher_net(self, teacher: Teacher, inputs: ModelInputs) -> Net | None:
+    def _require_trees(self, teacher: Teacher, model: BoostingModel, inputs: ModelInputs) -> None:
+        """Trees have no features and start no student: it is enough that they can be grown."""
+        own = [task for task in self.tasks if task.name in teacher.tasks]
+        if teacher.checkpoint is not None:
+            checkpoint_of(teacher, inputs, own)
+        else:
+            require_trees(model, inputs, own)
+
+    def _teacher_net(self, teacher: Teacher, model: Model, inputs: ModelInputs) -> Net | None:
         recipe = self.loaded.recipe
         own = [task for task in self.tasks if task.name in teacher.tasks]
         if teacher.checkpoint is not None:
             stem = checkpoint_of(teacher, inputs, own)
             return load_net(stem) if self._is_joined(teacher.name) else None
-        require_own_tokenizer(teacher.model, inputs)
-        net = fresh_net(teacher.model, inputs, own, recipe.seed)
+        require_own_tokenizer(model, inputs)
+        net = fresh_net(model, inputs, own, recipe.seed)
         self.sizes[teacher.name] = _size(net)
         return net
 

@@ -15,13 +15,28 @@ from kd2edge.nets import NetDescription, describe_net, load_net
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, teacher_inputs
 from kd2edge.pipeline.reading.settings import teacher_settings
 from kd2edge.pipeline.reading.sources import SPLITS
+from kd2edge.pipeline.steps.boosting import (
+    BoostingJob,
+    boosting_checkpoint,
+    boosting_job,
+    grow_trees,
+    measured_trees,
+    trees_that_speak,
+)
 from kd2edge.pipeline.steps.lacking import JUDGED, lacked, teacher_without
-from kd2edge.pipeline.steps.training import NetRecord, loaded_record, origin_of, train_net
+from kd2edge.pipeline.steps.training import (
+    NetRecord,
+    loaded_record,
+    measured_net,
+    origin_of,
+    train_net,
+)
 from kd2edge.pipeline.steps.work import Learner, Work, fresh_net
-from kd2edge.recipe.schema import Teacher
+from kd2edge.recipe.schema import BoostingModel, Teacher
 from kd2edge.tasks.spec import TaskSpec
-from kd2edge.teacher import NetTeacher, TeacherCache, cache_outputs
-from kd2edge.teacher.fill import label_order
+from kd2edge.teacher import NetTeacher, TeacherCache, cache_outputs, label_order
+from kd2edge.teacher import Teacher as Speaker
+from kd2edge.teacher.boosted import describe_boosted
 
 __all__ = ["AskedTeacher", "Tutor", "ask_teacher", "checkpoint_of", "tutor_of"]
 
@@ -33,14 +48,14 @@ class Tutor:
     Args:
         teacher: what the recipe says of it.
         learner: what it reads.
-        stem: its net.
+        stem: its net, or its trees.
         job: what trains it; None where the recipe names a checkpoint.
     """
 
     teacher: Teacher
     learner: Learner
     stem: Path
-    job: TrainingJob | None
+    job: TrainingJob | BoostingJob | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +91,8 @@ def tutor_of(work: Work, teacher: Teacher) -> Tutor:
     learner = Learner(inputs, work.encode(inputs))
     if teacher.checkpoint is not None:
         return Tutor(teacher, learner, checkpoint_of(teacher, inputs, _tasks(work, teacher)), None)
-    job = _job(work, teacher, learner)
+    boosted = isinstance(teacher.model, BoostingModel)
+    job = (boosting_job if boosted else _job)(work, teacher, learner)
     return Tutor(teacher, learner, job.stem, job)
 
 
@@ -89,7 +105,10 @@ def ask_teacher(work: Work, tutor: Tutor) -> AskedTeacher:
     """
     name, stem = tutor.teacher.name, tutor.stem
     record = _record(work, tutor)
-    speaker = NetTeacher(partial(load_net, stem), describe_net(stem).tasks, record.weights)
+    if isinstance(tutor.teacher.model, BoostingModel):
+        speaker = trees_that_speak(stem, record.weights)
+    else:
+        speaker = NetTeacher(partial(load_net, stem), describe_net(stem).tasks, record.weights)
     caches = _caches(work, tutor.teacher, speaker, tutor.learner)
     detail = f"{caches['train'].bytes / 1e6:,.1f} MB"
     work.on_event(StageEvent(f"cache {name}", detail, skipped=caches["train"].reused))
@@ -101,6 +120,7 @@ def _tasks(work: Work, teacher: Teacher) -> list[TaskSpec]:
 
 
 def _job(work: Work, teacher: Teacher, learner: Learner) -> TrainingJob:
+    assert not isinstance(teacher.model, BoostingModel)
     tasks = _tasks(work, teacher)
     return TrainingJob(
         name=f"teacher {teacher.name}",
@@ -117,17 +137,24 @@ def _job(work: Work, teacher: Teacher, learner: Learner) -> TrainingJob:
 
 
 def _record(work: Work, tutor: Tutor) -> NetRecord:
+    if isinstance(tutor.job, BoostingJob):
+        return grow_trees(tutor.job, on_event=work.on_event)
     if tutor.job is not None:
         return train_net(tutor.job, resume=work.resume, reuse=True, on_event=work.on_event)
     name = tutor.teacher.name
-    kept = work.run.teachers / name
-    record = loaded_record(tutor.stem, kept, tutor.learner.splits["validation"])
+    kept, split = work.run.teachers / name, tutor.learner.splits["validation"]
+    if isinstance(tutor.teacher.model, BoostingModel):
+        trees = describe_boosted(tutor.stem).trees
+        record = loaded_record(tutor.stem, kept, split, trees, measured_trees)
+    else:
+        weights = describe_net(tutor.stem).weights
+        record = loaded_record(tutor.stem, kept, split, weights, measured_net)
     work.on_event(StageEvent(f"teacher {name}", str(tutor.stem), skipped=True))
     return record
 
 
 def _caches(
-    work: Work, teacher: Teacher, speaker: NetTeacher, learner: Learner
+    work: Work, teacher: Teacher, speaker: Speaker, learner: Learner
 ) -> dict[str, TeacherCache]:
     followed = work.recipe.distill.features
     features = sorted({one.teacher_layer for one in followed if one.teacher == teacher.name})
@@ -139,6 +166,7 @@ def _caches(
             tasks=_tasks(work, teacher),
             # The student follows features on rows that it trains on, nowhere else.
             features=features if split == "train" else (),
+            batch_size=speaker.batch_size,
             device=work.recipe.train.device,
             on_event=work.on_event,
         )
@@ -146,7 +174,7 @@ def _caches(
     }
 
 
-def _lacking(work: Work, tutor: Tutor, speaker: NetTeacher) -> dict[tuple[str, str], TeacherCache]:
+def _lacking(work: Work, tutor: Tutor, speaker: Speaker) -> dict[tuple[str, str], TeacherCache]:
     """What a teacher says of the rows without each input that may be absent."""
     found: dict[tuple[str, str], TeacherCache] = {}
     for one in (part for split in JUDGED for part in lacked(work.data, split)):
@@ -157,6 +185,7 @@ def _lacking(work: Work, tutor: Tutor, speaker: NetTeacher) -> dict[tuple[str, s
                 work.encode_lacking(one.rows, inputs),
                 work.cache / "teachers",
                 tasks=_tasks(work, tutor.teacher),
+                batch_size=speaker.batch_size,
                 device=work.recipe.train.device,
                 on_event=work.on_event,
             )
@@ -171,6 +200,8 @@ def checkpoint_of(teacher: Teacher, inputs: ModelInputs, tasks: Sequence[TaskSpe
         DataError: a checkpoint of other tasks or labels.
     """
     assert teacher.checkpoint is not None
+    if isinstance(teacher.model, BoostingModel):
+        return boosting_checkpoint(teacher, inputs, tasks)
     stem = _stem_of(teacher.checkpoint)
     found = describe_net(stem)
     _require_same_inputs(found, inputs, stem)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from kd2edge.events import BeginEvent, Event, StageEvent
 from kd2edge.files import fingerprint, fingerprint_file, write_atomic
 from kd2edge.files.atomic import storage_error
 from kd2edge.json_text import json_value
-from kd2edge.nets import describe_net, flops, load_net, net_files, source_fingerprints
+from kd2edge.nets import flops, load_net, net_files, source_fingerprints
 from kd2edge.pipeline.reading.model_inputs import weights_of
 from kd2edge.pipeline.steps.events import Listener
 from kd2edge.recipe.schema import Model
@@ -29,8 +29,10 @@ __all__ = [
     "finished_record",
     "forget_record",
     "loaded_record",
+    "measured_net",
     "origin_of",
     "train_net",
+    "write_record",
 ]
 
 
@@ -84,8 +86,22 @@ def origin_of(model: Model, start: object = None) -> dict[str, object]:
     }
 
 
-def finished_record(job: TrainingJob) -> NetRecord | None:
-    """The record of a net that this very job has trained; None when it is still to be done.
+class Job(Protocol):
+    """What makes a net or another teacher: where it is written, and what it depends on."""
+
+    @property
+    def stem(self) -> Path:
+        """Where its files are, without suffix."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Fingerprint of everything that it depends on."""
+        ...
+
+
+def finished_record(job: Job) -> NetRecord | None:
+    """The record of what this very job has made; None when it is still to be done.
 
     Raises:
         IntegrityError: the net was changed since.
@@ -117,7 +133,7 @@ def train_net(job: TrainingJob, *, resume: bool, reuse: bool, on_event: Listener
     forget_record(job.stem)
     result = train(job, resume=resume, on_event=partial(_told, job.name, on_event))
     record = NetRecord(
-        **_measured(job.stem, job.validation or job.train),
+        **measured_net(job.stem, job.validation or job.train),
         key=job.key,
         train_seconds=result.seconds,
         steps=result.steps,
@@ -125,7 +141,7 @@ def train_net(job: TrainingJob, *, resume: bool, reuse: bool, on_event: Listener
         last_epoch=result.last_epoch,
         curve=tuple(asdict(point) for point in result.curves),
     )
-    _write(job.stem, record)
+    write_record(job.stem, record)
     return record
 
 
@@ -140,27 +156,41 @@ def _told(name: str, on_event: Listener, event: Event) -> None:
     on_event(StageEvent(name, detail))
 
 
-def loaded_record(stem: Path, kept: Path, split: EncodedSplit) -> NetRecord:
-    """The record of a net that was trained elsewhere; measured once, then kept beside ``kept``.
+def loaded_record(
+    stem: Path,
+    kept: Path,
+    split: EncodedSplit,
+    weights: str,
+    measured: Callable[[Path, EncodedSplit], dict[str, Any]],
+) -> NetRecord:
+    """The record of what was trained elsewhere; measured once, then kept beside ``kept``.
 
     Args:
-        stem: the net.
+        stem: the net, or the trees.
         kept: where its record is kept, without suffix.
         split: rows to count operations on.
+        weights: SHA-256 of what it learned.
+        measured: gives what the record says beside its key.
 
     Raises:
-        IntegrityError: the net is damaged.
+        IntegrityError: it is damaged.
     """
-    key = fingerprint([describe_net(stem).weights, split.fingerprint])
+    key = fingerprint([weights, split.fingerprint])
     known = _record(kept)
     if known is not None and known.key == key and not _changed(stem, known):
         return known
-    record = NetRecord(**_measured(stem, split), key=key)
-    _write(kept, record)
+    record = NetRecord(**measured(stem, split), key=key)
+    write_record(kept, record)
     return record
 
 
-def _measured(stem: Path, split: EncodedSplit) -> dict[str, Any]:
+def measured_net(stem: Path, split: EncodedSplit) -> dict[str, Any]:
+    """What a record says of a net beside what it was trained from.
+
+    Args:
+        stem: the net.
+        split: rows to count operations on.
+    """
     net = load_net(stem)
     files = {path.name: fingerprint_file(path) for path in net_files(stem)}
     weights = net_files(stem)[0]
@@ -181,7 +211,8 @@ def _path(stem: Path) -> Path:
     return stem.with_name(f"{stem.name}.record.json")
 
 
-def _write(stem: Path, record: NetRecord) -> None:
+def write_record(stem: Path, record: NetRecord) -> None:
+    """Keep the record of what was made at ``stem``; it is finished then."""
     text = json.dumps(asdict(record), indent=1, sort_keys=True)
     write_atomic(_path(stem), f"{text}\n".encode())
 
@@ -208,7 +239,8 @@ def forget_record(stem: Path) -> None:
 
 def _is_whole(stem: Path, record: NetRecord) -> bool:
     """Whether the trained net is there; one that was changed since is never used in silence."""
-    if not all(path.is_file() for path in net_files(stem)):
+    files = [stem.with_name(name) for name in record.files] or net_files(stem)
+    if not all(path.is_file() for path in files):
         return False
     for path in _changed(stem, record):
         raise IntegrityError(

@@ -18,6 +18,7 @@ from kd2edge.pipeline.reading.model_inputs import student_inputs
 from kd2edge.pipeline.reading.piece_fit import require_pieces
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
 from kd2edge.pipeline.reading.sources import SPLITS, left_out, write_rows_plan
+from kd2edge.pipeline.steps.boosting import BoostingJob
 from kd2edge.pipeline.steps.events import Listener, Log
 from kd2edge.pipeline.steps.folders import RUNS, RunFolder, mark_latest, run_to_write
 from kd2edge.pipeline.steps.learning import student_jobs
@@ -32,6 +33,8 @@ from kd2edge.pipeline.steps.work import Learner, Work
 from kd2edge.recipe import LoadedRecipe
 
 __all__ = ["RunOptions", "distill_recipe"]
+
+TeacherJob = TrainingJob | BoostingJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ def _teach(
     return teachers, jobs
 
 
-def _require_teachers_resumable(work: Work, waiting: Sequence[TrainingJob]) -> None:
+def _require_teachers_resumable(work: Work, waiting: Sequence[TeacherJob]) -> None:
     """Refuse to go on with teachers from checkpoints of others, or under students of others.
 
     What a teacher will be is not known before it is trained: one that goes on from its checkpoint
@@ -146,14 +149,15 @@ def _require_teachers_resumable(work: Work, waiting: Sequence[TrainingJob]) -> N
     if not work.resume:
         return
     for job in waiting:
-        require_resumable(job)
+        if isinstance(job, TrainingJob):  # trees are always grown anew
+            require_resumable(job)
     if not all(has_checkpoint(job.checkpoints) for job in waiting):
         for stem in (work.run.student, work.run.baseline):
             if has_checkpoint(work.run.checkpoints_of(stem.name)):
                 raise UsageError(not_resumable(work.run.checkpoints_of(stem.name)))
 
 
-def _begin(work: Work, learner: Learner, waiting: Sequence[TrainingJob]) -> None:
+def _begin(work: Work, learner: Learner, waiting: Sequence[TeacherJob]) -> None:
     """Write what the run is made of; what will be trained anew leaves nothing to be resumed."""
     run = work.run
     # What comes is not finished until its report is written.

@@ -20,6 +20,7 @@ from kd2edge.pipeline.reading.sources import SPLITS, left_out
 from kd2edge.pipeline.reading.truncation import Cut, cut_rows
 from kd2edge.pipeline.steps.rehearsal import NetSize, rehearse
 from kd2edge.recipe import LoadedRecipe, Recipe
+from kd2edge.recipe.schema import BoostingModel, Teacher
 from kd2edge.recipe.schema.data import FilePart
 from kd2edge.rows.check import SplitCheck
 from kd2edge.rows.hashes import row_hashes
@@ -52,6 +53,26 @@ class ModelPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class TreesPlan:
+    """Boosted trees that will be grown.
+
+    Args:
+        trees: of all tasks, at most.
+        leaves: of a tree, at most; None: as many as its depth lets grow.
+        rows: training rows that have a label of one of their tasks.
+    """
+
+    trees: int
+    leaves: int | None
+    rows: int
+
+    def text(self) -> str:
+        """For a terminal."""
+        leaves = "" if self.leaves is None else f" of {self.leaves:,} leaves"
+        return f"boosted trees, at most {self.trees:,}{leaves}, on {self.rows:,} labelled rows"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a recipe will do.
 
@@ -61,7 +82,7 @@ class Plan:
         held_out: source -> share of its training rows that each other split has.
         tasks: task -> kind, labels, labelled rows or words of training, labels that training lacks,
             metric and what artefacts may lose of it, and notes on its labels.
-        models: teacher, student, baseline -> size and steps.
+        models: teacher, student, baseline -> size and steps, or how many trees.
         cache_bytes: estimate of the teachers' cached logits, of all splits.
         uncounted: teachers' layers and maps that are cached too, and not in ``cache_bytes``.
         truncated: input -> share of training rows that ``max_length`` cuts.
@@ -77,7 +98,7 @@ class Plan:
     distinct: Mapping[str, int]
     held_out: Mapping[str, Mapping[str, float]]
     tasks: Mapping[str, Mapping[str, Any]]
-    models: Mapping[str, ModelPlan]
+    models: Mapping[str, ModelPlan | TreesPlan]
     cache_bytes: int
     uncounted: tuple[str, ...]
     truncated: Mapping[str, float]
@@ -216,14 +237,29 @@ def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
     } | ({} if spread is None else {"spread": asdict(spread), "unit": spec.unit})
 
 
-def _models(recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]) -> dict[str, ModelPlan]:
-    found: dict[str, ModelPlan] = {}
+def _models(
+    recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]
+) -> dict[str, ModelPlan | TreesPlan]:
+    found: dict[str, ModelPlan | TreesPlan] = {}
     steps = _steps(recipe, data.checks["train"])
     for teacher in recipe.teachers:
+        if isinstance(teacher.model, BoostingModel) and teacher.checkpoint is None:
+            found[teacher.name] = _trees(teacher, teacher.model, data)
         if teacher.train is not None:  # else a checkpoint: nothing to train
             found[teacher.name] = _model(sizes[teacher.name], steps[teacher.name])
     names = ["student"] + ["baseline"] * (recipe.baseline and bool(recipe.teachers))
     return found | {name: _model(sizes["student"], steps["student"]) for name in names}
+
+
+def _trees(teacher: Teacher, model: BoostingModel, data: Prepared) -> TreesPlan:
+    """A tree an iteration for every channel; two classes share one."""
+    own = [spec for name, spec in data.tasks.items() if name in teacher.tasks]
+    counts = [one for spec in own for one in outputs_of(spec).values()]
+    channels = sum(
+        1 if one.activation == "softmax" and one.channels == 2 else one.channels for one in counts
+    )
+    rows = data.checks["train"].labelled_rows(teacher.tasks)
+    return TreesPlan(model.max_iter * channels, model.max_leaf_nodes, rows)
 
 
 def _steps(recipe: Recipe, check: SplitCheck) -> dict[str, int]:

@@ -17,6 +17,7 @@ from kd2edge.recipe.schema.inputs import (
     TokensInput,
 )
 from kd2edge.recipe.schema.models import (
+    BoostingModel,
     CnnModel,
     Init,
     JointModel,
@@ -24,6 +25,7 @@ from kd2edge.recipe.schema.models import (
     Model,
     Student,
     Teacher,
+    TeacherModel,
     TransformersModel,
     WeightsFolder,
     WeightsInPackage,
@@ -44,6 +46,7 @@ from kd2edge.recipe.schema.train import TeacherTrain, Train, TrainPart
 
 __all__ = [
     "Binary",
+    "BoostingModel",
     "Builtin",
     "Calibration",
     "Classification",
@@ -75,6 +78,7 @@ __all__ = [
     "TabularInput",
     "Task",
     "Teacher",
+    "TeacherModel",
     "TeacherTrain",
     "TextInput",
     "TokenClassification",

@@ -71,13 +71,19 @@ def _joint(owner: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _is_net(model: Any) -> bool:
+    """Whether a model is trained in epochs."""
+    family = model.get("family") if isinstance(model, Mapping) else model
+    return family != "boosting"
+
+
 def _teacher(teacher: Any, tasks: list[str]) -> Any:
     if not isinstance(teacher, Mapping):
         return teacher
     full = {**teacher, **_joint(teacher)}
     if full.get("tasks") is None:
         full["tasks"] = tasks
-    if full.get("train") is None and full.get("checkpoint") is None:
+    if full.get("train") is None and full.get("checkpoint") is None and _is_net(full.get("model")):
         full["train"] = {}
     if isinstance(full.get("inputs"), Mapping):
         full["inputs"] = _inputs(full["inputs"])

@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
-from kd2edge.recipe.schema.base import Count, LocalPath, Name, Names, Natural, Part, Rate, Text
+from kd2edge.recipe.schema.base import (
+    Count,
+    Flag,
+    LocalPath,
+    Name,
+    Names,
+    Natural,
+    NotNegative,
+    Part,
+    Positive,
+    Rate,
+    Text,
+)
 from kd2edge.recipe.schema.choices import ByKey, ByKind
 from kd2edge.recipe.schema.inputs import Input
 from kd2edge.recipe.schema.train import TeacherTrain
@@ -120,22 +132,59 @@ class JointModel(Part):
 Model = Annotated[OneInput | JointModel, ByKind("family")]
 
 
-def single_models(model: Model) -> dict[tuple[str, ...], OneInput]:
-    """Every part that reads one input, by the way from the model to it."""
+class BoostingModel(Part):
+    """Gradient-boosted trees of scikit-learn, for tables; they teach and are no student.
+
+    The keys are scikit-learn's own.
+    """
+
+    family: Literal["boosting"] = "boosting"
+    max_iter: Count = 300
+    """Trees of a channel (a class of several, a label, a value), at most."""
+    learning_rate: Positive = 0.1
+    """What a tree counts for."""
+    max_leaf_nodes: Annotated[int, Strict(), Field(ge=2)] | None = 31
+    """Leaves of a tree; null: as many as `max_depth` lets grow."""
+    max_depth: Count | None = None
+    """Splits between root and leaf; null: as many as it takes."""
+    min_samples_leaf: Count = 20
+    """Rows that a leaf has at least."""
+    l2_regularization: NotNegative = 0.0
+    """What draws the values of leaves to 0."""
+    max_features: Annotated[float, Strict(), Field(gt=0, le=1)] = 1.0
+    """Share of the columns that a split is chosen among."""
+    max_bins: Annotated[int, Strict(), Field(ge=3, le=255)] = 255
+    """Different numbers that a column is told apart by, and most categories of one."""
+    early_stopping: Flag = True
+    """Trees end where the validation rows gain nothing any more; those up to the best are kept."""
+    n_iter_no_change: Count = 20
+    """Trees without a gain that end it."""
+    tol: NotNegative = 1e-7
+    """A gain in the loss below it is none."""
+
+
+#: What a teacher may be made of: a net, or what is none.
+TeacherModel = Annotated[OneInput | JointModel | BoostingModel, ByKind("family")]
+
+
+def single_models(model: TeacherModel) -> dict[tuple[str, ...], OneInput]:
+    """Every part of a net that reads one input, by the way from the model to it."""
     if isinstance(model, JointModel):
         return {("encoders", name): one for name, one in model.encoders.items()}
-    return {(): model}
+    return {} if isinstance(model, BoostingModel) else {(): model}
 
 
-def pretrained_of(model: Model, name: str) -> Weights | None:
+def pretrained_of(model: TeacherModel, name: str) -> Weights | None:
     """The weights that what reads an input starts from; of the only one, whatever its name."""
     one = models_of(model, [name]).get(name)
     return one.source if isinstance(one, TransformersModel) else None
 
 
-def models_of(model: Model, inputs: Iterable[str]) -> dict[str, OneInput]:
-    """Input -> what reads it, as far as the recipe says so."""
+def models_of(model: TeacherModel, inputs: Iterable[str]) -> dict[str, OneInput]:
+    """Input -> the net that reads it, as far as the recipe says so."""
     names = list(inputs)
+    if isinstance(model, BoostingModel):
+        return {}
     if isinstance(model, JointModel):
         return {name: model.encoders[name] for name in names if name in model.encoders}
     return dict.fromkeys(names[:1], model)
@@ -146,14 +195,14 @@ class Teacher(Part):
 
     name: Name
     """Name of the teacher."""
-    model: Model
+    model: TeacherModel
     """What it is made of."""
     tasks: Names
     """Tasks that it teaches; by default all.  A task has at most one teacher."""
     train: TeacherTrain | None = None
-    """How it is trained; with a `checkpoint` it is not."""
+    """How a net is trained; with a `checkpoint` it is not."""
     checkpoint: LocalPath | None = None
-    """A trained teacher (`NAME.safetensors` with `NAME.json` beside it)."""
+    """A trained teacher (`NAME.safetensors`, of trees `NAME.npz`, with `NAME.json` beside it)."""
     inputs: dict[Name, Input] | None = None
     """Its own inputs, where they differ from the student's."""
 
