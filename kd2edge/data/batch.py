@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from kd2edge.ragged import Ragged, offsets_of
-from kd2edge.tasks.spec import MISSING, TaskName
+from kd2edge.tasks.spec import MISSING, Output, TaskName, TaskSpec
 
 
 @final
@@ -68,10 +68,12 @@ class Batch:
         positions: global positions ``[batch]`` of the rows.
         view: which view of each row (see ``data.augment``).
         inputs: graph array name -> ``[batch, ...]``, padded to the longest row.
-        targets: task -> field of its kind -> ``[item, ...]``: an item is a row, a word, an object.
+        targets: task -> field of its kind -> ``[item, ...]``: an item is a row, a word, a place, an
+            object; those of all rows one after the other.
         words: input name -> where its words stand, for inputs that have words.
         word_inputs: token-level task -> the input whose words it labels.
         objects: task with lists of objects -> ``[all objects]`` the row of the batch of each.
+        lengths: input with a dynamic length -> ``[batch]`` positions of each row, padding aside.
     """
 
     positions: npt.NDArray[np.int64]
@@ -81,16 +83,24 @@ class Batch:
     words: Mapping[str, Words]
     word_inputs: Mapping[TaskName, str]
     objects: Mapping[TaskName, npt.NDArray[np.int64]] = field(default_factory=dict)
+    lengths: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+
+    def words_in(self, task: TaskSpec, output: Output, array: Tensor) -> Words | None:
+        """Where the words or frames of a head's array stand; None where every item counts.
+
+        Args:
+            task: whose head it is.
+            output: what the array is.
+            array: ``[batch, ..., channel]`` as the head gives it.
+        """
+        if output.per == "frame":
+            return frames_at(output.frames(self.lengths[task.input]), array.shape[1])
+        return self.words_of(task.name) if output.per == "word" else None
 
     def words_of(self, task: TaskName) -> Words | None:
         """The words that a task labels; None for row-level tasks."""
         name = self.word_inputs.get(task)
         return None if name is None else self.words[name]
-
-    def items_of(self, task: TaskName) -> npt.NDArray[np.int64]:
-        """The global row position of every item (row or word) of a task."""
-        words = self.words_of(task)
-        return self.positions if words is None else np.repeat(self.positions, words.counts)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -118,6 +128,7 @@ class Batch:
             {name: words.to(device) for name, words in self.words.items()},
             self.word_inputs,
             self.objects,
+            self.lengths,
         )
 
 
@@ -145,3 +156,10 @@ def words_at(starts: Ragged, length: int) -> Words:
     values = starts.values.astype(np.int64)
     index = np.where(values >= 0, values + row_begin, -1)  # [all words]
     return Words(torch.from_numpy(index), starts.lengths, cut=bool((values < 0).any()))
+
+
+def frames_at(counts: npt.NDArray[np.int64], length: int) -> Words:
+    """The first so many positions of each row, in an array of ``length`` of them a row."""
+    frames = Ragged(np.empty(int(counts.sum()), np.int8), offsets_of(counts))
+    index = frames.owners * length + frames.places  # [all frames]
+    return Words(torch.from_numpy(index), counts, cut=False)

@@ -220,7 +220,7 @@ def _fields(job: _Job, probe: Mapping[str, Column]) -> list[Field]:
                 f"target/{task.name}/{field.name}",
                 _STORED.get(field.dtype, field.dtype),
                 field.shape,
-                ragged=kind.per != "row",
+                ragged=kind.is_ragged,
             )
             for field in kind.fields(task)
         ]

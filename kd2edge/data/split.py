@@ -73,8 +73,12 @@ class EncodedSplit:
         view %= self.views.count
         arrays: dict[str, npt.NDArray[Any]] = {}
         words: dict[str, Words] = {}
+        lengths: dict[str, Positions] = {}
         for name, specs in self.arrays.items():
-            arrays.update({spec.name: self._array(spec, positions) for spec in specs})
+            for spec in specs:
+                arrays[spec.name], own = self._array(spec, positions)
+                if own is not None:
+                    lengths[name] = own
             if self.has_words(name):
                 starts = self._store.take_ragged(f"words/{name}", positions)
                 words[name] = words_at(starts, _length(specs, arrays))
@@ -88,11 +92,13 @@ class EncodedSplit:
         for task, one in self._targets.items():
             columns = {name: self._target(task, name, positions) for name in one["fields"]}
             targets[task] = {name: _tensor(column) for name, column in columns.items()}
+            if one["per"] == "place":
+                targets[task] = {name: part.flatten(0, 2) for name, part in targets[task].items()}
             if one["per"] == "object":
                 objects[task] = next(
                     column.owners for column in columns.values() if isinstance(column, Ragged)
                 )
-        return Batch(positions, view, inputs, targets, words, self._word_inputs, objects)
+        return Batch(positions, view, inputs, targets, words, self._word_inputs, objects, lengths)
 
     def _shown(
         self, arrays: dict[str, npt.NDArray[Any]], positions: Positions, epoch: int
@@ -140,12 +146,15 @@ class EncodedSplit:
         assert not isinstance(column, Ragged)
         return column
 
-    def _array(self, spec: ArraySpec, positions: Positions) -> npt.NDArray[Any]:
+    def _array(
+        self, spec: ArraySpec, positions: Positions
+    ) -> tuple[npt.NDArray[Any], Positions | None]:
+        """An array of some rows, and how long each is where that differs."""
         name = f"array/{spec.name}"
         if self._store.fields[name].ragged:
             ragged = self._store.take_ragged(name, positions)
-            return padded(ragged, self._pads.get(spec.name, 0), spec.dtype)
-        return self._store.take(name, positions).astype(spec.dtype, copy=False)
+            return padded(ragged, self._pads.get(spec.name, 0), spec.dtype), ragged.lengths
+        return self._store.take(name, positions).astype(spec.dtype, copy=False), None
 
     def _target(self, task: TaskName, field: str, positions: Positions) -> Column:
         name = f"target/{task}/{field}"

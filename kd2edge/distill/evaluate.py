@@ -89,7 +89,7 @@ def _answers(
         outputs = net(batch.inputs)
     answers: dict[str, Column] = {}
     for name, (task, output) in arrays.items():
-        words = batch.words_of(task.name) if output.per == "word" else None
+        words = batch.words_in(task, output, outputs[name])
         values = at_words(outputs[name].float(), words).cpu().numpy()
         answers[name] = values if words is None else Ragged(values, words.offsets)
     return answers

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kd2edge.data.batch import Batch
 from kd2edge.distill.knowledge import Knowledge
-from kd2edge.tasks.spec import Output, TaskName
+from kd2edge.tasks.spec import Output, TaskSpec
 
 
 class Said(NamedTuple):
@@ -29,7 +29,7 @@ class Items:
     """The items of an array of a task in a batch; teachers are asked when somebody looks.
 
     Args:
-        task: its name.
+        task: whose they are.
         batch: the rows, *on the CPU*: there no GPU is waited for to find out what counts.
         name: of the array.
         output: what it is.
@@ -39,15 +39,16 @@ class Items:
 
     def __init__(
         self,
-        task: TaskName,
+        task: TaskSpec,
         batch: Batch,
         name: str,
         output: Output,
         values: Tensor,
         knowledge: Knowledge | None,
     ) -> None:
-        words = batch.words_of(task) if output.per == "word" else None
-        self.task = task
+        words = batch.words_in(task, output, values)
+        self.task = task.name
+        self._words = words
         self.batch = batch
         self.name = name
         self.output = output
@@ -65,14 +66,14 @@ class Items:
 
     @property
     def are_words(self) -> bool:
-        """Whether an item is a word: only those can be cut off."""
-        return self.output.per == "word"
+        """Whether rows have items of their own number, words or frames: those may be cut off."""
+        return self._words is not None
 
     def rows(self) -> Tensor:
         """The global position of the row that each item belongs to ``[item]``, on the CPU."""
-        if self.are_words:
-            return torch.from_numpy(self.batch.items_of(self.task))
         positions = torch.from_numpy(self.batch.positions)
+        if self._words is not None:
+            return positions.repeat_interleave(torch.from_numpy(self._words.counts))
         return positions.repeat_interleave(len(self.logits) // max(len(positions), 1))
 
     def targets(self) -> dict[str, Tensor]:
@@ -87,7 +88,7 @@ class Items:
         if self._knowledge is None:
             return None
         if self._said is None:
-            self._said = self._knowledge.said(self.name, self.task, self.batch)
+            self._said = self._knowledge.said(self.name, self.task, self.batch, self._words)
         logits = self._knowledge.combined(
             self.task, self._said, temperature, self.output.activation
         )

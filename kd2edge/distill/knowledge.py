@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kd2edge.data.batch import Batch
+from kd2edge.data.batch import Batch, Words
 from kd2edge.data.split import EncodedSplit
 from kd2edge.errors import DataError
 from kd2edge.ragged import Ragged
@@ -48,7 +48,7 @@ class Knowledge:
             },
         }
 
-    def said(self, array: str, task: TaskName, batch: Batch) -> list[Tensor]:
+    def said(self, array: str, task: TaskName, batch: Batch, words: Words | None) -> list[Tensor]:
         """What each teacher of a task says of a batch: ``[item, channel]`` fp32 on the CPU.
 
         Words that a teacher did not see are NaN.
@@ -57,9 +57,10 @@ class Knowledge:
             array: of the task's head.
             task: its name.
             batch: the rows.
+            words: where the student's words or frames stand, of an array of such.
         """
         return [
-            _items(one.cache.logits(array, batch.positions, batch.view), task, batch)
+            _items(one.cache.logits(array, batch.positions, batch.view), array, batch, words)
             for one in self.teachers[task]
         ]
 
@@ -96,7 +97,9 @@ class Knowledge:
             temperature: what logits are divided by.
             activation: what makes probabilities of logits.
         """
-        return self.combined(task, self.said(task, task, batch), temperature, activation)
+        return self.combined(
+            task, self.said(task, task, batch, batch.words_of(task)), temperature, activation
+        )
 
 
 def knowledge_of(caches: Mapping[str, TeacherCache]) -> Knowledge:
@@ -175,12 +178,11 @@ def feature_of(cache: TeacherCache, path: str, batch: Batch, target: str) -> Ten
     return torch.from_numpy(values.values).float()
 
 
-def _items(values: np.ndarray | Ragged, task: TaskName, batch: Batch) -> Tensor:
+def _items(values: np.ndarray | Ragged, array: str, batch: Batch, words: Words | None) -> Tensor:
     if not isinstance(values, Ragged):
         return torch.from_numpy(values).float().flatten(0, -2)
-    words = batch.words_of(task)
     offsets = np.empty(0, np.int64) if words is None else words.offsets
-    _require_words(values.offsets, offsets, batch, task)
+    _require_words(values.offsets, offsets, batch, array)
     return torch.from_numpy(values.values).float()
 
 
@@ -189,6 +191,6 @@ def _require_words(teacher: np.ndarray, student: np.ndarray, batch: Batch, what:
         odd = np.flatnonzero(teacher != student)[:1] - 1 if len(teacher) == len(student) else [0]
         row = int(batch.positions[int(odd[0])])
         raise DataError(
-            f"{what}: teacher and student do not see the same words in row {row}; "
-            "let both read the same words (input kind tokens)"
+            f"{what}: teacher and student do not see the same words in row {row}; let "
+            "both read the same words (input kind tokens), and frames of one length"
         )

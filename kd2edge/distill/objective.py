@@ -74,6 +74,7 @@ class Objective(nn.Module):
         super().__init__()
         names = tuple(task.name for task in tasks)
         self._tasks = names
+        self._specs = {task.name: task for task in tasks}
         self._outputs = {task.name: outputs_of(task) for task in tasks}
         self._per = {task.name: task_kind(task.kind).per for task in tasks}
         self._knowledge = knowledge
@@ -140,7 +141,7 @@ class Objective(nn.Module):
             taught = task in self._taught
             known = self._knowledge if taught else None
             items = [
-                Items(task, batch, name, output, outputs[name], known)
+                Items(self._specs[task], batch, name, output, outputs[name], known)
                 for name, output in self._outputs[task].items()
             ]
             now, values = Moment(time, items[0]), self._values[task]

@@ -93,6 +93,8 @@ class Encoded:
         present: which rows have the input ``[row]``; None where none may lack it.
         size: height and width that pictures had ``[row, 2]``; None: those of the arrays, or no
             pictures.
+        lengths: how many positions each row has ``[row]``, padding aside, for inputs whose frames
+            a task may decide; else None.
     """
 
     arrays: dict[str, npt.NDArray[Any]]
@@ -100,3 +102,4 @@ class Encoded:
     words: Sequence[Sequence[tuple[int, int, str]]] | None = None
     present: npt.NDArray[np.bool_] | None = None
     size: npt.NDArray[np.int64] | None = None
+    lengths: npt.NDArray[np.int64] | None = None

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from kd2edge.metrics.metric import Floats
 from kd2edge.ragged import Ragged
-from kd2edge.tasks.spec import MISSING, Decoded, Truth, is_stated
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.spec import MISSING, Decoded, TaskSpec, Truth, is_stated
 
 Ints = npt.NDArray[np.int64]
 
@@ -85,9 +86,9 @@ def _spread(labels: Ragged, decided: Ragged) -> Ints:
     return values
 
 
-def cut_off(truth: Truth, decoded: Decoded) -> int:
+def cut_off(spec: TaskSpec, truth: Truth, decoded: Decoded) -> int:
     """Labelled words that a model decides nothing on, as the length limit cut them off."""
-    if not isinstance(truth.first, Ragged):
+    if not task_kind(spec.kind).per_word:
         return 0
     return int((items_of(truth, decoded).labelled().decided < 0).sum())
 

@@ -8,6 +8,9 @@ from typing import final
 
 from torch import Tensor
 
+#: Channels, height and width of a feature map.
+MapSize = tuple[int, int, int]
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,14 @@ class Features:
 @final
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """Sizes of the vectors in :class:`Features`."""
+    """Sizes of the vectors and maps in :class:`Features`.
+
+    Args:
+        pooled: of the vector of a row.
+        sequences: input -> of the vector of a position.
+        maps: input -> channels, height and width of each of its maps.
+    """
 
     pooled: int
     sequences: Mapping[str, int] = field(default_factory=dict[str, int])
+    maps: Mapping[str, tuple[MapSize, ...]] = field(default_factory=dict[str, tuple[MapSize, ...]])

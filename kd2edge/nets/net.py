@@ -78,7 +78,8 @@ class Net(nn.Module):
         self.fusion = fusion
         adapters = {name: one.adapter for name, one in built.items()}
         positions = {name: one.positions for name, one in adapters.items() if one.positions}
-        widths = Widths(fusion.width, positions)
+        maps = {name: one.maps for name, one in adapters.items() if one.maps}
+        widths = Widths(fusion.width, positions, maps)
         self.heads = nn.ModuleDict(
             {module_key(task.name): head_for(task, widths, model.dropout) for task in tasks}
         )

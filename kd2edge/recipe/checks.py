@@ -16,10 +16,10 @@ from kd2edge.recipe.schema import (
     JointModel,
     MlpModel,
     Model,
+    OfInput,
     Recipe,
     Teacher,
     TeacherModel,
-    TokenClassification,
     TokenizerLearned,
     TokenizerOfTeacher,
     TransformersModel,
@@ -41,6 +41,7 @@ from kd2edge.recipe.task_checks import (
     bounds_are_in_order,
     labels_are_unique,
 )
+from kd2edge.tasks.kinds import task_kind
 
 
 def faults(recipe: Recipe) -> Iterator[Fault]:
@@ -142,7 +143,7 @@ def _every_input_is_read(recipe: Recipe) -> Iterator[Fault]:
 
 
 def _a_row_has_some_input(recipe: Recipe) -> Iterator[Fault]:
-    labelled = {one.input for one in recipe.tasks.values() if isinstance(one, TokenClassification)}
+    labelled = {one.input for one in _by_word(recipe).values()}
     for steps, spec in inputs_of(recipe):
         name = str(steps[-1])
         beside = recipe.inputs if steps[0] == "inputs" else dict(_siblings(recipe, steps))
@@ -162,12 +163,22 @@ def _siblings(recipe: Recipe, steps: Steps) -> Iterable[tuple[str, Input]]:
     return (recipe.teachers[int(steps[1])].inputs or {}).items()
 
 
-def _token_tasks_have_words(recipe: Recipe) -> Iterator[Fault]:
+def _by_word(recipe: Recipe) -> dict[str, OfInput]:
+    """The tasks that label the words of an input."""
+    return {
+        name: one
+        for name, one in recipe.tasks.items()
+        if isinstance(one, OfInput) and task_kind(one.kind).per_word
+    }
+
+
+def _tasks_of_inputs_have_theirs(recipe: Recipe) -> Iterator[Fault]:
+    by_word = _by_word(recipe)
     for name, task in recipe.tasks.items():
-        if not isinstance(task, TokenClassification):
+        if not isinstance(task, OfInput):
             continue
         named = recipe.inputs.get(task.input)
-        if named is not None and not input_kind(named.kind).words:
+        if name in by_word and named is not None and not input_kind(named.kind).words:
             yield ("tasks", name, "input"), f"the input {task.input!r} has no words"
         for index, teacher in enumerate(recipe.teachers):
             own = teacher.inputs
@@ -303,7 +314,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _models_can_be_made,
     _every_input_is_read,
     _a_row_has_some_input,
-    _token_tasks_have_words,
+    _tasks_of_inputs_have_theirs,
     binary_tasks_have_two_sides,
     bounds_are_in_order,
     labels_are_unique,

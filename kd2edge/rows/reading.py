@@ -81,10 +81,9 @@ def _row_or_nothing(rows: JoinedRows, position: int) -> Row:
 
 def _parts(task: TaskSpec, value: Any) -> Iterable[Hashable]:
     """The labels in a raw value: itself, or its items; none where the task's kind has others."""
-    if _odd_shape(task, value):
+    if is_missing(value) or _odd_shape(task, value):
         return []
-    items = listed(value)
-    values = [value] if items is None else items
+    values = task_kind(task.kind).labels_in(value)
     return [part for part in values if isinstance(part, Hashable) and not is_missing(part)]
 
 
@@ -92,7 +91,7 @@ def _odd_shape(task: TaskSpec, value: Any) -> str:
     """What is wrong with a column of such values; "" where nothing is."""
     kind = task_kind(task.kind)
     is_list = listed(value) is not None
-    if is_missing(value) or is_list == kind.lists or kind.per == "object":
+    if is_missing(value) or is_list == kind.lists or kind.lists is None:
         return ""
     if is_list:
         return (
@@ -162,8 +161,7 @@ def _why_none(rows: JoinedRows, position: int, task: TaskSpec) -> str:
     odd = _odd_shape(task, value)
     if odd:
         return odd
-    items = listed(value)
-    for part in [value] if items is None else items:
+    for part in [value] if is_missing(value) else task_kind(task.kind).labels_in(value):
         try:
             label_text("" if is_missing(part) else part)
         except ValueError as error:

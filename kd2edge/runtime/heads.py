@@ -30,6 +30,7 @@ class Head:
         self.outputs = outputs_of(spec)
         self._first = next(iter(self.outputs))
         self._per_word = any(one.per == "word" for one in self.outputs.values())
+        self._per_frame = any(one.per == "frame" for one in self.outputs.values())
         self._quick = QUICK[spec.kind](spec) if spec.kind in QUICK else None
 
     def assert_fits(self, name: str, found: ArraySpec) -> None:
@@ -54,6 +55,11 @@ class Head:
         """
         if self._per_word:
             self._require_words(encoded)
+        if self._per_frame and (encoded is None or encoded[self.spec.input].lengths is None):
+            raise InputError(
+                f"task {self.spec.name!r} decides frames, and arrays do not say where rows end:"
+                f" pass the raw {self.spec.input!r}, or take the frames' scores from logits()"
+            )
         return self.kind.decode(
             self.spec, logits_of(self.spec, all_items(self.spec, arrays, encoded))
         )

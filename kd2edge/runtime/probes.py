@@ -41,6 +41,7 @@ class Group:
         values: input -> raw values.
         arrays: the graph's arrays that they give.
         starts: input -> where its words begin; none of inputs without words.
+        lengths: input -> how many positions each row has, of inputs with frames.
         spans: input -> start and end of each word in its text, ``[word, 2]``.
         outputs: array of a head -> PyTorch's logits, ``[row, ..., C]`` or for each word
             ``[word, C]``; empty: these rows were encoded only.
@@ -50,13 +51,17 @@ class Group:
     values: Mapping[str, Sequence[Any]]
     arrays: Mapping[str, Array]
     starts: Mapping[str, WordStarts] = field(default_factory=dict[str, WordStarts])
+    lengths: Mapping[str, Array] = field(default_factory=dict[str, Array])
     spans: Mapping[str, Array] = field(default_factory=dict[str, Array])
     outputs: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
     @property
     def seen(self) -> dict[str, Encoded]:
-        """What the rows are, by input with words."""
-        return {name: Encoded({}, starts) for name, starts in self.starts.items()}
+        """What the rows are, by input with words or frames."""
+        return {
+            name: Encoded({}, self.starts.get(name), lengths=self.lengths.get(name))
+            for name in (*self.starts, *self.lengths)
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,7 @@ def _packed(place: str, group: Group, members: dict[str, Array]) -> dict[str, An
     tables: dict[str, Mapping[str, Array]] = {
         "array": group.arrays,
         "start": {name: starts.values for name, starts in group.starts.items()},
+        "length": group.lengths,
         "row": {name: starts.offsets for name, starts in group.starts.items()},
         "span": group.spans,
         "out": {task: one.astype(np.float32) for task, one in group.outputs.items()},
@@ -191,6 +197,7 @@ def _unpacked(place: str, one: Mapping[str, Any], members: Mapping[str, Array]) 
         values=values,
         arrays=arrays,
         starts={name: WordStarts(found, offsets[name]) for name, found in starts.items()},
+        lengths=_under(f"length/{place}/", members),
         spans=_under(f"span/{place}/", members),
         outputs=_under(f"out/{place}/", members),
     )

@@ -142,7 +142,8 @@ def probed_outputs(
 
 def _as_stored(group: Group, spec: TaskSpec, output: Output, found: Array) -> Array:
     """Outputs of rows as they are, those of words at each word's first piece."""
-    if output.per == "word" and spec.input not in group.starts:
+    known = {"word": group.starts, "frame": group.lengths}
+    if spec.input not in known.get(output.per, (spec.input,)):
         return np.full((1, 1), np.inf)
     items = items_of(spec, output, found, group.seen)
     return np.asarray(items.values if isinstance(items, Ragged) else items).astype(np.float64)

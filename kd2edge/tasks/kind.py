@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.ragged import Column, Ragged, offsets_of
+from kd2edge.ragged import Column, Ragged, listed, offsets_of
 from kd2edge.tasks.decisions import Compared, compared, margins_of
 from kd2edge.tasks.spans import Word
 from kd2edge.tasks.spec import (
@@ -35,8 +35,8 @@ class TaskKind(ABC):
     name: str
     #: What one item is.
     per: Per = "row"
-    #: Whether a raw value is a list.
-    lists: bool = False
+    #: Whether a raw value is a list; None: the kind itself says what it takes.
+    lists: bool | None = False
     #: With fewer labels there is nothing to decide.
     fewest_labels: int = 2
     #: Whether an answer is a list of labels, best first, of which ``top_k`` keeps the first ones.
@@ -51,6 +51,11 @@ class TaskKind(ABC):
         """Whether every word of an input has its own label."""
         return self.per == "word"
 
+    @property
+    def is_ragged(self) -> bool:
+        """Whether each row has a number of items of its own."""
+        return self.per in {"word", "object"}
+
     def fields(self, spec: TaskSpec) -> tuple[Field, ...]:
         """The columns of a target; the first one says whether an item is labelled.
 
@@ -62,6 +67,14 @@ class TaskKind(ABC):
     @abstractmethod
     def outputs(self, spec: TaskSpec) -> tuple[Output, ...]:
         """The arrays that the head gives, in their order; of several each has a name."""
+
+    def labels_in(self, value: Any) -> Iterable[Any]:
+        """The raw labels in a raw value that is not missing: itself, or the items of a list.
+
+        None of a value that :meth:`target` refuses; reading targets tells what is wrong with it.
+        """
+        items = listed(value)
+        return [value] if items is None else items
 
     @abstractmethod
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
@@ -174,11 +187,11 @@ class TaskKind(ABC):
 
     def classes(self, target: Target) -> npt.NDArray[np.int64]:
         """The classes that a target names ``[any]``; ``MISSING`` and the like among them."""
-        return np.atleast_1d(target["labels"])
+        return np.ravel(target["labels"])
 
     def unlabelled(self, spec: TaskSpec, items: int) -> Target:
         """The target of a row that says nothing, of so many words or objects; rows have one."""
-        own = () if self.per == "row" else (items,)
+        own = (items,) if self.is_ragged else ()
         return {field.name: field.missing(*own) for field in self.fields(spec)}
 
     def truth(self, spec: TaskSpec, targets: Sequence[Target | None]) -> Truth:
@@ -192,7 +205,7 @@ class TaskKind(ABC):
 
     def _column(self, field: Field, rows: Sequence[Target]) -> Column:
         values = [row[field.name] for row in rows]
-        if self.per == "row":
+        if not self.is_ragged:
             return np.reshape(np.array(values, field.dtype), (len(values), *field.shape))
         offsets = offsets_of(np.array([len(one) for one in values]))
         return Ragged(np.concatenate([field.missing(0), *values]), offsets)

@@ -43,6 +43,11 @@ class Encoded(Protocol):
         """Where the words begin; None for inputs without words."""
         ...
 
+    @property
+    def lengths(self) -> npt.NDArray[np.int64] | None:
+        """How many positions each row has ``[row]``; None for inputs without frames."""
+        ...
+
 
 def outputs_of(spec: TaskSpec) -> dict[str, Output]:
     """Name of each array of a task's head -> what it is, in order.
@@ -61,20 +66,34 @@ def arrays_of(tasks: Iterable[TaskSpec]) -> dict[str, tuple[TaskSpec, Output]]:
 def items_of(
     spec: TaskSpec, output: Output, array: npt.NDArray[Any], encoded: Mapping[str, Encoded] | None
 ) -> Column:
-    """An array of a graph as its task counts: ``[row, ..., channel]``, or ragged over words.
+    """An array of a graph as its task counts: ``[row, ..., channel]``, ragged over words or frames.
 
     Args:
         spec: the task.
         output: what the array is.
         array: ``[batch, ..., channel]`` as the graph gives it.
-        encoded: what the rows are; not needed where no word counts.
+        encoded: what the rows are; not needed where no row has items of its own number.
+
+    Raises:
+        ValueError: rows that do not know their words or lengths.
     """
-    if output.per != "word":
+    if output.per not in {"word", "frame"}:
         return array
-    starts = None if encoded is None else encoded[spec.input].word_starts
-    if starts is None:
-        raise ValueError(f"task {spec.name}: expected rows of {spec.input!r} that know their words")
-    return gather_words(array, starts)
+    own = None if encoded is None else encoded[spec.input]
+    if output.per == "word" and own is not None and own.word_starts is not None:
+        return gather_words(array, own.word_starts)
+    if output.per == "frame" and own is not None and own.lengths is not None:
+        counts = output.frames(own.lengths)
+        return Ragged(array[np.arange(array.shape[1]) < counts[:, None]], offsets_of(counts))
+    what = {"word": "words", "frame": "lengths"}[output.per]
+    raise ValueError(f"task {spec.name}: expected rows of {spec.input!r} that know their {what}")
+
+
+def cut_to(output: Output, array: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
+    """An array without what stands behind the first ``length`` positions of its input."""
+    if output.per not in {"word", "frame"}:
+        return array
+    return array[:, : -(-length // output.stride)]
 
 
 def all_items(

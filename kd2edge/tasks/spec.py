@@ -21,12 +21,14 @@ MISSING = -100
 #: The label of the one object that stands for an empty list: somebody looked, and nothing is there.
 NOTHING = -1
 
-#: What one item of a task is: a row, a word of an input, one of the objects that a row lists.
-Per = Literal["row", "word", "object"]
+#: What one item of a target is: a row, a word of an input, a place of a map (of one size for
+#: all rows), one of the objects that a row lists.
+Per = Literal["row", "word", "place", "object"]
 #: What one item of a head's array is: a row ``[batch, channel]``; a word, given for every piece of
-#: its input and read at the word's first one ``[batch, length, channel]``; a place of a map
-#: ``[batch, height, width, channel]``; an object that may be there ``[batch, object, channel]``.
-Item = Literal["row", "word", "place", "object"]
+#: its input and read at the word's first one ``[batch, length, channel]``; a frame, some positions
+#: of its input ``[batch, frame, channel]``; a place of a map ``[batch, height, width, channel]``;
+#: an object that may be there ``[batch, object, channel]``.
+Item = Literal["row", "word", "frame", "place", "object"]
 #: A part of a report: precision and recall of each class, which is taken for which, whether scores
 #: are chances, how far values are off.
 Section = Literal["classes", "confusion", "reliability", "errors"]
@@ -46,12 +48,18 @@ class Output:
         activation: what they become.
         per: what an item is, and so what stands between batch and channel.
         name: of the array among several of its task; "" for the only one.
+        stride: positions of the input that a frame stands for; a row's last one may be a part.
     """
 
     channels: int
     activation: Activation
     per: Item = "row"
     name: str = ""
+    stride: int = 1
+
+    def frames(self, lengths: Ints) -> Ints:
+        """How many frames inputs of these lengths have."""
+        return -(-lengths // self.stride)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,8 @@ class Field:
     Args:
         name: of the column in :class:`Truth` and :class:`~kd2edge.data.Batch`.
         dtype: ``int64`` or ``float32``.
-        shape: of one item's value; ``()`` for one number.
+        shape: of one item's value; ``()`` for one number.  Of places: height and width of the map,
+            and the shape of one place's value behind them.
     """
 
     name: str

@@ -181,7 +181,7 @@ def _asked(job: _Job, answer: Answer, batch: Batch) -> dict[str, Shared]:
     for task in job.tasks:
         kind, own, order = task_kind(task.kind), job.own[task.name], job.orders[task.name]
         for name, output in outputs_of(task).items():
-            words = batch.words_of(task.name) if output.per == "word" else None
+            words = batch.words_in(task, output, outputs.logits[name])
             logits = at_words(outputs.logits[name].float(), words)  # [item, channel]
             ordered = kind.reordered(task, logits, order, output.name)
             translated = kind.translated(own, task, ordered, output.name)

@@ -40,12 +40,11 @@ def contradictions(
 
 def _differing(spec: TaskSpec, decoded: Decoded, rows: Ints, others: Ints) -> Ints:
     """Which pairs of rows were decided otherwise ``[pair]``, rising."""
-    column = decoded.first
-    if isinstance(column, Ragged):
-        unlike = column.lengths[rows] != column.lengths[others]
+    kind, mine, its = task_kind(spec.kind), decoded.taken(rows), decoded.taken(others)
+    if kind.per_word and isinstance(mine.first, Ragged) and isinstance(its.first, Ragged):
+        unlike = mine.first.lengths != its.first.lengths
         if unlike.any():  # other words: no items to compare
             return np.flatnonzero(unlike)
-    kind, mine, its = task_kind(spec.kind), decoded.taken(rows), decoded.taken(others)
     pairs = kind.compared(spec, mine, its)
     ahead = np.maximum(kind.margins(spec, mine), kind.margins(spec, its))
     return np.unique(pairs.rows[pairs.differ & (ahead > TIE)])

@@ -19,7 +19,7 @@ from kd2edge.inputs.rows import shortened
 from kd2edge.inputs.spec import ArraySpec, Encoded, dynamic_dimensions
 from kd2edge.ragged import Column, Ragged
 from kd2edge.runtime.padding import with_length
-from kd2edge.tasks.outputs import items_of
+from kd2edge.tasks.outputs import cut_to, items_of
 from kd2edge.tasks.spec import Output, TaskSpec
 from kd2edge.validate.compare import compare_logits
 from kd2edge.validate.validation import NumberResult
@@ -231,8 +231,8 @@ def _run_one(
         items: Column = outputs[name]
         if isinstance(wanted, Ragged):
             items = items_of(spec, output, outputs[name], encoded)
-        elif output.per == "word":
-            items = outputs[name][:, : wanted.shape[1]]  # the padding's own outputs mean nothing
+        else:  # the padding's own outputs mean nothing
+            items = cut_to(output, outputs[name], wanted.shape[1] * output.stride)
         found[name] = [_row(items, row) for row in range(len(rows))]
     return found
 
@@ -260,8 +260,7 @@ def _cut(
         way, found = str(Way(threads, len(rows), length)), dict[str, NumberResult]()
         for task in sample.logits:
             wanted, got = (
-                _flat(one[task][:, :length] if arrays[task][1].per == "word" else one[task])
-                for one in (beside, alone)
+                _flat(cut_to(arrays[task][1], one[task], length)) for one in (beside, alone)
             )
             found[task] = compare_logits(way, arrays[task][1], wanted, got, len(rows))
         yield found

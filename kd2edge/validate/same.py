@@ -25,7 +25,7 @@ __all__ = ["gives_the_same", "same_decisions"]
 def same_decisions(spec: TaskSpec, one: Decoded, other: Decoded) -> bool:
     """Whether the leading metric cannot tell two outputs apart: labels, or scores if it ranks."""
     decisions = [name for name, _ in one.items() if name != "scores"]
-    if not all(np.array_equal(_values(one[name]), _values(other[name])) for name in decisions):
+    if not all(_are_equal(one[name], other[name]) for name in decisions):
         return False
     if not isinstance(metric(spec.metric), RankMetric):
         return True
@@ -57,6 +57,12 @@ def _same(model: Answering, kept: Kept, near: Near) -> bool:
             if not _are_near(wanted, found, near):
                 return False
     return True
+
+
+def _are_equal(one: Column, other: Column) -> bool:
+    if isinstance(one, Ragged) and isinstance(other, Ragged):
+        return all(map(np.array_equal, one, other))
+    return np.array_equal(_values(one), _values(other))
 
 
 def _are_near(wanted: npt.NDArray[Any], found: npt.NDArray[Any], near: Near) -> bool:

@@ -12,7 +12,7 @@ from kd2edge.errors import BackendError, InputError, IntegrityError
 from kd2edge.inputs.absent import first_there
 from kd2edge.inputs.encoder import Encoder
 from kd2edge.inputs.spec import Encoded
-from kd2edge.ragged import Ragged, taken
+from kd2edge.ragged import Ragged, offsets_of, taken
 from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import golden_arrays
 from kd2edge.runtime.probes import Group
@@ -135,9 +135,12 @@ def _are_taken(encoders: Mapping[str, Encoder], group: Group) -> bool:
 def _all_logits(what: tuple[TaskSpec, Output] | None, name: str, groups: Sequence[Group]) -> Any:
     """One array of a head for all rows, ragged where it labels words."""
     whole = np.concatenate([group.outputs[name] for group in groups])
-    if what is None or what[1].per != "word":
+    if what is None or what[1].per not in {"word", "frame"}:
         return whole
-    spec = what[0]
+    spec, output = what
+    if output.per == "frame":
+        counts = np.concatenate([output.frames(group.lengths[spec.input]) for group in groups])
+        return Ragged(whole, offsets_of(counts))
     lengths = [np.diff(group.starts[spec.input].offsets) for group in groups]
     return Ragged(whole, np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64))
 

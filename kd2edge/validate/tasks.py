@@ -116,7 +116,7 @@ def task_result(
         for name in held
     }
     result = _judged(spec, found, differences, falls, budget, reach)
-    return replace(result, cut=cut_off(truth, candidate))
+    return replace(result, cut=cut_off(spec, truth, candidate))
 
 
 def _held(spec: TaskSpec) -> tuple[str, ...]:

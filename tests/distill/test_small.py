@@ -29,7 +29,7 @@ from kd2edge.distill.random_state import own_randomness, random_state, restore_r
 from kd2edge.distill.schedule import schedules
 from kd2edge.errors import UsageError
 from kd2edge.tasks import TASK_KINDS
-from kd2edge.tasks.spec import Output, TaskName
+from kd2edge.tasks.spec import Output, TaskName, TaskSpec
 
 ONE, TWO = TaskName("one"), TaskName("two")
 CPU = torch.device("cpu")
@@ -71,9 +71,9 @@ class Rising(Schedule):
 
 def moment(task: TaskName) -> Moment:
     batch = Batch(np.arange(2), 0, {}, {}, {}, {})
-    return Moment(
-        Time(5, 10, 0), Items(task, batch, task, Output(3, "softmax"), torch.ones(2, 3), None)
-    )
+    spec = TaskSpec(task, "classification", ("a", "b", "c"), "accuracy")
+    items = Items(spec, batch, task, Output(3, "softmax"), torch.ones(2, 3), None)
+    return Moment(Time(5, 10, 0), items)
 
 
 def test_schedules_are_asked_by_task() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from kd2edge.metrics.items import cut_off, has_label
 from kd2edge.ragged import Ragged
-from kd2edge.tasks.spec import MISSING, NOTHING, Decoded, Truth
+from kd2edge.tasks.spec import MISSING, NOTHING, Decoded, TaskName, TaskSpec, Truth
 
 #: Row 0: two objects; row 1: looked at and empty; row 2: nobody looked.
 OBJECTS = Truth(Ragged(np.array([1, 0, NOTHING, MISSING]), np.array([0, 2, 3, 4])))
@@ -25,6 +27,7 @@ def test_labelled_words_without_a_decision_are_cut_off() -> None:
     truth = Truth(Ragged(np.array([0, 1, 1, MISSING, 0]), offsets))
     scores = Ragged(np.ones((5, 2), np.float32), offsets)
     decided = Ragged(np.array([0, -1, -1, -1, 0]), offsets)
-    assert cut_off(truth, Decoded(decided, scores)) == 2
+    words = TaskSpec(TaskName("w"), "token_classification", ("a", "b"), "accuracy")
+    assert cut_off(words, truth, Decoded(decided, scores)) == 2
     rows = Decoded(np.array([-1]), np.ones((1, 2), np.float32))
-    assert cut_off(Truth(np.array([1])), rows) == 0
+    assert cut_off(replace(words, kind="classification"), Truth(np.array([1])), rows) == 0

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.nets.features import Features
+from kd2edge.nets.features import Features, MapSize
 from kd2edge.nets.spec import ModelSpec
 
 
@@ -26,6 +26,8 @@ class Adapter(nn.Module, ABC):
     width: int
     #: Size of the vectors of a sequence; 0: there are none.
     positions: int = 0
+    #: Sizes of the feature maps, fine ones first.
+    maps: tuple[MapSize, ...] = ()
 
     @abstractmethod
     def forward(self, backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Features:

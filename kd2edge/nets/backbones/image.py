@@ -15,7 +15,7 @@ from kd2edge.inputs.image import image_shape
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.nets.backbones.backbone import Adapter
 from kd2edge.nets.backbones.dense import Dense
-from kd2edge.nets.features import Features
+from kd2edge.nets.features import Features, MapSize
 
 Grid = tuple[int, int]
 
@@ -28,14 +28,19 @@ class Readout:
     """How a feature map becomes a vector.
 
     Args:
-        features: size of the averaged and flattened map.
+        map: the feature map before that.
         grid: rows and columns that the map is averaged to.
         hidden: units of a hidden layer in front of the heads; 0 for none.
     """
 
-    features: int
+    map: MapSize
     grid: Grid
     hidden: int
+
+    @property
+    def features(self) -> int:
+        """Size of the averaged and flattened map."""
+        return self.map[0] * self.grid[0] * self.grid[1]
 
     def as_json(self) -> dict[str, Any]:
         """The keys of a configuration that say the same."""
@@ -57,6 +62,7 @@ class ImageAdapter(Adapter):
     def __init__(self, spec: InputSpec, readout: Readout) -> None:
         super().__init__()
         self.width = readout.hidden or readout.features
+        self.maps = (readout.map,)
         self.hidden = Dense(readout.features, readout.hidden) if readout.hidden else None
         self._input = spec.name
         self._name = spec.prefix + "pixel_values"
@@ -100,12 +106,12 @@ def readout_of(config: Mapping[str, Any], backbone: nn.Module, shape: Sequence[i
     Raises:
         UsageError: an image that does not pass the backbone, or a grid or size that does not fit.
     """
-    channels, *size = _feature_shape(backbone, shape)
-    grid = _grid(config.get("pool", (1, 1)), size)
+    size = _feature_shape(backbone, shape)
+    grid = _grid(config.get("pool", (1, 1)), size[1:])
     hidden = config.get("hidden", 0)
     if not isinstance(hidden, int) or hidden < 0:
         raise UsageError(f"model config: hidden must be a whole number of units, found {hidden!r}")
-    return Readout(channels * grid[0] * grid[1], grid, hidden)
+    return Readout(size, grid, hidden)
 
 
 def _grid(pool: Any, size: Sequence[int]) -> Grid:
@@ -124,7 +130,7 @@ def _grid(pool: Any, size: Sequence[int]) -> Grid:
 
 
 @torch.no_grad()
-def _feature_shape(backbone: nn.Module, shape: Sequence[int]) -> tuple[int, int, int]:
+def _feature_shape(backbone: nn.Module, shape: Sequence[int]) -> MapSize:
     """Channels, height and width of the feature map of an image ``[channel, height, width]``.
 
     Raises:

@@ -27,6 +27,7 @@ from kd2edge.recipe.schema import (
     Binary,
     Builtin,
     Input,
+    OfInput,
     Recipe,
     Regression,
     Source,
@@ -331,7 +332,7 @@ def _task(recipe: Recipe, name: str) -> TaskSpec:
         metric=task.metric,
         metrics=tuple(dict.fromkeys((task.metric, *named))),
         column=task.column,
-        input=task.input if isinstance(task, TokenClassification) else "",
+        input=task.input if isinstance(task, OfInput) else "",
         decode=task.decode,
         unit=task.unit if isinstance(task, Regression) else "",
     )

@@ -145,6 +145,7 @@ def _group(
         values=values,
         arrays=arrays,
         starts=starts,
+        lengths={other: one.lengths for other, one in encoded.items() if one.lengths is not None},
         spans={other: spans_of(encoded[other]) for other in starts},
         outputs={} if run is None else _outputs(run(arrays), known, encoded),
     )

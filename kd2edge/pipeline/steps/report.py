@@ -286,7 +286,7 @@ def _model_report(
 ) -> dict[str, Any]:
     found: dict[str, Any] = {
         "metrics": _metrics(spec, truth, decoded, inputs),
-        "cut_words": cut_off(truth, decoded),
+        "cut_words": cut_off(spec, truth, decoded),
     }
     sections = task_kind(spec.kind).sections
     if "classes" in sections:

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from kd2edge.inputs.kinds import INPUT_KINDS
+from kd2edge.tasks.kinds import TASK_KINDS
 
 #: Keys that are filled in here where a recipe lacks them.
 FILLED = frozenset({"column", "columns", "input", "tasks"})
 
 #: Kinds of inputs that have words.
 WORDS = frozenset(name for name, kind in INPUT_KINDS.items() if kind.words)
+
+#: Kinds of tasks that label words.
+LABEL_WORDS = frozenset(name for name, kind in TASK_KINDS.items() if kind.per_word)
 
 
 def completed(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,7 +57,8 @@ def _task(name: str, task: Any, inputs: Mapping[str, Any]) -> Any:
     if not isinstance(long, Mapping):
         return task
     full = {"column": name, **long}
-    if full.get("kind") == "token_classification" and "input" not in full:
+    kind = full.get("kind")
+    if isinstance(kind, str) and kind in LABEL_WORDS and "input" not in full:
         worded = [
             key
             for key, spec in inputs.items()

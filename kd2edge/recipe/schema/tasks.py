@@ -149,14 +149,19 @@ class Regression(TaskPart):
         return {key: value for key, value in stated.items() if value is not None}
 
 
-class TokenClassification(TaskPart):
+class OfInput(TaskPart):
+    """A task that decides what stands in one input."""
+
+    input: Name
+    """The input whose words are labelled; by default the only one that has words."""
+
+
+class TokenClassification(OfInput):
     """A label for every word of a row."""
 
     kind: Literal["token_classification"] = "token_classification"
     labels: _Labels | None = None
     """The labels; null: those that occur in the data.  A label outside the list is an error."""
-    input: Name
-    """The input whose words are labelled; by default the only one that has words."""
     metric: _Words = "accuracy"
     """The metric that decides: best checkpoint, tables, gate."""
     metrics: tuple[_Words, ...] = ()
