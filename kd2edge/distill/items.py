@@ -69,6 +69,12 @@ class Items:
         """Whether rows have items of their own number, words or frames: those may be cut off."""
         return self._words is not None
 
+    def counts(self) -> Tensor:
+        """How many words or frames each row has, else 1 ``[row]``, on the CPU."""
+        if self._words is None:
+            return torch.ones(len(self.batch), dtype=torch.int64)
+        return torch.from_numpy(self._words.counts)
+
     def rows(self) -> Tensor:
         """The global position of the row that each item belongs to ``[item]``, on the CPU."""
         positions = torch.from_numpy(self.batch.positions)

@@ -24,6 +24,7 @@ class Need(Enum):
     ROWS = "rows"
     OWNERS = "owners"
     ARRAYS = "arrays"
+    COUNTS = "counts"
 
     @property
     def words(self) -> str:
@@ -55,6 +56,8 @@ class Given:
             of objects.
         arrays: name of an output of the task's kind -> ``[batch, ..., channel]``, fp32, as the
             student's head gives it; for hard losses.
+        counts: ``[row]`` how many words or frames each row has, of the first array; for hard
+            losses.
     """
 
     weights: Tensor
@@ -69,6 +72,7 @@ class Given:
     rows: Tensor | None = None
     owners: Tensor | None = None
     arrays: Mapping[str, Tensor] | None = None
+    counts: Tensor | None = None
 
     def need(self, need: Need) -> Tensor:
         """What a loss stated.

@@ -171,6 +171,8 @@ class Objective(nn.Module):
             more["owners"] = owners.to(items.device)
         if Need.ARRAYS in loss.needs:
             more["arrays"] = {one.output.name: one.array.float() for one in several}
+        if Need.COUNTS in loss.needs:
+            more["counts"] = items.counts()
         return loss(_given(items, counted, targets=items.targets(), **more))
 
     def _soft(

@@ -13,7 +13,7 @@ from kd2edge.inputs.spec import ArraySpec, Encoded
 from kd2edge.ragged import Ragged
 from kd2edge.runtime.quick import QUICK
 from kd2edge.tasks.kind import TaskKind
-from kd2edge.tasks.outputs import all_items, asked_of, logits_of, outputs_of
+from kd2edge.tasks.outputs import all_items, asked_of, logits_of, origin_of, outputs_of
 from kd2edge.tasks.spec import Decoded, Output, TaskSpec
 
 Array = npt.NDArray[np.floating[Any]]
@@ -79,11 +79,13 @@ class Head:
             found = self._quick(arrays[self._first])
             if found is not None:
                 return found
-        words = self._require_words(encoded).words if self._per_word else None
+        if self._per_word:
+            self._require_words(encoded)
         for name, output in self.outputs.items():
             self._require_numbers(output, arrays[name], encoded)
         decoded = self.decode(arrays, encoded)
-        return self.kind.answers(self.spec, decoded, top_k=top_k, words=words)
+        origin = origin_of(self.spec, encoded)
+        return self.kind.answers(self.spec, decoded, top_k=top_k, origin=origin)
 
     def _require_numbers(
         self, output: Output, array: Array, encoded: Mapping[str, Encoded] | None

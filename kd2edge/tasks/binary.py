@@ -11,6 +11,7 @@ import numpy.typing as npt
 from kd2edge.tasks import settings
 from kd2edge.tasks.kind import TaskKind, Values
 from kd2edge.tasks.labels import class_target, inventory
+from kd2edge.tasks.origin import NO_ORIGIN, Origin
 from kd2edge.tasks.probabilities import row_decisions, sigmoid_decisions
 from kd2edge.tasks.spans import Word
 from kd2edge.tasks.spec import Decoded, Logits, Output, Target, TaskSpec
@@ -66,10 +67,10 @@ class Binary(TaskKind):
         decoded: Decoded,
         *,
         top_k: int | None = None,
-        words: Sequence[Sequence[Word]] | None = None,
+        origin: Origin = NO_ORIGIN,
     ) -> list[Any]:
         """``{score, label}`` a row: the positive label's probability, and the label decided on."""
-        del words, top_k
+        del origin, top_k
         labels, scores = row_decisions(decoded)
         names = (*spec.labels, None)  # a label of -1 is the last: None
         return [

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from kd2edge.ragged import Column, Ragged, listed, offsets_of
 from kd2edge.tasks.decisions import Compared, compared, margins_of
+from kd2edge.tasks.origin import NO_ORIGIN, Origin
 from kd2edge.tasks.spans import Word
 from kd2edge.tasks.spec import (
     Decoded,
@@ -133,17 +134,15 @@ class TaskKind(ABC):
         decoded: Decoded,
         *,
         top_k: int | None = None,
-        words: Sequence[Sequence[Word]] | None = None,
+        origin: Origin = NO_ORIGIN,
     ) -> list[Any]:
         """What ``predict`` gives, one item a row (design section 7).
-
-        ``words`` holds (start, end, text) of each word of each row, for per-word kinds.
 
         Args:
             spec: the task.
             decoded: labels and scores of the rows.
             top_k: labels a row at most; None: all.
-            words: (start, end, text) of each word of each row, for per-word kinds.
+            origin: what the rows were: their words, the sizes of their pictures.
         """
 
     @abstractmethod

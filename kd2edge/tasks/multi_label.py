@@ -14,6 +14,7 @@ from kd2edge.tasks import settings
 from kd2edge.tasks.decisions import Compared
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import inventory, is_missing, label_index
+from kd2edge.tasks.origin import NO_ORIGIN, Origin
 from kd2edge.tasks.probabilities import row_decisions, sigmoid_decisions
 from kd2edge.tasks.spans import Word
 from kd2edge.tasks.spec import Decoded, Field, Logits, Output, Section, Target, TaskSpec
@@ -78,10 +79,10 @@ class MultiLabel(TaskKind):
         decoded: Decoded,
         *,
         top_k: int | None = None,
-        words: Sequence[Sequence[Word]] | None = None,
+        origin: Origin = NO_ORIGIN,
     ) -> list[Any]:
         """``[{label, score}, ...]`` a row, best first: those decided, or the ``top_k`` best."""
-        del words
+        del origin
         decided, scores = row_decisions(decoded)
         count = settings.most(spec, top_k)
         order = np.argsort(-scores, axis=1, kind="stable")  # [row, label]

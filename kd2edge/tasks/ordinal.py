@@ -11,6 +11,7 @@ import numpy.typing as npt
 from kd2edge.tasks import settings
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import class_target, inventory, is_whole_text
+from kd2edge.tasks.origin import NO_ORIGIN, Origin
 from kd2edge.tasks.probabilities import row_decisions, softmax_decisions
 from kd2edge.tasks.ranked import decided_names, ranked_answers
 from kd2edge.tasks.spans import Word
@@ -64,10 +65,10 @@ class Ordinal(TaskKind):
         decoded: Decoded,
         *,
         top_k: int | None = None,
-        words: Sequence[Sequence[Word]] | None = None,
+        origin: Origin = NO_ORIGIN,
     ) -> list[Any]:
         """``[{label, score}, ...]`` a row: the median and its chance, then the likeliest others."""
-        del words
+        del origin
         return ranked_answers(spec, decoded, top_k)
 
     def said(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from kd2edge.ragged import Column, Ragged, offsets_of
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.origin import NO_ORIGIN, Origin
+from kd2edge.tasks.spans import Word
 from kd2edge.tasks.spec import Columns, Logits, Output, TaskSpec
 
 #: Positions of words, and the offset of each row's first one: ``inputs``' ``WordStarts`` (neither
@@ -41,6 +43,16 @@ class Encoded(Protocol):
     @property
     def word_starts(self) -> Starts | None:
         """Where the words begin; None for inputs without words."""
+        ...
+
+    @property
+    def words(self) -> Sequence[Sequence[Word]] | None:
+        """The words of every row; None for inputs without words."""
+        ...
+
+    @property
+    def size(self) -> npt.NDArray[np.int64] | None:
+        """Height and width that pictures had ``[row, 2]``, if they were others."""
         ...
 
     @property
@@ -110,6 +122,14 @@ def all_items(
         name: items_of(spec, output, arrays[name], encoded)
         for name, output in outputs_of(spec).items()
     }
+
+
+def origin_of(spec: TaskSpec, encoded: Mapping[str, Encoded] | None) -> Origin:
+    """What rows were, for answers of a task that decides what stands in one input."""
+    if encoded is None or spec.input not in encoded:
+        return NO_ORIGIN
+    own = encoded[spec.input]
+    return Origin(own.words, own.size)
 
 
 def asked_of(

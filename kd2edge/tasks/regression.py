@@ -12,6 +12,7 @@ from kd2edge.tasks.decisions import Compared
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import is_missing
 from kd2edge.tasks.numbers import number_of
+from kd2edge.tasks.origin import NO_ORIGIN, Origin
 from kd2edge.tasks.settings import bounds, centre, spread
 from kd2edge.tasks.spans import Word
 from kd2edge.tasks.spec import Decoded, Field, Logits, Output, Section, Target, TaskSpec
@@ -80,10 +81,10 @@ class Regression(TaskKind):
         decoded: Decoded,
         *,
         top_k: int | None = None,
-        words: Sequence[Sequence[Word]] | None = None,
+        origin: Origin = NO_ORIGIN,
     ) -> list[Any]:
         """``{value}`` a row, in the unit of the task."""
-        del spec, top_k, words
+        del spec, top_k, origin
         return [{"value": value} for value in _values(decoded).tolist()]
 
     def said(

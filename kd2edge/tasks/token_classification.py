@@ -13,6 +13,7 @@ from kd2edge.ragged import Ragged, listed
 from kd2edge.tasks import packing, settings
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import inventory, is_missing, label_index
+from kd2edge.tasks.origin import NO_ORIGIN, Origin
 from kd2edge.tasks.probabilities import decided_scores, softmax_decisions, word_decisions
 from kd2edge.tasks.said import words_decided, words_said
 from kd2edge.tasks.spans import Word, are_tags, spans_of
@@ -58,7 +59,7 @@ class TokenClassification(TaskKind):
         decoded: Decoded,
         *,
         top_k: int | None = None,
-        words: Sequence[Sequence[Word]] | None = None,
+        origin: Origin = NO_ORIGIN,
     ) -> list[Any]:
         """``[{start, end, label, score, text}]`` a row: entities for BIO and BIOES, else each word.
 
@@ -66,7 +67,7 @@ class TokenClassification(TaskKind):
         """
         del top_k
         decisions = word_decisions(decoded)
-        if words is None:
+        if origin.words is None:
             raise ValueError("expected the words of each row (Encoded.words), found None")
         names = (*spec.labels, None)  # a label of -1 is the last: None
         indices: list[int] = decisions.labels.tolist()
@@ -77,7 +78,7 @@ class TokenClassification(TaskKind):
         ends = decoded.labels.offsets.tolist()
         return [
             answer(labels[begin:end], scores[begin:end], row)
-            for begin, end, row in zip(ends[:-1], ends[1:], words, strict=True)
+            for begin, end, row in zip(ends[:-1], ends[1:], origin.words, strict=True)
         ]
 
     def said(

@@ -21,8 +21,8 @@ from kd2edge.runtime.batches import merged
 from kd2edge.runtime.golden import relative_rms
 from kd2edge.runtime.model import Model
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.outputs import all_items, logits_of
-from kd2edge.tasks.spec import TaskSpec
+from kd2edge.tasks.origin import Origin
+from kd2edge.tasks.outputs import all_items, logits_of, origin_of
 from kd2edge.validate.answers import alike, odd_answers
 from kd2edge.validate.split import Split
 from kd2edge.validate.validation import Check
@@ -126,22 +126,16 @@ class _Asked:
                     f"{call}: {task}'s outputs are off by {error:.2g} of their size from those of"
                     f" the same rows in a larger batch, {self._most:g} is allowed"
                 )
-            words = _words(spec, seen, order)
+            every = Origin.joined([origin_of(spec, batch.encoded) for batch, _ in seen])
+            origin = every.taken(order.tolist())
             kind = task_kind(spec.kind)
             decoded = kind.decode(spec, logits_of(spec, items))
-            expected = kind.answers(spec, decoded, top_k=None, words=words)
+            expected = kind.answers(spec, decoded, top_k=None, origin=origin)
             if len(answers[task]) != len(rows):
                 yield f"{call}: {len(answers[task])} answers of {task}"
                 return
-            for at, said in odd_answers(spec, decoded, expected, answers[task], words):
+            for at, said in odd_answers(spec, decoded, expected, answers[task], origin.words):
                 yield f"{call}: {task}: row {at}: {said}"
-
-
-def _words(spec: TaskSpec, seen: Sequence[Any], order: Any) -> list[Any] | None:
-    if not task_kind(spec.kind).per_word:
-        return None
-    words = [row for batch, _ in seen for row in batch.encoded[spec.input].words]
-    return [words[at] for at in order]
 
 
 def _apart(wanted: Any, found: Any) -> float:

@@ -14,6 +14,7 @@ from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
 from kd2edge.runtime.batches import Batch, merged
 from kd2edge.runtime.model import Watch
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.outputs import origin_of
 from kd2edge.tasks.spec import Decoded, TaskSpec
 from kd2edge.validate.validation import Check
 from kd2edge.validate.ways import FREE
@@ -171,5 +172,4 @@ def _answers(
     spec: TaskSpec, decoded: Decoded, encoded: Mapping[str, Encoded], top_k: int | None
 ) -> list[Any]:
     kind = task_kind(spec.kind)
-    words = encoded[spec.input].words if kind.per_word else None
-    return kind.answers(spec, decoded, top_k=top_k, words=words)
+    return kind.answers(spec, decoded, top_k=top_k, origin=origin_of(spec, encoded))

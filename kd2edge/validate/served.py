@@ -7,7 +7,7 @@ answers are worked out a second time.  Nothing here counts on the order of batch
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -21,7 +21,8 @@ from kd2edge.ragged import Column, Ragged, concatenated, taken
 from kd2edge.runtime.batches import Batch
 from kd2edge.runtime.model import Outputs
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.outputs import all_items, arrays_of, asked_of, logits_of, outputs_of
+from kd2edge.tasks.origin import Origin
+from kd2edge.tasks.outputs import all_items, arrays_of, asked_of, logits_of, origin_of, outputs_of
 from kd2edge.tasks.spec import Decoded, TaskSpec
 from kd2edge.validate.answers import odd_answers
 from kd2edge.validate.candidate import Answering
@@ -296,18 +297,10 @@ class Served:
         answered = np.array([at for at, row in enumerate(rows) if row in self._answers], np.int64)
         if not len(answered):
             return
-        words = None
-        if kind.per_word:
-            all_words = list(self._words(spec))
-            words = [all_words[int(order[at])] for at in answered]
+        every = Origin.joined([origin_of(spec, encoded) for _, encoded, _ in self._seen])
+        origin = every.taken([int(order[at]) for at in answered])
         some = decoded.taken(answered)
         found = [self._answers[rows[at]][str(spec.name)] for at in answered]
-        expected = kind.answers(spec, some, top_k=None, words=words)
-        for at, odd in odd_answers(spec, some, expected, found, words):
+        expected = kind.answers(spec, some, top_k=None, origin=origin)
+        for at, odd in odd_answers(spec, some, expected, found, origin.words):
             self.faults.odd.setdefault(str(spec.name), {})[rows[answered[at]]] = odd
-
-    def _words(self, spec: TaskSpec) -> Iterator[Any]:
-        for _, encoded, _ in self._seen:
-            words = encoded[spec.input].words
-            assert words is not None
-            yield from words

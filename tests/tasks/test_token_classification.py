@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kd2edge.tasks import MISSING, Ragged, TaskSpec, gather_words, task_kind
+from kd2edge.tasks.origin import Origin
 
 Spec = Callable[..., TaskSpec]
 KIND = task_kind("token_classification")
@@ -114,7 +115,7 @@ def test_decode_marks_words_cut_off(spec: Spec) -> None:
 
 def test_bio_answers_are_spans(spec: Spec) -> None:
     task = spec("token_classification", BIO)
-    answers = KIND.answers(task, KIND.decode(task, DECIDED), words=WORDS)
+    answers = KIND.answers(task, KIND.decode(task, DECIDED), origin=Origin(WORDS))
     score = float(1 / (1 + 2 * np.exp(-5)))
     span = {
         "start": 0,
@@ -128,7 +129,7 @@ def test_bio_answers_are_spans(spec: Spec) -> None:
 
 def test_other_answers_are_words(spec: Spec) -> None:
     task = spec("token_classification", POS)
-    answers = KIND.answers(task, KIND.decode(task, DECIDED), words=WORDS)
+    answers = KIND.answers(task, KIND.decode(task, DECIDED), origin=Origin(WORDS))
     assert [[word["label"] for word in row] for row in answers] == [
         ["VERB", "X", "NOUN"],
         [],
@@ -156,11 +157,12 @@ def test_unpack_gives_back_labels_and_the_best_scores(spec: Spec) -> None:
     task = spec("token_classification", POS)
     decoded = KIND.decode(task, DECIDED)
     found = KIND.unpack(task, KIND.pack(decoded, top_k=1))
+    values: list[list[np.ndarray]] = []
     for got, wanted in ((found.labels, decoded.labels), (found.scores, decoded.scores)):
         assert isinstance(got, Ragged)
         assert isinstance(wanted, Ragged)
         assert got.offsets.tolist() == wanted.offsets.tolist()
-    assert found.labels.values.tolist() == decoded.labels.values.tolist()  # pyright: ignore
-    assert np.allclose(
-        found.scores.values.max(axis=1), decoded.scores.values.max(axis=1), atol=5e-4
-    )  # pyright: ignore
+        values.append([np.asarray(got.values), np.asarray(wanted.values)])
+    labels, scores = values
+    assert labels[0].tolist() == labels[1].tolist()
+    assert np.allclose(scores[0].max(axis=1), scores[1].max(axis=1), atol=5e-4)

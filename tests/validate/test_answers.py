@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from kd2edge.ragged import Ragged
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.origin import Origin
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.validate.answers import odd_answers
 
@@ -42,7 +43,7 @@ def said(name: str, seed: int, rows: int = 6):
     logits[random.random(len(logits)) < 0.1] = np.nan  # cut off
     words = [[(4 * at, 4 * at + 3, "abc") for at in range(length)] for length in lengths]
     decoded = kind.decode(spec, Ragged(logits, offsets))
-    return spec, decoded, kind.answers(spec, decoded, words=words), words
+    return spec, decoded, kind.answers(spec, decoded, origin=Origin(words)), words
 
 
 @given(st.sampled_from(sorted(SPECS)), st.integers(0, 2000))
