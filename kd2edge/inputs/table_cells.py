@@ -117,6 +117,9 @@ def _named(text: str) -> str | None:
 
 
 def _bounded(found: Any, value: Any) -> float:
+    if isinstance(value, (float, np.floating)) and math.isinf(float(cast("float", value))):
+        reason = "a number that is missing is null, or an empty cell"
+        raise ValueError(f"expected a finite number, found {described(value)}; {reason}")
     if not abs(found) < LARGEST:
         raise ValueError(
             f"expected a number below 2**53 (9.0e15), found {described(value)}: beyond it whole"

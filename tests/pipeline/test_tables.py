@@ -117,7 +117,7 @@ def test_what_training_never_saw_is_answered_and_what_is_no_cell_is_refused(fold
             ({"age": "many"}, r"row 1: column 'age': expected a number, found .*many"),
             ({"age": True}, r"column 'age'.*write 1 and 0"),
             ({"age": "NaN"}, r"column 'age'.*null"),
-            ({"age": float("inf")}, r"column 'age'.*2\*\*53"),
+            ({"age": float("inf")}, r"column 'age'.*expected a finite number"),
             ({"age": 2**60}, r"column 'age'.*2\*\*53"),
             ({"age": [40]}, r"column 'age'.*expected a number"),
             ({"town": ["Rome"]}, r"column 'town'.*expected a category"),
