@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kd2edge.bundle.evidence import Evidence, in_order, read_evidence
+from kd2edge.bundle.judged_again import judged
 from kd2edge.bundle.machine import Machine, machine
 from kd2edge.bundle.manifest import Manifest
 from kd2edge.bundle.store import Bundle
@@ -17,7 +18,7 @@ from kd2edge.errors import IntegrityError
 from kd2edge.inputs.absent import left_out
 from kd2edge.metrics.kinds import SCALES
 from kd2edge.runtime.built import BuiltEngine
-from kd2edge.verdict import Word, judged
+from kd2edge.verdict import Word
 
 
 @dataclass(frozen=True, slots=True)

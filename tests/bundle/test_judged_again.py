@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kd2edge.bundle.judged_again import Judged, judged
 from kd2edge.scale import Scale
-from kd2edge.verdict import ORDER, Judged, judged, verdict, worst
 
 BUDGET = {"intent": 0.01}
 
@@ -55,27 +54,6 @@ def stored(
 
 def again(payload: dict[str, Any], artefact: str = "onnx-int8", **given_: Any) -> Judged:
     return judged(payload, artefact, **({"max_drop": BUDGET, "confidence": 0.95} | given_))
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "wanted"),
-    [
-        (-0.01, 0.005, "pass"),
-        (-0.01, 0.00501, "undecided"),
-        (0.005, 0.02, "undecided"),
-        (0.00501, 0.02, "fail"),
-        (math.nan, 0.0, "undecided"),
-        (0.0, math.nan, "undecided"),
-        (0.02, 0.0, "undecided"),  # no interval
-    ],
-)
-def test_the_bounds_decide(low: float, high: float, wanted: str):
-    assert verdict(low, high, 0.005) == wanted
-
-
-def test_the_gravest_wins():
-    assert [worst(ORDER[: end + 1]) for end in range(len(ORDER))] == list(ORDER)
-    assert worst([]) == "not_run"
 
 
 def test_a_stored_pass_that_follows_is_a_pass():
