@@ -311,7 +311,7 @@ def _another_metric(found: Mapping[str, Any], measures: _Measures) -> str:
 
 def _is_lost(one: Mapping[str, Any], max_drop_class: float) -> bool:
     """Whether a class falls by more than is allowed: for certain, or it is gone as it failed."""
-    if max_drop_class >= 1:
+    if max_drop_class >= ANY_FALL:
         return False
     return _number(one["low"]) > max_drop_class or (
         one["gone"] and one["failed"] and _fall(one) > max_drop_class

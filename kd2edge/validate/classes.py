@@ -15,6 +15,7 @@ import numpy.typing as npt
 from kd2edge.metrics.items import Ints, items_of
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 from kd2edge.validate.validation import ClassFall
+from kd2edge.verdict import ANY_FALL
 
 __all__ = ["ENOUGH", "class_falls"]
 
@@ -58,7 +59,7 @@ def class_falls(
         recalls = (float(right[own].mean()), float(still[own].mean()))
         fall = recalls[0] - recalls[1]
         is_lost = gone and _kinds(keys, right[own]) >= ENOUGH and fall > max_drop_class
-        failed = max_drop_class < 1 and (low > max_drop_class or is_lost)
+        failed = max_drop_class < ANY_FALL and (low > max_drop_class or is_lost)
         found.append(
             ClassFall(spec.labels[one], int(own.sum()), *recalls, max(low, 0.0), gone, failed)
         )

@@ -27,7 +27,7 @@ from kd2edge.validate.gate import verdict, worst
 from kd2edge.validate.markdown import falls_told
 from kd2edge.validate.split import labelled
 from kd2edge.validate.validation import ClassFall, Difference, MetricResult, TaskResult
-from kd2edge.verdict import Word
+from kd2edge.verdict import ANY_FALL, Word
 
 __all__ = ["LISTED", "Budget", "task_result"]
 
@@ -62,7 +62,7 @@ class Budget:
     max_drop: float
     confidence: float
     same_decisions: bool
-    max_drop_class: float = 1.0
+    max_drop_class: float = ANY_FALL
 
 
 def task_result(

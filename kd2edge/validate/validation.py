@@ -10,7 +10,7 @@ from typing import Any
 from kd2edge.metrics.estimate import Estimate
 from kd2edge.validate.markdown import validation_table
 from kd2edge.validate.ways import Way
-from kd2edge.verdict import CheckWord, Word
+from kd2edge.verdict import ANY_FALL, CheckWord, Word
 
 __all__ = [
     "ArtefactResult",
@@ -153,7 +153,7 @@ class TaskResult:
     way: str = ""
     held: tuple[str, ...] = ()
     classes: tuple[ClassFall, ...] = ()
-    max_drop_class: float = 1.0
+    max_drop_class: float = ANY_FALL
 
 
 @dataclass(frozen=True, slots=True)
