@@ -306,12 +306,13 @@ def _result(
 ) -> TaskResult:
     """Judge one way on the rows that it has outputs of."""
     rows, decoded = outputs
+    places = split.positions[rows].tolist()
     found = task_result(
         spec,
         split.truths[str(spec.name)].taken(rows),
         wanted.taken(rows),
         decoded,
-        [(int(split.positions[row]), split.ids[row]) for row in map(int, rows)],
+        [(place, split.ids[row]) for place, row in zip(places, map(int, rows), strict=True)],
         split.inputs_of_rows[rows],
         budget,
         estimates,

@@ -62,8 +62,27 @@ def test_every_form_learns_is_rebuilt_from_its_configuration_and_exports(
     made = onnx_from_student(net, net.array_specs(), net.output_specs(), sample=sample, opset=18)
     session = onnxruntime.InferenceSession(made)
     (found,) = session.run(None, {name: one.numpy() for name, one in arrays.items()})
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(found), wanted, atol=1e-5)
     assert b"BatchNormalization" not in made
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer", "none"])
+def test_a_table_of_categories_alone_learns(norm: str) -> None:
+    spec = InputSpec("person", "tabular", ("town",), {"numeric": [], "categorical": ["town"]})
+    model = ModelSpec("mlp", {"hidden": [8, 8], "norm": norm})
+    net = build_net(model, [spec], [LARGER], vocabulary={"person": 6}, seed=0).train()
+    towns = {"categories": torch.tensor([[2], [3], [4], [5]])}
+    wanted = torch.tensor([[1.0], [0.0], [1.0], [0.0]])
+    steps = torch.optim.Adam(net.parameters(), lr=0.03)
+    for _ in range(100):
+        steps.zero_grad()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(net(towns)[LARGER.name], wanted)
+        loss.backward()
+        steps.step()
+    found = net.eval()(towns)[LARGER.name] > 0
+    assert found.tolist() == [[True], [False], [True], [False]]
+    never = net({"categories": torch.tensor([[0], [1]])})[LARGER.name]
+    assert never[0] == never[1]
 
 
 def test_what_training_never_shows_says_nothing() -> None:

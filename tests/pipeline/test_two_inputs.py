@@ -9,7 +9,7 @@ import pytest
 from commands import kd2edge
 from kd2edge.nets import load_net
 from kd2edge.runtime import load
-from products import BERT, text_rows, write_jsonl, write_tokenizer
+from products import BERT, review_rows, text_rows, write_jsonl, write_tokenizer
 
 _ENCODER = """{family: transformers, config: {model_type: electra, embedding_size: 8,
       hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 24,
@@ -95,3 +95,52 @@ def test_two_tables_of_words_cannot_start_from_one(project: Path) -> None:
         result = kd2edge("check", project / "recipe.yaml", "--set", f"student.init={init}")
         assert result.code == 2
         assert said in " ".join(result.err.split())
+
+
+_TABLES = """\
+version: 1
+name: tables
+data:
+  sources:
+    - {name: rows, kind: jsonl, train: train.jsonl, validation: test.jsonl, test: test.jsonl}
+  leaks: keep
+inputs:
+  person: {kind: tabular, numeric: [age], absent: 0.2}
+  place: {kind: tabular, categorical: [town], rare: 1, absent: 0.2}
+tasks:
+  intent: {kind: classification, metric: accuracy}
+student:
+  model:
+    encoders:
+      person: {family: mlp, config: {hidden: [8]}}
+      place: {family: mlp, config: {hidden: [8]}}
+    fusion: {kind: concat, hidden: 16}
+distill: {alpha: 0}
+baseline: false
+train: {epochs: 30, lr: 3.0e-2, batch_size: 16, threads: 1, device: cpu, precision: fp32}
+export: {targets: [onnx], precisions: [fp32], calibration: {rows: 16}}
+validate: {max_drop: 0.5}
+"""
+
+
+def test_two_tables_go_all_the_way(tmp_path: Path) -> None:
+    rows = [row for row in review_rows() if row["age"] is not None]
+    write_jsonl(tmp_path / "train.jsonl", rows[0::2])
+    write_jsonl(tmp_path / "test.jsonl", rows[1::2])
+    (tmp_path / "recipe.yaml").write_text(_TABLES)
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    result = kd2edge("distill", tmp_path / "recipe.yaml", "--run-dir", run, "--json")
+    assert result.code == 0, result.err
+    found = result.json["report"]["splits"]["test"]
+    reached = {
+        name: part["tasks"]["intent"]["student"]["metrics"]["accuracy"]["value"]
+        for name, part in {"": found, **found["without"]}.items()
+    }
+    assert reached[""] == reached["person"] == 1.0  # the town alone tells
+    assert reached["place"] < 0.7
+    assert kd2edge("export", run, "--out", bundle).code == 0
+    judged = kd2edge("validate", bundle, "--run", run, "--threads", "1", "--json")
+    assert judged.code in (0, 3), judged.err
+    exact = judged.json["artefacts"]["onnx-fp32"]
+    assert exact["verdict"] != "fail", exact["faults"]
+    assert {one["tasks"]["intent"]["changed"] for one in exact["without"].values()} == {0}

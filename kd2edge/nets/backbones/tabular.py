@@ -18,6 +18,9 @@ from kd2edge.nets.backbones.dense import NORMS, Dense
 from kd2edge.nets.backbones.numbers import EMBEDDINGS, Periodic, Piecewise
 from kd2edge.nets.features import Features
 
+#: Bias of the first layer's norm where all that comes in is 0 at first.
+_AWAKE = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class MlpConfig:
@@ -102,10 +105,16 @@ class TabularAdapter(Adapter):
 
     @torch.no_grad()
     def quiet(self, backbone: Mlp) -> None:
-        """Let flags of missing numbers say nothing at first, and for ever where none is missing."""
+        """Let flags of missing numbers say nothing at first, and for ever where none is missing.
+
+        Of a table of categories alone every row says nothing then, a batch norm makes 0 of it, and
+        no ReLU that is given 0 ever learns: there its bias begins above 0.
+        """
         first = backbone.layers[0]
         assert isinstance(first, Dense)
         first.linear.weight[:, : self._flags] = 0.0
+        if not self._flags and isinstance(first.norm, nn.BatchNorm1d):
+            nn.init.constant_(first.norm.bias, _AWAKE)
 
 
 def build(request: Request) -> Built:
