@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import Builtin, Recipe, TokenClassification
 from kd2edge.recipe.schema.data import FilePart, SourcePart
+from kd2edge.recipe.schema.inputs import WordsPart
 
 SPLITS = ("train", "validation", "test")
 
@@ -64,6 +65,21 @@ def _only_train(source: SourcePart, steps: Steps) -> Iterator[Fault]:
     for split in ("validation", "test"):
         if getattr(source, split, ()):
             yield (*steps, split), "unlabelled rows are for training only"
+
+
+def remixed_are_unlabelled_texts(recipe: Recipe) -> Iterator[Fault]:
+    """What is made of labelled texts has other labels, which only a teacher can tell."""
+    texts = any(isinstance(one, WordsPart) for one in recipe.inputs.values())
+    for key, sources in (("sources", recipe.data.sources), ("unlabelled", recipe.data.unlabelled)):
+        for index, source in enumerate(sources):
+            if getattr(source, "remix", None) is None:
+                continue
+            steps: Steps = ("data", key, index, "remix")
+            if key == "sources":
+                message = "labels do not hold for remixed rows: name the files under `unlabelled`"
+                yield steps, f"{message}, where teachers label them"
+            elif not texts:
+                yield steps, "no input is of kind text or tokens: there are no words to remix"
 
 
 def cut_words_have_no_labels(recipe: Recipe) -> Iterator[Fault]:

@@ -136,6 +136,7 @@ def test_faults_between_parts_are_found_beside_faults_of_keys(
         ("data.unlabelled=[{name: rows, kind: jsonl, train: x}]", "'rows' stands twice"),
         ("data.unlabelled=[{name: m, kind: jsonl, train: x, test: y}]", "for training only"),
         ("data.unlabelled=[{name: m, kind: jsonl, train: x, tasks: [intent]}]", "no tasks"),
+        ("data.sources.rows.remix={copies: 2}", "labels do not hold for remixed rows"),
         ("student.init={from: small}", "no teacher 'small'"),
         ("student.init={from: big, embeddings: none}", "it starts nothing"),
         ("student.model={family: transformers}", "expected a source of weights, or a config"),

@@ -34,11 +34,13 @@ from kd2edge.recipe.schema import (
     TokenClassification,
 )
 from kd2edge.recipe.schema.data import FilePart
+from kd2edge.recipe.schema.inputs import WordsPart
 from kd2edge.recipe.table_checks import inputs_of
 from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.join import JoinedRows
 from kd2edge.rows.problems import told_once
 from kd2edge.rows.reading import labels_of
+from kd2edge.rows.remix import Remix
 from kd2edge.rows.rows import Rows
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.labels import label_index
@@ -240,9 +242,18 @@ def _plans(
         columns, words = dict(source.columns), dict(source.words)
         schemes = _schemes(recipe, source, tasks)
         held = _hold_out(recipe, source, split, tasks, files)
+        remix = _remix(recipe, source)
         yield SourcePlan(
-            name, source.kind, str(path), options, columns, tasks, words, schemes, held
+            name, source.kind, str(path), options, columns, tasks, words, schemes, held, remix
         )
+
+
+def _remix(recipe: Recipe, source: FilePart) -> Remix | None:
+    if source.remix is None:
+        return None
+    texts = _columns(one for one in recipe.inputs.values() if isinstance(one, WordsPart))
+    columns = tuple(source.columns.get(column, column) for column in texts)
+    return Remix(columns, **source.remix.model_dump())
 
 
 def _hold_out(

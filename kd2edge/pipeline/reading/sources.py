@@ -18,6 +18,7 @@ from kd2edge.rows.holdout import REST, held_out
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import open_rows
 from kd2edge.rows.leak import ChosenRows, without
+from kd2edge.rows.remix import Remix, RemixedRows
 from kd2edge.rows.rows import Rows
 from kd2edge.rows.tags import tag_rows
 from kd2edge.rows.words import cut_rows
@@ -79,6 +80,7 @@ class SourcePlan:
         words: new column of words -> the column of text in the rows that is cut.
         schemes: column of tags in the rows -> the scheme that they are written in.
         hold_out: which rows of the file these are; None: all.
+        remix: how they are made into other rows; None: they are not.
     """
 
     name: str
@@ -90,6 +92,7 @@ class SourcePlan:
     words: Mapping[str, str] = field(default_factory=dict)
     schemes: Mapping[str, str] = field(default_factory=dict)
     hold_out: HoldOutPlan | None = None
+    remix: Remix | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +151,13 @@ def _rows(plan: SourcePlan) -> Rows:
 
 
 def as_planned(rows: Rows, plan: SourcePlan) -> Rows:
-    """Rows as their file has them, with the words and tags that a source asks for."""
+    """Rows as their file has them, with the words, tags and variants that a source asks for."""
     if plan.words:
         rows = cut_rows(rows, plan.words)
     if plan.schemes:
         rows = tag_rows(rows, plan.schemes)
+    if plan.remix is not None:
+        rows = RemixedRows(rows, plan.remix)
     return rows
 
 
@@ -240,8 +245,13 @@ def _source(value: dict[str, Any], schema: int) -> SourcePlan:
     if held is not None:
         lists = {name: tuple(held[name]) for name in ("files", "labels")}
         held = HoldOutPlan(**{**held, **lists})
+    remix = value.get("remix")
+    if remix is not None:
+        remix = Remix(**{**remix, "columns": tuple(remix["columns"])})
     tasks = tuple(value["tasks"])
-    return SourcePlan(**{**value, "options": options, "tasks": tasks, "hold_out": held})
+    return SourcePlan(
+        **{**value, "options": options, "tasks": tasks, "hold_out": held, "remix": remix}
+    )
 
 
 def read_rows_plan(path: Path) -> RowsPlan:

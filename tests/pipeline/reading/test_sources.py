@@ -15,6 +15,7 @@ from kd2edge.pipeline.reading.sources import (
     read_rows_plan,
     write_rows_plan,
 )
+from kd2edge.rows.remix import Remix
 from products import write_jsonl
 
 
@@ -76,6 +77,27 @@ def test_texts_that_nobody_cut_are_cut_and_told_apart_by_their_words(tmp_path: P
     # "go!" is what a labelled row says already.
     assert [row["tokens"] for row in rows] == [["Go", "!"], ["Stay", ",", "please", "."]]
     write_rows_plan(tmp_path / "rows.json", plan)
+    assert open_split(read_rows_plan(tmp_path / "rows.json"), "train").fingerprint == (
+        rows.fingerprint
+    )
+
+
+def test_remixed_texts_are_unlabelled_rows_that_no_other_row_says(tmp_path: Path) -> None:
+    texts = [{"text": f"pay {at} euros to {name}"} for at, name in enumerate(("Ann", "Bob", "Cy"))]
+    train = write_jsonl(tmp_path / "train.jsonl", [{**row, "y": "a"} for row in texts])
+    test = write_jsonl(tmp_path / "test.jsonl", [{"text": "pay 0 euros to Bob", "y": "a"}])
+    own = SourcePlan("own", "jsonl", str(train), tasks=("y",))
+    held = SourcePlan("own", "jsonl", str(test), tasks=("y",))
+    how = Remix(("text",), copies=30, splice=0.5, swap=0.1, digits=0.5, seed=1)
+    remixed = SourcePlan("remixed", "jsonl", str(train), remix=how)
+    plan = RowsPlan({"train": (own, remixed), "test": (held,)}, ("text",))
+    rows = open_split(plan, "train")
+    made = [rows[at]["text"] for at in range(3, len(rows))]
+    assert len(set(made)) == len(made) > 30
+    assert not {"pay 0 euros to Bob", *(row["text"] for row in texts)} & set(made)
+    assert all(rows.tasks_of(at) == (("y",) if at < 3 else ()) for at in range(len(rows)))
+    write_rows_plan(tmp_path / "rows.json", plan)
+    assert read_rows_plan(tmp_path / "rows.json") == plan
     assert open_split(read_rows_plan(tmp_path / "rows.json"), "train").fingerprint == (
         rows.fingerprint
     )
