@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kd2edge.errors import Problem, RecipeError
 from kd2edge.recipe import LoadedRecipe, load_recipe
+from kd2edge.recipe.schema import TransformersModel
 
 Load = Callable[..., LoadedRecipe]
 Problems = Callable[..., list[Problem]]
@@ -244,7 +245,9 @@ def test_overrides_replace_add_and_read_yaml(load: Load, small: str) -> None:
     assert recipe.train.clip_norm is None
     assert recipe.teachers[0].train is not None
     assert recipe.teachers[0].train.epochs == 3
-    assert recipe.teachers[0].model.dropout == 0
+    model = recipe.teachers[0].model
+    assert isinstance(model, TransformersModel)
+    assert model.dropout == 0
     assert recipe.data.sources[0].splits()["test"] == ("a", "b")
     assert recipe.distill.alpha == 0.5
     assert recipe.name == "a-b"
