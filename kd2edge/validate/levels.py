@@ -82,9 +82,14 @@ class Levels:
             found += _told_without(name, part.faults())
         return tuple(dict.fromkeys(found))
 
-    def lacks_faults(self) -> bool:
-        """Whether it fails, and does not with every input that rows have."""
-        return bool(self.faults()) and not replace(self, without={}).faults()
+    def is_wrong_without_an_input(self) -> bool:
+        """Whether outputs are PyTorch's with every input that rows have, and not without one.
+
+        A rounded graph that loses too much where an input is absent is not wrong by that.
+        """
+        parts = self.without.values()
+        odd = any(part.number_faults() or failed_checks(part.answers) for part in parts)
+        return odd and not replace(self, without={}).faults()
 
     def number_faults(self) -> list[str]:
         """Heads that are too far from PyTorch's logits."""
@@ -185,7 +190,7 @@ def result_of(levels: Levels, doubt: str = "") -> ArtefactResult:
         doubts = levels.doubts()
         faults = (doubt, *(one for one in doubts if doubt not in one)) if doubt else doubts
     checks = (*levels.graph, *levels.answers, *levels.edges)
-    why = "" if verdict == "pass" else LACKING if levels.lacks_faults() else None
+    why = "" if verdict == "pass" else LACKING if levels.is_wrong_without_an_input() else None
     if why is None:
         why = cause(checks, levels.number_faults(), levels.tasks)
     return ArtefactResult(

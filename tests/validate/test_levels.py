@@ -7,13 +7,14 @@ import pytest
 from kd2edge.validate.levels import Levels, number_failures, result_of
 from kd2edge.validate.policy import DEMANDS
 from kd2edge.validate.validation import Check, NumberResult, TaskResult
+from kd2edge.verdict import ORDER, Word
 
 
 def levels(precision: str, **found) -> Levels:
     return Levels(precision, DEMANDS[precision], **found)
 
 
-def task(verdict: str) -> TaskResult:
+def task(verdict: Word) -> TaskResult:
     return TaskResult("accuracy", verdict, "" if verdict == "pass" else f"because {verdict}", 0.01)
 
 
@@ -39,7 +40,7 @@ def test_a_coarse_head_must_hold_in_every_way_to_batch_and_pad():
 
 
 def test_an_artefact_passes_only_when_every_task_passes():
-    def judge(*verdicts: str) -> str:
+    def judge(*verdicts: Word) -> str:
         tasks = {str(index): task(name) for index, name in enumerate(verdicts)}
         return levels("int8", tasks=tasks).verdict()[0]
 
@@ -99,3 +100,41 @@ def test_a_doubt_takes_a_pass_and_hides_no_fault():
         ("nobody looked",),
     )
     assert result_of(broken, "nobody looked").faults == ("edges",)
+
+
+def test_every_task_has_to_pass_without_each_input_too():
+    whole = levels("int8", tasks={"a": task("pass")})
+    for word in ORDER:
+        part = levels("int8", tasks={"a": task(word)})
+        found = result_of(whole.lacking("text", part))
+        assert found.verdict == ("undecided" if word == "not_run" else word)
+        said = () if word == "pass" else (f"a without text: because {word}",)
+        assert found.faults == said
+        assert found.without["text"].tasks["a"].verdict == word
+        assert found.cause == ""  # a rounded graph may lose more there than elsewhere
+    assert result_of(whole).without == {}
+
+
+def test_outputs_that_are_wrong_without_an_input_alone_have_a_cause():
+    whole = levels("int8", tasks={"a": task("pass")}, numbers={"a": (way("batch 1", 0.1, 1.0),)})
+    part = replace(whole, numbers={"a": (way("batch 1", 0.9, 1.0),)})
+    found = result_of(whole.lacking("text", part))
+    assert found.verdict == "fail"
+    assert found.reason.startswith("a without text: logits miss PyTorch's by 0.9 of their size")
+    assert found.cause.startswith("how the graph tells that an input is absent")
+    both = replace(whole, numbers=part.numbers)
+    assert "absent" not in result_of(both.lacking("text", part)).cause
+
+
+def test_checks_of_files_are_told_once():
+    bad = Check("opset", "failed", "too new")
+    whole = levels("int8", graph=(bad,), tasks={"a": task("pass")})
+    assert whole.lacking("text", whole).faults() == ("opset: too new",)
+
+
+def test_an_fp32_artefact_passes_only_with_logits_of_rows_without_the_input():
+    good = {"tasks": {"a": task("pass")}, "numbers": {"a": (number(1e-6),)}}
+    whole = levels("fp32", **good)
+    assert whole.lacking("text", levels("fp32", **good)).verdict() == ("pass", "")
+    verdict, reason = whole.lacking("text", levels("fp32", tasks=good["tasks"])).verdict()
+    assert (verdict, reason.split(":")[0]) == ("undecided", "numbers without text")

@@ -6,7 +6,9 @@ from dataclasses import replace
 from kd2edge.metrics.estimate import Estimate
 from kd2edge.validate.validation import (
     ArtefactResult,
+    Basis,
     Check,
+    LackingResult,
     MetricResult,
     NumberResult,
     TaskResult,
@@ -132,3 +134,27 @@ def test_words_beyond_the_length_limit_are_named_once_a_task():
     one = replace(found, artefacts={name: left, **dict(others)}).table()
     assert f"left: 3 labelled words lie beyond the length limit in {name}, or without" in one
     assert "length limit" not in found.table()
+
+
+def test_rows_without_an_input_have_a_table_of_their_own():
+    plain = validation()
+    found = plain.artefacts["onnx-int8-portable"]
+    part = LackingResult(found.numbers, {"left": found.tasks["left"]})
+    one = replace(found, without={"details": part})
+    whole = replace(
+        plain,
+        artefacts={**plain.artefacts, "onnx-int8-portable": one},
+        without={"details": Basis(3900, 1200, {"pytorch": 3900, "onnx-fp32": 0})},
+    )
+    lines = whole.table().splitlines()
+    at = lines.index("Without details (3,900 rows, 1,200 distinct):")
+    assert lines[at + 4].startswith("| onnx-int8-portable | left |")
+    assert all(len(line) <= 80 for line in lines if line.startswith("|"))
+    assert "24 (4 ties)" in whole.table()
+
+
+def test_where_no_input_may_be_absent_nothing_is_said_of_it():
+    data = validation().to_json()
+    assert "without" not in data
+    assert all("without" not in one for one in data["artefacts"].values())
+    assert "ithout" not in validation().table()
