@@ -261,7 +261,9 @@ def open_reference(content: bytes, specs: Specs) -> Reference:
 
 def _opened(arrays: Arrays, specs: Mapping[str, TaskSpec]) -> Reference:
     names = tuple(str(name) for name in json_value(arrays["ids"].tobytes()))
-    truths = {task: unpack_truth(_below(arrays, f"truth/{task}/")) for task in specs}
+    truths = {
+        task: unpack_truth(spec, _below(arrays, f"truth/{task}/")) for task, spec in specs.items()
+    }
     whole = _opened_outputs(arrays, names, truths, specs, *_of(arrays["of"]))
     lacked = {name.split("/")[1]: None for name in arrays if name.startswith("without/")}
     parts = {name: _below(arrays, _without(name)) for name in lacked}

@@ -39,18 +39,26 @@ def pack_truth(truth: Truth) -> Arrays:
     return found
 
 
-def unpack_truth(arrays: Mapping[str, npt.NDArray[Any]]) -> Truth:
-    """What :func:`pack_truth` kept."""
+def unpack_truth(spec: TaskSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> Truth:
+    """What :func:`pack_truth` kept, the columns in the order of the task's kind."""
     kept = dict(arrays)
     offsets = kept.pop("offsets", None)
     whole = {
         name: values if values.dtype.kind == "f" else values.astype(np.int64)
-        for name, values in kept.items()
+        for name, values in _ordered(spec, kept).items()
     }
     if offsets is None:
         return Truth(**whole)
     own = offsets.astype(np.int64)
     return Truth(**{name: Ragged(values, own) for name, values in whole.items()})
+
+
+def _ordered(spec: TaskSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """An archive has its members in any order, and the first column says what is labelled."""
+    names = [field.name for field in task_kind(spec.kind).fields(spec)]
+    if sorted(names) != sorted(arrays):
+        raise ValueError(f"task {spec.name}: expected labels {names}, found {sorted(arrays)}")
+    return {name: arrays[name] for name in names}
 
 
 def _small(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
