@@ -199,7 +199,8 @@ def _meta(job: _Job, pads: Mapping[str, int], views: Views) -> dict[str, Any]:
 
 def _meta_of(job: _Job, task: TaskSpec) -> dict[str, Any]:
     kind = task_kind(task.kind)
-    dtypes = {field.name: field.dtype for field in kind.fields(task)}
+    # Pairs, for a JSON object has no order, and the first field says what is labelled.
+    dtypes = [[field.name, field.dtype] for field in kind.fields(task)]
     return {"per": kind.per, "input": job.word_input(task), "fields": dtypes}
 
 

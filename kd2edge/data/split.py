@@ -46,7 +46,9 @@ class EncodedSplit:
         self._presences: dict[str, str] = meta.get("presences", {})
         self.lengths = self._resident("length")
         self._pads: dict[str, int] = meta["pads"]
-        self._targets: dict[TaskName, dict[str, Any]] = meta["tasks"]
+        self._targets: dict[TaskName, dict[str, Any]] = {
+            task: {**one, "fields": dict(one["fields"])} for task, one in meta["tasks"].items()
+        }
         self._word_inputs = {
             task: one["input"] for task, one in self._targets.items() if one["input"]
         }

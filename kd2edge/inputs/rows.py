@@ -39,7 +39,8 @@ def taken(encoded: Encoded, encoder: Encoder, rows: Ints, longest: int) -> Encod
     words = None if encoded.words is None else _Picked(encoded.words, rows.tolist())
     present = None if encoded.present is None else encoded.present[rows]
     size = None if encoded.size is None else encoded.size[rows]
-    return Encoded(arrays, starts, words, present, size)
+    lengths = None if encoded.lengths is None else encoded.lengths[rows]
+    return Encoded(arrays, starts, words, present, size, lengths)
 
 
 def shortened(array: npt.NDArray[Any], spec: ArraySpec, longest: int) -> npt.NDArray[Any]:

@@ -109,9 +109,12 @@ def _models_can_be_made(recipe: Recipe) -> Iterator[Fault]:
         elif isinstance(model, MlpModel):
             if "hidden" not in model.config:
                 yield (*steps, "config"), "expected hidden, e.g. hidden: [256, 128]"
-        elif isinstance(model, TransformersModel):
-            if model.source is None and "model_type" not in model.config:
-                yield steps, "expected a source of weights, or a config with its model_type"
+        elif (
+            isinstance(model, TransformersModel)
+            and model.source is None
+            and "model_type" not in model.config
+        ):
+            yield steps, "expected a source of weights, or a config with its model_type"
 
 
 def _single_models(recipe: Recipe) -> Iterator[tuple[Steps, OneInput]]:

@@ -51,6 +51,8 @@ def test_a_batch_names_the_row_of_each_object_and_knows_unlabelled_rows_from_emp
     split = IMAGES.split(tmp_path, joined([Source("s", rows, ("things",))]), tasks=[SPEC])
     batch = split.batch(np.array([3, 0, 1, 2]))
     target = batch.targets[SPEC.name]
+    assert list(target) == ["labels", "corners"]  # the first says what is labelled
+    assert [name for name, _ in split.truth(SPEC.name).items()] == ["labels", "corners"]
     assert target["labels"].tolist() == [0, 1, 0, NOTHING, MISSING]
     assert target["corners"][:4].tolist() == [[1, 0.25], [7.5, 1], [3, 0], [0, 0]]
     assert target["corners"][4].isnan().all()

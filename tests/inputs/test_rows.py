@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,23 @@ def test_rows_are_as_if_encoded_alone(opened, kind: str, data: Any):
     assert wanted.words is not None
     assert [list(one) for one in found.words] == [list(one) for one in wanted.words]
     assert [list(one) for one in found.words[1:]] == [list(one) for one in wanted.words][1:]
+
+
+def test_all_that_is_known_of_rows_goes_with_them(opened):
+    encoder = opened("text", max_length=10)
+    whole = replace(
+        encoder.encode(["the", "a", "ing"]),
+        present=np.array([True, False, True]),
+        size=np.array([[1, 2], [3, 4], [5, 6]]),
+        lengths=np.array([7, 8, 9]),
+    )
+    found = taken(whole, encoder, np.array([2, 0]), 3)
+    assert found.present is not None
+    assert found.size is not None
+    assert found.lengths is not None
+    assert found.present.tolist() == [True, True]
+    assert found.size.tolist() == [[5, 6], [1, 2]]
+    assert found.lengths.tolist() == [9, 7]
 
 
 def test_only_inputs_that_pad_have_a_length(opened):
