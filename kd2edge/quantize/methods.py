@@ -94,6 +94,8 @@ def int8_static(
     quantizer.model.topological_sort()
     made = quantizer.model.model
     _spare_float_readers(made.graph, {node.name for node in nodes})
+    if _cut_off_float_readers(made.graph, {node.output[0] for node in activations}):
+        quantizer.model.topological_sort()
     return _bytes(made)
 
 
@@ -273,6 +275,35 @@ def _spare_float_readers(graph: GraphProto, quantized: set[str]) -> None:
             continue
         for index, name in enumerate(node.input):
             node.input[index] = rounded.get(name, name)
+
+
+def _cut_off_float_readers(graph: GraphProto, activated: set[str]) -> bool:
+    """Nodes that compute in float read what a Relu cut off, though the Relu itself is gone.
+
+    Where two quantized nodes read a tensor, the quantizer gives each its own rounded copy, and
+    passes over a third reader that is not quantized: it would read what was never cut off.
+
+    Args:
+        graph: that was quantized.
+        activated: what Relus gave that may be gone.
+
+    Returns:
+        Whether any node reads another tensor than before: its place may be in front of it.
+    """
+    producers = {name: node for node in graph.node for name in node.output}
+    bare = {name for name in activated & set(producers) if producers[name].op_type == "Conv"}
+    copies: dict[str, str] = {}
+    for node in graph.node:
+        source = producers.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if source is not None and source.input[0] in bare:
+            copies.setdefault(source.input[0], node.output[0])
+    changed = False
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if node.op_type != "QuantizeLinear" and name in copies:
+                node.input[index] = copies[name]
+                changed = True
+    return changed
 
 
 def _names_when_split(node: NodeProto) -> tuple[str, ...]:
