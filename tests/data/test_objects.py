@@ -1,9 +1,9 @@
-"""Targets that are lists of objects: a seam for detection, held by a task kind of the tests."""
+"""Targets that are lists of objects or maps, held by task kinds of the tests."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -39,12 +39,45 @@ class Objects(TaskKind):
 
 
 Objects.__abstractmethods__ = frozenset()
+OBJECTS: TaskKind = cast("Any", Objects)()
+
+
+class Map(TaskKind):
+    """A class for each of 2 x 3 places."""
+
+    name = "map"
+    per = "place"
+    default_metrics = ("accuracy",)
+
+    def fields(self, spec: TaskSpec) -> tuple[Field, ...]:
+        return (Field("labels", shape=(2, 3)),)
+
+    def target(self, spec: TaskSpec, value: Any) -> Target | None:
+        return None if value is None else {"labels": np.array(value)}
+
+
+Map.__abstractmethods__ = frozenset()
+MAP = TaskSpec(TaskName("ground"), "map", ("a", "b"), "accuracy", column="ground")
+
+
+def test_every_place_of_a_map_is_an_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kd2edge.tasks.kinds.TASK_KINDS", {**TASK_KINDS, "map": cast("Any", Map)()})
+    maps = [[[0, 1, 1], [0, MISSING, 0]], None, [[1, 1, 1], [0, 0, 0]]]
+    image = image_rows()[0]["image"]
+    rows = MemoryRows([{"image": image, "ground": one} for one in maps])
+    split = IMAGES.split(tmp_path, joined([Source("s", rows, ("ground",))]), tasks=[MAP])
+    batch = split.batch(np.array([2, 0, 1]))
+    labels = batch.targets[MAP.name]["labels"].tolist()
+    assert labels == [1, 1, 1, 0, 0, 0, 0, 1, 1, 0, MISSING, 0, *[MISSING] * 6]
+    assert batch.has_label(MAP.name).tolist() == [one != MISSING for one in labels]
+    assert np.asarray(split.truth(MAP.name).first).shape == (3, 2, 3)
+    assert split.labelled([MAP.name]).tolist() == [True, False, True]
 
 
 def test_a_batch_names_the_row_of_each_object_and_knows_unlabelled_rows_from_empty_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kd2edge.tasks.kinds.TASK_KINDS", {**TASK_KINDS, "objects": Objects()})
+    monkeypatch.setattr("kd2edge.tasks.kinds.TASK_KINDS", {**TASK_KINDS, "objects": OBJECTS})
     things = [[("b", (7.5, 1)), ("a", (3, 0))], [], None, [("a", (1, 0.25))]]
     image = image_rows()[0]["image"]
     rows = MemoryRows([{"image": image, "things": one} for one in things])
