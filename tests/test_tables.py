@@ -10,8 +10,8 @@ import pytest
 from kd2edge.data.augment import AUGMENTATIONS
 from kd2edge.distill.balance import BALANCERS
 from kd2edge.distill.features import FEATURE_LOSSES, PROJECTORS
-from kd2edge.distill.hard import HARD_LOSSES
 from kd2edge.distill.logits import LOGIT_LOSSES
+from kd2edge.distill.tasks import HARD_LOSSES
 from kd2edge.engines import ENGINES
 from kd2edge.export.targets.kinds import TARGETS
 from kd2edge.inputs import INPUT_KINDS
@@ -67,6 +67,8 @@ def test_rows_take_the_options_of_their_part_of_the_recipe() -> None:
 
 def test_both_halves_have_every_kind() -> None:
     assert set(TASK_KINDS) == set(HEADS) == set(HARD_LOSSES)
+    modules = {loss.__module__.rpartition(".")[2] for loss in HARD_LOSSES.values()}
+    assert modules <= set(TASK_KINDS)  # each stands in the file of its kind
     assert set(INPUT_KINDS) == {kind for _, kind in BACKBONES}
     assert set(TARGETS) == set(ENGINES)
     assert len(BACKENDS) == len(ENGINES)

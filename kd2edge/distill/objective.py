@@ -22,14 +22,14 @@ from kd2edge.data.batch import Batch
 from kd2edge.distill.balance import BALANCERS, Balancer, LossKey
 from kd2edge.distill.balance.balancer import SHARED
 from kd2edge.distill.feature_term import FeatureTerm
-from kd2edge.distill.hard import HARD_LOSSES
-from kd2edge.distill.items import Items
 from kd2edge.distill.knowledge import Knowledge
 from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.distill.loss import Given, Loss, Need
 from kd2edge.distill.method import Method, made
 from kd2edge.distill.schedule import Constant, Moment, Schedule, Time, schedules
 from kd2edge.distill.settings import DistillSettings
+from kd2edge.distill.tasks import HARD_LOSSES
+from kd2edge.distill.tasks.items import Items
 from kd2edge.errors import UsageError
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.outputs import outputs_of

@@ -9,7 +9,7 @@ from typing import final
 
 from torch import Tensor
 
-from kd2edge.distill.items import Items, Said
+from kd2edge.distill.tasks.items import Items, Said
 from kd2edge.errors import UsageError
 from kd2edge.events import Losses
 from kd2edge.tasks.spec import TaskName

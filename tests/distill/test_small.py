@@ -18,15 +18,15 @@ from kd2edge.distill import Constant, Method, Moment, Schedule, Time
 from kd2edge.distill.balance import LossKey
 from kd2edge.distill.balance.kinds import BALANCERS
 from kd2edge.distill.features import FEATURE_LOSSES, PROJECTORS
-from kd2edge.distill.hard import HARD_LOSSES
 from kd2edge.distill.interruption import Interruption
-from kd2edge.distill.items import Items
 from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.distill.meter import Meter
 from kd2edge.distill.method import made
 from kd2edge.distill.precision import autocast, cpu_has_bf16, precision_of
 from kd2edge.distill.random_state import own_randomness, random_state, restore_random_state
 from kd2edge.distill.schedule import schedules
+from kd2edge.distill.tasks import HARD_LOSSES
+from kd2edge.distill.tasks.items import Items
 from kd2edge.errors import UsageError
 from kd2edge.tasks import TASK_KINDS
 from kd2edge.tasks.spec import Output, TaskName, TaskSpec

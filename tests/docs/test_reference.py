@@ -15,8 +15,8 @@ from kd2edge.bundle import Artefact
 from kd2edge.data.augment import AUGMENTATIONS
 from kd2edge.distill.balance import BALANCERS
 from kd2edge.distill.features import FEATURE_LOSSES, PROJECTORS
-from kd2edge.distill.hard import HARD_LOSSES
 from kd2edge.distill.logits import LOGIT_LOSSES
+from kd2edge.distill.tasks import HARD_LOSSES
 from kd2edge.export.passes import PASSES
 from kd2edge.export.targets.kinds import TARGETS
 from kd2edge.inputs import INPUT_KINDS

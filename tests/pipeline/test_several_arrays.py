@@ -11,8 +11,8 @@ import pytest
 from torch import Tensor, nn
 
 from commands import kd2edge
-from kd2edge.distill.hard.cross_entropy import CrossEntropy
-from kd2edge.distill.hard.kinds import HARD_LOSSES
+from kd2edge.distill.tasks.classification import CrossEntropy
+from kd2edge.distill.tasks.kinds import HARD_LOSSES
 from kd2edge.nets.features import Features, Widths
 from kd2edge.nets.heads import kinds as heads
 from kd2edge.nets.heads.head import Head

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from distill.tiny import DARK, random_logits
-from kd2edge.distill.hard.binary_cross_entropy import BinaryCrossEntropy, binary_cross_entropy
 from kd2edge.distill.loss import Given
+from kd2edge.distill.tasks.binary import BinaryCrossEntropy, binary_cross_entropy
 from kd2edge.tasks.spec import MISSING
 
 

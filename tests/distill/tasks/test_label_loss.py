@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from kd2edge.distill.hard.label_loss import LabelLoss
 from kd2edge.distill.loss import Given
+from kd2edge.distill.tasks.label_loss import LabelLoss
 from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec
 
 SPEC = TaskSpec(TaskName("t"), "classification", ("a", "b"), "accuracy")

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from kd2edge.distill.hard.binary_cross_entropy import binary_cross_entropy
-from kd2edge.distill.hard.label_cross_entropy import LabelCrossEntropy
 from kd2edge.distill.logits.kl import KL, binary_kl
 from kd2edge.distill.loss import Given
+from kd2edge.distill.tasks.binary import binary_cross_entropy
+from kd2edge.distill.tasks.multi_label import LabelCrossEntropy
 from kd2edge.nets.features import Widths
 from kd2edge.nets.heads.multi_label import MultiLabelHead
 from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec

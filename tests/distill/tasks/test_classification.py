@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from distill.tiny import SHAPE, random_logits
-from kd2edge.distill.hard.cross_entropy import CrossEntropy, cross_entropy
 from kd2edge.distill.loss import Given
+from kd2edge.distill.tasks.classification import CrossEntropy, cross_entropy
 from kd2edge.tasks.spec import MISSING
 
 

@@ -7,8 +7,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from kd2edge.distill.hard.cross_entropy import cross_entropy
-from kd2edge.distill.hard.label_loss import LabelLoss
+from kd2edge.distill.tasks.classification import cross_entropy
+from kd2edge.distill.tasks.label_loss import LabelLoss
 
 
 @final

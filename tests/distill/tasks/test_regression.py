@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kd2edge.distill.hard import HARD_LOSSES
 from kd2edge.distill.loss import Given
+from kd2edge.distill.tasks import HARD_LOSSES
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
 SPEC = TaskSpec(TaskName("t"), "regression", (), "mae", decode={"mean": 100.0, "spread": 20.0})

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kd2edge.distill.hard import HARD_LOSSES
-from kd2edge.distill.hard.ranked_probability import ranked_probability
 from kd2edge.distill.loss import Given
+from kd2edge.distill.tasks import HARD_LOSSES
+from kd2edge.distill.tasks.ordinal import ranked_probability
 from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec
 
 SPEC = TaskSpec(TaskName("t"), "ordinal", tuple("12345"), "level_mae")

@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor
 from torch.nn import functional as F
 
-from kd2edge.distill.hard.label_loss import LabelLoss
+from kd2edge.distill.tasks.label_loss import LabelLoss
 
 
 @final
