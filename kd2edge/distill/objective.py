@@ -76,7 +76,6 @@ class Objective(nn.Module):
         self._tasks = names
         self._specs = {task.name: task for task in tasks}
         self._outputs = {task.name: outputs_of(task) for task in tasks}
-        self._per = {task.name: task_kind(task.kind).per for task in tasks}
         self._knowledge = knowledge
         self._values = _values(settings, names)
         known = knowledge.teachers if knowledge else {}
@@ -159,9 +158,7 @@ class Objective(nn.Module):
 
     def _hard(self, at: int, several: Sequence[Items]) -> Tensor | None:
         items, loss = several[0], self.hard[at]
-        counted = items.batch.has_label(items.task)
-        if self._per[items.task] == items.output.per:
-            counted = counted & items.seen
+        counted = items.labelled()
         if not counted.any():
             return None
         assert isinstance(loss, Loss)
@@ -194,7 +191,7 @@ class Objective(nn.Module):
         if Need.TARGETS in loss.needs:
             more["targets"] = items.targets()
         if Need.LABELLED in loss.needs:
-            labelled = items.batch.has_label(items.task) & said.seen
+            labelled = items.labelled() & said.seen
             more["labelled"] = labelled.to(torch.float32).to(items.device)
         if Need.ROWS in loss.needs:
             more["rows"] = items.rows().to(items.device)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kd2edge.data.batch import Batch
 from kd2edge.distill.knowledge import Knowledge
+from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Output, TaskSpec
 
 
@@ -48,6 +49,8 @@ class Items:
     ) -> None:
         words = batch.words_in(task, output, values)
         self.task = task.name
+        #: Whether the data says something of each of them, and not of other things in a row.
+        self.are_targets = task_kind(task.kind).per == output.per
         self._words = words
         self.batch = batch
         self.name = name
@@ -68,6 +71,14 @@ class Items:
     def are_words(self) -> bool:
         """Whether rows have items of their own number, words or frames: those may be cut off."""
         return self._words is not None
+
+    def labelled(self) -> Tensor:
+        """What has a label and was seen ``[item of the target]``, on the CPU.
+
+        Where the target has other items, a list of objects for the places of a map, those are rows.
+        """
+        found = self.batch.has_label(self.task)
+        return found & self.seen if self.are_targets else found
 
     def counts(self) -> Tensor:
         """How many words or frames each row has, else 1 ``[row]``, on the CPU."""
