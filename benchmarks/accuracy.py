@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from recording import ROOT, parser, record, shown
 
 from kd2edge.bundle import open_bundle
@@ -23,16 +24,18 @@ from kd2edge.data import EncodedSplit
 from kd2edge.distill import predict_split
 from kd2edge.metrics import paired_gain_over_seeds
 from kd2edge.metrics.estimate import measure
+from kd2edge.metrics.kinds import metric
 from kd2edge.nets import load_net
 from kd2edge.pipeline.reading.model_inputs import student_inputs
 from kd2edge.pipeline.reading.prepare import prepare_data
 from kd2edge.pipeline.steps.folders import RunFolder
+from kd2edge.pipeline.steps.lacking import lacked, student_without
 from kd2edge.pipeline.steps.provenance import code_fingerprint, read_report
 from kd2edge.pipeline.steps.work import Work
 from kd2edge.pipeline.verbs.reports import newest
 from kd2edge.recipe import LoadedRecipe, load_recipe
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, TaskSpec
+from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 from kd2edge.validate import row_keys
 
 RECIPES = (
@@ -66,7 +69,7 @@ def main() -> None:
             "models": read_report(runs[0].report)["models"],
             "baseline_start": "the student's",
             "code_unchanged_since": all(same_code(run) for run in runs),
-            "tasks": tasks(loaded.recipe.name, runs, given.runs),
+            **tasks(loaded.recipe.name, runs, given.runs),
             "gate": gate(bundle),
         }
         name = f"accuracy-{loaded.recipe.name}"
@@ -132,22 +135,44 @@ def kd2edge(command: Sequence[str], fine: Sequence[int]) -> None:
 
 
 def tasks(name: str, runs: Sequence[RunFolder], folder: Path) -> dict[str, Any]:
-    """Each task: teacher, students, baselines, and what the bootstrap says of the gain."""
+    """Each task: teacher, students, baselines, and what the bootstrap says of the gain.
+
+    ``tasks`` are of all test rows, ``without`` of the rows without each input that may be absent.
+    """
     spoken = [decided(run, folder / name / "cache") for run in runs]
-    reports = [read_report(run.report)["splits"]["test"]["tasks"] for run in runs]
+    reports = [read_report(run.report)["splits"]["test"] for run in runs]
+    parts = {
+        place: compared(
+            name, place, [one[place] for one in spoken],
+            [(one["without"][place] if place else one)["tasks"] for one in reports],
+        )
+        for place in spoken[0]
+    }  # fmt: skip
+    whole = parts.pop("")
+    return {"tasks": whole} | ({"without": parts} if parts else {})
+
+
+def compared(
+    name: str, place: str, spoken: Sequence[Said], reports: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The tasks of some rows; ``spoken`` and ``reports`` hold one a seed."""
     found: dict[str, Any] = {}
-    for task, (spec, truth, inputs) in spoken[0][0].items():
-        students = [models["student"][task] for _, models in spoken]
-        baselines = [models["baseline"][task] for _, models in spoken]
+    for task, (spec, truth, inputs) in spoken[0].known.items():
+        students = [one.decisions["student"][task] for one in spoken]
+        baselines = [one.decisions["baseline"][task] for one in spoken]
         values = {
             "student": [measure(spec, truth, one, spec.metric) for one in students],
             "baseline": [measure(spec, truth, one, spec.metric) for one in baselines],
         }
+        scale = metric(spec.metric).scale
         teacher = reports[0][task]["teacher"]["metrics"][spec.metric]
         gain = paired_gain_over_seeds(spec, truth, students, baselines, spec.metric, inputs=inputs)
-        share = float(np.mean(values["student"])) / teacher["value"]
+        shares = teacher["value"], float(np.mean(values["student"]))
+        share = shares[0] / shares[1] if scale.lower_is_better else shares[1] / shares[0]
         found[task] = {
             "metric": spec.metric,
+            "unit": scale.unit,
+            "is_share": scale.is_share,
             "rows": gain.rows,
             "teacher": teacher,
             **values,
@@ -157,25 +182,53 @@ def tasks(name: str, runs: Sequence[RunFolder], folder: Path) -> dict[str, Any]:
             "gain": asdict(gain),
         }
         print(
-            f"{name} {task} {spec.metric}: teacher {teacher['value']:.4f}, student"
-            f" {np.mean(values['student']):.4f} ({share:.1%}), without teacher"
+            f"{name}{f' without {place}' if place else ''} {task} {spec.metric}: teacher"
+            f" {teacher['value']:.4f}, student {shares[1]:.4f} ({share:.1%}), without teacher"
             f" {np.mean(values['baseline']):.4f}, gain {gain.value:+.4f} (at least {gain.low:+.4f})"
         )
     return found
 
 
-def decided(
-    run: RunFolder, cache: Path
-) -> tuple[dict[str, tuple[TaskSpec, Any, Any]], dict[str, dict[str, Decoded]]]:
-    """Specs with the test rows' labels and hashes by task; model -> task -> its decisions."""
+class Said(NamedTuple):
+    """What a run's student and baseline decide of some test rows.
+
+    Args:
+        known: task -> its spec, the rows' labels, and the hashes of their inputs.
+        decisions: model -> task -> what it decides.
+    """
+
+    known: Mapping[str, tuple[TaskSpec, Truth, npt.NDArray[np.uint64]]]
+    decisions: Mapping[str, Mapping[str, Decoded]]
+
+
+def decided(run: RunFolder, cache: Path) -> dict[str, Said]:
+    """What is decided of all test rows (under ""), and of those without an input (by its name)."""
     loaded = load_recipe(run.recipe)
     data = prepare_data(loaded)
     work = Work(loaded, run, data, cache, resume=True, on_event=lambda event: None)
-    split = work.encode(student_inputs(loaded.recipe, data.rows["train"], data.learned))["test"]
-    inputs = np.array(row_keys(data.rows["test"], data.inputs)[1], np.uint64)
-    known = {str(task): (spec, split.truth(task), inputs) for task, spec in data.tasks.items()}
+    inputs = student_inputs(loaded.recipe, data.rows["train"], data.learned)
+    splits: dict[str, tuple[Any, EncodedSplit]] = {}
+    splits[""] = data.rows["test"], work.encode(inputs)["test"]
+    for one in lacked(data, "test"):
+        splits[one.name] = (
+            one.rows,
+            work.encode_lacking(one.rows, student_without(inputs, one.name)),
+        )
     stems = {"student": run.student, "baseline": run.baseline}
-    return known, {name: decisions(stem, split, work.tasks) for name, stem in stems.items()}
+    return {
+        place: Said(
+            {
+                str(task): (
+                    spec,
+                    split.truth(task),
+                    np.array(row_keys(rows, data.inputs)[1], np.uint64),
+                )
+                for task, spec in data.tasks.items()
+            },
+            {name: decisions(stem, split, work.tasks) for name, stem in stems.items()},
+        )
+        for place, (rows, split) in splits.items()
+    }
 
 
 def decisions(stem: Path, split: EncodedSplit, specs: Sequence[TaskSpec]) -> dict[str, Decoded]:
