@@ -13,8 +13,8 @@ from kd2edge.inputs.spec import ArraySpec, Encoded
 from kd2edge.ragged import Ragged
 from kd2edge.runtime.quick import QUICK
 from kd2edge.tasks.kind import TaskKind
-from kd2edge.tasks.outputs import all_items, asked_of, logits_of, origin_of, outputs_of
-from kd2edge.tasks.spec import Decoded, Output, TaskSpec
+from kd2edge.tasks.outputs import asked_of, items_of, origin_of, outputs_of
+from kd2edge.tasks.spec import Columns, Decoded, Output, TaskSpec
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -60,9 +60,15 @@ class Head:
                 f"task {self.spec.name!r} decides frames, and arrays do not say where rows end:"
                 f" pass the raw {self.spec.input!r}, or take the frames' scores from logits()"
             )
-        return self.kind.decode(
-            self.spec, logits_of(self.spec, all_items(self.spec, arrays, encoded))
-        )
+        # As ``logits_of`` does, with the outputs that are known already: this is a request's path.
+        items = {
+            name: items_of(self.spec, output, arrays[name], encoded)
+            for name, output in self.outputs.items()
+        }
+        if len(items) == 1:
+            return self.kind.decode(self.spec, items[self._first])
+        named = {output.name: items[name] for name, output in self.outputs.items()}
+        return self.kind.decode(self.spec, Columns(named))
 
     def answers(
         self,
