@@ -196,14 +196,26 @@ def _model(item: Mapping[str, Any]) -> ModelSpec:
 
 
 def input_of(item: Mapping[str, Any]) -> InputSpec:
-    """An input's spec from the JSON of its fields."""
-    return InputSpec(**{**item, "columns": tuple(item["columns"])})
+    """An input's spec from the JSON of its fields.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    maps = {name: dict(item[name]) for name in ("options", "files")}
+    return InputSpec(**{**item, **maps, "columns": tuple(item["columns"])})
 
 
 def task_of(item: Mapping[str, Any]) -> TaskSpec:
-    """A task's spec from the JSON of its fields."""
+    """A task's spec from the JSON of its fields.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
     lists = {one.name: tuple(item[one.name]) for one in fields(TaskSpec) if one.name in _LISTS}
-    return TaskSpec(**{**item, **lists, "name": TaskName(item["name"])})
+    if not all(isinstance(one, str) for one in (item["name"], *lists["labels"])):
+        raise ValueError("expected texts for the name and the labels of a task")
+    decode = dict(item["decode"])
+    return TaskSpec(**{**item, **lists, "decode": decode, "name": TaskName(item["name"])})
 
 
 _LISTS = ("labels", "metrics")

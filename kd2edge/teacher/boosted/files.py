@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kd2edge.errors import IntegrityError, SchemaTooNewError
+from kd2edge.errors import IntegrityError, SchemaTooNewError, UsageError
 from kd2edge.files.atomic import storage_error, write_atomic
 from kd2edge.files.fingerprint import fingerprint_bytes
 from kd2edge.files.npz import npz_arrays, npz_bytes
@@ -15,7 +15,9 @@ from kd2edge.inputs.spec import InputSpec
 from kd2edge.inputs.tabular import columns_of
 from kd2edge.json_text import json_value
 from kd2edge.nets.files import input_of, task_of
+from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import TaskSpec
+from kd2edge.teacher.boosted.boosting import FORMS
 from kd2edge.teacher.boosted.forest import Forest, forest_of
 from kd2edge.teacher.boosted.model import Boosted
 
@@ -99,12 +101,14 @@ def describe_boosted(stem: Path) -> BoostedDescription:
                 f"{path}: has schema {content['schema']}, this kd2edge reads up to {SCHEMA};"
                 " update kd2edge"
             )
-        return BoostedDescription(
+        found = BoostedDescription(
             input_of(content["input"]),
             tuple(task_of(item) for item in content["tasks"]),
             str(content["table"]),
             str(content["trees"]["sha256"]),
         )
+        _require_asked_alike(found)
+        return found
     except (AttributeError, TypeError, KeyError, ValueError) as error:
         raise IntegrityError(
             f"{path}: does not describe boosted trees ({error}); {_WAY_OUT}"
@@ -129,16 +133,46 @@ def load_boosted(stem: Path) -> Boosted:
         )
     try:
         arrays = npz_arrays(content)
-        forests = [_forest(arrays, at, described.input) for at in range(len(described.tasks))]
+        forests = [
+            _forest(arrays, at, described.input, task) for at, task in enumerate(described.tasks)
+        ]
     except IntegrityError as error:
         raise IntegrityError(f"{path}: {error}; {_WAY_OUT}") from error
     return Boosted(described.input, described.tasks, tuple(forests))
 
 
-def _forest(arrays: dict[str, Any], at: int, spec: InputSpec) -> Forest:
+def _require_asked_alike(found: BoostedDescription) -> None:
+    """Trees read a table, and answer tasks that have a form of trees.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if found.input.kind != "tabular":
+        raise ValueError(f"input of kind {found.input.kind!r}")
+    try:
+        columns_of(found.input)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    names = {task.name for task in found.tasks}
+    if not names or len(names) != len(found.tasks):
+        raise ValueError("expected tasks, each of its own name")
+    odd = next((task.kind for task in found.tasks if task.kind not in FORMS), None)
+    if odd is not None:
+        raise ValueError(f"task of kind {odd!r}")
+
+
+def _forest(arrays: dict[str, Any], at: int, spec: InputSpec, task: TaskSpec) -> Forest:
     start = f"{at}/"
     own = {name[len(start) :]: one for name, one in arrays.items() if name.startswith(start)}
-    return forest_of(own, spec.prefix, sum(map(len, columns_of(spec))))
+    numeric, categorical = columns_of(spec)
+    found = forest_of(own, spec.prefix, len(numeric) + len(categorical), len(categorical))
+    (output,) = task_kind(task.kind).outputs(task)
+    if (found.form, found.channels) != (FORMS[task.kind], output.channels):
+        raise IntegrityError(
+            f"task {task.name}: expected {FORMS[task.kind]} of {output.channels}, found"
+            f" {found.form} of {found.channels}"
+        )
+    return found
 
 
 def _read(path: Path) -> bytes:

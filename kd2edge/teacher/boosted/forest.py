@@ -76,32 +76,35 @@ class Forest:
         return {f"{prefix}{name}": one for name, one in (own | self.trees.arrays()).items()}
 
 
-def forest_of(arrays: Mapping[str, Array], prefix: str, columns: int) -> Forest:
+def forest_of(arrays: Mapping[str, Array], prefix: str, columns: int, categorical: int) -> Forest:
     """A forest from its arrays.
 
     Args:
         arrays: as :meth:`Forest.arrays` gives them, without the prefix.
         prefix: of the table's arrays.
         columns: how many a row has.
+        categorical: how many of them, the first ones, hold categories.
 
     Raises:
         IntegrityError: arrays that are no forest.
     """
     own = {name: arrays.get(name, np.zeros(0)) for name in _OWN}
-    trees = trees_of({name: one for name, one in arrays.items() if name not in _OWN}, columns)
+    rest = {name: one for name, one in arrays.items() if name not in _OWN}
+    trees = trees_of(rest, columns, categorical)
     numbers = {name: own[name] for name in ("form", "channels", "rows")}
     if any(one.ndim or one.dtype.kind != "i" for one in numbers.values()):
         raise IntegrityError("expected form, channels and rows as whole numbers")
     form, channels, rows = (int(numbers[name]) for name in ("form", "channels", "rows"))
     classes, codes = own["classes"], own["codes"]
-    lists = classes.dtype == np.int64 and codes.dtype == np.int16
+    lists = (classes.dtype, classes.ndim, codes.dtype, codes.ndim) == (np.int64, 1, np.int16, 1)
     if not (0 <= form < len(_FORMS) and channels >= 1 and rows >= 1 and lists):
         raise IntegrityError("form, channels, classes and rows that do not go together")
     shown = len(classes) if _FORMS[form] == "distribution" else channels
     wanted = 1 if _FORMS[form] == "distribution" and shown == 2 else shown
     named = sorted(set(classes.tolist())) == classes.tolist()
     inside = not len(classes) or (classes[0] >= 0 and classes[-1] < channels)
-    inside = inside and bool(codes.max(initial=-1) < MOST)
+    inside = inside and codes.min(initial=-1) >= -1 and codes.max(initial=-1) < MOST
+    inside = inside and bool(len(codes)) == bool(categorical)
     if len(trees.baseline) != wanted or shown < 1 or not named or not inside:
         raise IntegrityError("trees of other classes than those that it states")
     return Forest(_FORMS[form], Columns(prefix, codes), trees, channels, classes, rows)

@@ -118,12 +118,13 @@ _TYPES: Mapping[str, tuple[str, int]] = {
 }  # fmt: skip
 
 
-def trees_of(arrays: Mapping[str, Array], columns: int) -> Trees:
+def trees_of(arrays: Mapping[str, Array], columns: int, categorical: int) -> Trees:
     """Trees from their arrays, once it is known that every row comes to a leaf.
 
     Args:
         arrays: as :meth:`Trees.arrays` gives them.
         columns: how many a row has.
+        categorical: how many of them, the first ones, hold categories.
 
     Raises:
         IntegrityError: arrays that are no trees.
@@ -137,7 +138,7 @@ def trees_of(arrays: Mapping[str, Array], columns: int) -> Trees:
     trees = Trees(**arrays)
     count = len(trees.value)
     by_node = ("feature", "threshold", "left", "right", "missing_left", "categories", "value")
-    nodes, inner = np.arange(count), trees.left != NONE
+    nodes, inner, named = np.arange(count), trees.left != NONE, trees.categories != NONE
     sound = (
         all(len(arrays[name]) == count for name in by_node)
         and len(trees.root) == len(trees.channel)
@@ -146,11 +147,15 @@ def trees_of(arrays: Mapping[str, Array], columns: int) -> Trees:
         and _within(trees.channel, len(trees.baseline))
         and _within(trees.feature, columns)
         and _within(trees.categories + 1, len(trees.sets) + 1)
+        # A number is no place in a set.
+        and _within(trees.feature[named], categorical)
         # Children behind their parent: no row goes round in a circle.
         and _within(trees.left[inner], count)
         and _within(trees.right[inner], count)
         and bool((trees.left > nodes)[inner].all() and (trees.right > nodes)[inner].all())
         and bool((trees.right == NONE)[~inner].all())
+        # Infinity is a threshold: all that is there goes left.
+        and not np.isnan(trees.threshold).any()
         and bool(np.isfinite(trees.value).all() and np.isfinite(trees.baseline).all())
     )
     if not sound:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from kd2edge.errors import IntegrityError, SchemaTooNewError, StorageError, UsageError
 from kd2edge.files.fingerprint import fingerprint_bytes
 from kd2edge.files.npz import npz_arrays, npz_bytes
-from kd2edge.tasks.spec import Truth
+from kd2edge.tasks.spec import TaskName, Truth
 from kd2edge.teacher.boosted import (
     Boosted,
     BoostedTeacher,
@@ -28,7 +29,7 @@ from teacher.boosted.tables import SPEC, arrays_of, forest, said_of, spec_of
 @pytest.fixture(scope="module")
 def boosted() -> Boosted:
     yes = Truth((said_of(arrays_of(600)) > 0).astype(np.int64))
-    both = (spec_of("binary", 2), spec_of("classification", 3))
+    both = (spec_of("binary", 2), replace(spec_of("classification", 3), name=TaskName("more")))
     return Boosted(SPEC, both, tuple(forest(task, yes) for task in both))
 
 
@@ -101,6 +102,13 @@ def test_a_newer_form_is_told(stem: Path) -> None:
         ("1/classes", np.array([0])),
         ("0/codes", np.array([300], np.int16)),
         ("0/codes", np.array([0.5])),
+        ("0/codes", np.array([-2], np.int16)),
+        ("0/codes", np.zeros(0, np.int16)),
+        ("0/codes", np.zeros((2, 2), np.int16)),
+        ("0/form", np.array(2)),
+        ("1/classes", np.array([[0], [1]])),
+        ("1/channels", np.array(50)),
+        ("1/channels", np.array(2**62)),
         ("0/baseline", np.array([0.0, 0.0])),
     ],
 )
@@ -111,6 +119,32 @@ def test_arrays_that_do_not_go_together_are_refused(stem: Path, name: str, value
         arrays["1/baseline"] = np.zeros(2)
     trees.write_bytes(npz_bytes(arrays))
     _rewritten(stem)
+    with pytest.raises(IntegrityError):
+        load_boosted(stem)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("input", {"options": None}),
+        ("input", {"options": {}}),
+        ("input", {"kind": "text"}),
+        ("tasks", {"kind": "token_classification"}),
+        ("tasks", {"kind": "zzz"}),
+        ("tasks", {"labels": [1, 2]}),
+        ("tasks", {"labels": ["a", "b", "c"], "kind": "multi_label"}),
+        ("tasks", {"name": 5}),
+        ("tasks", {"name": "more"}),
+        ("tasks", {"decode": None}),
+    ],
+)
+def test_a_description_of_other_trees_is_refused(stem: Path, name: str, change: Any) -> None:
+    content = json.loads(boosted_files(stem)[1].read_bytes())
+    if name == "tasks":
+        content["tasks"][0] |= change
+    else:
+        content["input"] |= change
+    _rewritten(stem, **{name: content[name]})
     with pytest.raises(IntegrityError):
         load_boosted(stem)
 

@@ -53,7 +53,7 @@ def test_the_mean_of_the_splits_that_rows_pass() -> None:
 
 
 def test_arrays_make_the_same_trees_again() -> None:
-    found = trees_of(stump().arrays(), columns=2)
+    found = trees_of(stump().arrays(), columns=2, categorical=1)
     assert all(np.array_equal(one, found.arrays()[name]) for name, one in stump().arrays().items())
 
 
@@ -67,6 +67,8 @@ def test_arrays_make_the_same_trees_again() -> None:
         ("feature", lambda one: one + 2),
         ("feature", lambda one: one - 1),
         ("categories", lambda one: one + 1),
+        ("feature", lambda one: np.ones_like(one)),  # a number is no place in a set
+        ("threshold", lambda one: one * np.nan),
         ("root", lambda one: one + 5),
         ("channel", lambda one: one + 1),
         ("value", lambda one: one * np.nan),
@@ -80,13 +82,13 @@ def test_arrays_that_are_no_trees_are_refused(name: str, change: Callable[[Any],
     arrays = stump().arrays()
     arrays[name] = change(arrays[name]).astype(change(arrays[name]).dtype)
     with pytest.raises(IntegrityError):
-        trees_of(arrays, columns=2)
+        trees_of(arrays, columns=2, categorical=1)
 
 
 def test_arrays_that_lack_one_or_have_another_are_refused() -> None:
     arrays = stump().arrays()
     with pytest.raises(IntegrityError, match="expected the arrays"):
-        trees_of(arrays | {"more": arrays["value"]}, columns=2)
+        trees_of(arrays | {"more": arrays["value"]}, columns=2, categorical=1)
     del arrays["value"]
     with pytest.raises(IntegrityError, match="expected the arrays"):
-        trees_of(arrays, columns=2)
+        trees_of(arrays, columns=2, categorical=1)
