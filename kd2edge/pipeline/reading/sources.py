@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -112,10 +113,10 @@ class RowsPlan:
 
 def open_split(plan: RowsPlan, split: str) -> JoinedRows:
     """Open the rows of a split; for the training split all rows may be read to find leaks."""
-    sources = [_opened(source, plan) for source in plan.splits.get(split, ())]
-    if split != "train" or not any(plan.drop_leaks or not source.tasks for source in sources):
-        return joined(sources)
-    return joined(_without_leaks(plan, sources))
+    planned = plan.splits.get(split, ())
+    if split != "train" or not any(plan.drop_leaks or not source.tasks for source in planned):
+        return joined([_opened(source, plan) for source in planned])
+    return joined(_without_leaks(plan, planned))
 
 
 def open_labelled(plan: RowsPlan) -> JoinedRows:
@@ -181,15 +182,16 @@ def _part(source: SourcePlan, how: HoldOutPlan, plan: RowsPlan) -> Rows:
     return ChosenRows(rows, np.flatnonzero(parts[start : start + len(rows)] == own))
 
 
-def _without_leaks(plan: RowsPlan, sources: Sequence[Source]) -> list[Source]:
+def _without_leaks(plan: RowsPlan, planned: Sequence[SourcePlan]) -> list[Source]:
     held_out = [
         _hashes(open_split(plan, split), plan)
         for split in ("validation", "test")
         if plan.splits.get(split)
     ]
     nothing = np.zeros(0, np.uint64)
-    labelled = [_hashes(joined([source]), plan) for source in sources if source.tasks]
     barred = {_HELD_OUT: np.concatenate([*held_out, nothing])}
+    sources = [_made_of_kept(source, plan, barred) for source in planned]
+    labelled = [_hashes(joined([source]), plan) for source in sources if source.tasks]
     seen = {**barred, _LABELLED: np.concatenate([*labelled, nothing]), _UNLABELLED: nothing}
     kept: list[Source] = []
     for source in sources:
@@ -204,6 +206,20 @@ def _without_leaks(plan: RowsPlan, sources: Sequence[Source]) -> list[Source]:
     return kept
 
 
+def _made_of_kept(source: SourcePlan, plan: RowsPlan, barred: Mapping[str, Hashes]) -> Source:
+    """A source; what is remixed was made of rows that may be trained on.
+
+    A held-out row with one word exchanged is another row to every hash.
+    """
+    if source.remix is None:
+        return _opened(source, plan)
+    kept = _less(_opened(replace(source, remix=None), plan), plan, barred)
+    if not kept.left_out:
+        return _opened(source, plan)
+    left_out = {reason: count * source.remix.copies for reason, count in kept.left_out.items()}
+    return replace(kept, rows=RemixedRows(kept.rows, source.remix), left_out=left_out)
+
+
 def _hashes(rows: Rows, plan: RowsPlan) -> Hashes:
     return row_hashes(rows, plan.columns, loose=True, pictures=plan.pictures)
 
@@ -214,7 +230,8 @@ def _less(
     names = [source.columns.get(column, column) for column in plan.columns]
     pictures = [source.columns.get(column, column) for column in plan.pictures]
     rows = without(source.rows, barred, names, pictures=pictures, duplicates=duplicates)
-    return replace(source, rows=rows, left_out=rows.left_out)
+    counts = Counter(source.left_out) + Counter(rows.left_out)
+    return replace(source, rows=rows, left_out=dict(counts))
 
 
 def left_out(rows: JoinedRows) -> list[str]:

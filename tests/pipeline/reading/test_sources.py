@@ -10,6 +10,7 @@ from kd2edge.errors import DataError, IntegrityError, StorageError
 from kd2edge.pipeline.reading.sources import (
     RowsPlan,
     SourcePlan,
+    left_out,
     open_labelled,
     open_split,
     read_rows_plan,
@@ -101,6 +102,24 @@ def test_remixed_texts_are_unlabelled_rows_that_no_other_row_says(tmp_path: Path
     assert open_split(read_rows_plan(tmp_path / "rows.json"), "train").fingerprint == (
         rows.fingerprint
     )
+
+
+def test_no_piece_of_a_held_out_row_is_remixed(tmp_path: Path) -> None:
+    every = [{"text": f"{name} pays", "y": "a"} for name in ("Ann", "Bob", "Cy", "Secret")]
+    file = write_jsonl(tmp_path / "all.jsonl", every)
+    test = write_jsonl(tmp_path / "test.jsonl", [{"text": "secret  pays", "y": "a"}])
+    how = Remix(("text",), copies=20, splice=0.5, swap=0.5, digits=0.0, seed=1)
+    more = SourcePlan("more", "jsonl", str(file), remix=how)
+    held = SourcePlan("own", "jsonl", str(test), tasks=("y",))
+    rows = open_split(RowsPlan({"train": (more,), "test": (held,)}, ("text",)), "train")
+    assert len(rows) > 3
+    assert not any("Secret" in row["text"] for row in rows)
+    (line,) = left_out(rows)
+    assert line.startswith("more: ")
+    assert "of 80 rows left out: 20 stand in validation or test" in line
+    # Where none is held out the rows are those of before.
+    alone = open_split(RowsPlan({"train": (more,)}, ("text",)), "train")
+    assert any("Secret" in row["text"] for row in alone)
 
 
 def test_pictures_of_one_name_in_two_folders_are_no_leak(tmp_path: Path) -> None:
