@@ -41,6 +41,7 @@ from kd2edge.validate import row_keys
 RECIPES = (
     "recipes/quickstart.yaml",
     "recipes/customer_service/clinc150.yaml",
+    "recipes/recommendation/census.yaml",
     "recipes/token/uner_ewt.yaml",
 )
 #: Share of the teacher's metric that a student must reach.
@@ -88,7 +89,7 @@ def trained(path: Path, loaded: LoadedRecipe, given: Any) -> list[RunFolder]:
         for name in own
         for setting in (
             f"teachers.{name}.train=null",
-            f"teachers.{name}.checkpoint={(first.teachers / name).resolve()}.safetensors",
+            f"teachers.{name}.checkpoint={trained_file(first, name).resolve()}",
         )
     ]
     for at in range(1, given.seeds):
@@ -98,6 +99,12 @@ def trained(path: Path, loaded: LoadedRecipe, given: Any) -> list[RunFolder]:
         distill(path, run, overrides, ["--cache-dir", str(first.cache)])
         runs.append(run)
     return runs
+
+
+def trained_file(run: RunFolder, name: str) -> Path:
+    """The weights of a teacher that is a net, the trees of one that is none."""
+    made = (run.teachers / f"{name}.{ending}" for ending in ("safetensors", "npz"))
+    return next(one for one in made if one.is_file())
 
 
 def distill(path: Path, run: RunFolder, overrides: Sequence[str], more: Sequence[str] = ()) -> None:
