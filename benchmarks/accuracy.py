@@ -45,7 +45,7 @@ RECIPES = (
     "recipes/token/uner_ewt.yaml",
 )
 #: Share of the teacher's metric that a student must reach.
-LEAST = {"quickstart": 0.97}
+LEAST = {"quickstart": 0.97, "census": 0.995}  # census: within 0.005 of the teacher's AUC
 _LEAST = 0.95
 _GATE = (0, 3)  # exit codes: passed; failed or undecided
 
