@@ -102,7 +102,7 @@ def student_row(name: str, task: str, one: Mapping[str, Any]) -> Row:
         f"{one['teacher']['value']:.4f}",
         f"{student:.4f} ({len(one['student'])} seeds)",
         f"{100 * share:.1f} %",
-        f"{100 * least:.0f} %",
+        f"{100 * least:g} %",
         f"{baseline:.4f}",
         f"{told(one, one['gain']['value'])} ({told(one, low)})",
         mark(share >= least and low > 0),
@@ -110,9 +110,13 @@ def student_row(name: str, task: str, one: Mapping[str, Any]) -> Row:
 
 
 def told(one: Mapping[str, Any], gain: float) -> str:
-    """A gain in points, or in the unit of a metric that has one."""
+    """A gain in points, or in the unit of a metric that has one.
+
+    One that is near 0 keeps the digit that says on which side it lies.
+    """
     if one.get("is_share", True):
-        return points(gain)
+        said = points(gain)
+        return f"{100 * gain:.1g}" if gain and not float(said) else said
     return f"{gain:.3f} {one['unit']}".rstrip()
 
 
