@@ -82,11 +82,11 @@ def students(results: Tables) -> str:
     )
     return written(
         "Students against their teachers",
-        "At least 97 % of the teacher's metric on the quick start, 99.5 % on the census (0.005 of"
-        " AUC) and 95 % on the others (of an error: the teacher's by the student's), and above the same"
-        " student trained without a teacher: the lower bound of the gain (one-sided 95 %, paired"
-        " bootstrap over seeds and test rows) above 0.  Student and baseline are means over the"
-        " seeds; gains are in points, or in the metric's unit.",
+        "At least 97 % of the teacher's metric on the quick start, 99.5 % on the census (0.005"
+        " of AUC) and 95 % on the others (of an error: the teacher's by the student's), and"
+        " above the same student trained without a teacher: the lower bound of the gain"
+        " (one-sided 95 %, paired bootstrap over seeds and test rows) above 0.  Student and"
+        " baseline are means over the seeds; gains are in points, or in the metric's unit.",
         table(header, rows) + said * bool(chance),
         list(found.values()),
     )
