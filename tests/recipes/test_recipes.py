@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,8 @@ def _encoded(rows, inputs, tasks, folder: Path) -> EncodedSplit:  # noqa: ANN001
         def __getitem__(self, position: int):  # noqa: ANN204
             return rows[position]
 
-    return encode_split(First(), inputs.pairs, tasks, folder, file_hashes=inputs.hashes)
+    first: Any = First()
+    return encode_split(first, inputs.pairs, tasks, folder, file_hashes=inputs.hashes)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
