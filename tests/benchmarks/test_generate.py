@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import generate
+import generate  # pyright: ignore[reportMissingImports]
 import pytest
 
 ORIGIN = {
