@@ -38,6 +38,10 @@ class Scale(NamedTuple):
         """Whether 1 is the best there is, told in points."""
         return self.factor != 1
 
+    def of_values(self, unit: str) -> Scale:
+        """The same where a task's own values have this unit."""
+        return self if self.unit else self._replace(unit=unit)
+
     def fall(self, before: float, after: float) -> float:
         """How much worse ``after`` is."""
         return after - before if self.lower_is_better else before - after

@@ -149,7 +149,15 @@ class InputKind(ABC):
         Raises:
             ValueError: a missing column, NaN or a wrong type.  Callers add file and line.
         """
-        return None if self.lacks(spec, row) else self.raw(spec, row, root)
+        if self.lacks(spec, row):
+            return None
+        try:
+            return self.raw(spec, row, root)
+        except ValueError as error:
+            column = spec.columns[0] if len(spec.columns) == 1 else spec.name
+            if column == spec.name or "column " in str(error):
+                raise
+            raise ValueError(f"column {column!r}: {error}") from error
 
     def lacks(self, spec: InputSpec, row: Mapping[str, Any]) -> bool:
         """Whether a row of data has no such input, and may be without."""

@@ -139,7 +139,8 @@ def kept(report: Json, split: str, task: str) -> float | None:
 
 def scale_of(report: Json, task: str) -> Scale:
     """In what the leading metric of a task is told; a metric that is not known here is a share."""
-    return SCALES.get(str(report["tasks"][task]["metric"]), POINTS)
+    known = report["tasks"][task]
+    return SCALES.get(str(known["metric"]), POINTS).of_values(known.get("unit", ""))
 
 
 def forms(report: Json) -> list[str]:

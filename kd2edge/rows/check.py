@@ -233,9 +233,11 @@ class _Walk:
                     input_kind(spec.kind).examine(spec, value)
             except ValueError as error:
                 message = f"{error}{self._renaming(position, row, spec)}"
-                if message not in said:
+                # An input that is named as its column does not name it twice.
+                bare = message.removeprefix(f"column {spec.columns[0]!r}: ")
+                if bare not in said:
                     self._note(position, f"input {spec.name}", message)
-                said.add(message)
+                said.add(bare)
         if len(values) == len(self._inputs) and all(one is None for one in values.values()):
             self._note(position, "inputs", NO_INPUT)
         counted = self._rows.tasks_of(position)

@@ -27,7 +27,9 @@ def number_of(value: object) -> float:
     if isinstance(value, str):
         text = value.strip()
         if not is_number(text):
-            raise ValueError(f"expected a number, found the text {reprlib.repr(value)}")
+            raise ValueError(
+                f"expected a number, found the text {reprlib.repr(value)}{_advice(text)}"
+            )
         found = float(text)
     elif isinstance(value, _NUMBERS):
         found = _finite(value)
@@ -39,6 +41,12 @@ def number_of(value: object) -> float:
         shown = reprlib.repr(value)
         raise ValueError(f"expected a finite number up to {_LARGEST:.4g} in size, found {shown}")
     return found
+
+
+def _advice(text: str) -> str:
+    if text.lower().lstrip("+-") in {"nan", "na", "n/a", "null", "none", "?", "inf", "infinity"}:
+        return "; a number that is missing is null, or an empty cell"
+    return ""
 
 
 def _finite(value: Any) -> float:

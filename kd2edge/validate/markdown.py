@@ -129,10 +129,13 @@ def _most_compared(result: Json) -> int:
 
 
 def _metrics(artefacts: Json) -> str:
-    parts = (item for result in artefacts.values() for item in result["tasks"].items())
+    parts = [item for result in artefacts.values() for item in result["tasks"].items()]
     leading = {task: str(part["metric"]) for task, part in parts}
+    units = {task: unit for task, part in parts if (unit := part.get("unit", ""))}
     named = ", ".join(f"{task} {name}" for task, name in leading.items())
-    told = told_in({task: _scale(name) for task, name in leading.items()})
+    told = told_in(
+        {task: _scale(name).of_values(units.get(task, "")) for task, name in leading.items()}
+    )
     return f"Metrics: {named}; drops {told}."
 
 

@@ -211,6 +211,7 @@ def _judged(
         held=tuple(reach),
         classes=falls[:LISTED],
         max_drop_class=budget.max_drop_class,
+        unit=spec.unit,
     )
 
 

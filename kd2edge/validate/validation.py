@@ -138,6 +138,7 @@ class TaskResult:
             the decisions.
         classes: those that the artefact decides worse, the gravest first.
         max_drop_class: what the recall of a class may lose, in [0, 1].
+        unit: of the task's values, for people; "" where it has none.
     """
 
     metric: str
@@ -154,6 +155,7 @@ class TaskResult:
     held: tuple[str, ...] = ()
     classes: tuple[ClassFall, ...] = ()
     max_drop_class: float = ANY_FALL
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,3 +42,11 @@ def test_the_example_of_a_kind_is_one_of_its_values(name: str) -> None:
     value = json.loads(json.dumps(input_kind(name).sample(spec)))
     row = value if isinstance(value, dict) else {"x": value}
     assert input_kind(name).value(spec, row, "") == value
+
+
+def test_a_value_that_is_refused_is_named_by_its_column() -> None:
+    for name, column in (("review", "said"), ("said", "said")):
+        spec = InputSpec(name, "text", (column,), {})
+        with pytest.raises(ValueError, match="expected text, found a int") as caught:
+            input_kind("text").value(spec, {"said": 5}, "")
+        assert str(caught.value).startswith("column 'said': ") is (name != column)

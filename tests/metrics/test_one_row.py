@@ -48,5 +48,8 @@ def test_a_scale_tells_drops_in_its_unit():
         pytest.approx(0.1),
         pytest.approx(0.1),
     )
+    assert told_in({"a": values}) == "in its own unit for a"
+    assert told_in({"a": values.of_values("EUR")}) == "in EUR for a"
+    assert (POINTS.of_values("EUR"), levels.of_values("EUR")) == (POINTS, levels)
     assert told_in({"a": POINTS}) == "in points (1 point = 0.01)"
     assert told_in({"a": POINTS, "b": levels}) == "in points (1 point = 0.01), levels for b"

@@ -158,3 +158,10 @@ def test_where_no_input_may_be_absent_nothing_is_said_of_it():
     assert "without" not in data
     assert all("without" not in one for one in data["artefacts"].values())
     assert "ithout" not in validation().table()
+
+
+def test_drops_of_values_are_told_in_their_unit():
+    found = TaskResult("mae", "not_run", "", 0.5, unit="EUR")
+    (name, result), *_ = validation().artefacts.items()
+    text = validation(artefacts={name: replace(result, tasks={"price": found})}).table()
+    assert "Metrics: price mae; drops in EUR for price." in text

@@ -152,7 +152,8 @@ def _told(name: str, on_event: Listener, event: Event) -> None:
         return
     unused = f" of {event.of:,}, the others have no label" if event.rows < event.of else ""
     epochs = f"{event.epochs:,} epoch{'' if event.epochs == 1 else 's'}"
-    detail = f"{event.rows:,} rows{unused}; {epochs}, {event.steps:,} steps"
+    steps = f"{event.steps:,} step{'' if event.steps == 1 else 's'}"
+    detail = f"{event.rows:,} rows{unused}; {epochs}, {steps}"
     on_event(StageEvent(name, detail))
 
 

@@ -29,7 +29,7 @@ from kd2edge.tasks.outputs import arrays_of, outputs_of
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.wording import shown
 
-__all__ = ["Plan", "plan_of"]
+__all__ = ["ModelPlan", "Plan", "plan_of", "task_lines"]
 
 _FP16 = 2
 #: Bytes a row of a cache that say where the row stands.
@@ -48,7 +48,7 @@ class ModelPlan:
         """For a terminal."""
         return (
             f"{self.parameters:,} parameters ({self.embedding_parameters:,} in embeddings), "
-            f"{self.steps:,} steps"
+            f"{self.steps:,} step{'' if self.steps == 1 else 's'}"
         )
 
 
@@ -121,7 +121,7 @@ class Plan:
         for source, shares in self.held_out.items():
             of = ", ".join(f"{share:.1%} for {split}" for split, share in shares.items())
             lines.append(f"held out   of the training rows of {source}: {of}")
-        lines += [line for task, one in self.tasks.items() for line in _task_lines(task, one)]
+        lines += [line for task, one in self.tasks.items() for line in task_lines(task, one)]
         lines += [f"model      {name}: {model.text()}" for name, model in self.models.items()]
         lines += [f"cache      {cache}"]
         lines += [
@@ -198,15 +198,22 @@ def _held_out(recipe: Recipe) -> dict[str, dict[str, float]]:
     }
 
 
-def _task_lines(task: str, one: Mapping[str, Any]) -> Iterator[str]:
+def task_lines(task: str, one: Mapping[str, Any]) -> list[str]:
+    """What the plan says of a task."""
     most = f"{metric(one['metric']).scale.amount(one['max_drop'])} {one.get('unit', '')}".rstrip()
-    yield (
-        f"task       {task}: {one['kind']}, {_labels(one)}, "
-        f"{one['labelled']:,} labelled in train, metric {one['metric']}, "
+    rows, labelled = one["labelled_rows"], one["labelled"]
+    counted = f"{rows:,} labelled in train" if rows == labelled else _several(one)
+    head = (
+        f"task       {task}: {one['kind']}, {_labels(one)}, {counted}, metric {one['metric']}, "
         f"max_drop {most}"
     )
-    for note in one["notes"]:
-        yield f"           {note}"
+    return [head, *(f"           {note}" for note in one["notes"])]
+
+
+def _several(one: Mapping[str, Any]) -> str:
+    """A row has any number of labels, or one a word: neither count tells the other."""
+    of = "1 row" if one["labelled_rows"] == 1 else f"{one['labelled_rows']:,} rows"
+    return f"{one['labelled']:,} labels on {of} of train"
 
 
 def _labels(one: Mapping[str, Any]) -> str:
@@ -214,7 +221,8 @@ def _labels(one: Mapping[str, Any]) -> str:
     spread = one.get("spread")
     if spread is None:
         return f"{one['labels']} labels"
-    return f"{spread['least']:g} to {spread['most']:g} (mean {spread['mean']:.4g})"
+    most = f"{spread['most']:g} {one.get('unit', '')}".rstrip()
+    return f"{spread['least']:g} to {most} (mean {spread['mean']:.4g})"
 
 
 def _tasks(recipe: Recipe, data: Prepared) -> dict[str, dict[str, Any]]:
@@ -230,6 +238,7 @@ def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
         "kind": spec.kind,
         "labels": len(spec.labels),
         "labelled": sum(counts.values()) if spread is None else check.labelled_rows([spec.name]),
+        "labelled_rows": check.labelled_rows([spec.name]),
         "unseen": [label for label, count in counts.items() if not count],
         "absent": absent_labels(data, spec),
         "metric": spec.metric,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from commands import succeed
-from kd2edge.pipeline.verbs.plan import Plan, plan_of
+from kd2edge.pipeline.verbs.plan import ModelPlan, Plan, plan_of, task_lines
 from kd2edge.recipe import load_recipe
 from kd2edge.teacher import TeacherCache
 from products import Product, write_text_project
@@ -59,3 +59,35 @@ def test_a_file_that_is_named_twice_counts_once(tmp_path: Path) -> None:
     (tmp_path / "link.jsonl").symlink_to("test.jsonl")
     twice = "data.sources.0.test=[test.jsonl, ./test.jsonl, link.jsonl]"
     assert plan_of(load_recipe(recipe, overrides=[twice])) == once
+
+
+def test_one_step_is_told_in_the_singular() -> None:
+    assert ModelPlan(5, 2, 1).text().endswith("1 step")
+    assert ModelPlan(5, 2, 2).text().endswith("2 steps")
+
+
+def test_labels_of_words_and_of_lists_are_told_beside_their_rows() -> None:
+    one = {
+        "kind": "multi_label", "labels": 3, "labelled": 70, "labelled_rows": 40,
+        "metric": "micro_f1", "max_drop": 0.005, "notes": [],
+    }  # fmt: skip
+    assert task_lines("parts", one) == [
+        (
+            "task       parts: multi_label, 3 labels, 70 labels on 40 rows of train, "
+            "metric micro_f1, max_drop 0.50 points"
+        )
+    ]
+
+
+def test_values_are_told_with_their_unit() -> None:
+    one = {
+        "kind": "regression", "labels": 0, "labelled": 40, "labelled_rows": 40, "unit": "EUR",
+        "spread": {"least": 1.0, "most": 9.5, "mean": 4.0}, "metric": "mae", "max_drop": 0.25,
+        "notes": [],
+    }  # fmt: skip
+    assert task_lines("price", one) == [
+        (
+            "task       price: regression, 1 to 9.5 EUR (mean 4), 40 labelled in train, "
+            "metric mae, max_drop 0.25 EUR"
+        )
+    ]
