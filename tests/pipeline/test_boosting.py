@@ -160,6 +160,29 @@ def test_damaged_trees_are_never_used_in_silence(again: Path) -> None:
     assert trees.is_file()
 
 
+def test_deleted_trees_are_grown_again_under_the_student_that_they_taught(again: Path) -> None:
+    recipe, run = again / "recipe.yaml", again / "run"
+    record, trees = (run / "teachers" / f"trees.{one}" for one in ("record.json", "npz"))
+    before, known = trees.read_bytes(), (run / "student.safetensors").read_bytes()
+    trees.write_bytes(before[:-1])
+    result = kd2edge("distill", recipe, "--run-dir", run, "--resume")
+    assert f"or delete {record} and run `kd2edge distill` again with --resume" in result.err
+    record.unlink()
+    told = distil(recipe, run, "--resume")
+    assert re.search(r"student +\d+ steps +\(done before\)", told)
+    assert trees.read_bytes() == before
+    trees.unlink()  # its record is there
+    distil(recipe, run, "--resume")
+    assert trees.read_bytes() == before
+    assert (run / "student.safetensors").read_bytes() == known
+    report = (run / "report.json").read_bytes()
+    other = setting("teachers.0.model.learning_rate=0.2")
+    result = kd2edge("distill", recipe, "--run-dir", run, "--resume", *other)
+    assert result.code == 2
+    assert "belongs to another net" in result.err
+    assert (run / "report.json").read_bytes() == report
+
+
 def test_trees_teach_another_run_as_a_checkpoint(folder: Path, tmp_path: Path) -> None:
     recipe = project(tmp_path)
     stem = folder / "run" / "teachers" / "trees"

@@ -27,6 +27,7 @@ from kd2edge.recipe.schema.models import single_models
 __all__ = [
     "NetRecord",
     "finished_record",
+    "is_of_another",
     "forget_record",
     "loaded_record",
     "measured_net",
@@ -108,6 +109,12 @@ def finished_record(job: Job) -> NetRecord | None:
     """
     known = _record(job.stem)
     return known if known and known.key == job.key and _is_whole(job.stem, known) else None
+
+
+def is_of_another(job: Job) -> bool:
+    """Whether a record says that something else than this very job has made what is there."""
+    known = _record(job.stem)
+    return known is not None and known.key != job.key
 
 
 def train_net(job: TrainingJob, *, resume: bool, reuse: bool, on_event: Listener) -> NetRecord:
@@ -245,9 +252,9 @@ def _is_whole(stem: Path, record: NetRecord) -> bool:
         return False
     for path in _changed(stem, record):
         raise IntegrityError(
-            f"{path}: it is not the file of the net that was trained, it was changed or cut off:"
+            f"{path}: it is not the file that training wrote, it was changed or cut off:"
             f" put it back, or delete {_path(stem)} and run `kd2edge distill` again with"
-            " --resume, which trains this net anew"
+            " --resume, which makes it anew"
         )
     return True
 

@@ -28,7 +28,12 @@ from kd2edge.pipeline.steps.rehearsal import rehearse
 from kd2edge.pipeline.steps.report import ModelResult, write_report
 from kd2edge.pipeline.steps.samples import write_calibration, write_golden
 from kd2edge.pipeline.steps.teaching import AskedTeacher, Tutor, ask_teacher, tutor_of
-from kd2edge.pipeline.steps.training import finished_record, forget_record, train_net
+from kd2edge.pipeline.steps.training import (
+    finished_record,
+    forget_record,
+    is_of_another,
+    train_net,
+)
 from kd2edge.pipeline.steps.work import Learner, Work
 from kd2edge.recipe import LoadedRecipe
 
@@ -145,16 +150,24 @@ def _require_teachers_resumable(work: Work, waiting: Sequence[TeacherJob]) -> No
 
     What a teacher will be is not known before it is trained: one that goes on from its checkpoint
     may be the one that a student's checkpoint is of, one that begins anew is taken for another.
+    Trees come out as they were, whose record or files somebody deleted, as long as no record is of
+    others.
     """
     if not work.resume:
         return
     for job in waiting:
-        if isinstance(job, TrainingJob):  # trees are always grown anew
+        if isinstance(job, TrainingJob):
             require_resumable(job)
-    if not all(has_checkpoint(job.checkpoints) for job in waiting):
+    if not all(_may_be_as_before(job) for job in waiting):
         for stem in (work.run.student, work.run.baseline):
             if has_checkpoint(work.run.checkpoints_of(stem.name)):
                 raise UsageError(not_resumable(work.run.checkpoints_of(stem.name)))
+
+
+def _may_be_as_before(job: TeacherJob) -> bool:
+    if isinstance(job, BoostingJob):
+        return not is_of_another(job)
+    return has_checkpoint(job.checkpoints)
 
 
 def _begin(work: Work, learner: Learner, waiting: Sequence[TeacherJob]) -> None:
