@@ -94,13 +94,14 @@ class TaskSpec:
 
     Args:
         name: the task's name; also that of its graph output, or in front of those of several.
-        kind: ``classification``, ``binary`` or ``token_classification``.
-        labels: names in the order of the logits; for ``binary`` (negative, positive).
+        kind: a name in ``tasks.kinds``.
+        labels: names in the order of the logits; for ``binary`` (negative, positive); none where
+            values have no names.
         metric: the metric that the gate and the tables lead with (a name in ``metrics``).
         metrics: every metric that the report computes, ``metric`` included.
         column: the column of the data that holds the label.
         input: the input whose words a token-level task labels; "" for row-level tasks.
-        decode: settings of the decision (``threshold`` for binary, ``top_k``, ``temperature``).
+        decode: settings of the decision, those that the kind names.
         unit: what the values of a regression are in, for people; "" where nobody said.
     """
 

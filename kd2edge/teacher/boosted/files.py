@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kd2edge.errors import IntegrityError, SchemaTooNewError, UsageError
+from kd2edge.errors import DataError, IntegrityError, SchemaTooNewError, UsageError
 from kd2edge.files.atomic import storage_error, write_atomic
 from kd2edge.files.fingerprint import fingerprint_bytes
-from kd2edge.files.npz import npz_arrays, npz_bytes
+from kd2edge.files.npz import LIMIT, npz_arrays, npz_bytes
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.inputs.tabular import columns_of
 from kd2edge.json_text import json_value
@@ -23,6 +23,9 @@ from kd2edge.teacher.boosted.model import Boosted
 
 #: Version of the JSON.
 SCHEMA = 1
+
+#: Most bytes of an array's header in the file.
+_HEADER = 256
 
 _WAY_OUT = (
     "put another copy of the trees (.npz and .json) there, or, where they are a run's own, delete"
@@ -58,11 +61,18 @@ def save_boosted(boosted: Boosted, stem: Path, table: str) -> None:
         table: SHA-256 of what was fitted to the table's columns: other ids mean other categories.
 
     Raises:
+        DataError: more than is read back.
         StorageError: disk full, no permission ...
     """
     arrays: dict[str, Any] = {}
     for at, forest in enumerate(boosted.forests):
         arrays |= forest.arrays(f"{at}/")
+    size = sum(one.nbytes + _HEADER for one in arrays.values())
+    if size > LIMIT:
+        raise DataError(
+            f"{stem.name}: {boosted.trees:,} boosted trees of {size:,} bytes; at most {LIMIT:,} are"
+            " kept: lower max_leaf_nodes or max_iter, or raise min_samples_leaf"
+        )
     content = npz_bytes(arrays)
     described = {
         "schema": SCHEMA,

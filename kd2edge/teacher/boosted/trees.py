@@ -6,7 +6,7 @@ the split.  What is missing, and a category that training never showed, goes whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, final
 
@@ -20,6 +20,8 @@ Array = npt.NDArray[Any]
 #: Categories of a column that splits can tell apart, as bits of eight words of 32.
 MOST = 256
 _WORDS = MOST // 32
+#: Places, a row in a tree each, that are walked together: some dozen bytes each.
+_PLACES = 1 << 21
 #: Stands for "no child" and "no set of categories".
 NONE = -1
 
@@ -71,13 +73,14 @@ class Trees:
             rows: ``[row, column]`` float64; NaN is missing, a category is a whole number below
                 :data:`MOST`.
         """
-        leaves = self._leaves(rows)  # [row, tree]
         found = np.empty((len(rows), len(self.baseline)))
-        for channel, start in enumerate(self.baseline):
-            values = self.value[leaves[:, self.channel == channel]]  # [row, tree]
-            first = np.full((len(rows), 1), start)
-            # cumsum adds one after the other, as boosting does; sum would not.
-            found[:, channel] = np.cumsum(np.concatenate([first, values], axis=1), axis=1)[:, -1]
+        for some, leaves in self._leaves(rows):
+            for channel, start in enumerate(self.baseline):
+                values = self.value[leaves[:, self.channel == channel]]  # [row, tree]
+                first = np.full((len(values), 1), start)
+                # cumsum adds one after the other, as boosting does; sum would not.
+                sums = np.cumsum(np.concatenate([first, values], axis=1), axis=1)
+                found[some, channel] = sums[:, -1]
         return found
 
     def depth(self, rows: Array) -> float:
@@ -86,11 +89,17 @@ class Trees:
         inner = np.flatnonzero(self.left != NONE)
         for node in inner:  # children stand behind their parent
             steps[self.left[node]] = steps[self.right[node]] = steps[node] + 1
-        return float(steps[self._leaves(rows)].sum(axis=1).mean())
+        return sum(int(steps[leaves].sum()) for _, leaves in self._leaves(rows)) / len(rows)
 
-    def _leaves(self, rows: Array) -> Array:
-        """The leaf ``[row, tree]`` where each row ends in each tree."""
+    def _leaves(self, rows: Array) -> Iterator[tuple[slice, Array]]:
+        """The leaf ``[row, tree]`` where each row ends in each tree, of some rows after others."""
         members = np.unpackbits(self.sets.astype("<u4").view(np.uint8), axis=1, bitorder="little")
+        step = max(1, _PLACES // max(1, len(self.root)))
+        for begin in range(0, len(rows), step):
+            some = slice(begin, begin + step)
+            yield some, self._leaves_of(rows[some], members)
+
+    def _leaves_of(self, rows: Array, members: Array) -> Array:
         at = np.broadcast_to(self.root, (len(rows), len(self.root))).ravel().astype(np.int32)
         flat, width = np.ascontiguousarray(rows).ravel(), rows.shape[1]
         begin = np.repeat(np.arange(len(rows)) * width, len(self.root))  # [row x tree]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from kd2edge.errors import IntegrityError, SchemaTooNewError, StorageError, UsageError
+from kd2edge.errors import DataError, IntegrityError, SchemaTooNewError, StorageError, UsageError
 from kd2edge.files.fingerprint import fingerprint_bytes
 from kd2edge.files.npz import npz_arrays, npz_bytes
 from kd2edge.tasks.spec import TaskName, Truth
@@ -48,6 +48,15 @@ def test_what_was_written_says_the_same(boosted: Boosted, stem: Path) -> None:
     described = describe_boosted(stem)
     assert described.table == "f" * 64
     assert described.tasks == boosted.tasks
+
+
+def test_more_than_is_read_back_is_not_written(
+    boosted: Boosted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kd2edge.teacher.boosted.files.LIMIT", 5000)
+    with pytest.raises(DataError, match="at most 5,000 are kept: lower max_leaf_nodes"):
+        save_boosted(boosted, tmp_path / "large", "f" * 64)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_same_trees_give_the_same_bytes(boosted: Boosted, stem: Path, tmp_path: Path) -> None:

@@ -52,6 +52,15 @@ def test_the_mean_of_the_splits_that_rows_pass() -> None:
     assert stump().numbers == 6
 
 
+def test_many_rows_say_what_each_says_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(0).integers(0, 41, (50, 2)).astype(np.float64) % [41, 2]
+    whole, depth = stump().scores(rows), stump().depth(rows)
+    monkeypatch.setattr("kd2edge.teacher.boosted.trees._PLACES", 7)
+    assert np.array_equal(stump().scores(rows), whole)
+    assert stump().depth(rows) == depth
+    assert stump().scores(rows[:0]).shape == (0, 1)
+
+
 def test_arrays_make_the_same_trees_again() -> None:
     found = trees_of(stump().arrays(), columns=2, categorical=1)
     assert all(np.array_equal(one, found.arrays()[name]) for name, one in stump().arrays().items())
