@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
-from kd2edge.errors import UsageError
+from kd2edge.errors import BackendError, UsageError
 from kd2edge.inputs.longest import AtMost
 from kd2edge.inputs.tokenizer_json import added_tokens, fault, parsed, size_of
 
@@ -66,9 +67,15 @@ def open_tokenizer(tokenizer_json: bytes, max_length: int | None) -> GuardedToke
     Raises:
         IntegrityError: bytes that are no tokenizer, or that could stop the process.
         UsageError: a ``max_length`` that leaves no room beside the control tokens.
+        BackendError: a release of ``tokenizers`` that forgets what the limit cuts off.
     """
     from tokenizers import Tokenizer
 
+    if max_length is not None and not keeps_what_is_cut():
+        raise BackendError(
+            "this release of tokenizers forgets most of what max_length cuts off a text, so that"
+            ' its words cannot be counted; run: pip install "tokenizers!=0.23.1,!=0.23.2"'
+        )
     content = parsed(tokenizer_json)
     try:
         tokenizer = guarded(lambda: Tokenizer.from_buffer(tokenizer_json))
@@ -91,6 +98,22 @@ def open_tokenizer(tokenizer_json: bytes, max_length: int | None) -> GuardedToke
         # Its stub leaves the keywords untyped.  What is left out: from the right, longest first.
         tokenizer.enable_truncation(max_length)  # pyright: ignore[reportUnknownMemberType]
     return opened
+
+
+@cache
+def keeps_what_is_cut() -> bool:
+    """Whether all parts of a text that is cut stand in ``Encoding.overflowing``.
+
+    In tokenizers 0.23.1 and 0.23.2 only the first of them does, and not whole.
+    """
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+
+    probe = Tokenizer(WordLevel({"a": 0}, unk_token="a"))
+    probe.pre_tokenizer = WhitespaceSplit()
+    probe.enable_truncation(1)  # pyright: ignore[reportUnknownMemberType]
+    return len(probe.encode("a a a a").overflowing) == 3
 
 
 def guarded(call: Callable[[], Value]) -> Value:

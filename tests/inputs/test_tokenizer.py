@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from kd2edge.errors import IntegrityError, UsageError
+from kd2edge.errors import BackendError, IntegrityError, UsageError
+from kd2edge.inputs import tokenizer
 from kd2edge.inputs.cut import cut_vocabulary
 from kd2edge.inputs.tokenizer import open_tokenizer
 from kd2edge.inputs.tokenizer_json import id_rules, pad_id, vocabulary_size
@@ -34,6 +35,21 @@ def test_own_truncation_and_padding_of_the_file_are_put_aside(tokenizer_json: by
 
 def test_what_is_beyond_the_limit_is_cut_from_the_right(tokenizer_json: bytes) -> None:
     assert segmented(tokenizer_json, "the music in paris", 4) == ["[CLS]", "the", "music", "[SEP]"]
+
+
+def test_all_that_the_limit_cuts_off_stays_known(tokenizer_json: bytes) -> None:
+    cut = open_tokenizer(tokenizer_json, 4).encode_batch(["in " * 9], are_words=False)[0]
+    words = [word for part in (cut, *cut.overflowing) for word in part.word_ids if word is not None]
+    assert words == list(range(9))
+
+
+def test_a_release_that_forgets_what_is_cut_off_is_refused(
+    tokenizer_json: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizer, "keeps_what_is_cut", lambda: False)
+    open_tokenizer(tokenizer_json, None)  # nothing is cut
+    with pytest.raises(BackendError, match=r'pip install "tokenizers!=0.23.1,!=0.23.2"'):
+        open_tokenizer(tokenizer_json, 8)
 
 
 def test_control_tokens_in_a_text_are_ordinary_characters(tokenizer_json: bytes) -> None:
