@@ -261,9 +261,12 @@ def test_trees_do_not_label_words(tmp_path: Path) -> None:
 def test_a_label_that_never_varies_is_named(tmp_path: Path) -> None:
     recipe = project(tmp_path)
     write_jsonl(tmp_path / "train.jsonl", [row | {"happy": "no"} for row in rows_of(200)])
-    result = kd2edge("distill", recipe, "--run-dir", tmp_path / "run")
-    assert result.code == 2
-    assert "task happy: every labelled training row says 'no'" in result.err
+    for verb in (("check", recipe), ("distill", recipe, "--run-dir", tmp_path / "run")):
+        result = kd2edge(*verb)
+        assert result.code == 2
+        assert "task happy: every labelled training row says 'no'" in result.err
+        assert "teachers.0.tasks.0" in result.err
+    assert not (tmp_path / "run" / "teachers").exists()  # before anything was trained
 
 
 def test_the_recipe_with_every_default_is_read_as_the_same(folder: Path) -> None:

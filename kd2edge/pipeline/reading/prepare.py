@@ -25,6 +25,7 @@ from kd2edge.pipeline.reading.sources import (
 from kd2edge.recipe import LoadedRecipe
 from kd2edge.recipe.schema import (
     Binary,
+    BoostingModel,
     Builtin,
     Input,
     OfInput,
@@ -169,8 +170,29 @@ def require_sound(loaded: LoadedRecipe, data: Prepared) -> None:
     if hidden:
         problems.append(Problem(f"... and {hidden} more problems"))
     problems += _unmeasurable(loaded, data)
+    problems += _nothing_to_grow(loaded, data)
     if problems:
         raise RecipeError(problems)
+
+
+def _nothing_to_grow(loaded: LoadedRecipe, data: Prepared) -> Iterator[Problem]:
+    """Tasks whose training rows all say the same: boosted trees tell nothing apart there.
+
+    They are grown after the nets in front of them were trained: it is said before.
+    """
+    for index, teacher in enumerate(loaded.recipe.teachers):
+        if not isinstance(teacher.model, BoostingModel) or teacher.checkpoint is not None:
+            continue
+        for at, name in enumerate(teacher.tasks):
+            spec, check = data.tasks[TaskName(name)], data.checks["train"]
+            there = [label for label, count in check.labels[TaskName(name)].items() if count]
+            if task_kind(spec.kind).lists or len(there) != 1:
+                continue
+            message = (
+                f"task {name}: every labelled training row says {there[0]!r}: there is nothing to"
+                " learn"
+            )
+            yield loaded.problem(f"teachers.{index}.tasks.{at}", message)
 
 
 def _unmeasurable(loaded: LoadedRecipe, data: Prepared) -> Iterator[Problem]:
