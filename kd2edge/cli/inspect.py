@@ -32,7 +32,8 @@ def command(bundle: Path, as_json: bool) -> None:
     say(f"{manifest.name}  (kd2edge {manifest.version}, schema {manifest.schema})")
     say(f"identity   {opened.identity}")
     for name, spec in manifest.inputs.items():
-        say(f"input      {name}: {spec.kind} from {', '.join(spec.columns)}")
+        lacking = "; a row may lack it" if spec.may_be_absent else ""
+        say(f"input      {name}: {spec.kind} from {', '.join(spec.columns)}{lacking}")
     for task, spec in manifest.tasks.items():
         said = f"{len(spec.labels)} labels" if spec.labels else f"in {spec.unit or 'its own unit'}"
         say(f"task       {task}: {spec.kind}, {said}, {spec.metric}")

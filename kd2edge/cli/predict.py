@@ -89,7 +89,9 @@ def command(
         rows = _texts(model.inputs, text) if text else _reader(bundle, file, said)
         root = str(file.parent) if file is not None else "."
         answers: list[dict[str, Any]] = []
-        for chunk in _chunks(rows):
+        for number, chunk in enumerate(_chunks(rows)):
+            if not number:
+                _note_absent(model.inputs, chunk)
             values = {
                 name: [_value(spec, row, root) for row in chunk]
                 for name, spec in model.inputs.items()
@@ -132,6 +134,19 @@ def _chunks(rows: Iterator[PlacedRow]) -> Iterator[list[PlacedRow]]:
     while chunk:
         yield chunk
         chunk = list(islice(rows, _CHUNK))
+
+
+def _note_absent(inputs: Mapping[str, InputSpec], chunk: list[PlacedRow]) -> None:
+    """Say of which input that may be absent no row has a column: it may be misspelt."""
+    from kd2edge.wording import meant
+
+    known = {column for spec in inputs.values() for column in spec.columns}
+    held = {column for row in chunk for column in row.values}
+    for name, spec in inputs.items():
+        if spec.may_be_absent and not held & set(spec.columns):
+            hints = {meant(column, held - known, before="; ") for column in spec.columns}
+            told = ", ".join(map(repr, spec.columns))
+            note(f"answered without input {name}: no row has {told}{''.join(sorted(hints))}")
 
 
 @contextmanager

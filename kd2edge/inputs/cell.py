@@ -26,6 +26,8 @@ class Unreadable:
 
 #: What separates columns in files that are called CSV.
 DELIMITERS = (",", ";", "\t", "|")
+#: Most columns of a row that a message names.
+_NAMED = 20
 
 
 def cell(row: Mapping[str, Any], column: str) -> Any:
@@ -51,7 +53,9 @@ def no_column(column: str, row: Iterable[str]) -> str:
         mark = json.dumps(held[0])  # as YAML and a shell take it
         hint = f"; it is one column and holds {mark}: state options: {{delimiter: {mark}}}, or"
         hint += f" --option 'delimiter={mark[1:-1]}'"
-    return f"no column {column!r}, the row has {', '.join(map(repr, names)) or 'none'}{hint}"
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    named = ", ".join(map(repr, names[:_NAMED])) or "none"
+    return f"no column {column!r}, the row has {named}{more}{hint}"
 
 
 def empty(column: str) -> str:

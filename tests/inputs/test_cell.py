@@ -23,3 +23,9 @@ def test_a_column_of_another_name_is_what_was_meant():
     assert no_column("text", {"x": 1, "TEXT": "a"}).endswith("; did you mean 'TEXT'?")
     assert no_column("y", {"x": 1, "Y ": "a"}).endswith("; did you mean 'Y '?")
     assert no_column("text", {}) == "no column 'text', the row has none"
+
+
+def test_a_wide_row_is_told_in_part():
+    said = no_column("text", [f"c{at}" for at in range(1041)] + ["texts"])
+    assert "'c19' and 1,022 more; did you mean 'texts'?" in said
+    assert "'c20'" not in said

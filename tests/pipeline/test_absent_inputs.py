@@ -117,6 +117,18 @@ def test_predict_takes_lines_that_lack_a_column(folder: Path, tmp_path: Path) ->
     assert "no input at all" in result.err
 
 
+def test_predict_says_which_input_no_row_has(folder: Path, tmp_path: Path) -> None:
+    rows = [{"body": "please order", "titel": "Anna"}, {"body": "a b c"}]
+    result = kd2edge("predict", folder / "bundle", write_jsonl(tmp_path / "a.jsonl", rows))
+    assert result.code == 0, result.err
+    said = "answered without input title: no row has 'title'; did you mean 'titel'?"
+    assert said in result.err
+    rows[1]["title"] = None  # said to be absent, which is no mistake
+    result = kd2edge("predict", folder / "bundle", write_jsonl(tmp_path / "b.jsonl", rows))
+    assert "answered without" not in result.err
+    assert "title: text from title; a row may lack it" in kd2edge("inspect", folder / "bundle").out
+
+
 def test_a_training_row_without_any_input_is_refused(tmp_path: Path) -> None:
     rows = rows_of()
     rows[4] = {"title": "", "intent": "greet"}
