@@ -184,4 +184,6 @@ def test_a_value_that_never_changes_leaves_nothing_to_learn(project: Path, tmp_p
 
 def test_a_plan_says_where_values_lie(project: Path) -> None:
     found = kd2edge("check", project / "recipe.yaml")
-    assert re.search(r"price: regression, 1\d\d\S* to 3\d\d\S* EUR \(mean 2\d\d", found.out), found.out
+    assert re.search(r"price: regression, 1\d\d\S* to 3\d\d\S* EUR \(mean 2\d\d", found.out), (
+        found.out
+    )
