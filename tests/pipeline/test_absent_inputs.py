@@ -118,7 +118,10 @@ def test_predict_takes_lines_that_lack_a_column(folder: Path, tmp_path: Path) ->
 
 
 def test_predict_says_which_input_no_row_has(folder: Path, tmp_path: Path) -> None:
-    rows = [{"body": "please order", "titel": "Anna"}, {"body": "a b c"}]
+    rows: list[dict[str, str | None]] = [
+        {"body": "please order", "titel": "Anna"},
+        {"body": "a b c"},
+    ]
     result = kd2edge("predict", folder / "bundle", write_jsonl(tmp_path / "a.jsonl", rows))
     assert result.code == 0, result.err
     said = "answered without input title: no row has 'title'; did you mean 'titel'?"
