@@ -113,6 +113,14 @@ class _Job:
 def _key(
     teacher: Teacher, split: EncodedSplit, tasks: Sequence[TaskSpec], features: Sequence[str]
 ) -> str:
+    # The same weights with other names or another unit say something else.
+    own = {one.name: one for one in teacher.tasks}
+    translated = {
+        task.name: [own[task.name].labels, own[task.name].decode]
+        for task in tasks
+        if own[task.name].labels != task.labels
+        or (not task.labels and own[task.name].decode != task.decode)
+    }
     return fingerprint(
         {
             "teacher": teacher.fingerprint,
@@ -123,6 +131,7 @@ def _key(
             ],
             "features": sorted(features),
             "form": {"dtype": "float16", "grid": GRID},
+            **({"translated": translated} if translated else {}),
         }
     )
 

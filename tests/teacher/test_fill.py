@@ -254,6 +254,33 @@ def test_a_teacher_need_not_be_a_net(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[:, 0], expected, rtol=1e-3)
 
 
+def test_the_same_weights_with_other_labels_or_units_are_asked_anew(tmp_path: Path) -> None:
+    split = IMAGES.split(tmp_path, image_rows())
+    at = np.arange(3)
+    turned = replace(SHAPE, labels=tuple(reversed(SHAPE.labels)))
+    one, other = (
+        cache_outputs(Counting((own,)), split, tmp_path, tasks=(SHAPE,)) for own in (SHAPE, turned)
+    )
+    assert not other.reused
+    first, second = (np.asarray(cache.logits(SHAPE.name, at)) for cache in (one, other))
+    np.testing.assert_array_equal(second, first[:, ::-1])
+
+    class Value(Counting):
+        @contextmanager
+        def open(
+            self, features: Sequence[str], device: torch.device
+        ) -> Iterator[Callable[[Batch], Outputs]]:
+            yield lambda batch: Outputs({SHAPE.name: torch.ones((len(batch), 1))}, {})
+
+    units = [
+        replace(SHAPE, kind="regression", labels=(), decode={"mean": 0.0, "spread": spread})
+        for spread in (1.0, 2.0)
+    ]
+    caches = [cache_outputs(Value((own,)), split, tmp_path, tasks=units[:1]) for own in units]
+    said = [np.asarray(cache.logits(SHAPE.name, at)) for cache in caches]
+    assert [float(values[0, 0]) for values in said] == [1.0, 2.0]
+
+
 def test_values_beyond_fp16_stay_finite(tmp_path: Path) -> None:
     class Loud(Counting):
         @contextmanager
