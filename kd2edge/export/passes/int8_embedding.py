@@ -64,6 +64,8 @@ class Int8Embedding(GraphPass):
                 quantized, scale = int8_table(table)
                 _add_initializer(model.graph, f"{name}_int8", quantized)
                 _add_initializer(model.graph, f"{name}_scale", scale)
+                # Without it, ONNX Runtime (1.32) takes rows that are reshaped for unsigned ones.
+                _add_initializer(model.graph, f"{name}_zero", np.zeros((), np.int8))
                 _dequantize_looked_up(model.graph, name, readers)
                 continue
             quantized, scales = int8_rows(table)
@@ -210,12 +212,12 @@ def _dequantize_looked_up(graph: GraphProto, name: str, readers: list[NodeProto]
 
     for reader in readers:
         output, stem = reader.output[0], reader.name or reader.output[0]
-        looked_up = [f"{output}_int8"]
+        looked_up, numbers = [f"{output}_int8"], [f"{name}_scale", f"{name}_zero"]
         nodes = [
             helper.make_node(
                 "Gather", [f"{name}_int8", reader.input[1]], looked_up, f"{stem}_int8"
             ),
-            helper.make_node("DequantizeLinear", [*looked_up, f"{name}_scale"], [output], stem),
+            helper.make_node("DequantizeLinear", [*looked_up, *numbers], [output], stem),
         ]
         position = _position(graph, reader)
         del graph.node[position]

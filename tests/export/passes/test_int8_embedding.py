@@ -142,6 +142,30 @@ def test_scales_are_stored_as_float16_where_that_loses_nothing(factor, width, ru
     assert np.array_equal(found, quantized.astype(np.float32) * expected[:, None])
 
 
+def test_looked_up_rows_may_be_reshaped(run):
+    """ONNX Runtime moves a DequantizeLinear behind a Reshape; without a zero point, as unsigned."""
+    before = look_up(TABLE)
+    joined = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", None])
+    before.graph.node[0].output[0] = "g"
+    shape = numpy_helper.from_array(np.array([-1, 3 * TABLE.shape[1]]), "shape")
+    before.graph.initializer.append(shape)
+    weight = numpy_helper.from_array(np.eye(3 * TABLE.shape[1], dtype=np.float32), "eye")
+    before.graph.initializer.append(weight)
+    before.graph.node.extend(
+        [
+            helper.make_node("Reshape", ["g", "shape"], ["flat"]),
+            helper.make_node("Concat", ["flat"], ["all"], axis=-1),
+            helper.make_node("MatMul", ["all", "eye"], ["y"]),
+        ]
+    )
+    before.graph.output[0].CopyFrom(joined)
+    result = Int8Embedding("rows", one_scale=True)(before)
+    ids = np.random.default_rng(1).integers(0, len(TABLE), (4, 3))
+    found = run(bytes_from_model(result.model), {"ids": ids})["y"]
+    assert TABLE.min() < -3
+    np.testing.assert_allclose(found, TABLE[ids].reshape(4, -1), atol=np.abs(TABLE).max() / 127)
+
+
 def test_an_even_table_needs_one_scale(run):
     before = look_up(TABLE)
     result = Int8Embedding("rows", one_scale=True)(before)
