@@ -11,6 +11,7 @@ an interrupted run goes on.  Without ``KD2EDGE_DATA`` texts and sentences are ma
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import os
 import subprocess
@@ -59,7 +60,9 @@ def main() -> None:
             "clean": clean,
             "products": [one.folder.name for one in made],
         }
-        recording.record(NAME, measured, given.out, ("onnxruntime", "openvino", "torch"))
+        # Reasons name files of the products: where these lie is of this machine alone.
+        told = json.dumps(measured).replace(str(given.cache.absolute()), "cache")
+        recording.record(NAME, json.loads(told), given.out, ("onnxruntime", "openvino", "torch"))
     for one in faults:
         if one["verdict"] in ("slipped", "broken harness"):
             _say(f"{one['verdict']}: {one['group']}: {one['kind']} / {one['product']}: {one['by']}")

@@ -110,9 +110,15 @@ def length_short(site: Site) -> Plant:
     return changed(site, perturbed(below(Editor.length, 8)), at_batch(1))
 
 
+def longest(site: Site) -> int:
+    """How many pieces a row may have: inputs of words have no other dimension of that name."""
+    ranges = site.draft.artefact(site.artefact).ranges
+    return next(most for name, (_, most) in ranges.items() if name.endswith(".length"))
+
+
 @kind("A1", "wrong at the longest rows", WORDS)
 def length_long(site: Site) -> Plant:
-    most = site.draft.artefact(site.artefact).ranges["length"][1]
+    most = longest(site)
     change = perturbed(above(Editor.length, most - 2))
     return changed(site, change, Look("rows twice as long", long_rows, batch=1))
 
@@ -131,7 +137,7 @@ def long_rows(product: Product) -> list[Row]:
 
 @kind("A1", "wrong for two or three long rows", WORDS)
 def few_long(site: Site) -> Plant:
-    most = site.draft.artefact(site.artefact).ranges["length"][1]
+    most = longest(site)
     few_rows = both(above(Editor.batch, 1), below(Editor.batch, 4))
     change = perturbed(both(few_rows, above(Editor.length, most - most // 5)))
     return changed(site, change, Look("rows twice as long, by twos", long_rows, batch=2))

@@ -72,7 +72,7 @@ def uncalibrated(site: Site) -> Plant:
     chance = np.random.default_rng(0)
 
     def batch() -> dict[str, Any]:
-        sizes = {"batch": 4, "length": 8}
+        sizes = dict.fromkeys(artefact.ranges, 8) | {"batch": 4}
         arrays: dict[str, Any] = {}
         for spec in artefact.inputs:
             shape = [sizes[size] if isinstance(size, str) else size for size in spec.shape]
