@@ -27,9 +27,9 @@ from kd2edge.ragged import Ragged
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
 from kd2edge.runtime.batches import merged
+from kd2edge.tasks import gather_words
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec
-from kd2edge.tasks.token_classification import gather_words
 
 LIMIT = 1e-4
 BATCH = 64

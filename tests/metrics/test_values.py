@@ -25,6 +25,7 @@ from kd2edge.errors import DataError, UsageError
 from kd2edge.metrics import METRICS, Metric, RankMetric, confusion, metric, misfit, per_class
 from kd2edge.ragged import Ragged
 from kd2edge.tasks import task_kind
+from kd2edge.tasks.origin import Origin
 from kd2edge.tasks.spec import MISSING, Decoded, TaskName, TaskSpec, Truth
 
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "E-PER", "S-LOC", "B", "I")
@@ -259,10 +260,11 @@ def test_entity_f1_counts_the_entities_that_are_answered(pair):
     task = TaskSpec(TaskName("ner"), "token_classification", TAGS, "entity_f1")
     scores = np.zeros((len(said.values), len(TAGS)), dtype=np.float32)
     words = [[(at, at + 1, "w") for at in range(len(row))] for row in pair[0]]
+    origin = Origin(words=words)
 
     def answered(labels):
         answers = task_kind(task.kind).answers(
-            task, Decoded(labels, Ragged(scores, offsets)), words=words
+            task, Decoded(labels, Ragged(scores, offsets)), origin=origin
         )
         return [{(one["start"], one["end"], one["label"]) for one in row} for row in answers]
 
