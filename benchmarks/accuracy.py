@@ -174,8 +174,8 @@ def compared(
         scale = metric(spec.metric).scale
         teacher = reports[0][task]["teacher"]["metrics"][spec.metric]
         gain = paired_gain_over_seeds(spec, truth, students, baselines, spec.metric, inputs=inputs)
-        shares = teacher["value"], float(np.mean(values["student"]))
-        share = shares[0] / shares[1] if scale.lower_is_better else shares[1] / shares[0]
+        mean = float(np.mean(values["student"]))
+        share = teacher["value"] / mean if scale.lower_is_better else mean / teacher["value"]
         found[task] = {
             "metric": spec.metric,
             "unit": scale.unit,
@@ -190,7 +190,7 @@ def compared(
         }
         print(
             f"{name}{f' without {place}' if place else ''} {task} {spec.metric}: teacher"
-            f" {teacher['value']:.4f}, student {shares[1]:.4f} ({share:.1%}), without teacher"
+            f" {teacher['value']:.4f}, student {mean:.4f} ({share:.1%}), without teacher"
             f" {np.mean(values['baseline']):.4f}, gain {gain.value:+.4f} (at least {gain.low:+.4f})"
         )
     return found

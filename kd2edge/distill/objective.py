@@ -82,7 +82,7 @@ class Objective(nn.Module):
         # An alpha of 0 throughout is no teaching: rows without a label would have no loss at all.
         silent = {task for task, values in self._values.items() if values.alpha == Constant(0.0)}
         self._taught = frozenset(known) & frozenset(names) - silent
-        # Indexed, not named: a task's name may hold a dot, which torch takes for a path.
+        # Indexed, not named: a task may be called as an attribute of modules is (train, half).
         self.hard = nn.ModuleList([HARD_LOSSES[task.kind](task, smoothing) for task in tasks])
         self.soft = nn.ModuleList(
             [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,14 +58,7 @@ class Work:
 
     def encode(self, inputs: ModelInputs) -> Splits:
         """Every split as one model reads it; from the cache where it stands there."""
-        encoded = partial(
-            encode_split,
-            inputs=inputs.pairs,
-            tasks=self.tasks,
-            directory=self.cache / "encoded",
-            file_hashes=inputs.hashes,
-            on_event=self.on_event,
-        )
+        encoded = self._encoder(inputs)
         of_training = {"views": views_of(self.recipe), "absence": absence_of(self.recipe, inputs)}
         return {
             split: encoded(self.data.rows[split], **(of_training if split == "train" else {}))
@@ -74,8 +67,12 @@ class Work:
 
     def encode_lacking(self, rows: LackingRows, inputs: ModelInputs) -> EncodedSplit:
         """Rows without an input, as a model reads them; from the cache where they stand there."""
-        return encode_split(
-            rows,
+        return self._encoder(inputs)(rows)
+
+    def _encoder(self, inputs: ModelInputs) -> Callable[..., EncodedSplit]:
+        """What encodes rows as a model reads them, into this run's cache."""
+        return partial(
+            encode_split,
             inputs=inputs.pairs,
             tasks=self.tasks,
             directory=self.cache / "encoded",
