@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from kd2edge.recipe.places import Fault
 from kd2edge.recipe.schema import Binary, Recipe, Regression
 from kd2edge.tasks.labels import label_text
+from kd2edge.tasks.numbers import LARGEST
 
 
 def binary_tasks_have_two_sides(recipe: Recipe) -> Iterator[Fault]:
@@ -21,11 +22,15 @@ def binary_tasks_have_two_sides(recipe: Recipe) -> Iterator[Fault]:
 
 
 def bounds_are_in_order(recipe: Recipe) -> Iterator[Fault]:
-    """A low bound is below the high one."""
+    """A low bound is below the high one, and both are numbers that a net can give."""
     for name, task in recipe.tasks.items():
-        if not isinstance(task, Regression) or task.low is None or task.high is None:
+        if not isinstance(task, Regression):
             continue
-        if not task.low < task.high:
+        for end, bound in (("low", task.low), ("high", task.high)):
+            if bound is not None and abs(bound) > LARGEST:
+                message = f"expected at most {LARGEST:g} (float32), found {bound:g}"
+                yield ("tasks", name, end), message
+        if task.low is not None and task.high is not None and not task.low < task.high:
             message = f"expected more than low ({task.low:g}), found {task.high:g}"
             yield ("tasks", name, "high"), message
 

@@ -8,6 +8,7 @@ from typing import Any
 
 __all__ = [
     "count",
+    "fraction",
     "interval",
     "milliseconds",
     "percent",
@@ -92,6 +93,11 @@ def size(value: Any) -> str:
         if number >= limit:
             return f"{_three_digits(number / limit)} {unit}"
     return f"{number:.0f} B"
+
+
+def fraction(factor: float) -> str:
+    """What remains of a thing that is ``factor`` times smaller: ``1/9.7``, or ``1.2x`` it."""
+    return f"1/{factor:.1f}" if factor >= 1.05 else ratio(1 / factor)
 
 
 def milliseconds(value: Any) -> str:

@@ -97,8 +97,8 @@ def _lead(report: Json) -> str:
     worst = min(shares, key=lambda task: shares[task])
     tasks = "its task" if len(shares) == 1 else f"each of its {len(shares)} tasks"
     return (
-        f"The student has 1/{factor:.1f} of the teacher's parameters and keeps at least "
-        f"{formats.percent(shares[worst])} of its metric on {tasks} (lowest: {worst})."
+        f"The student has {formats.fraction(factor)} of the teacher's parameters and keeps at "
+        f"least {formats.percent(shares[worst])} of its metric on {tasks} (lowest: {worst})."
     )
 
 

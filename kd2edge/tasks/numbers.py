@@ -13,7 +13,7 @@ from kd2edge.written import is_number
 
 _NUMBERS: tuple[type[Any], ...] = (int, float, np.integer, np.floating, Decimal)
 #: Beyond this, single precision has no value.
-_LARGEST = float(np.finfo(np.float32).max)
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def number_of(value: object) -> float:
@@ -37,9 +37,9 @@ def number_of(value: object) -> float:
         raise ValueError(
             f"expected a number, found a {type(value).__name__} ({reprlib.repr(value)})"
         )
-    if not abs(found) <= _LARGEST:
+    if not abs(found) <= LARGEST:
         shown = reprlib.repr(value)
-        raise ValueError(f"expected a finite number up to {_LARGEST:.4g} in size, found {shown}")
+        raise ValueError(f"expected a finite number up to {LARGEST:.4g} in size, found {shown}")
     return found
 
 

@@ -144,6 +144,10 @@ def test_every_artefact_passes_and_answers_levels(project: Path) -> None:
     [
         ("tasks.price.low=500", "expected more than low"),
         ("tasks.price.low=nan", "low"),
+        (
+            "tasks.price.high=1.0e40",
+            r"tasks\.price\.high: expected at most 3.40282e\+38 \(float32\)",
+        ),
         ("tasks.price.metric=accuracy", "no metric 'accuracy'|no such metric|there are"),
         (
             "validate.max_drop={stars: 4, again: 2, price: 1, parts: 1}",

@@ -63,7 +63,7 @@ def _row(form: str, model: Json, teacher: Json) -> list[Cell]:
 
 def _sized(model: Json, teacher: Json, key: str, write: Any) -> Cell:
     factor = smaller(teacher, model, key)
-    sub = f"1/{factor:.1f} of the teacher" if factor else ""
+    sub = f"{formats.fraction(factor)} of the teacher" if factor else ""
     return Cell(write(model.get(key)), sub, "strong" if sub else "", model.get(key))
 
 

@@ -24,6 +24,7 @@ _WORDS = MOST // 32
 _PLACES = 1 << 21
 #: Stands for "no child" and "no set of categories".
 NONE = -1
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @final
@@ -165,7 +166,9 @@ def trees_of(arrays: Mapping[str, Array], columns: int, categorical: int) -> Tre
         and bool((trees.right == NONE)[~inner].all())
         # Infinity is a threshold: all that is there goes left.
         and not np.isnan(trees.threshold).any()
-        and bool(np.isfinite(trees.value).all() and np.isfinite(trees.baseline).all())
+        # The logits are float32: what all trees may add up to is a number there.
+        and bool(np.abs(trees.value).max(initial=0.0) * len(trees.root) <= _LARGEST)
+        and bool(np.abs(trees.baseline).max(initial=0.0) <= _LARGEST)
     )
     if not sound:
         raise IntegrityError("nodes that make no trees")

@@ -81,6 +81,8 @@ def test_arrays_make_the_same_trees_again() -> None:
         ("root", lambda one: one + 5),
         ("channel", lambda one: one + 1),
         ("value", lambda one: one * np.nan),
+        ("value", lambda one: one + 1e300),  # beyond the float32 of logits
+        ("baseline", lambda one: one + 1e300),
         ("value", lambda one: one[:-1]),
         ("value", lambda one: one.astype(np.float32)),
         ("sets", lambda one: one[:, :4]),
