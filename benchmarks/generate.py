@@ -237,6 +237,28 @@ def steps(results: Tables) -> str:
     )
 
 
+def attention(results: Tables) -> str:
+    """Plain products against fused attention where text encoders are trained on a CPU."""
+    header = ("encoder", "rows x positions", "fused", "plain products", "as fast")
+    found = results.get("attention")
+    rows = [
+        (
+            one["encoder"],
+            f"{one['rows']} x {one['positions']}",
+            *(f"{one['times'][way]['median_us'] / 1e3:.0f} ms" for way in ("fused", "plain")),
+            f"{one['ratio']:.2f}x",
+        )
+        for one in content(found).get("steps", ())
+    ]
+    return written(
+        "Attention in training on a CPU, in bf16",
+        "Forward, backward and an optimiser's step of an encoder alone, on one core"
+        " ([decision 30](decisions/0030-plain-attention-in-bf16-on-cpus.md)).",
+        table(header, rows),
+        [found],
+    )
+
+
 def overhead(results: Tables) -> str:
     """What the runtime adds to a bare call."""
     quickest = "quickest rounds"
@@ -392,8 +414,8 @@ def short(value: Any) -> str:
 
 
 SECTIONS: tuple[Callable[[Tables], str], ...] = (
-    students, lacking, gates, parity, faults, validation, peers, lengths, steps, overhead,
-    imports, memory, gpu, variants,
+    students, lacking, gates, parity, faults, validation, peers, lengths, steps, attention,
+    overhead, imports, memory, gpu, variants,
 )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ def main() -> None:
 def plan(runs: Path, models: Path) -> Iterator[list[str]]:
     """Script and arguments of each benchmark that can run here."""
     yield ["imports.py"]
+    yield ["attention.py"]
     yield ["step.py"] if "KD2EDGE_DATA" in os.environ else ["step.py", _QUICK]
     yield ["memory.py"]
     made = [name for name in NAMES if (models / name / "manifest.json").is_file()]

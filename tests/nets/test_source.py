@@ -83,7 +83,7 @@ def test_nothing_in_a_config_file_is_followed_that_could_fetch_or_run_code(tmp_p
     (folder / "config.json").write_text(json.dumps(config))
     net = _pretrained(folder)
     backbone: Any = net.backbone
-    assert backbone.config._attn_implementation == "sdpa"
+    assert backbone.config._attn_implementation == "kd2edge"
     assert "auto_map" not in net.model.config
 
 

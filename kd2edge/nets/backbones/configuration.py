@@ -115,8 +115,10 @@ def model_from(
         UsageError: a folder without safetensors, or fields that no model can have together.
         IntegrityError: a folder whose weights do not fill the model.
     """
+    from kd2edge.nets.backbones import attention
+
     # Never what a config.json asks for: it may name code to fetch.
-    config._attn_implementation = "sdpa" if model_class._supports_sdpa else "eager"
+    config._attn_implementation = attention.NAME if model_class._supports_sdpa else "eager"
     if source_dir is None:
         return _fresh(model_class, config, options)
     _require_safetensors(source_dir)
