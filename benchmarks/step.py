@@ -87,7 +87,7 @@ def measured(path: Path, rows: int, rounds: int, device: torch.device = _CPU) ->
     data = prepare_data(loaded)
     with TemporaryDirectory() as folder, ExitStack() as hooks:
         split, cache = taught_rows(loaded, data, rows, Path(folder))
-        settings = student_settings(loaded.recipe, list(data.tasks), max_steps=None)
+        settings = student_settings(loaded.recipe, list(data.tasks))
         alone = student_settings(loaded.recipe, list(data.tasks), max_steps=1)
         steps = {
             "supervised": step(loaded, data, split, alone, None, hooks, device),

@@ -75,7 +75,7 @@ class TrainSettings:
         clip_norm: largest norm of the gradient; None for no limit.
         label_smoothing: share of a label's weight that is spread over all labels, in hard losses.
         seed: of order, dropout and projectors.
-        max_steps: steps in all, whatever ``epochs`` says (a baseline gets the student's).
+        max_steps: steps in all, whatever ``epochs`` says (most baselines get the student's).
         validate_every: epochs between validations; the last epoch is always validated.
         keep: ``best`` epoch by the mean of the tasks' metrics, or ``last``.
         distill: losses and balance.

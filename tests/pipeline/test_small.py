@@ -12,11 +12,12 @@ from kd2edge.errors import UsageError
 from kd2edge.events import StageEvent
 from kd2edge.export.targets import TARGETS
 from kd2edge.pipeline.reading.model_inputs import student_inputs, teacher_inputs
-from kd2edge.pipeline.reading.settings import student_settings, teacher_settings
+from kd2edge.pipeline.reading.settings import baseline_settings, student_settings, teacher_settings
 from kd2edge.pipeline.steps.events import Log
 from kd2edge.pipeline.steps.finite import finite
 from kd2edge.pipeline.verbs.exporting import _assert_makes_one
 from kd2edge.recipe import LoadedRecipe, load_recipe
+from kd2edge.recipe.schema.train import Baseline
 from kd2edge.rows.jsonl import JsonlRows
 from kd2edge.tasks.spec import TaskName
 from products import write_text_project
@@ -66,7 +67,7 @@ def test_a_target_that_was_asked_for_makes_something() -> None:
 
 
 def test_the_student_s_settings_are_the_recipe_s(loaded: LoadedRecipe) -> None:
-    settings = student_settings(loaded.recipe, TASKS, max_steps=None)
+    settings = student_settings(loaded.recipe, TASKS)
     assert settings.epochs == 3
     assert settings.seed == 3
     assert settings.distill.alpha == {"intent": 0.7, "urgent": 0.5}
@@ -78,10 +79,20 @@ def test_the_student_s_settings_are_the_recipe_s(loaded: LoadedRecipe) -> None:
 
 
 def test_a_baseline_has_no_teacher_and_the_student_s_steps(loaded: LoadedRecipe) -> None:
-    settings = student_settings(loaded.recipe, TASKS, max_steps=77)
+    settings = baseline_settings(loaded.recipe, TASKS, 77)
     assert settings.max_steps == 77
     assert settings.distill.alpha == 0.0
     assert settings.distill.features == ()
+
+
+@pytest.mark.parametrize(("own", "lr"), [({"epochs": 7}, 5e-3), ({"epochs": 7, "lr": 0.1}, 0.1)])
+def test_a_baseline_may_have_settings_of_its_own(
+    loaded: LoadedRecipe, own: dict[str, float], lr: float
+) -> None:
+    recipe = loaded.recipe.model_copy(update={"baseline": Baseline.model_validate(own)})
+    settings = baseline_settings(recipe, TASKS, 77)
+    assert (settings.epochs, settings.max_steps, settings.lr) == (7, None, lr)
+    assert settings.distill.alpha == 0.0
 
 
 def test_a_teacher_is_trained_on_labels_with_its_own_numbers(loaded: LoadedRecipe) -> None:

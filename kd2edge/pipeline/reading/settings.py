@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from kd2edge.distill import LABELS_ALONE, DistillSettings, FeatureSpec, Method, TrainSettings
@@ -21,6 +22,7 @@ from kd2edge.tasks.spec import TaskName
 from kd2edge.teacher.boosted import BoostingSettings
 
 __all__ = [
+    "baseline_settings",
     "boosting_settings",
     "feature_specs",
     "model_spec",
@@ -63,28 +65,37 @@ def boosting_settings(model: BoostingModel, seed: int) -> BoostingSettings:
     return BoostingSettings(**model.model_dump(exclude={"family"}), seed=seed)
 
 
-def student_settings(
-    recipe: Recipe, tasks: Sequence[TaskName], *, max_steps: int | None
-) -> TrainSettings:
-    """How the student is trained.
-
-    ``max_steps`` is for a baseline, which learns from labels alone: with it, alpha is 0 and there
-    are no features.
-    """
-    taught = max_steps is None
+def student_settings(recipe: Recipe, tasks: Sequence[TaskName]) -> TrainSettings:
+    """How the student is trained."""
     distill = recipe.distill
     balance = distill.balance
     settings = DistillSettings(
-        alpha=_named(distill.alpha, tasks) if taught else 0.0,
+        alpha=_named(distill.alpha, tasks),
         temperature=_named(distill.temperature, tasks),
         weight=_named(balance.weights, tasks) if isinstance(balance, Static) else 1.0,
         logits={task: _method(loss) for task, loss in _named(distill.logits, tasks).items()},
-        features=feature_specs(recipe) if taught else (),
+        features=feature_specs(recipe),
         balance=_method(balance, without=("weights",)),
     )
     return TrainSettings(
-        **recipe.train.model_dump(), seed=recipe.seed, max_steps=max_steps, distill=settings
+        **recipe.train.model_dump(), seed=recipe.seed, max_steps=None, distill=settings
     )
+
+
+def baseline_settings(recipe: Recipe, tasks: Sequence[TaskName], steps: int) -> TrainSettings:
+    """How the student is trained on labels alone.
+
+    Args:
+        recipe: the recipe.
+        tasks: of the student.
+        steps: of the student: as many, where the recipe does not say otherwise.
+    """
+    student = student_settings(recipe, tasks)
+    alone = replace(student, distill=replace(student.distill, alpha=0.0, features=()))
+    own = recipe.baseline
+    if isinstance(own, bool):
+        return replace(alone, max_steps=steps)
+    return replace(alone, epochs=own.epochs, lr=alone.lr if own.lr is None else own.lr)
 
 
 def _named(value: Any, tasks: Sequence[TaskName]) -> dict[TaskName, Any]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from kd2edge.distill import Knowledge, TrainingJob, TrainSettings, knowledge_of
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.reading.model_inputs import ModelInputs
-from kd2edge.pipeline.reading.settings import student_settings
+from kd2edge.pipeline.reading.settings import baseline_settings, student_settings
 from kd2edge.pipeline.steps.teaching import AskedTeacher
 from kd2edge.pipeline.steps.training import origin_of
 from kd2edge.pipeline.steps.work import Learner, Work, fresh_net
@@ -27,9 +27,9 @@ def student_jobs(
 ) -> list[TrainingJob]:
     """The jobs of the student and, where the recipe asks for one, of its baseline.
 
-    The baseline is the same student from the same start, on labels alone, with the student's steps.
-    The start is the student's, what it has of a teacher included: the gain over the baseline is
-    what distillation gave, and nothing of it is the start's.
+    The baseline is the same student from the same start, on labels alone, with the student's steps
+    where the recipe does not say otherwise.  The start is the student's, too, what it has of a
+    teacher included: the gain over the baseline is what distillation gave, not what the start did.
     """
     names = [task.name for task in work.tasks]
     caches = {one.name: one.caches["train"] for one in teachers}
@@ -38,13 +38,13 @@ def student_jobs(
         learner,
         teachers,
         work.run.student,
-        student_settings(work.recipe, names, max_steps=None),
+        student_settings(work.recipe, names),
         knowledge_of(caches) if teachers else None,
     )
     if not (work.recipe.baseline and teachers):
         return [student]
     steps = student.plan(student.objective()).steps
-    alone = student_settings(work.recipe, names, max_steps=steps)
+    alone = baseline_settings(work.recipe, names, steps)
     return [student, _job(work, learner, teachers, work.run.baseline, alone, None)]
 
 

@@ -256,8 +256,8 @@ def _models(
             found[teacher.name] = _trees(teacher, teacher.model, data)
         if teacher.train is not None:  # else a checkpoint: nothing to train
             found[teacher.name] = _model(sizes[teacher.name], steps[teacher.name])
-    names = ["student"] + ["baseline"] * (recipe.baseline and bool(recipe.teachers))
-    return found | {name: _model(sizes["student"], steps["student"]) for name in names}
+    names = ["student"] + ["baseline"] * (bool(recipe.baseline) and bool(recipe.teachers))
+    return found | {name: _model(sizes["student"], steps[name]) for name in names}
 
 
 def _trees(teacher: Teacher, model: BoostingModel, data: Prepared) -> TreesPlan:
@@ -274,10 +274,15 @@ def _trees(teacher: Teacher, model: BoostingModel, data: Prepared) -> TreesPlan:
 def _steps(recipe: Recipe, check: SplitCheck) -> dict[str, int]:
     """Steps of the teachers that are trained, each on the labels of its own tasks, and the student.
 
-    The baseline takes as many as the student.
+    The baseline takes as many as the student, where the recipe does not say otherwise.
     """
-    rows = check.rows if _is_taught(recipe) else check.labelled_rows(recipe.tasks)
-    found = {"student": recipe.train.epochs * steps_an_epoch(rows, recipe.train.batch_size)}
+    labelled = check.labelled_rows(recipe.tasks)
+    rows, batch = check.rows if _is_taught(recipe) else labelled, recipe.train.batch_size
+    found = {"student": recipe.train.epochs * steps_an_epoch(rows, batch)}
+    own = recipe.baseline
+    found["baseline"] = (
+        found["student"] if isinstance(own, bool) else own.epochs * steps_an_epoch(labelled, batch)
+    )
     for teacher in recipe.teachers:
         if teacher.train is not None:
             batches = steps_an_epoch(check.labelled_rows(teacher.tasks), teacher.train.batch_size)

@@ -149,7 +149,7 @@ class ByKey:
 class OneOrMany:
     """One value, or several: a list, or a mapping that is no method (has no key ``kind``).
 
-    With ``flag`` the one is true or false, and the other is any other value.
+    With ``flag`` the one is true or false, and the other any other value.
     """
 
     flag: bool = False
@@ -167,9 +167,13 @@ class OneOrMany:
             tag_of("many"): handler.generate_schema(many),
         }
 
+        is_part = isinstance(many, type) and issubclass(many, BaseModel)
+
         def tag(value: Any) -> str:
             if self.flag:
-                return tag_of("one" if isinstance(value, bool) else "many")
+                # A word beside a mapping is a flag in another spelling, such as `yes`.
+                is_flag = isinstance(value, (bool, str) if is_part else bool)
+                return tag_of("one" if is_flag else "many")
             mapping = isinstance(value, Mapping) and "kind" not in value
             return tag_of("many" if mapping or isinstance(value, (list, tuple)) else "one")
 

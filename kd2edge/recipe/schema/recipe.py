@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from kd2edge.recipe.schema.base import Flag, FolderName, Name, Part, Seed, Whole
+from kd2edge.recipe.schema.choices import OneOrMany
 from kd2edge.recipe.schema.data import Data
 from kd2edge.recipe.schema.defaults import FILLED, completed
 from kd2edge.recipe.schema.distill import Distill
@@ -15,7 +16,7 @@ from kd2edge.recipe.schema.inputs import Input
 from kd2edge.recipe.schema.models import Student, Teacher
 from kd2edge.recipe.schema.ship import Export, Gate, Licences
 from kd2edge.recipe.schema.tasks import Task
-from kd2edge.recipe.schema.train import Train
+from kd2edge.recipe.schema.train import Baseline, Train
 
 
 class Recipe(Part):
@@ -39,8 +40,9 @@ class Recipe(Part):
     """Who learns."""
     distill: Distill = Distill()
     """How teachers teach."""
-    baseline: Flag = True
-    """Also train the same student from the same start on labels alone: what did distilling give?"""
+    baseline: Annotated[Flag | Baseline, OneOrMany(flag=True)] = True
+    """Also train the same student from the same start on labels alone: what did distilling give?
+    true: with as many steps as the student, or settings of its own: `{epochs: 60, lr: 1e-3}`."""
     train: Train = Train()
     """How the student is trained."""
     export: Export = Export()

@@ -39,6 +39,15 @@ class TeacherTrain(TrainPart):
     """Largest learning rate."""
 
 
+class Baseline(Part):
+    """How the baseline is trained, where the student's way is not the best one for labels alone."""
+
+    epochs: Count
+    """Passes over the labelled rows; as many steps as the student would be far more of them."""
+    lr: Positive | None = None
+    """Largest learning rate; null: the student's."""
+
+
 class Train(TrainPart):
     """How the student (and the baseline) is trained, and on what."""
 
