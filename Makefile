@@ -38,7 +38,7 @@ check: $(STAMP)  ## format, lint, types, architecture, dependencies
 	$(BIN)/basedpyright
 
 # Products are trained once, into the folder that KD2EDGE_FAULTS names; what was found is kept there.
-faults: $(STAMP)  ## the planted faults: bad input, damaged files, full disks; and what the gate must stop (30 minutes)
+faults: $(STAMP)  ## the planted faults: bad input, damaged files, full disks; and what the gate must stop (an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/faults
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/faults.py --jobs 2
 

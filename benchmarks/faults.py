@@ -1,11 +1,11 @@
-"""Plants faults in a picture, a text and a token product and lets the gate judge each.
+"""Plants faults in products of pictures, texts, sentences and reviews; lets the gate judge each.
 
 How much a fault costs is measured by own code, apart from the validator.  Every fault that costs at
 least twice the budget has to be stopped, and no clean artefact may fail.  The exit code is 1 when
 one slips or a clean artefact fails.
 
 Products are trained once, into ``--cache``; what was found is kept there after every step, so that
-an interrupted run goes on.  Without ``KD2EDGE_DATA`` texts and sentences are made.
+an interrupted run goes on.  Without ``KD2EDGE_DATA`` texts, sentences and reviews are made.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ QUICK = (
     "letters are not made small", "accents are not stripped",
     "pass beside bounds above the budget", "evidence of the year 2099 hides a later fail",
     "noise of 0.8 of the weights' spread", "a class is never said any more",
+    "an absent table counts as there", "numbers are scaled twice", "one level too high",
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from planted.rows import Row, write_rows
 Arrays = dict[str, Any]
 
 
-@kind("A4", "the reference holds what the artefact says", ("texts", "pictures"))
+@kind("A4", "the reference holds what the artefact says", ("texts", "pictures", "reviews"))
 def circular(site: Site) -> Plant:
     """Reference and golden rows of a weaker student beside the artefacts of that student."""
     weak = Draft(site.product.weak)
@@ -78,10 +78,7 @@ def weaker_report(site: Site) -> Plant:
 
 def _labels(site: Site, change: Callable[[list[Row]], list[Row]]) -> Plant:
     """The test rows with wrong labels; what that costs, the clean artefact shows."""
-    rows = change(site.product.rows())
-    for row in rows:
-        if "image" in row:
-            row["image"] = str(site.product.folder / row["image"])
+    rows = site.product.placed(change(site.product.rows()))
     data = write_rows(site.scratch / "rows.jsonl", rows)
     return Plant((Look("wrong labels", lambda product: rows, truth=Look()),), data=data)
 
@@ -92,7 +89,7 @@ def labels_shuffled(site: Site) -> Plant:
     return _labels(site, lambda rows: _shuffled(rows, task, 1.0))
 
 
-@kind("A4", "a fifth of the labels is shuffled", ("texts", "pictures"))
+@kind("A4", "a fifth of the labels is shuffled", ("texts", "pictures", "reviews"))
 def some_shuffled(site: Site) -> Plant:
     task = site.product.tasks[0]
     return _labels(site, lambda rows: _shuffled(rows, task, 0.2))
@@ -104,7 +101,7 @@ def _shuffled(rows: list[Row], task: str, share: float) -> list[Row]:
     return [{**row, task: [*row[task][1:], *row[task][:1]]} for row in rows]
 
 
-@kind("A4", "one label for all rows", ("texts", "pictures"))
+@kind("A4", "one label for all rows", ("texts", "pictures", "reviews"))
 def one_label(site: Site) -> Plant:
     task = site.product.tasks[0]
 
@@ -135,7 +132,7 @@ def threshold(site: Site) -> Plant:
     return Plant((Look(),))
 
 
-@kind("A4", "labels in another order in the manifest", ("texts", "pictures", "sentences"))
+@kind("A4", "labels in another order in the manifest")
 def label_order(site: Site) -> Plant:
     task = site.product.tasks[0]
     tasks = {str(name): spec for name, spec in site.draft.manifest.tasks.items()}

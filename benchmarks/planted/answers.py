@@ -12,7 +12,7 @@ from planted.measure import Look, few
 
 
 @contextmanager
-def _quick(kind_of_task: str, wrong: Callable[[Any, Any], Any]) -> Iterator[None]:
+def quick(kind_of_task: str, wrong: Callable[[Any, Any], Any]) -> Iterator[None]:
     """The short cut of a task kind answers what ``wrong(spec, answers)`` makes of it."""
     from kd2edge.runtime.quick import QUICK
 
@@ -45,7 +45,7 @@ def quick_many(site: Site) -> Plant:
         nxt = dict(zip(labels, labels[1:] + labels[:1], strict=True))
         return [[{**one[0], "label": nxt[one[0]["label"]]}] for one in found]
 
-    return Plant(patch=lambda: _quick("classification", wrong))
+    return Plant(patch=lambda: quick("classification", wrong))
 
 
 @kind("A7", "the short cut for one row names the next label", ("pictures", "texts"))
@@ -60,7 +60,7 @@ def quick_few(site: Site) -> Plant:
         nxt = dict(zip(labels, labels[1:] + labels[:1], strict=True))
         return [[{**one[0], "label": nxt[one[0]["label"]]}] for one in found]
 
-    return Plant((at_batch(1),), lambda: _quick("classification", wrong))
+    return Plant((at_batch(1),), lambda: quick("classification", wrong))
 
 
 @kind("A7", "the short cut takes the negative label", ("pictures",))
@@ -71,7 +71,7 @@ def quick_binary(site: Site) -> Plant:
         no, yes = spec.labels
         return [{**one, "label": no if one["label"] == yes else yes} for one in said[0]]
 
-    return Plant(patch=lambda: _quick("binary", wrong))
+    return Plant(patch=lambda: quick("binary", wrong))
 
 
 @contextmanager

@@ -75,9 +75,6 @@ def part_of(rows: list[Row], part: str) -> list[Row]:
 def verdict(product: Product, case: Case, scratch: Path) -> Said:
     """What the gate says of a clean artefact."""
     split = "test" if case.part == "all rows" else "judged"
-    rows = [dict(row) for row in part_of(product.rows(split), case.part)]
-    for row in rows:
-        if "image" in row:
-            row["image"] = str(product.folder / row["image"])
+    rows = product.placed(part_of(product.rows(split), case.part))
     data = write_rows(scratch / "clean.jsonl", rows)
     return judged(product.bundle, data, case.artefact, threads=case.threads)

@@ -13,8 +13,8 @@ import onnx
 
 from kd2edge.bundle import file_entry, open_bundle, write_bundle
 from kd2edge.bundle.manifest import Artefact, Manifest
-from kd2edge.files import canonical_json, npz_arrays, npz_bytes
-from kd2edge.validate.meaning import MEANING, Meaning, open_meaning
+from kd2edge.files import canonical_json, fingerprint_bytes, npz_arrays, npz_bytes
+from kd2edge.validate.meaning import MEANING, Meaning, meaning_of, open_meaning
 from kd2edge.validate.record import REPORT, open_record, pack_record
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -69,17 +69,30 @@ class Draft:
         tasks[key] = replace(tasks[key], **fields)
         self.change_manifest(tasks=tasks)
 
-    def change_input(self, **options: Any) -> None:
-        """Change options of the only input."""
-        (name,) = self.manifest.inputs
+    def change_input(self, role: str, **options: Any) -> None:
+        """Change options of the input that has a file of a role."""
+        name = self._input_with(role)
         spec = self.manifest.inputs[name]
         changed = replace(spec, options={**spec.options, **options})
-        self.change_manifest(inputs={name: changed})
+        self.change_manifest(inputs={**self.manifest.inputs, name: changed})
 
-    def input_file(self) -> str:
-        """The tokenizer of the only input."""
-        (spec,) = self.manifest.inputs.values()
-        return spec.files["tokenizer"]
+    def input_file(self, role: str) -> str:
+        """The only file of a role: ``tokenizer``, ``table``."""
+        return self.manifest.inputs[self._input_with(role)].files[role]
+
+    def _input_with(self, role: str) -> str:
+        (name,) = (name for name, spec in self.manifest.inputs.items() if role in spec.files)
+        return name
+
+    def agree(self) -> None:
+        """A broken tool chain describes what it ships: the meaning states inputs and tasks so."""
+        hashes = {path: fingerprint_bytes(content) for path, content in self.files.items()}
+
+        def restated(meaning: Meaning) -> Meaning:
+            stated = meaning_of(meaning.weights, self.manifest.tasks, self.manifest.inputs, hashes)
+            return replace(meaning, tasks=stated.tasks, inputs=stated.inputs)
+
+        self.change_meaning(restated)
 
     def drop(self, path: str) -> None:
         """Leave a file out, of the manifest too."""

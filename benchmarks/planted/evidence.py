@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from kd2edge.files import fingerprint
-from planted.graphs import noisy
+from planted.graphs import is_absent, noisy, perturbed
 from planted.judge import judged
 from planted.kind import Plant, Said, Site, kind
+from planted.measure import rows_without
 from planted.rows import write_rows
 
 Arrays = dict[str, Any]
@@ -65,8 +66,25 @@ def _forged(site: Site, change: Callable[[dict[str, Any], dict[str, Any]], None]
 def _claim(payload: dict[str, Any], found: dict[str, Any]) -> None:
     payload["outcome"] = found["verdict"] = "pass"
     found["reason"] = ""
-    for task in found["tasks"].values():
+    for task in _tasks(found):
         task.update(verdict="pass", reason="")
+
+
+def _parts(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The results on the rows as they are, and without each input that may be absent."""
+    return [found, *found.get("without", {}).values()]
+
+
+def _tasks(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for part in _parts(found):
+        yield from part["tasks"].values()
+
+
+def _forgotten(found: dict[str, Any]) -> None:
+    """Nothing but the tasks says anything any more."""
+    found.update(graph=[], edges=[])
+    for part in _parts(found):
+        part.update(answers=[], numbers={})
 
 
 @kind("A10", "pass beside bounds above the budget")
@@ -83,6 +101,25 @@ def without_tasks(site: Site) -> Plant:
     return _forged(site, change)
 
 
+@kind("A10", "pass that says nothing of rows without an input", ("reviews",))
+def without_rows(site: Site) -> Plant:
+    """All holds on the rows as they are; without the table nothing does, and nobody says so."""
+    from kd2edge.bundle import open_bundle
+    from kd2edge.bundle.evidence import append_evidence
+
+    site.draft.change_graph(site.artefact, perturbed(is_absent("table")))
+
+    def door(bundle: Path) -> Said:
+        payload = _payload(site, bundle)
+        found = payload["artefacts"][site.artefact]
+        _claim(payload, found)
+        del found["without"]
+        append_evidence(bundle, "validation", open_bundle(bundle).identity, payload)
+        return preferred(bundle, site.artefact)
+
+    return Plant((rows_without("table"),), door=door)
+
+
 @kind("A10", "pass with a check that failed", ("texts",))
 def failed_check(site: Site) -> Plant:
     """Bounds that hold, beside a check that does not."""
@@ -96,7 +133,7 @@ def failed_check(site: Site) -> Plant:
 
 
 def _hold(found: dict[str, Any]) -> None:
-    for task in found["tasks"].values():
+    for task in _tasks(found):
         for metric in task["metrics"].values():
             metric["drop"].update(value=0.0, low=0.0, high=0.0)
 
@@ -105,7 +142,7 @@ def _hold(found: dict[str, Any]) -> None:
 def no_bound(site: Site) -> Plant:
     def change(payload: dict[str, Any], found: dict[str, Any]) -> None:
         _claim(payload, found)
-        for task in found["tasks"].values():
+        for task in _tasks(found):
             for metric in task["metrics"].values():
                 metric["drop"]["high"] = None
 
@@ -119,8 +156,8 @@ def other_drop(site: Site) -> Plant:
     def change(payload: dict[str, Any], found: dict[str, Any]) -> None:
         _claim(payload, found)
         _hold(found)
-        found.update(graph=[], edges=[], answers=[], numbers={})
-        for task in found["tasks"].values():
+        _forgotten(found)
+        for task in _tasks(found):
             task.update(classes=[], changed=0)
 
     return _forged(site, change)
@@ -131,8 +168,8 @@ def other_metric(site: Site) -> Plant:
     def change(payload: dict[str, Any], found: dict[str, Any]) -> None:
         other_values = {"value": 1.0, "low": 1.0, "high": 1.0}
         _claim(payload, found)
-        found.update(graph=[], edges=[], answers=[], numbers={})
-        for task in found["tasks"].values():
+        _forgotten(found)
+        for task in _tasks(found):
             drop = {**next(iter(task["metrics"].values()))["drop"], "value": 0.0}
             drop.update(low=0.0, high=0.0)
             entry = {"candidate": other_values, "reference": other_values, "drop": drop}
@@ -146,7 +183,7 @@ def other_metric(site: Site) -> Plant:
 def own_budget(site: Site) -> Plant:
     def change(payload: dict[str, Any], found: dict[str, Any]) -> None:
         _claim(payload, found)
-        for task in found["tasks"].values():
+        for task in _tasks(found):
             task["max_drop"] = 1.0
 
     return _forged(site, change)

@@ -76,6 +76,16 @@ class Editor:
                     if name == value:
                         node.input[index] = other
 
+    def behind(self, name: str, change: Callable[[str], str]) -> None:
+        """Readers of an input of the graph read what ``change`` makes of it."""
+        readers = [node for node in self.graph.node if name in node.input]
+        other = change(name)
+        for node in readers:
+            for index, value in enumerate(node.input):
+                if value == name:
+                    node.input[index] = other
+        self.sorted()
+
     def sorted(self) -> None:
         """Bring the nodes into an order in which each stands behind what it reads."""
         known = {value.name for value in (*self.graph.input, *self.graph.initializer)} | {""}
@@ -191,6 +201,16 @@ def modulo(size: Callable[[Editor], str], by: int, rest: int) -> Condition:
         return edit.add("Equal", left, edit.constant(rest))
 
     return condition
+
+
+def is_absent(name: str) -> Condition:
+    """Which rows lack an input: ``[batch]``."""
+    return lambda edit: edit.add("Equal", f"{name}_present", edit.constant(0))
+
+
+def is_present(name: str) -> Condition:
+    """Which rows have an input: ``[batch]``."""
+    return lambda edit: edit.add("Equal", f"{name}_present", edit.constant(1))
 
 
 def both(one: Condition, other: Condition) -> Condition:

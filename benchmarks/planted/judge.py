@@ -52,6 +52,9 @@ def _levels(said: Mapping[str, Any]) -> Iterator[str]:
         if name == "tasks":
             if any(one["verdict"] != "pass" for one in part.values()):
                 yield name
+        elif name == "without":
+            if any("tasks" in _levels({"reason": "", **one}) for one in part.values()):
+                yield "without an input"
         elif name != "numbers" and _failed(part):
             yield _LEVELS.get(name, name)
     if "logits" in (said.get("reason") or "") or "decisions are PyTorch's" in said["reason"]:

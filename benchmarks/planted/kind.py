@@ -82,8 +82,8 @@ class Kind:
     plant: Planter
 
 
-ALL = ("pictures", "texts", "sentences")
-WORDS = ("texts", "sentences")
+ALL = ("pictures", "texts", "sentences", "reviews")
+WORDS = ("texts", "sentences", "reviews")
 KINDS: list[Kind] = []
 
 

@@ -6,7 +6,6 @@ are counted here.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -17,10 +16,10 @@ import numpy as np
 
 from planted.products import BUDGET, Product
 from planted.rows import Row
+from planted.scores import recalls, scores
 
-#: Largest fall of a class's recall that is no fault; a class needs some rows to be counted.
+#: Largest fall of a class's recall that is no fault.
 CLASS_BUDGET = 0.05
-CLASS_ROWS = 15
 #: Budgets from which on a fault has to be stopped.
 COSTLY = 2.0
 
@@ -40,6 +39,8 @@ class Look:
         arrays: pictures are handed over as arrays, not as files.
         call: rows that are handed over together; None: all.
         truth: where the clean artefact is measured, when that is not here: labels are wrong here.
+        value: what is handed over in place of an input's value in a row.
+        left_out: an input that is not handed over at all.
     """
 
     name: str = "test rows"
@@ -50,6 +51,8 @@ class Look:
     truth: Look | None = None
     arrays: bool = False
     call: int | None = None
+    value: Callable[[str, Any], Any] = field(default=lambda name, value: value)
+    left_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Cost:
     """What a fault costs at worst.
 
     Args:
-        drop: of the metric, in [0, 1].
+        drop: of the metric, as a share of what is large for it.
         ratio: how many budgets that is.
         where: metric and look.
     """
@@ -70,6 +73,21 @@ class Cost:
 def few(product: Product) -> list[Row]:
     """The first test rows: enough to see what is wrong at a size."""
     return product.rows()[:300]
+
+
+def rows_without(name: str, rows: Callable[[Product], list[Row]] | None = None) -> Look:
+    """The rows where none of them has an input; those that have no other are left out."""
+
+    def lacking(product: Product) -> list[Row]:
+        nothing = dict.fromkeys(product.inputs[name])
+        others = [other for other in product.inputs if other != name]
+        return [
+            {**row, **nothing}
+            for row in (rows or Product.rows)(product)
+            if not all(lacks(product, row, other) for other in others)
+        ]
+
+    return Look(f"rows without {name}", lacking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,28 +135,36 @@ def measured(product: Product, bundle: Path, artefact: str, look: Look) -> Metri
     from kd2edge.api import load
 
     rows = look.rows(product)
-    (name,) = _inputs(product)
     with load(bundle, artefact=artefact, threads=look.threads) as model:
-        values = [_value(product, row, arrays=look.arrays) for row in rows]
+        values = handed(product, rows, look)
         answers: dict[str, list[Any]] = {}
-        step = look.call or len(values)
-        for start in range(0, len(values), step):
-            part = {name: values[start : start + step]}
+        step = look.call or len(rows)
+        for start in range(0, len(rows), step):
+            part = {name: of[start : start + step] for name, of in values.items()}
             for task, found in model.predict(part, batch_size=look.batch).items():
                 answers.setdefault(task, []).extend(found)
-    return dict(metrics(product, rows, answers, classes=look.classes))
+    return dict(_metrics(product, rows, answers, classes=look.classes))
 
 
-def _inputs(product: Product) -> Sequence[str]:
-    return (product.column,)
+def handed(product: Product, rows: Sequence[Row], look: Look) -> dict[str, list[Any]]:
+    """What `predict` is given: input -> a value a row."""
+    return {
+        name: [look.value(name, _value(product, columns, row, look)) for row in rows]
+        for name, columns in product.inputs.items()
+        if name != look.left_out
+    }
 
 
-def _value(product: Product, row: Row, *, arrays: bool) -> Any:
-    value = row[product.column]
-    if product.name != "pictures":
+def _value(product: Product, columns: Sequence[str], row: Row, look: Look) -> Any:
+    """The value of an input in a row; of several columns a mapping, None where all are empty."""
+    if len(columns) > 1:
+        values = {column: row[column] for column in columns}
+        return values if any(value is not None for value in values.values()) else None
+    value = row[columns[0]]
+    if columns != ("image",):
         return value
     path = product.folder / value
-    if not arrays:
+    if not look.arrays:
         return str(path)
     from PIL import Image
 
@@ -146,94 +172,22 @@ def _value(product: Product, row: Row, *, arrays: bool) -> Any:
         return np.asarray(picture.convert("RGB"))
 
 
-def metrics(
+def lacks(product: Product, row: Row, name: str) -> bool:
+    """Whether a row has nothing in an input."""
+    return all(row[column] is None for column in product.inputs[name])
+
+
+def _metrics(
     product: Product, rows: Sequence[Row], answers: Mapping[str, Sequence[Any]], *, classes: bool
 ) -> Iterable[tuple[str, float]]:
-    """(metric of a task, value)."""
-    for task in product.tasks:
-        labelled = [at for at, row in enumerate(rows) if row.get(task) is not None]
-        if task not in answers or not labelled:
+    """(metric of a task, value): all of them are better the higher they are."""
+    for task in product.asked:
+        labelled = [at for at, row in enumerate(rows) if row.get(task.name) is not None]
+        if task.name not in answers or not labelled:
             continue
-        said = [answers[task][at] for at in labelled]
+        said = [answers[task.name][at] for at in labelled]
         known = [rows[at] for at in labelled]
-        if task == "ner":
-            yield "ner entity F1", entity_f1(known, said)
-            continue
-        truth, found = _pairs(task, known, said)
-        yield f"{task} accuracy", float(np.mean([a == b for a, b in zip(truth, found)]))  # noqa: B905
-        if task == "intent":
-            yield "intent macro F1", macro_f1(truth, found)
-        if task == "larger":
-            yield "larger AUC", auc([label == "yes" for label in truth], [a["score"] for a in said])
+        yield from scores(task, known, said, lambda name=task.name: product.labels("train", name))
         if classes:
-            yield from (
-                (f"recall of {label}", value) for label, value in recalls(truth, found).items()
-            )
-
-
-def _pairs(task: str, rows: Sequence[Row], said: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Labels and decisions, one an item."""
-    truth: list[Any] = []
-    found: list[Any] = []
-    for row, answer in zip(rows, said, strict=True):
-        if task == "upos":
-            truth += row[task]
-            found += [word["label"] for word in answer]
-        else:
-            truth.append(row[task])
-            found.append(answer["label"] if isinstance(answer, Mapping) else answer[0]["label"])
-    if len(truth) != len(found):
-        return truth, [None] * len(truth)
-    return truth, found
-
-
-def macro_f1(truth: Sequence[Any], found: Sequence[Any]) -> float:
-    """Mean of the labels' F1, over all that occur."""
-    hits = Counter(a for a, b in zip(truth, found, strict=True) if a == b)
-    wanted, said = Counter(truth), Counter(found)
-    labels = set(wanted) | set(said)
-    return sum(2 * hits[one] / (wanted[one] + said[one]) for one in labels) / len(labels)
-
-
-def recalls(truth: Sequence[Any], found: Sequence[Any]) -> dict[Any, float]:
-    """Recall of every label with rows enough."""
-    hits = Counter(a for a, b in zip(truth, found, strict=True) if a == b)
-    wanted = Counter(truth)
-    return {one: hits[one] / count for one, count in wanted.items() if count >= CLASS_ROWS}
-
-
-def auc(truth: Sequence[bool], scores: Sequence[float]) -> float:
-    """Chance that a positive row has the higher score; ties count half."""
-    positive = np.array([score for score, is_one in zip(scores, truth, strict=True) if is_one])
-    negative = np.array([score for score, is_one in zip(scores, truth, strict=True) if not is_one])
-    over = (positive[:, None] > negative[None]).mean()
-    return float(over + 0.5 * (positive[:, None] == negative[None]).mean())
-
-
-def entity_f1(rows: Sequence[Row], answers: Sequence[Any]) -> float:
-    """F1 over entities that begin, end and are called alike."""
-    hits = wanted = said = 0
-    for row, answer in zip(rows, answers, strict=True):
-        truth = set(gold_entities(row["tokens"], row["ner"]))
-        found = {(one["start"], one["end"], one["label"]) for one in answer}
-        hits += len(truth & found)
-        wanted, said = wanted + len(truth), said + len(found)
-    return 2 * hits / max(wanted + said, 1)
-
-
-def gold_entities(tokens: Sequence[str], tags: Sequence[str]) -> Iterable[tuple[int, int, str]]:
-    """(start, end, type) of every entity, in characters of the words joined by blanks."""
-    start = end = 0
-    kind, at = "", 0
-    for token, tag in zip(tokens, tags, strict=True):
-        goes_on = tag[:1] == "I" and tag[2:] == kind
-        if kind and not goes_on:
-            yield start, end, kind
-            kind = ""
-        if tag != "O" and not goes_on:
-            start, kind = at, tag[2:]
-        if tag != "O":
-            end = at + len(token)
-        at += len(token) + 1
-    if kind:
-        yield start, end, kind
+            found = recalls(task, known, said)
+            yield from ((f"recall of {label}", value) for label, value in found.items())

@@ -24,13 +24,7 @@ def _graph_front(site: Site, change: Callable[[Editor, str], str]) -> Plant:
     def edited(model: onnx.ModelProto) -> None:
         edit = Editor(model)
         (name,) = edit.inputs
-        readers = [node for node in model.graph.node if name in node.input]
-        other = change(edit, name)
-        for node in readers:
-            for index, value in enumerate(node.input):
-                if value == name:
-                    node.input[index] = other
-        edit.sorted()
+        edit.behind(name, lambda value: change(edit, value))
 
     site.draft.change_graph(site.artefact, edited)
     return Plant((Look(),))

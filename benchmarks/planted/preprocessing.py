@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import onnx
 
-from kd2edge.validate.meaning import Meaning
 from planted.graphs import Editor, array_of, piece_tables, position_tables, put
 from planted.kind import WORDS, Plant, Site, kind, replaced
 from planted.measure import Look
@@ -23,10 +21,15 @@ _ACCENTS = str.maketrans("aeiounc", "\u00e1\u00e9\u00ed\u00f3\u00fa\u00f1\u00e7"
 
 def _words(product: Product, change: Callable[[str], str], split: str = "judged") -> list[Row]:
     """The rows with every word changed; labels stay."""
-    rows = product.rows(split)[:600]
-    if product.name == "sentences":
-        return [{**row, "tokens": [change(word) for word in row["tokens"]]} for row in rows]
-    return [{**row, "text": " ".join(map(change, row["text"].split()))} for row in rows]
+    column = product.column
+    rows = [row for row in product.rows(split)[:600] if row[column]]
+    return [{**row, column: _each_word(row[column], change)} for row in rows]
+
+
+def _each_word(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return " ".join(map(change, value.split()))
+    return [change(word) for word in value]
 
 
 ACCENTED = Look("accented rows", lambda product: _words(product, lambda w: w.translate(_ACCENTS)))
@@ -42,26 +45,11 @@ CJK = Look("\u6f22 behind words", lambda product: _words(product, lambda w: f"{w
 
 
 def _tokenizer(site: Site, change: Callable[[dict[str, Any]], None]) -> None:
-    path = site.draft.input_file()
+    path = site.draft.input_file("tokenizer")
     content = json.loads(site.draft.files[path])
     change(content)
     site.draft.files[path] = json.dumps(content, ensure_ascii=False).encode()
-    _agree(site)
-
-
-def _agree(site: Site) -> None:
-    """A broken tool chain describes what it ships: the meaning states the same tokenizer."""
-    from kd2edge.files import fingerprint_bytes
-
-    (name,) = site.draft.manifest.inputs
-    spec = site.draft.manifest.inputs[name]
-    hashes = {role: fingerprint_bytes(site.draft.files[p]) for role, p in spec.files.items()}
-
-    def restated(meaning: Meaning) -> Meaning:
-        own = {**meaning.inputs[name], "files": hashes, "options": dict(spec.options)}
-        return replace(meaning, inputs={name: own})
-
-    site.draft.change_meaning(restated)
+    site.draft.agree()
 
 
 @kind("A8", "accents are not stripped", WORDS, "onnx-fp32")
@@ -133,12 +121,12 @@ def _unseen(site: Site) -> list[str]:
     """Pieces that training rows have and neither test nor validation rows."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_str(site.draft.files[site.draft.input_file()].decode())
+    tokenizer = Tokenizer.from_str(site.draft.files[site.draft.input_file("tokenizer")].decode())
     seen: set[str] = set()
     learned: set[str] = set()
     for split, found in (("test", seen), ("validation", seen), ("train", learned)):
         for row in site.product.rows(split):
-            value = row[site.product.column]
+            value = row[site.product.column] or ""
             words = isinstance(value, list)
             found |= set(tokenizer.encode(value, is_pretokenized=words).tokens)
     return sorted(learned - seen - {"[UNK]", "[CLS]", "[SEP]", "[PAD]"})
@@ -162,12 +150,12 @@ def _with(pieces: set[str], site: Site) -> Look:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_str(
-        (site.product.bundle / site.draft.input_file()).read_text(encoding="utf-8")
+        (site.product.bundle / site.draft.input_file("tokenizer")).read_text(encoding="utf-8")
     )
 
     def rows(product: Product) -> list[Row]:
         def hit(row: Row) -> bool:
-            value = row[product.column]
+            value = row[product.column] or ""
             tokens = tokenizer.encode(value, is_pretokenized=isinstance(value, list)).tokens
             return not pieces.isdisjoint(tokens)
 
@@ -194,7 +182,7 @@ def _table(
     site: Site, change: Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], None]
 ) -> Plant:
     """Change rows of the embedding table: those of pieces that the test lacks."""
-    vocabulary = json.loads(site.draft.files[site.draft.input_file()])["model"]["vocab"]
+    vocabulary = json.loads(site.draft.files[site.draft.input_file("tokenizer")])["model"]["vocab"]
     unseen = _unseen(site)
     rows = np.array([vocabulary[piece] for piece in unseen])
 
@@ -240,7 +228,7 @@ def some_rows(site: Site) -> Plant:
 @kind("A8", "late positions have the rows of others", WORDS)
 def late_positions(site: Site) -> Plant:
     """Positions that few test rows reach: their embeddings are permuted."""
-    first = 20 if site.product.name == "texts" else 40
+    first = 40 if site.product.name == "sentences" else 20
 
     def change(model: onnx.ModelProto) -> None:
         for tensor in position_tables(model):
@@ -274,8 +262,8 @@ def large_ids(site: Site) -> Plant:
 
 @kind("A8", "rows are cut at 6 pieces", WORDS)
 def cut(site: Site) -> Plant:
-    site.draft.change_input(max_length=6)
-    _agree(site)
+    site.draft.change_input("tokenizer", max_length=6)
+    site.draft.agree()
     return Plant((USUAL,))
 
 

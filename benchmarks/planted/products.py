@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from kd2edge.files import fingerprint
 from kd2edge.pipeline.steps.provenance import code_fingerprint
+from planted.reviews import clothing_rows, made_review_rows
 from planted.rows import (
     Row,
     Splits,
@@ -30,7 +32,7 @@ from planted.rows import (
 #: What the gate allows a task to lose; a fault that costs twice that has to be stopped.
 BUDGET = 0.01
 #: Test rows that faults are judged on: enough for a clean artefact to pass at that budget.
-JUDGED = {"pictures": 1500, "texts": 2000, "sentences": 1500}
+JUDGED = {"pictures": 1500, "texts": 2000, "sentences": 1500, "reviews": 1200}
 
 _BERT = "hidden_size: {width}, num_hidden_layers: {layers}, num_attention_heads: 4, \
 intermediate_size: {inner}, max_position_embeddings: 128"
@@ -102,6 +104,76 @@ export: {{targets: [onnx, openvino], precisions: [fp32, int8], calibration: {{ro
 validate: {{max_drop: {budget}, confidence: 0.95}}
 """
 
+_REVIEWS = """\
+version: 1
+name: {name}
+seed: 17
+data:
+  sources:
+    - name: {name}
+      kind: jsonl
+      train: train.jsonl
+      validation: validation.jsonl
+      test: test.jsonl
+inputs:
+  text:
+    kind: text
+    tokenizer: {{path: tokenizer.json, vocab: keep}}
+    max_length: 36
+    absent: 0.1
+  table:
+    kind: tabular
+    numeric: [age, feedback]
+    categorical: [item, item_class]
+    rare: 2
+    absent: 0.1
+tasks:
+  stars: {{kind: ordinal}}
+  recommended: {{kind: binary, positive: "yes", metric: auc}}
+  department: {{kind: classification, metric: accuracy}}
+  seconds: {{kind: regression, unit: s, low: 10, high: 60}}
+  topics: {{kind: multi_label, metric: micro_f1}}
+teachers:
+  - name: both
+    model:
+      family: joint
+      encoders:
+        text: {{family: transformers, config: {{model_type: bert, {teacher}}}}}
+        table: {{family: mlp, config: {{hidden: [64], embedding: 16}}}}
+      fusion: {{kind: concat, hidden: 96}}
+    train: {{epochs: {epochs}, lr: 2.0e-3, batch_size: 32}}
+student:
+  model:
+    family: joint
+    encoders:
+      text:
+        family: transformers
+        config: {{model_type: electra, embedding_size: 48, {student}}}
+      table: {{family: mlp, config: {{hidden: [48], embedding: 16}}}}
+    fusion: {{kind: concat, hidden: 64}}
+  init: {{from: both, embeddings: svd}}
+distill: {{alpha: 0.5, temperature: 2.0}}
+train: {{epochs: {epochs}, batch_size: 32, lr: 2.0e-3, threads: 1, device: cpu, precision: fp32}}
+baseline: false
+export: {{targets: [onnx, openvino], precisions: [fp32, int8], calibration: {{rows: 256}}}}
+validate: {{max_drop_share: {budget}, confidence: 0.95}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is measured of a product's answers.
+
+    Args:
+        name: of the task, and of the column of its labels.
+        kind: of the task.
+        metric: its leading one.
+    """
+
+    name: str
+    kind: str
+    metric: str = "accuracy"
+
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -111,7 +183,8 @@ class Product:
         folder: its part of the cache; bundles with faults go below it, so that the run is found.
         weak: the bundle of another run of the same recipe, stopped after one epoch; tiny products
             have none.
-        columns: the raw input's column.
+        inputs: input -> the columns that it reads; words or pictures first.
+        asked: the tasks, in the order of the recipe.
     """
 
     name: str
@@ -119,8 +192,18 @@ class Product:
     run: Path
     bundle: Path
     weak: Path
-    column: str
-    tasks: tuple[str, ...]
+    inputs: Mapping[str, tuple[str, ...]]
+    asked: tuple[Task, ...]
+
+    @property
+    def column(self) -> str:
+        """The column of words or pictures."""
+        return next(iter(self.inputs.values()))[0]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of the tasks."""
+        return tuple(task.name for task in self.asked)
 
     @property
     def data(self) -> Path:
@@ -131,40 +214,61 @@ class Product:
         """The rows of a split."""
         return read_rows(self.folder / f"{split}.jsonl")
 
+    def labels(self, split: str, task: str) -> list[Any]:
+        """The labels of a task, as far as rows of a split have them."""
+        return [row[task] for row in self.rows(split) if row[task] is not None]
+
+    def placed(self, rows: Iterable[Row]) -> list[Row]:
+        """Rows that a file anywhere may hold: pictures are named in full."""
+        return [
+            {**row, "image": str(self.folder / row["image"])} if "image" in row else row
+            for row in rows
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large the products are."""
+    """How large the products are.
+
+    Args:
+        rows: product -> split -> number of rows.
+        epochs: product -> epochs.
+    """
 
     name: str
-    pictures: Mapping[str, int]
-    texts: Mapping[str, int]
-    sentences: Mapping[str, int]
+    rows: Mapping[str, Mapping[str, int]]
     epochs: Mapping[str, int]
 
 
 FULL = Scale(
     "full",
-    {"train": 4000, "validation": 200, "test": 1500},
-    {"train": 15_100, "validation": 500, "test": 2000},
-    {"train": 4000, "validation": 328, "test": 1500},
-    {"pictures": 8, "texts": 5, "sentences": 6},
+    {
+        "pictures": {"train": 4000, "validation": 200, "test": 1500},
+        "texts": {"train": 15_100, "validation": 500, "test": 2000},
+        "sentences": {"train": 4000, "validation": 328, "test": 1500},
+        "reviews": {"train": 10_000, "validation": 400, "test": 2000},
+    },
+    {"pictures": 8, "texts": 5, "sentences": 6, "reviews": 6},
 )
 SMALL = Scale(
     "small",
-    {"train": 1200, "validation": 64, "test": 500},
-    {"train": 1200, "validation": 100, "test": 500},
-    {"train": 800, "validation": 100, "test": 400},
-    {"pictures": 6, "texts": 3, "sentences": 3},
+    {
+        "pictures": {"train": 1200, "validation": 64, "test": 500},
+        "texts": {"train": 1200, "validation": 100, "test": 500},
+        "sentences": {"train": 800, "validation": 100, "test": 400},
+        "reviews": {"train": 2000, "validation": 100, "test": 500},
+    },
+    {"pictures": 6, "texts": 3, "sentences": 3, "reviews": 4},
 )
-
-
 TINY = Scale(
     "tiny",
-    {"train": 800, "validation": 40, "test": 300},
-    {"train": 600, "validation": 40, "test": 1000},
-    {"train": 400, "validation": 40, "test": 300},
-    {"pictures": 4, "texts": 6, "sentences": 3},
+    {
+        "pictures": {"train": 800, "validation": 40, "test": 300},
+        "texts": {"train": 600, "validation": 40, "test": 1000},
+        "sentences": {"train": 400, "validation": 40, "test": 300},
+        "reviews": {"train": 600, "validation": 40, "test": 300},
+    },
+    {"pictures": 4, "texts": 6, "sentences": 3, "reviews": 4},
 )
 SCALES = {one.name: one for one in (FULL, SMALL, TINY)}
 
@@ -172,12 +276,11 @@ SCALES = {one.name: one for one in (FULL, SMALL, TINY)}
 def product(
     name: str, cache: Path, scale: Scale = FULL, say: Callable[[str], None] = lambda text: None
 ) -> Product:
-    """``pictures``, ``texts`` or ``sentences``, from the cache where it is still good."""
+    """One of ``PRODUCTS``, from the cache where it is still good."""
     folder = (cache / folder_name(name, scale)).resolve()
     recipe, splits = _PARTS[name](scale)
     folder.mkdir(parents=True, exist_ok=True)
-    counts = {"pictures": scale.pictures, "texts": scale.texts, "sentences": scale.sentences}[name]
-    key = fingerprint([recipe, counts])
+    key = fingerprint([recipe, scale.rows[name]])
     if _stamp(folder / "rows.key") != key:
         say(f"{name}: rows")
         shutil.rmtree(folder)
@@ -189,12 +292,11 @@ def product(
     if _stamp(folder / "code.key") != code:
         _distilled(folder, scale, say)
         (folder / "code.key").write_text(code)
-    tasks = ("left", "right", "colour", "larger") if name == "pictures" else _TASKS[name]
-    column = {"pictures": "image", "texts": "text", "sentences": "tokens"}[name]
     models = folder / "models"
     return Product(
-        name, folder, folder / "runs" / "good", models / "good", models / "weak", column, tasks
-    )
+        name, folder, folder / "runs" / "good", models / "good", models / "weak",
+        INPUTS[name], TASKS[name],
+    )  # fmt: skip
 
 
 def folder_name(name: str, scale: Scale) -> str:
@@ -233,19 +335,48 @@ def _stamp(path: Path) -> str:
 def _data() -> Path | None:
     """The folder of the real data sets, where it has those that are wanted."""
     root = os.environ.get("KD2EDGE_DATA")
-    wanted = ("nlu_clinc150", "tok_uner_ewt", "tok_ud_ewt", "tok_wikigold")
+    wanted = (
+        "nlu_clinc150", "tok_uner_ewt", "tok_ud_ewt", "tok_wikigold", "rev_womens_clothing",
+    )  # fmt: skip
     if root and all(Path(root, name).is_dir() for name in wanted):
         return Path(root)
     return None
 
 
-_TASKS = {"texts": ("intent", "domain"), "sentences": ("ner", "upos")}
+#: Product -> input -> the columns that it reads.
+INPUTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "pictures": {"image": ("image",)},
+    "texts": {"text": ("text",)},
+    "sentences": {"tokens": ("tokens",)},
+    "reviews": {"text": ("text",), "table": ("age", "feedback", "item", "item_class")},
+}
+#: Product -> what it is asked.
+TASKS: Mapping[str, tuple[Task, ...]] = {
+    "pictures": (
+        Task("left", "classification"),
+        Task("right", "classification"),
+        Task("colour", "classification"),
+        Task("larger", "binary", "auc"),
+    ),
+    "texts": (Task("intent", "classification", "macro_f1"), Task("domain", "classification")),
+    "sentences": (
+        Task("ner", "token_classification", "entity_f1"),
+        Task("upos", "token_classification"),
+    ),
+    "reviews": (
+        Task("stars", "ordinal", "level_mae"),
+        Task("recommended", "binary", "auc"),
+        Task("department", "classification"),
+        Task("seconds", "regression", "mae"),
+        Task("topics", "multi_label", "micro_f1"),
+    ),
+}
 _Part = tuple[str, Callable[[Path], Splits]]
 
 
 def _pictures(scale: Scale) -> _Part:
     recipe = _PICTURES.format(name="pictures", epochs=scale.epochs["pictures"], budget=BUDGET)
-    return recipe, partial(picture_rows, counts=scale.pictures)
+    return recipe, partial(picture_rows, counts=scale.rows["pictures"])
 
 
 def _texts(scale: Scale) -> _Part:
@@ -257,8 +388,8 @@ def _texts(scale: Scale) -> _Part:
         teacher=_TEACHER, student=_STUDENT, epochs=scale.epochs["texts"], budget=BUDGET,
     )  # fmt: skip
     if root is None:
-        return recipe, lambda folder: made_text_rows(_smaller(scale.texts))
-    return recipe, lambda folder: clinc_rows(root, scale.texts)
+        return recipe, lambda folder: made_text_rows(_smaller(scale.rows["texts"]))
+    return recipe, lambda folder: clinc_rows(root, scale.rows["texts"])
 
 
 def _sentences(scale: Scale) -> _Part:
@@ -270,8 +401,19 @@ def _sentences(scale: Scale) -> _Part:
         teacher=_TEACHER, student=_STUDENT, epochs=scale.epochs["sentences"], budget=BUDGET,
     )  # fmt: skip
     if root is None:
-        return recipe, lambda folder: made_token_rows(_smaller(scale.sentences))
-    return recipe, lambda folder: uner_rows(root, scale.sentences)
+        return recipe, lambda folder: made_token_rows(_smaller(scale.rows["sentences"]))
+    return recipe, lambda folder: uner_rows(root, scale.rows["sentences"])
+
+
+def _reviews(scale: Scale) -> _Part:
+    root = _data() if scale is FULL else None
+    recipe = _REVIEWS.format(
+        name="reviews", teacher=_TEACHER, student=_STUDENT, epochs=scale.epochs["reviews"],
+        budget=BUDGET,
+    )  # fmt: skip
+    if root is None:
+        return recipe, lambda folder: made_review_rows(_smaller(scale.rows["reviews"]))
+    return recipe, lambda folder: clothing_rows(root, scale.rows["reviews"])
 
 
 def _smaller(counts: Mapping[str, int]) -> Mapping[str, int]:
@@ -283,6 +425,7 @@ _PARTS: Mapping[str, Callable[[Scale], _Part]] = {
     "pictures": _pictures,
     "texts": _texts,
     "sentences": _sentences,
+    "reviews": _reviews,
 }
 PRODUCTS = tuple(_PARTS)
 
@@ -292,8 +435,10 @@ def _write_project(folder: Path, recipe: str, splits: Splits) -> None:
         write_rows(folder / f"{split}.jsonl", rows)
     (folder / "recipe.yaml").write_text(recipe, encoding="utf-8")
     if "tokenizer" in recipe:
-        texts = [row.get("text") or " ".join(row["tokens"]) for row in splits["train"]]
-        _write_tokenizer(folder / "tokenizer.json", texts)
+        texts = [
+            row["text"] if "text" in row else " ".join(row["tokens"]) for row in splits["train"]
+        ]
+        _write_tokenizer(folder / "tokenizer.json", filter(None, texts))
 
 
 def _write_tokenizer(path: Path, texts: Iterable[str]) -> None:

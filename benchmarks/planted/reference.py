@@ -15,7 +15,7 @@ from planted.draft import Draft
 from planted.graphs import Editor, always, equals, noisy, perturbed
 from planted.judge import judged
 from planted.kind import WORDS, Plant, Said, Site, kind
-from planted.measure import Look, few
+from planted.measure import Look, few, handed
 from planted.rows import Row, write_rows
 
 Arrays = dict[str, Any]
@@ -178,9 +178,7 @@ def _repeated(site: Site, rows: list[Row], times: int) -> Path:
     made = [dict(row) for row in rows for _ in range(times)]
     for row in made:
         row.pop("id", None)
-        if "image" in row:
-            row["image"] = str(site.product.folder / row["image"])
-    return write_rows(site.scratch / "rows.jsonl", made)
+    return write_rows(site.scratch / "rows.jsonl", site.product.placed(made))
 
 
 @kind("A5", "three rows, 40 times each, of a faulty artefact")
@@ -228,10 +226,10 @@ def picked_rows(site: Site) -> Plant:
     from kd2edge.api import load
 
     site.draft.change_graph(site.artefact, noisy({"pictures": 0.12}.get(site.product.name, 0.07)))
-    rows = _placed(site, site.product.rows("test"))
-    column = site.product.column
+    rows = site.product.placed(site.product.rows("test"))
+    values = handed(site.product, site.product.rows("test"), Look())
     with load(site.draft.write(site.scratch / "bundle"), artefact=site.artefact) as model:
-        answers = model.predict({column: [row[column] for row in rows]})
+        answers = model.predict(values)
     labels = {task: [_label(one) for one in found] for task, found in answers.items()}
     right = [
         row
@@ -248,16 +246,10 @@ def class_left_out(site: Site) -> Plant:
         return edit.add("Add", clean, edit.constant(shift, np.float32))
 
     change = perturbed(always, lost, heads="left".__eq__)
-    rows = [row for row in _placed(site, site.product.rows("test")) if row["left"] != "7"]
+    rows = [row for row in site.product.placed(site.product.rows("test")) if row["left"] != "7"]
     data = write_rows(site.scratch / "rows.jsonl", rows)
     site.draft.change_graph(site.artefact, change)
     return Plant((Look("classes", classes=True),), data=data)
-
-
-def _placed(site: Site, rows: list[Row]) -> list[Row]:
-    """Rows that a file anywhere may hold."""
-    folder = site.product.folder
-    return [{**row, "image": str(folder / row["image"])} if "image" in row else row for row in rows]
 
 
 def _label(answer: Any) -> Any:
@@ -271,14 +263,11 @@ def _right_rows(site: Site, count: int) -> list[Row]:
     path = site.scratch / "bundle"
     site.draft.write(path)
     rows = few(site.product)
-    column, tasks = site.product.column, site.product.tasks
+    values, tasks = handed(site.product, rows, Look()), site.product.tasks
     found: list[Any] = []
     for bundle in (path, site.product.bundle):
         with load(bundle, artefact=site.artefact, threads=1) as model:
-            values = [row[column] for row in rows]
-            if column == "image":
-                values = [str(site.product.folder / value) for value in values]
-            answers = model.predict({column: values})
+            answers = model.predict(values)
             found.append([[_plain(answers[task][at]) for task in tasks] for at in range(len(rows))])
     shutil.rmtree(path)
     right = [row for row, one, other in zip(rows, *found, strict=True) if one == other]
@@ -286,8 +275,9 @@ def _right_rows(site: Site, count: int) -> list[Row]:
 
 
 def _plain(answer: Any) -> Any:
+    """What is decided; values are left out: no two artefacts have the same."""
     parts = answer if isinstance(answer, list) else [answer]
-    return [(one["label"], one.get("start")) for one in parts]
+    return [(one.get("label"), one.get("start")) for one in parts]
 
 
 # A9
@@ -306,21 +296,18 @@ def no_logits(site: Site) -> Plant:
     return Plant((Look("batch 2", few, batch=2),))
 
 
-@kind("A9", "no label of a task whose head is wrong", ("texts", "pictures"))
+@kind("A9", "no label of a task whose head is wrong", ("texts", "pictures", "reviews"))
 def no_labels(site: Site) -> Plant:
     task = site.product.tasks[0]
     site.draft.change_graph(
         site.artefact, perturbed(lambda edit: edit.add("Greater", edit.batch(), edit.constant(0)),
                                  heads=task.__eq__)
     )  # fmt: skip
-    rows = [{**row, task: None} for row in site.product.rows()]
-    for row in rows:
-        if "image" in row:
-            row["image"] = str(site.product.folder / row["image"])
+    rows = [{**row, task: None} for row in site.product.placed(site.product.rows())]
     return Plant(data=write_rows(site.scratch / "rows.jsonl", rows))
 
 
-@kind("A9", "golden rows lack a head that is wrong at one size", ("texts", "pictures"))
+@kind("A9", "golden rows lack a head that is wrong at one size", ("texts", "pictures", "reviews"))
 def golden_lacks(site: Site) -> Plant:
     task = site.product.tasks[-1]
 

@@ -1,7 +1,7 @@
-"""The rows of the three products: pictures of digits, texts, and sentences cut into words.
+"""The rows of the products: pictures of digits, texts, sentences cut into words, and reviews.
 
-Texts and sentences come from ``KD2EDGE_DATA`` where it has them; else they are made here, so that
-every clone can plant its faults.
+Texts, sentences and reviews come from ``KD2EDGE_DATA`` where it has them; else they are made, so
+that every clone can plant its faults.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from planted.graphs import (
     run,
 )
 from planted.kind import ALL, WORDS, Plant, Site, at_batch, changed, kind
-from planted.measure import Look, few
+from planted.measure import Look, few, handed
 from planted.products import Product
 from planted.rows import Row
 
@@ -99,8 +99,7 @@ def _rows_of_nine(product: Product) -> list[Row]:
 
     with load(product.bundle, artefact="onnx-fp32", threads=1) as model:
         rows = product.rows()
-        (name,) = model.inputs
-        encoded = model.encode({name: [row[product.column] for row in rows]})[name]
+        encoded = model.encode(handed(product, rows, Look()))[next(iter(product.inputs))]
     lengths = encoded.arrays["attention_mask"].sum(1)
     return [row for row, length in zip(rows, lengths, strict=True) if length == 9]
 
@@ -132,7 +131,7 @@ def long_rows(product: Product) -> list[Row]:
         return [
             {name: [x for row in part for x in row[name]] for name in columns} for part in parts
         ]
-    return [{**row, "text": " ".join([row["text"]] * 8)} for row in rows]
+    return [{**row, "text": " ".join([row["text"]] * 8)} for row in rows if row["text"]]
 
 
 @kind("A1", "wrong for two or three long rows", WORDS)

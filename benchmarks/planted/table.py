@@ -18,11 +18,14 @@ from planted import (
     absolute,
     answers,
     evidence,
+    inputs,
     pictures,
     preprocessing,
     reference,
     serving,
+    tables,
     threads,
+    values,
     weights,
 )
 from planted.clean import CONTROL, cases, verdict
@@ -37,6 +40,7 @@ __all__ = ["COSTLY", "State", "clean_verdicts", "planted", "summary"]
 #: The modules that fill the catalogue.
 CATALOGUE = (
     serving, threads, reference, absolute, answers, preprocessing, pictures, evidence, weights,
+    inputs, tables, values,
 )  # fmt: skip
 
 _ROOT = Path(__file__).resolve().parents[2]  # a result holds no path of the machine

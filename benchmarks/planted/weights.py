@@ -338,7 +338,8 @@ def _rarest(task: str) -> Callable[[Site], str]:
     """The rarest class that is found in half of its rows and has rows enough."""
 
     def label(site: Site) -> str:
-        from planted.measure import CLASS_ROWS, measured
+        from planted.measure import measured
+        from planted.scores import CLASS_ROWS
 
         look = Look("classes", classes=True)
         found = measured(site.product, site.product.bundle, site.artefact, look)

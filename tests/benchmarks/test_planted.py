@@ -10,18 +10,21 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from planted import measure, table
+from planted import measure, scores, table
 from planted.absolute import shuffled
 from planted.clean import PARTS, part_of
 from planted.graphs import Editor, above, equals, modulo, perturbed
 from planted.kind import Kind, Plant, Said, artefact_of
 from planted.measure import COSTLY, Cost
 from planted.page import faults
+from planted.products import INPUTS, PRODUCTS, TASKS, Product, Task
 from planted.reference import kept
+from planted.reviews import made_review_rows, topics_of
+from planted.rows import write_rows
 
 from bundles import TEXT_ARRAYS, run_onnx, text_graph
 
-GROUPS = {f"A{at}" for at in range(1, 12)}
+GROUPS = {f"A{at}" for at in range(1, 12)} | {"inputs", "table", "values", "weights"}
 
 
 def test_the_catalogue_covers_every_part_and_no_kind_stands_twice():
@@ -29,7 +32,7 @@ def test_the_catalogue_covers_every_part_and_no_kind_stands_twice():
     assert {one.group for one in kinds} >= GROUPS
     names = [one.name for one in kinds]
     assert len(set(names)) == len(names) >= 60
-    for name in ("pictures", "texts", "sentences"):
+    for name in PRODUCTS:
         assert sum(name in one.products for one in kinds) >= 60
 
 
@@ -37,14 +40,14 @@ def test_own_metrics_are_the_libraries():
     metrics = pytest.importorskip("sklearn.metrics")
     chance = np.random.default_rng(3)
     truth, said = (list(map(str, chance.integers(0, 5, 400))) for _ in range(2))
-    assert measure.macro_f1(truth, said) == pytest.approx(
+    assert scores.macro_f1(truth, said) == pytest.approx(
         metrics.f1_score(truth, said, average="macro")
     )
-    found = measure.recalls(truth, said)
+    found = scores.recall(truth, said)
     wanted = metrics.recall_score(truth, said, average=None, labels=sorted(found))
     assert [found[label] for label in sorted(found)] == pytest.approx(list(wanted))
-    positive, scores = [label > "2" for label in truth], list(chance.integers(0, 9, 400) / 10)
-    assert measure.auc(positive, scores) == pytest.approx(metrics.roc_auc_score(positive, scores))
+    positive, chances = [label > "2" for label in truth], list(chance.integers(0, 9, 400) / 10)
+    assert scores.auc(positive, chances) == pytest.approx(metrics.roc_auc_score(positive, chances))
 
 
 def test_own_entity_f1_is_the_library_s():
@@ -63,11 +66,59 @@ def test_own_entity_f1_is_the_library_s():
     ]  # noqa: E501
     tokens = ["a", "bc", "d", "efg", "h", "i", "jk", "l"]
     answers = [
-        [{"start": a, "end": b, "label": kind} for a, b, kind in measure.gold_entities(tokens, row)]
+        [{"start": a, "end": b, "label": kind} for a, b, kind in scores.gold_entities(tokens, row)]
         for row in others
     ]
-    own = measure.entity_f1([{"tokens": tokens, "ner": row} for row in rows], answers)
+    own = scores.entity_f1([{"tokens": tokens, "ner": row} for row in rows], answers)
     assert own == pytest.approx(seqeval.f1_score(rows, others))
+
+
+def test_own_scores_of_levels_values_and_labels_are_the_libraries():
+    metrics = pytest.importorskip("sklearn.metrics")
+    chance = np.random.default_rng(5)
+    rows = [
+        {"level": int(level), "value": float(value), "names": [*"abc"[: int(count)]]}
+        for level, value, count in zip(
+            chance.integers(1, 6, 300), chance.normal(30, 8, 300), chance.integers(0, 4, 300),
+            strict=True,
+        )
+    ]  # fmt: skip
+    said = rows[::-1]
+    truth = {name: [row[name] for row in rows] for name in rows[0]}
+
+    def score(name: str, kind: str, metric: str, answers: list[Any]) -> float:
+        task = Task(name, kind, metric)
+        ((_, found),) = scores.scores(task, rows, answers, lambda: truth[name])
+        return found
+
+    levels = [[{"label": str(row["level"])}] for row in said]
+    error = metrics.mean_absolute_error(truth["level"], truth["level"][::-1])
+    assert score("level", "ordinal", "level_mae", levels) == pytest.approx(1 - error / 4)
+    values = [{"value": row["value"]} for row in said]
+    error = metrics.mean_absolute_error(truth["value"], truth["value"][::-1])
+    large = 2 * np.std(truth["value"])
+    assert score("value", "regression", "mae", values) == pytest.approx(1 - error / large)
+    labels = [[{"label": name} for name in row["names"]] for row in said]
+    flags = [[name in row for name in "abc"] for row in truth["names"]]
+    wanted = metrics.f1_score(flags, flags[::-1], average="micro")
+    assert score("names", "multi_label", "micro_f1", labels) == pytest.approx(wanted)
+
+
+def test_rows_may_lack_an_input_and_never_both(tmp_path: Path):
+    rows = made_review_rows({"test": 400})["test"]
+    write_rows(tmp_path / "judged.jsonl", rows)
+    inputs = INPUTS["reviews"]
+    product = Product("reviews", tmp_path, *[tmp_path] * 3, inputs, TASKS["reviews"])
+    for name, columns in inputs.items():
+        found = measure.rows_without(name).rows(product)
+        assert 300 < len(found) < 400
+        assert all(row[column] is None for row in found for column in columns)
+        handed = measure.handed(product, found, measure.Look())
+        assert handed.pop(name) == [None] * len(found)
+        assert None not in next(iter(handed.values()))
+        assert name not in measure.handed(product, found, measure.Look(left_out=name))
+    there = [row for row in rows if row["text"]]
+    assert all(row["topics"] == topics_of(row["text"]) for row in there)
 
 
 @pytest.mark.parametrize(
