@@ -65,7 +65,8 @@ class Image(InputKind):
         del files
         return Probes(painted(image_shape(spec), resizes=bool(spec.options.get("resize", False))))
 
-    def twins(self, spec: InputSpec) -> Iterable[Twin]:
+    def twins(self, spec: InputSpec, files: Mapping[str, bytes]) -> Iterable[Twin]:
+        del files
         from kd2edge.inputs.twins import twins
 
         return twins(image_shape(spec), resizes=bool(spec.options.get("resize", False)))

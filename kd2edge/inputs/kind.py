@@ -64,7 +64,7 @@ class Twin:
         name: of the value's form.
         value: the one.
         other: the other, in the form that is sure to be read right.
-        levels: by how much their arrays may differ.
+        levels: by how many levels of brightness their arrays may differ.
     """
 
     name: str
@@ -195,13 +195,13 @@ class InputKind(ABC):
         del spec, files
         return Probes({})
 
-    def twins(self, spec: InputSpec) -> Iterable[Twin]:
+    def twins(self, spec: InputSpec, files: Mapping[str, bytes]) -> Iterable[Twin]:
         """Raw values in other forms, which no golden file can hold and no row of a split may have.
 
         Raises:
             BackendError: what writes such forms is not here.
         """
-        del spec
+        del spec, files
         return ()
 
     def examine(self, spec: InputSpec, value: Any) -> None:

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from kd2edge.errors import InputError, UsageError
 from kd2edge.inputs.cell import described, no_column
 from kd2edge.inputs.fitted_table import Scale, Table, fitted_table, open_table
-from kd2edge.inputs.kind import Encoder, InputKind, Probes
+from kd2edge.inputs.kind import Encoder, InputKind, Probes, Twin
 from kd2edge.inputs.spec import BATCH, ArraySpec, Encoded, InputSpec
 from kd2edge.inputs.table_cells import KNOWN, LARGEST, Numbers, category, ids, number, numbers
+from kd2edge.inputs.table_twins import table_twins
 from kd2edge.ragged import listed
 
 Row = Mapping[str, Any]
@@ -99,6 +100,11 @@ class Tabular(InputKind):
         usual = {name: one for name, one in edges.items() if name != "farthest"}
         most = max((len(names) for names in table.categorical.values()), default=0)
         return Probes(usual, [_categories(table, at) for at in range(min(most, _PROBED))])
+
+    def twins(self, spec: InputSpec, files: Mapping[str, bytes]) -> Iterable[Twin]:
+        table = _table(spec, files)
+        largest = {name: one.high for name, one in table.numeric.items()}
+        return table_twins(largest, table.categorical)
 
 
 @final

@@ -10,7 +10,6 @@ from typing import final
 from kd2edge.bundle.manifest import Artefact
 from kd2edge.bundle.store import Bundle
 from kd2edge.errors import BackendError, IntegrityError
-from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.runtime import Model, load
 from kd2edge.validate.candidate import Loaded
@@ -48,9 +47,16 @@ class Artefacts:
     ) -> None:
         self._stack, self._bundle, self._home = stack, bundle, home
         self._threads, self._known = threads, known
-        self._encoders = {name: _encoder(bundle, name) for name in bundle.manifest.inputs}
+        inputs = bundle.manifest.inputs
+        files = {
+            name: {role: bundle.read(file) for role, file in spec.files.items()}
+            for name, spec in inputs.items()
+        }
+        self._encoders = {
+            name: input_kind(spec.kind).open(spec, files[name]) for name, spec in inputs.items()
+        }
         self._raw = raw_found(bundle, self._encoders)
-        self._twins = twin_checks(bundle.manifest.inputs, self._encoders)
+        self._twins = twin_checks(inputs, self._encoders, files)
         #: Rows and raw values that PyTorch's outputs are kept of in the bundle.
         self.golden = golden_samples(bundle, self._encoders)
         #: Artefact -> engine, provider and settings that its sessions run with.
@@ -122,9 +128,3 @@ class Artefacts:
             (*graph, *(check for check in golden if check not in notes)),
             (*self._twins, *notes),
         )
-
-
-def _encoder(bundle: Bundle, name: str) -> Encoder:
-    spec = bundle.manifest.inputs[name]
-    files = {role: bundle.read(file) for role, file in spec.files.items()}
-    return input_kind(spec.kind).open(spec, files)

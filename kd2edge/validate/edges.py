@@ -23,6 +23,8 @@ __all__ = ["TWINS", "edge_checks", "edges_of", "twin_checks"]
 TWINS = "the same in every form"
 #: Forms that it names.
 _NAMED = 3
+#: By how much numbers may differ that are the same.
+_ROUNDING = 1e-6
 
 #: Values that no input kind may accept.
 _REFUSED: Mapping[str, Any] = {"None": None, "NaN": float("nan")}
@@ -65,17 +67,25 @@ def edge_checks(
 
 
 def twin_checks(
-    inputs: Mapping[str, InputSpec], encoders: Mapping[str, Encoder]
+    inputs: Mapping[str, InputSpec],
+    encoders: Mapping[str, Encoder],
+    files: Mapping[str, Mapping[str, bytes]],
 ) -> tuple[Check, ...]:
     """Whether values that say the same become the same, whatever form they come in.
 
     No artefact has a part in it.
+
+    Args:
+        inputs: their specs.
+        encoders: input -> its encoder.
+        files: input -> what it was opened with, by role.
     """
     found: list[Check] = []
     for name, spec in inputs.items():
         label = f"{name}: {TWINS}"
         try:
-            odd = [_odd_twin(encoders[name], twin) for twin in input_kind(spec.kind).twins(spec)]
+            twins = input_kind(spec.kind).twins(spec, files[name])
+            odd = [_odd_twin(encoders[name], twin) for twin in twins]
         except BackendError as error:  # what would write them is not here
             found.append(Check(label, "not_run", str(error)))
             continue
@@ -93,9 +103,10 @@ def _odd_twin(encoder: Encoder, twin: Twin) -> str:
     for key, array in wanted.items():
         if array.shape != found[key].shape:
             return f"{twin.name} gives {key} of another shape: {list(found[key].shape)}"
-        apart = np.abs(found[key].astype(np.int64) - array.astype(np.int64)).max(initial=0)
-        if apart > twin.levels:
-            return f"{twin.name} gives other {key}, by up to {apart} levels"
+        apart = np.abs(found[key].astype(np.float64) - array).max(initial=0)
+        if apart > twin.levels + _ROUNDING:
+            how = f", by up to {apart:.0f} levels" if twin.levels else ""
+            return f"{twin.name} gives other {key}{how}"
     return ""
 
 

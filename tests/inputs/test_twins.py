@@ -16,7 +16,8 @@ from kd2edge.validate.validation import Check
 def checked(size: tuple[int, int], channels: int, *, resize: bool = True) -> Check:
     options = {"size": list(size), "channels": channels, "resize": resize}
     spec = InputSpec(name="image", kind="image", columns=("image",), options=options, files={})
-    (found,) = twin_checks({"image": spec}, {"image": input_kind("image").open(spec, {})})
+    encoder = input_kind("image").open(spec, {})
+    (found,) = twin_checks({"image": spec}, {"image": encoder}, {"image": {}})
     return found
 
 
