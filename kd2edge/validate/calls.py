@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+import numpy.typing as npt
 
+from kd2edge.inputs.absent import left_out
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
@@ -27,16 +29,19 @@ from kd2edge.validate.answers import alike, odd_answers
 from kd2edge.validate.split import Split
 from kd2edge.validate.validation import Check
 
-__all__ = ["CALLS", "FORMS", "call_checks"]
+__all__ = ["CALLS", "FORMS", "MIXTURES", "call_checks"]
 
 #: Names of the checks.
 CALLS = "calls of several sizes"
 FORMS = "forms of a call"
+MIXTURES = "rows with and without an input"
 
 #: Rows of a call, and of each of its forward passes (None: as ``predict`` takes them).
 _SIZES = ((2, None), (3, 2), (7, None), (14, None), (20, 8), (66, None))
 #: Rows of a call in which each stands twice, and of one in another form.
 _TWICE, _FEW = 6, 3
+#: Rows of a forward pass in which every second row lacks an input.
+_MIXED = 24
 #: Labels of a call that asks for several.
 _SEVERAL = 2
 
@@ -58,10 +63,13 @@ def call_checks(
     count = min(len(split.ids), max(rows for rows, _ in _SIZES))
     places = np.linspace(0, len(split.ids) - 1, count).astype(int)
     values = split.values(places.tolist())
-    return (
-        _check(CALLS, lambda: _odd_calls(_Asked(model, encoders, values, most), count)),
-        _check(FORMS, lambda: _odd_forms(model, values)),
-    )
+    checks = {
+        CALLS: lambda: _odd_calls(_Asked(model, encoders, values, most), count),
+        FORMS: lambda: _odd_forms(model, values),
+    }
+    if left_out(model.inputs):
+        checks[MIXTURES] = lambda: _odd_mixtures(model, encoders, values, most)
+    return tuple(_check(name, faults) for name, faults in checks.items())
 
 
 def _check(name: str, faults: Callable[[], Iterator[str]]) -> Check:
@@ -147,6 +155,55 @@ def _apart(wanted: Any, found: Any) -> float:
     return relative_rms(one[kept], other[kept]) if kept.any() else 0.0
 
 
+def _odd_mixtures(
+    model: Model, encoders: Mapping[str, Encoder], values: Values, most: float
+) -> Iterator[str]:
+    """Rows that are answered otherwise among rows that have an input, or lack it, as they do not.
+
+    All rows of a split may have an input, and none of the rows that are judged without it has.
+    """
+    for name in left_out(model.inputs):
+        whole = _with_several(values, name)
+        count = len(whole[name])
+        if not count:
+            continue
+        lacking = {**whole, name: [None] * count}
+        known = [_outputs(model, encoders, one) for one in (whole, lacking)]
+        for first, said in enumerate(("a row without it comes first", "a row with it comes first")):
+            gone = np.arange(count) % 2 == first
+            cells = zip(whole[name], gone.tolist(), strict=True)
+            mixed = {**whole, name: [None if away else value for value, away in cells]}
+            for task, found in _outputs(model, encoders, mixed).items():
+                rows = gone.reshape(-1, *[1] * (found.ndim - 1))
+                error = relative_rms(np.where(rows, known[1][task], known[0][task]), found)
+                if not error <= most:
+                    yield (
+                        f"every second row without {name}, {said}: {task}'s outputs are off by"
+                        f" {error:.2g} of their size from those of the same rows among their like,"
+                        f" {most:g} is allowed"
+                    )
+
+
+def _outputs(
+    model: Model, encoders: Mapping[str, Encoder], values: Values
+) -> Mapping[str, npt.NDArray[Any]]:
+    """Outputs of one forward pass, of heads that give one vector a row."""
+    encoded = {name: one.encode(values[name]) for name, one in encoders.items()}
+    found = model.logits(merged(encoded))
+    return {name: one for name, one in found.items() if one.ndim == 2}
+
+
+def _with_several(values: Values, name: str) -> Values:
+    """The rows that have an input and another one, as many as one forward pass may have."""
+    others = [column for other, column in values.items() if other != name]
+    kept = [
+        at
+        for at, value in enumerate(values[name])
+        if value is not None and any(column[at] is not None for column in others)
+    ]
+    return {other: [column[at] for at in kept[:_MIXED]] for other, column in values.items()}
+
+
 def _odd_forms(model: Model, values: Values) -> Iterator[str]:
     """Forms in which the same rows get other answers."""
     some = {name: list(column[:_FEW]) for name, column in values.items()}
@@ -159,6 +216,12 @@ def _odd_forms(model: Model, values: Values) -> Iterator[str]:
             for one in _written(model, name, value):
                 said = f"a {type(one).__name__} by itself"
                 yield from _unlike(model.predict(one), model.predict({name: [value]}), said)
+    for name in left_out(model.inputs):
+        rest = {other: column[:_FEW] for other, column in _with_several(values, name).items()}
+        if rest.pop(name):
+            empty = {**rest, name: [None] * len(next(iter(rest.values())))}
+            said = f"nothing handed over for {name}"
+            yield from _unlike(model.predict(rest), model.predict(empty), said)
     for task in model.tasks:
         yield from _unlike(model.predict(some, tasks=[task]), {task: wanted[task]}, "one task")
     several = model.predict(some, top_k=_SEVERAL)

@@ -20,8 +20,10 @@ from kd2edge.nets import load_net
 from kd2edge.pipeline.verbs.distilling import RunOptions, distill_recipe
 from kd2edge.recipe import load_recipe
 from kd2edge.runtime import load
+from kd2edge.runtime.batches import Batches
 from kd2edge.runtime.known import known_here
 from kd2edge.validate import open_reference
+from kd2edge.validate.calls import FORMS, MIXTURES
 from kd2edge.validate.markdown import validation_table
 from kd2edge.validate.record import REPORT, open_record
 from products import write_jsonl, write_review_project
@@ -207,6 +209,67 @@ def test_what_goes_wrong_without_an_input_alone_is_stopped(
     assert all(" without review: " in one for one in found["faults"])
     assert found["cause"].startswith("how the graph tells that an input is absent")
     assert f"{found['faults'][0]}" in validation_table(judged)
+
+
+def torn(graph: onnx.ModelProto, name: str) -> None:
+    """The graph says the opposite where some rows have an input, and a third or more lack it."""
+    for node in graph.graph.node:
+        node.output[:] = ["intent_right" if one == "intent" else one for one in node.output]
+    for key, value in (("torn_least", 0.0), ("torn_most", 0.67)):
+        graph.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(value), key))
+    make = onnx.helper.make_node
+    graph.graph.node.extend(
+        [
+            make("Cast", [f"{name}_present"], ["torn_there"], to=onnx.TensorProto.FLOAT),
+            make("ReduceMean", ["torn_there"], ["torn_share"], keepdims=0),
+            make("Greater", ["torn_share", "torn_least"], ["torn_some"]),
+            make("Less", ["torn_share", "torn_most"], ["torn_few"]),
+            make("And", ["torn_some", "torn_few"], ["torn"]),
+            make("Neg", ["intent_right"], ["intent_wrong"]),
+            make("Where", ["torn", "intent_wrong", "intent_right"], ["intent"]),
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", ["review", "details"])
+def test_what_goes_wrong_where_rows_with_and_without_an_input_meet_is_stopped(
+    folder: Path, tmp_path: Path, name: str
+) -> None:
+    bundle = shutil.copytree(folder / "bundle", tmp_path / "bundle")
+    model = onnx.load_from_string((bundle / "onnx" / "onnx-fp32.onnx").read_bytes())
+    torn(model, name)
+    onnx.checker.check_model(model)
+    with_artefact(bundle, "onnx-int8-odd", model.SerializeToString(deterministic=True))
+    found = validated(bundle, folder, "--artefact", "onnx-int8-odd")["artefacts"]["onnx-int8-odd"]
+    assert found["verdict"] == "fail"
+    (said,) = [one for one in found["edges"] if one["status"] == "failed"]
+    assert said["name"] == MIXTURES
+    assert said["detail"].startswith(f"every second row without {name}, ")
+    assert found["faults"] == [f"{MIXTURES}: {said['detail']}"]  # nothing else sees it
+    sound = validated(folder / "bundle", folder, "--artefact", "onnx-int8-qdq")
+    (said,) = [
+        one for one in sound["artefacts"]["onnx-int8-qdq"]["edges"] if one["name"] == MIXTURES
+    ]
+    assert said["status"] == "ok"
+
+
+def test_an_input_that_is_not_handed_over_is_answered_as_one_that_is_none(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Batches._filled
+
+    def filled_otherwise(self: Batches, inputs: Mapping[str, Any], rows: int) -> Any:
+        usual = {"details": [{"age": 60.0, "town": "Rome"}] * rows}
+        return real(self, usual | dict(inputs), rows)
+
+    monkeypatch.setattr(Batches, "_filled", filled_otherwise)
+    bundle = shutil.copytree(folder / "bundle", tmp_path / "bundle")
+    found = validated(bundle, folder, "--artefact", "onnx-fp32")["artefacts"]["onnx-fp32"]
+    assert found["verdict"] == "fail"
+    (said,) = [one for one in found["edges"] if one["status"] == "failed"]
+    assert said["name"] == FORMS
+    assert "nothing handed over for details" in said["detail"]
+    assert len(found["faults"]) == 1
 
 
 def test_rows_of_a_file_may_lack_inputs_themselves(folder: Path, tmp_path: Path) -> None:
