@@ -42,23 +42,28 @@ def raw_faults(probed: Probed, encode: Encode) -> tuple[list[str], list[str]]:
         except InputError as error:
             faults.append(f"raw values that training took are refused: {error}")
         else:
-            of_rows = [*_row_differences(group, merged(encoded))]
+            of_rows = [*_row_differences(group, encoded)]
             faults += of_rows
             words += [] if of_rows else _word_differences(group, encoded)
     return [*faults, *words], list(dict.fromkeys(skipped))
 
 
-def _row_differences(group: Group, found: Mapping[str, Array]) -> Iterator[str]:
+def _row_differences(group: Group, encoded: Mapping[str, Encoded]) -> Iterator[str]:
+    found = merged(encoded)
     if set(found) != set(group.arrays):
         yield f"raw values give the arrays {sorted(found)}, in training {sorted(group.arrays)}"
         return
     differs = False
     for row, name in enumerate(group.names):
-        texts = (_difference(one, group.arrays[one][row], found[one][row]) for one in found)
-        text = next(filter(None, texts), "")
+        texts = (
+            (column, _difference(one, group.arrays[one][row], found[one][row]))
+            for column, own in encoded.items()
+            for one in own.arrays
+        )
+        column, text = next((one for one in texts if one[1]), ("", ""))
         if text:
             differs = True
-            yield f"{_named(group, row, name)} gives other {text}"
+            yield f"{_named(group, row, name, column)} gives other {text}"
     shapes = {name: (group.arrays[name].shape, found[name].shape) for name in found}
     odd = [name for name, (wanted, own) in shapes.items() if wanted != own]
     if odd and not differs:
@@ -66,10 +71,9 @@ def _row_differences(group: Group, found: Mapping[str, Array]) -> Iterator[str]:
         yield f"{', '.join(group.names)}: filled up to {list(own)}, in training to {list(wanted)}"
 
 
-def _named(group: Group, row: int, name: str) -> str:
+def _named(group: Group, row: int, name: str, column: str) -> str:
     """``text 'title case' ('Where Is My New...')``."""
-    column, values = next(iter(group.values.items()))
-    value = values[row]
+    value = group.values[column][row]
     shown = f" ({_SHORT.repr(value)})" if isinstance(value, (str, list)) else ""
     return f"{column} {name!r}{shown}"
 
