@@ -22,22 +22,27 @@ class IdRows:
     """Rows of one free place: with each id there in turn, every row of the table is asked for.
 
     Args:
-        template: array name -> ``[1, length]``, control tokens and one piece.
+        template: array name -> ``[1, ...]``, all that a graph reads: control tokens and one piece,
+            or a usual row of a table.
         name: the array of ids.
         slot: the free place.
-        size: ids from 0 to ``size - 1``.
+        size: how many ids there are.
+        first: the first of them.
+        column: whose categories they are; "" for pieces.
     """
 
     template: Mapping[str, npt.NDArray[Any]]
     name: str
     slot: int
     size: int
+    first: int = 0
+    column: str = ""
 
     def rows(self, start: int, stop: int) -> dict[str, npt.NDArray[Any]]:
-        """The rows of the ids [start, stop)."""
+        """The rows of the ids [start, stop), counted from the first."""
         count = stop - start
         arrays = {name: np.repeat(array, count, axis=0) for name, array in self.template.items()}
-        arrays[self.name][:, self.slot] = np.arange(start, stop)
+        arrays[self.name][:, self.slot] = np.arange(self.first + start, self.first + stop)
         return arrays
 
 
@@ -48,12 +53,12 @@ class Probes:
     Args:
         values: name -> raw value: encoded and run.
         pieces: raw values that ask for the whole vocabulary: encoded only.
-        ids: rows of ids that ask for the whole embedding table: run only; None: there is none.
+        ids: rows of ids that together ask for the whole embedding table: run only.
     """
 
     values: Mapping[str, Any]
     pieces: Sequence[Any] = ()
-    ids: IdRows | None = None
+    ids: Sequence[IdRows] = ()
 
 
 @dataclass(frozen=True, slots=True)

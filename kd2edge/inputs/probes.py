@@ -84,7 +84,7 @@ def word_probes(encoder: Encoder, tokenizer_json: bytes, max_length: int, join: 
     return Probes(
         {name: join(_words(text)) for name, text in texts.items()},
         vocabulary_texts(tokenizer_json, encoder, join),
-        id_rows(encoder, tokenizer_json, join),
+        tuple(filter(None, [id_rows(encoder, tokenizer_json, join)])),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast, final
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from kd2edge.errors import InputError, UsageError
 from kd2edge.inputs.cell import described, no_column
 from kd2edge.inputs.fitted_table import Scale, Table, fitted_table, open_table
-from kd2edge.inputs.kind import Encoder, InputKind, Probes, Twin
+from kd2edge.inputs.kind import Encoder, IdRows, InputKind, Probes, Twin
 from kd2edge.inputs.spec import BATCH, ArraySpec, Encoded, InputSpec
 from kd2edge.inputs.table_cells import KNOWN, LARGEST, Numbers, category, ids, number, numbers
 from kd2edge.inputs.table_twins import table_twins
@@ -99,7 +99,11 @@ class Tabular(InputKind):
         edges = TabularEncoder(spec, table).edge_values()
         usual = {name: one for name, one in edges.items() if name != "farthest"}
         most = max((len(names) for names in table.categorical.values()), default=0)
-        return Probes(usual, [_categories(table, at) for at in range(min(most, _PROBED))])
+        return Probes(
+            usual,
+            [_categories(table, at) for at in range(min(most, _PROBED))],
+            tuple(_id_rows(spec, table)),
+        )
 
     def twins(self, spec: InputSpec, files: Mapping[str, bytes]) -> Iterable[Twin]:
         table = _table(spec, files)
@@ -262,6 +266,16 @@ def _categories(table: Table, at: int) -> dict[str, Any]:
     for name, names in table.categorical.items():
         row[name] = names[at % len(names)] if names else None
     return row
+
+
+def _id_rows(spec: InputSpec, table: Table) -> Iterator[IdRows]:
+    """Every id of each column of categories, missing and unknown ones too, in a usual row."""
+    usual = TabularEncoder(spec, table).encode([_categories(table, 0)]).arrays
+    first = 0
+    for slot, (column, names) in enumerate(table.categorical.items()):
+        size = KNOWN + len(names)
+        yield IdRows(usual, f"{spec.prefix}categories", slot, size, first, column)
+        first += size
 
 
 def _farthest(scale: Scale) -> float:

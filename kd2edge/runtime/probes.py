@@ -25,7 +25,7 @@ __all__ = ["PROBES", "Group", "IdOutputs", "Probed", "open_probes", "probe_bytes
 #: Its path in a bundle; old bundles, and those with ``samples: none``, lack it.
 PROBES = "golden/probes.npz"
 #: Version of the layout.
-SCHEMA = 1
+SCHEMA = 2
 
 Array = npt.NDArray[Any]
 
@@ -66,7 +66,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class IdOutputs:
-    """PyTorch's logits of each id alone among control tokens, summed up to a few numbers an id.
+    """PyTorch's logits of each id in a row that is else the same, summed up to a few numbers an id.
 
     Args:
         rows: the rows.
@@ -88,7 +88,8 @@ class Probed:
     Args:
         weights: SHA-256 of the student's weights that gave the outputs.
         groups: raw values.
-        ids: rows of ids by input; empty where none has a table.
+        ids: rows of ids by input, of a table's columns by input and place (``table 0``); empty
+            where none has an embedding table.
     """
 
     weights: str
@@ -102,7 +103,13 @@ def probe_bytes(probed: Probed) -> bytes:
     groups = [_packed(f"{at:04}", group, members) for at, group in enumerate(probed.groups)]
     ids: dict[str, Any] = {}
     for name, part in probed.ids.items():
-        ids[name] = {"name": part.rows.name, "slot": part.rows.slot, "size": part.rows.size}
+        ids[name] = {
+            "name": part.rows.name,
+            "slot": part.rows.slot,
+            "size": part.rows.size,
+            "first": part.rows.first,
+            "column": part.rows.column,
+        }
         for key, table in _tables(part).items():
             members |= {f"ids/{name}/{key}/{one}": array for one, array in table.items()}
     about = {"schema": SCHEMA, "weights": probed.weights, "groups": groups, "ids": ids}
@@ -220,9 +227,16 @@ def _id_outputs(name: str, one: Mapping[str, Any], members: Mapping[str, Array])
     tables = {
         key: _under(f"ids/{name}/{key}/", members) for key in ("template", "mix", "mean", "sum")
     }
-    rows = IdRows(tables["template"], str(one["name"]), int(one["slot"]), int(one["size"]))
+    rows = IdRows(
+        tables["template"],
+        str(one["name"]),
+        int(one["slot"]),
+        int(one["size"]),
+        int(one.get("first", 0)),  # of before: all ids of one table
+        str(one.get("column", "")),
+    )
     ids = rows.template[rows.name]
-    _require(all(one.shape == ids.shape for one in rows.template.values()), "equal templates")
+    _require(all(one.ndim and len(one) == 1 for one in rows.template.values()), "one row each")
     _require(ids.ndim == 2 and len(ids) == 1 and 0 <= rows.slot < ids.shape[1], "a slot")
     _require(set(tables["sum"]) == set(tables["mix"]) == set(tables["mean"]) != set(), "tasks")
     for task, sums in tables["sum"].items():

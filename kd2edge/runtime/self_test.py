@@ -15,7 +15,7 @@ from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import Encoded
 from kd2edge.runtime.golden import golden_arrays, golden_faults, relative_rms, tolerance
 from kd2edge.runtime.ids import id_faults
-from kd2edge.runtime.probes import PROBES, Probed, open_probes
+from kd2edge.runtime.probes import PROBES, IdOutputs, Probed, open_probes
 from kd2edge.runtime.raw import probed_outputs, raw_faults
 from kd2edge.tasks.outputs import arrays_of
 
@@ -101,16 +101,24 @@ def self_test(
     known = arrays_of(bundle.manifest.tasks.values())
     kinds = {name: output for name, (_, output) in known.items()}
     ids = {
-        task: f"{artefact.id}: head {task!r}: {fault}"
-        for part in probed.ids.values()
+        f"{name} {task}": f"{artefact.id}: head {task!r}{_ids_of(name, part, probed)}: {fault}"
+        for name, part in probed.ids.items()
         for task, fault in id_faults(part, artefact.precision, run, kinds).items()
     }
     outputs = _output_faults(bundle, artefact, probed, run)
     return Found(rows, tuple(odd), outputs, ids, tuple(skipped), missing, _stale(bundle, probed))
 
 
+def _ids_of(name: str, part: IdOutputs, probed: Probed) -> str:
+    """Which ids a fault is about, where there are several kinds."""
+    if part.rows.column:
+        return f" by column {part.rows.column!r}"
+    return f" by the pieces of {name}" if len(probed.ids) > 1 else ""
+
+
 def _missing(bundle: Bundle, probed: Probed | None) -> tuple[str, ...]:
     """Heads that a golden file says nothing of: what comes out there was not looked at."""
+    wanted = arrays_of(bundle.manifest.tasks.values())
     known: dict[str, set[str]] = {}
     if bundle.manifest.golden:
         known["golden rows"] = set(golden_arrays(bundle.read(bundle.manifest.golden))[1])
@@ -118,14 +126,16 @@ def _missing(bundle: Bundle, probed: Probed | None) -> tuple[str, ...]:
         known["golden raw values"] = {task for group in probed.groups for task in group.outputs}
     if probed is not None and probed.ids:
         known["golden ids"] = {task for part in probed.ids.values() for task in part.sums}
+        # An input may have words, and no piece that can stand for one alone.
+        known["golden ids"] |= {
+            name
+            for name, (spec, _) in wanted.items()
+            if spec.input and spec.input not in probed.ids
+        }
     return tuple(
         f"{what} say nothing of {', '.join(lacking)}: export the run again"
         for what, heads in known.items()
-        if (
-            lacking := [
-                name for name in arrays_of(bundle.manifest.tasks.values()) if name not in heads
-            ]
-        )
+        if (lacking := [name for name in wanted if name not in heads])
     )
 
 

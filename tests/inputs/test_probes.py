@@ -83,11 +83,11 @@ def test_whole_pieces_of_bytes_are_asked_for():
 def test_every_id_has_a_row_of_its_own(kind: str, model: str):
     content = trained(model)
     _, probes = opened(kind, content)
-    assert probes.ids is not None
-    rows = probes.ids.rows(3, 9)
-    assert rows["input_ids"][:, probes.ids.slot].tolist() == [*range(3, 9)]
+    (ids,) = probes.ids
+    rows = ids.rows(3, 9)
+    assert rows["input_ids"][:, ids.slot].tolist() == [*range(3, 9)]
     assert (rows["attention_mask"] == 1).all()
-    assert probes.ids.size >= max(written(content)) + 1
+    assert ids.size >= max(written(content)) + 1
 
 
 @pytest.mark.parametrize("kind", ["text", "tokens"])

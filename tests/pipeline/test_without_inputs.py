@@ -24,6 +24,7 @@ from kd2edge.runtime.batches import Batches
 from kd2edge.runtime.known import known_here
 from kd2edge.validate import open_reference
 from kd2edge.validate.calls import FORMS, MIXTURES
+from kd2edge.validate.golden import IDS
 from kd2edge.validate.markdown import validation_table
 from kd2edge.validate.record import REPORT, open_record
 from products import write_jsonl, write_review_project
@@ -251,6 +252,25 @@ def test_what_goes_wrong_where_rows_with_and_without_an_input_meet_is_stopped(
         one for one in sound["artefacts"]["onnx-int8-qdq"]["edges"] if one["name"] == MIXTURES
     ]
     assert said["status"] == "ok"
+
+
+def test_every_row_of_both_embedding_tables_is_asked_for(folder: Path, tmp_path: Path) -> None:
+    content = (folder / "bundle" / "onnx" / "onnx-fp32.onnx").read_bytes()
+    for ids, said in (("input_ids", "by the pieces of review"), ("categories", "by column 'town'")):
+        bundle = shutil.copytree(folder / "bundle", tmp_path / ids)
+        model = onnx.load_from_string(content)
+        node = next(one for one in model.graph.node if one.op_type == "Gather" and ids in one.input)
+        (table,) = [one for one in model.graph.initializer if one.name == node.input[0]]
+        value = onnx.numpy_helper.to_array(table).copy()
+        value[[-2, -1]] = value[[-1, -2]]
+        table.CopyFrom(onnx.numpy_helper.from_array(value, table.name))
+        with_artefact(bundle, "onnx-fp32-odd", model.SerializeToString(deterministic=True))
+        judged = validated(bundle, folder, "--artefact", "onnx-fp32-odd")
+        graph = judged["artefacts"]["onnx-fp32-odd"]["graph"]
+        found = [one["detail"] for one in graph if one["name"] == IDS and one["status"] == "failed"]
+        assert found
+        assert all(said in one for one in found)
+        assert any("rows of the table changed places" in one for one in found)
 
 
 def test_an_input_that_is_not_handed_over_is_answered_as_one_that_is_none(

@@ -324,7 +324,7 @@ def test_a_task_that_the_graph_lacks_is_missed(text: Path):
     with load(text, artefact="onnx-fp32", threads=1) as model:
         run = lambda arrays: {"intent": model.logits(arrays)["intent"]}  # noqa: E731
         found = self_test(open_bundle(text), artefact, run, model.encode)
-    assert "no output of 3 logits" in (found.ids or {})["ner"]
+    assert "no output of 3 logits" in (found.ids or {})["text ner"]
 
 
 def test_raw_values_of_another_student_than_the_manifest_s(text: Path):

@@ -6,6 +6,7 @@ No row of the data is in it, so it may ship where rows may not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 
 from kd2edge.errors import BackendError, InputError
 from kd2edge.files import write_atomic
-from kd2edge.inputs.absent import first_there
+from kd2edge.inputs.absent import first_there, presence_array
 from kd2edge.inputs.kind import IdRows, Probes
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import Encoded
@@ -86,8 +87,15 @@ def probed(inputs: ModelInputs, tasks: Sequence[TaskSpec], run: Run, weights: st
         groups += [_group(inputs, name, part, known, run) for part in parts]
         pieces = [(f"pieces {at + 1}", value) for at, value in enumerate(probes.pieces)]
         groups += [_group(inputs, name, part, known, None) for part in _chunks(pieces, _PIECE_ROWS)]
-        if probes.ids is not None and len(inputs.specs) == 1:
-            ids[name] = _id_outputs(probes.ids, known, run)
+        # What labels the words of another input says nothing of these ids.
+        own = {
+            key: (task, output)
+            for key, (task, output) in known.items()
+            if output.per != "word" or task.input == name
+        }
+        for at, rows in enumerate(probes.ids if own else ()):
+            key = f"{name} {at}" if rows.column else name
+            ids[key] = _id_outputs(_whole(inputs, name, rows), own, run)
     return Probed(weights, tuple(groups), ids)
 
 
@@ -168,19 +176,33 @@ def _outputs(
     return {name: one.values if isinstance(one, Ragged) else one for name, one in items.items()}
 
 
+def _whole(inputs: ModelInputs, name: str, rows: IdRows) -> IdRows:
+    """Rows of ids with all that the graph reads: of other inputs a usual value in each of them."""
+    others = {
+        other: inputs.encoders[other].encode([_usual(inputs, other)])
+        for other in inputs.specs
+        if other != name
+    }
+    spec = inputs.specs[name]
+    there = {presence_array(spec).name: np.ones(1, np.int64)} if spec.may_be_absent else {}
+    return replace(rows, template={**rows.template, **there, **(merged(others) if others else {})})
+
+
 def _id_outputs(rows: IdRows, known: Mapping[str, tuple[TaskSpec, Output]], run: Run) -> IdOutputs:
     """Sums of the logits of every id, by signs that are drawn once and kept in the file."""
     kept = max(1, _KEPT // len(known))
     mixes: dict[str, Array] = {}
     parts: dict[str, list[Array]] = {}
     for start in range(0, rows.size, _BATCH):
-        for task, logits in run(rows.rows(start, min(start + _BATCH, rows.size))).items():
+        found = run(rows.rows(start, min(start + _BATCH, rows.size)))
+        for task in known:
+            logits = found[task]
             mix = mixes.setdefault(task, _mix(logits.shape[-1], kept))
             parts.setdefault(task, []).append(summed(known[task][1], logits, rows.slot, mix))
     means: dict[str, Array] = {}
     sums: dict[str, Array] = {}
-    for task, found in parts.items():
-        whole = np.concatenate(found)
+    for task, sums_ in parts.items():
+        whole = np.concatenate(sums_)
         means[task] = whole.mean(axis=0)
         sums[task] = np.clip(whole - means[task], -_HALF, _HALF).astype(np.float16)
     return IdOutputs(rows, mixes, means, sums)
