@@ -44,12 +44,28 @@ def _without(site: Site, split: str = "test") -> None:
 def kept(arrays: Arrays, rows: Sequence[int]) -> Arrays:
     """Some rows of a reference; logits go with them as far as they are among the first."""
     ids = json.loads(arrays["ids"].tobytes())
-    made = dict(arrays)
+    made = _kept(arrays, rows, len(ids))
     made["ids"] = np.frombuffer(json.dumps([ids[at] for at in rows]).encode(), np.uint8)
+    for name in {name.split("/")[1] for name in arrays if name.startswith("without/")}:
+        before = f"without/{name}/"
+        own = {key[len(before) :]: arrays[key] for key in arrays if key.startswith(before)}
+        places = {row: at for at, row in enumerate(own["rows"].tolist())}
+        there = [(at, places[row]) for at, row in enumerate(rows) if row in places]
+        part = _kept(own, [place for _, place in there], len(places))
+        part["rows"] = np.array([at for at, _ in there], own["rows"].dtype)
+        made = {key: one for key, one in made.items() if not key.startswith(before)}
+        made |= {before + key: one for key, one in part.items()}
+    return made
+
+
+def _kept(arrays: Arrays, rows: Sequence[int], count: int) -> Arrays:
+    """The arrays of some of ``count`` rows."""
+    made = dict(arrays)
     for name, value in arrays.items():
-        if name == "hashes" or (name.startswith("decoded/") and len(value) == len(ids)):
+        is_by_row = name.startswith(("decoded/", "truth/"))
+        if name == "hashes" or (is_by_row and len(value) == count):
             made[name] = value[list(rows)]
-        elif name.startswith("decoded/") and name.endswith("/offsets"):
+        elif is_by_row and name.endswith("/offsets"):
             prefix = name.removesuffix("offsets")
             lengths = np.diff(value)[list(rows)]
             made[name] = np.concatenate([[0], np.cumsum(lengths)]).astype(value.dtype)

@@ -151,11 +151,18 @@ def test_some_rows_of_a_reference_keep_what_belongs_together():
         "decoded/one/labels": np.array([4, 5, 6]),
         "decoded/word/labels": np.array([0, 1, 1, 2, 2, 2]),
         "decoded/word/offsets": np.array([0, 1, 3, 6]),
+        "truth/one/labels": np.array([7, 8, 9]),
         "logits/one": np.zeros((3, 2)),
+        "without/it/rows": np.array([1, 2]),
+        "without/it/hashes": np.arange(2, dtype=np.uint64),
+        "without/it/decoded/one/labels": np.array([5, 6]),
     }
     found = kept(arrays, [2, 0])
     assert json.loads(found["ids"].tobytes()) == ["c", "a"]
     assert found["decoded/one/labels"].tolist() == [6, 4]
+    assert found["truth/one/labels"].tolist() == [9, 7]
+    assert found["without/it/rows"].tolist() == [0]
+    assert found["without/it/decoded/one/labels"].tolist() == [6]
     assert found["decoded/word/labels"].tolist() == [2, 2, 2, 0]
     assert found["decoded/word/offsets"].tolist() == [0, 3, 4]
     assert "logits/one" not in found
