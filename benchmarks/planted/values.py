@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -246,8 +246,8 @@ def never_level(site: Site) -> Plant:
 
 
 @contextmanager
-def _decoded(kind_of_task: str, wrong: Callable[[Any, Any], Any]) -> Any:
-    """A task kind decodes as ``wrong(spec, logits)`` does, and has no short cut."""
+def _decoded(kind_of_task: str, wrong: Callable[[Any, Any, Any], Any]) -> Iterator[None]:
+    """A task kind decodes as ``wrong(self, spec, logits)`` does, and has no short cut."""
     from kd2edge.runtime.quick import QUICK
     from kd2edge.tasks.kinds import task_kind
 

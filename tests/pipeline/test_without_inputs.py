@@ -217,7 +217,9 @@ def torn(graph: onnx.ModelProto, name: str) -> None:
     for node in graph.graph.node:
         node.output[:] = ["intent_right" if one == "intent" else one for one in node.output]
     for key, value in (("torn_least", 0.0), ("torn_most", 0.67)):
-        graph.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(value), key))
+        graph.graph.initializer.append(
+            onnx.numpy_helper.from_array(np.array(value, np.float32), key)
+        )
     make = onnx.helper.make_node
     graph.graph.node.extend(
         [
