@@ -41,6 +41,7 @@ from kd2edge.validate import row_keys
 RECIPES = (
     "recipes/quickstart.yaml",
     "recipes/customer_service/clinc150.yaml",
+    "recipes/customer_service/nlupp.yaml",
     "recipes/recommendation/census.yaml",
     "recipes/token/uner_ewt.yaml",
 )

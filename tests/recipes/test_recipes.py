@@ -47,6 +47,7 @@ def needs(name: str) -> set[str]:
 def test_what_a_recipe_needs_are_the_folders_of_its_sources() -> None:
     assert NAMES == [
         "customer_service/clinc150",
+        "customer_service/nlupp",
         "quickstart",
         "recommendation/census",
         "token/uner_ewt",
