@@ -45,6 +45,9 @@ class ChangedRows(Rows):
     def root_of(self, position: int) -> str:
         return self._rows.root_of(position)
 
+    def is_made(self, position: int) -> bool:
+        return self._rows.is_made(position)
+
     def _changed(self, position: int, row: Row) -> Row:
         try:
             return {**row, **self._make(row)}

@@ -63,6 +63,10 @@ class JoinedRows(Rows):
         source, local = self._find(position)
         return source.rows.root_of(local)
 
+    def is_made(self, position: int) -> bool:
+        source, local = self._find(position)
+        return source.rows.is_made(local)
+
     @property
     def sources(self) -> tuple[Source, ...]:
         """The sources, in the order of their rows."""

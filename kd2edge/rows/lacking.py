@@ -50,6 +50,9 @@ class LackingRows(Rows):
     def root_of(self, position: int) -> str:
         return self._rows.root_of(self._inner(position))
 
+    def is_made(self, position: int) -> bool:
+        return self._rows.is_made(self._inner(position))
+
     def tasks_of(self, position: int) -> tuple[str, ...]:
         """The tasks whose labels count in a row; of rows that nobody joined none is known."""
         joined = self._rows

@@ -112,6 +112,9 @@ class ChosenRows(Rows):
     def root_of(self, position: int) -> str:
         return self._rows.root_of(self._inner(position))
 
+    def is_made(self, position: int) -> bool:
+        return self._rows.is_made(self._inner(position))
+
     def _inner(self, position: int) -> int:
         if not 0 <= position < len(self):
             raise IndexError(f"there are {len(self)} rows, asked for row {position}")

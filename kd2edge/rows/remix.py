@@ -86,6 +86,10 @@ class RemixedRows(Rows):
     def root_of(self, position: int) -> str:
         return self._rows.root_of(position % len(self._rows))
 
+    def is_made(self, position: int) -> bool:
+        del position
+        return True
+
     def _made(
         self, random: np.random.Generator, value: Any, rest: list[str] | None, donors: list[str]
     ) -> Any:

@@ -37,5 +37,10 @@ class Rows(ABC):
         del position
         return self.root
 
+    def is_made(self, position: int) -> bool:
+        """Whether a row was made of other rows that are there, too: nothing is counted in it."""
+        del position
+        return False
+
     def __iter__(self) -> Iterator[Row]:
         return (self[position] for position in range(len(self)))

@@ -76,9 +76,12 @@ def student(
     overrides = [f"data.root={root}" for root in roots]
     if not roots:  # fewer canvases: the graph does not depend on their number
         overrides = ["data.sources.multimnist.options={train: 64, validation: 64, test: 64}"]
-    if name == "recommendation/census":  # a quarter of the rows: the graph does not depend on them
+    # Fewer rows, where they are many: the graph does not depend on them.
+    if name == "recommendation/census":
         few = "rec_census_income/test.csv.gz"
         overrides += [f"data.sources.census.{split}={few}" for split in ("train", "validation")]
+    if name == "customer_service/nlupp":
+        overrides.append("data.unlabelled.remixed.remix.copies=1")
     loaded = load_recipe(RECIPES / f"{name}.yaml", overrides=overrides, check_files=True)
     recipe = loaded.recipe
     folder = tmp_path_factory.mktemp("recipe")

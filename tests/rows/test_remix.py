@@ -21,6 +21,7 @@ def test_copies_of_nothing_changed_are_the_rows(list_rows):
     assert [rows[at]["tokens"] for at in range(9)] == [row["tokens"] for row in _ROWS] * 3
     assert (len(rows), rows.root, rows.place(4)) == (9, "/own", "own:2 (remixed)")
     assert rows.root_of(4) == "/own"
+    assert rows.is_made(4)
     for outside in (-1, 9):
         with pytest.raises(IndexError):
             rows[outside]

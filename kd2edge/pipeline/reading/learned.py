@@ -125,6 +125,8 @@ def _training(one: WordsPart) -> TokenizerTraining:
 def _texts(rows: Rows, spec: InputSpec) -> Iterator[Any]:
     kind = input_kind(spec.kind)
     for position in range(len(rows)):
+        if rows.is_made(position):  # a category that one row has would be counted with each copy
+            continue
         try:
             value = kind.value(spec, rows[position], rows.root_of(position))
         except (ValueError, UsageError):

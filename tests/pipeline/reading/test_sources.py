@@ -97,6 +97,7 @@ def test_remixed_texts_are_unlabelled_rows_that_no_other_row_says(tmp_path: Path
     assert len(set(made)) == len(made) > 30
     assert not {"pay 0 euros to Bob", *(row["text"] for row in texts)} & set(made)
     assert all(rows.tasks_of(at) == (("y",) if at < 3 else ()) for at in range(len(rows)))
+    assert all(rows.is_made(at) == (at >= 3) for at in range(len(rows)))
     write_rows_plan(tmp_path / "rows.json", plan)
     assert read_rows_plan(tmp_path / "rows.json") == plan
     assert open_split(read_rows_plan(tmp_path / "rows.json"), "train").fingerprint == (
