@@ -24,7 +24,7 @@ from kd2edge.distill.step import Stepper
 from kd2edge.nets import Net
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, student_inputs, teacher_inputs
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data
-from kd2edge.pipeline.reading.settings import student_settings
+from kd2edge.pipeline.reading.settings import baseline_settings, student_settings
 from kd2edge.pipeline.steps.work import fresh_net
 from kd2edge.recipe import LoadedRecipe, load_recipe
 from kd2edge.rows.join import JoinedRows, Source, joined
@@ -88,7 +88,7 @@ def measured(path: Path, rows: int, rounds: int, device: torch.device = _CPU) ->
     with TemporaryDirectory() as folder, ExitStack() as hooks:
         split, cache = taught_rows(loaded, data, rows, Path(folder))
         settings = student_settings(loaded.recipe, list(data.tasks))
-        alone = student_settings(loaded.recipe, list(data.tasks), max_steps=1)
+        alone = baseline_settings(loaded.recipe, list(data.tasks), 1)
         steps = {
             "supervised": step(loaded, data, split, alone, None, hooks, device),
             "distilled": step(loaded, data, split, settings, knowledge_of(cache), hooks, device),

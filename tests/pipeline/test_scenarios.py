@@ -207,9 +207,9 @@ def test_a_head_of_a_training_says_which_rows_it_uses_and_rows_left_out_are_coun
     # The baseline has its steps, from labelled rows alone: more epochs.
     assert "have no label; 2 epochs, 4 steps" in heads["baseline"]
     own = ["--set", "baseline={epochs: 3}"]
-    said = succeed("distill", project.recipe, "--run-dir", run, "--resume", *own).err
-    assert "have no label; 3 epochs, 6 steps" in said
-    assert succeed("check", project.recipe, "--json", *own).json["models"]["baseline"]["steps"] == 6
+    said = succeed("distill", project.recipe, "--run-dir", project.folder / "own", *own).err
+    assert "have no label; 3 epochs, 9 steps" in said
+    assert succeed("check", project.recipe, "--json", *own).json["models"]["baseline"]["steps"] == 9
     left = "more: 1 of 13 rows left out: 1 stand in validation or test"
     assert left in said
     assert left in succeed("check", project.recipe).out
