@@ -6,6 +6,7 @@ into fractions beside empty cells, files hold text, and nobody promises an order
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -75,6 +76,7 @@ def _category_twins(row: Row, names: Mapping[str, Sequence[str]]) -> Iterator[Tw
 
 
 _FLAGS = {"true": True, "false": False}
+_DIGITS = re.compile("-?[0-9]{1,16}")
 
 
 def _last(names: Sequence[str], fits: Callable[[str], bool]) -> str | None:
@@ -82,9 +84,8 @@ def _last(names: Sequence[str], fits: Callable[[str], bool]) -> str | None:
 
 
 def _is_whole(name: str) -> bool:
-    """Whether it is how a number is named that float64 holds."""
-    return name.isascii() and name.lstrip("-").isdigit() and _named(int(name)) == name
-
-
-def _named(number: int) -> str:
-    return str(number) if abs(number) < 2**53 else ""
+    """Whether it is how a whole number is named that float64 holds."""
+    if not _DIGITS.fullmatch(name):  # `--5`, or more digits than Python reads
+        return False
+    number = int(name)
+    return str(number) == name and abs(number) < 2**53

@@ -38,7 +38,7 @@ class Rows(ABC):
         return self.root
 
     def is_made(self, position: int) -> bool:
-        """Whether a row was made of other rows that are there, too: nothing is counted in it."""
+        """Whether a row was made of others, often many of one: nothing is counted in it."""
         del position
         return False
 

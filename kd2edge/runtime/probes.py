@@ -232,8 +232,8 @@ def _id_outputs(name: str, one: Mapping[str, Any], members: Mapping[str, Array])
         str(one["name"]),
         int(one["slot"]),
         int(one["size"]),
-        int(one.get("first", 0)),  # of before: all ids of one table
-        str(one.get("column", "")),
+        int(one["first"]),
+        str(one["column"]),
     )
     ids = rows.template[rows.name]
     _require(all(one.ndim and len(one) == 1 for one in rows.template.values()), "one row each")

@@ -174,8 +174,8 @@ def _odd_mixtures(
             cells = zip(whole[name], gone.tolist(), strict=True)
             mixed = {**whole, name: [None if away else value for value, away in cells]}
             for task, found in _outputs(model, encoders, mixed).items():
-                rows = gone.reshape(-1, *[1] * (found.ndim - 1))
-                error = relative_rms(np.where(rows, known[1][task], known[0][task]), found)
+                wanted = np.where(gone[:, None], known[1][task], known[0][task])
+                error = relative_rms(wanted, found)
                 if not error <= most:
                     yield (
                         f"every second row without {name}, {said}: {task}'s outputs are off by"

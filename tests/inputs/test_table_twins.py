@@ -55,6 +55,11 @@ def test_a_row_is_the_same_in_every_form(options: dict[str, Any]) -> None:
     assert (found.status, found.name) == ("ok", f"person: {TWINS}"), found.detail
 
 
+@pytest.mark.parametrize("name", ["--5", "-", "007", "-0", "9" * 5000, "\u0665"])
+def test_a_category_that_only_looks_like_a_number_is_no_number(name: str) -> None:
+    assert checked([{**row, "shop": name} for row in ROWS]).status == "ok"
+
+
 def test_numbers_at_the_ends_of_what_is_read_are_the_same() -> None:
     rows = [{**ROWS[0], "age": -(2.0**52), "shop": 2**52}, {**ROWS[1], "age": 1e-300, "shop": -3}]
     assert checked(rows).status == "ok"
