@@ -54,6 +54,11 @@ class SplitRows(Protocol):
         """Names of the tasks that the row's source labels."""
         ...
 
+    @property
+    def labelled(self) -> SplitRows:
+        """Those of the sources that label something, which stand first."""
+        ...
+
 
 def encode_split(
     rows: SplitRows,
@@ -91,20 +96,28 @@ def encode_split(
         raise DataError("the split has no rows; check the path and filters of its sources")
     hashes = _hashes_of(inputs, file_hashes or {})
     views = views or Views()
-    read = files_fingerprint(rows, file_columns(spec for spec, _ in inputs.values()))
-    whole = fingerprint([rows.fingerprint, read])
     absence = absence or Absence()
-    key = _key(whole, inputs, tasks, hashes, views, absence)
+    columns = file_columns(spec for spec, _ in inputs.values())
+    named = _identity(rows.labelled, columns)
+    whole = named if len(rows.labelled) == len(rows) else _identity(rows, columns)
+    key, labelled = (_key(one, inputs, tasks, hashes, views, absence) for one in (whole, named))
     folder = folder_of(directory, key)
     if not is_filled(folder):
-        _write(_Job(rows, whole, inputs, tasks, absence), folder, key, views, on_event)
+        job = _Job(rows, whole, labelled, inputs, tasks, absence)
+        _write(job, folder, key, views, on_event)
     return EncodedSplit(folder)
+
+
+def _identity(rows: SplitRows, columns: Sequence[str]) -> str:
+    """Fingerprint of rows and of the files that they name."""
+    return fingerprint([rows.fingerprint, files_fingerprint(rows, columns)])
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     rows: SplitRows
     fingerprint: str  # of the rows and the files that they name
+    labelled: str  # the key that the rows with labels have alone
     inputs: Mapping[str, tuple[InputSpec, Encoder]]
     tasks: Sequence[TaskSpec]
     absence: Absence
@@ -180,6 +193,7 @@ def _write(job: _Job, folder: Path, key: str, views: Views, on_event: OnProgress
 def _meta(job: _Job, pads: Mapping[str, int], views: Views) -> dict[str, Any]:
     return {
         "rows_fingerprint": job.fingerprint,
+        "labelled_fingerprint": job.labelled,
         "arrays": {
             name: [asdict(spec) for spec in encoder.arrays]
             for name, (_, encoder) in job.inputs.items()

@@ -27,7 +27,7 @@ from kd2edge.files import fingerprint
 from kd2edge.json_text import json_value
 
 #: Version of this layout; a folder of another version is refused.
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 #: What every part of a record begins at a multiple of: no dtype here needs more.
 ALIGN = 8

@@ -27,6 +27,8 @@ class EncodedSplit:
 
     Attributes:
         fingerprint: of rows, preprocessing, tasks and views: what batches are a function of.
+        labelled_fingerprint: the same of the rows of sources with labels: what is learned without a
+            teacher is a function of it, and stays as it is when unlabelled rows come or go.
         rows_fingerprint: of the rows and the files that they name: two encodings of them share it.
         lengths: ``[row]`` length of each row, summed over inputs, for length buckets.
         arrays: input name -> the graph arrays that it gives.
@@ -37,6 +39,7 @@ class EncodedSplit:
         self._store = ArrayStore(directory)
         meta = self._store.meta
         self.fingerprint = self._store.fingerprint
+        self.labelled_fingerprint: str = meta["labelled_fingerprint"]
         self.rows_fingerprint: str = meta["rows_fingerprint"]
         self.arrays = {
             name: tuple(map(_array_spec, specs)) for name, specs in meta["arrays"].items()

@@ -57,7 +57,8 @@ class TrainingJob:
         The metrics that are only reported are not in it, nor how often checkpoints are written and
         how many threads compute.
         """
-        splits = [self.train.fingerprint, self.validation.fingerprint if self.validation else ""]
+        train = self.train.fingerprint if self.knowledge else self.train.labelled_fingerprint
+        splits = [train, self.validation.fingerprint if self.validation else ""]
         return fingerprint(
             {
                 "origin": self.origin,

@@ -68,6 +68,11 @@ class JoinedRows(Rows):
         return source.rows.is_made(local)
 
     @property
+    def labelled(self) -> JoinedRows:
+        """The rows of the sources that label something: what is learned without a teacher."""
+        return JoinedRows([source for source in self._sources if source.tasks])
+
+    @property
     def sources(self) -> tuple[Source, ...]:
         """The sources, in the order of their rows."""
         return self._sources

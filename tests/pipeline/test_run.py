@@ -167,6 +167,30 @@ def test_no_teacher_is_trained_anew_for_a_resume_whose_student_learned_from_the_
     succeed(*again)
 
 
+def test_a_teacher_does_not_follow_rows_that_it_only_labels(
+    image_product: Product, tmp_path: Path
+) -> None:
+    """It learns from labels alone, so it serves a run that has more texts or pictures for it."""
+    alone = (
+        "distill",
+        image_product.recipe,
+        *image_product.settings,
+        "--set",
+        "data.unlabelled=[]",
+    )
+    succeed(*alone, "--run-dir", tmp_path / "anew")
+    teacher = Path("teachers", "resnet.safetensors")
+    anew = (tmp_path / "anew" / teacher).read_bytes()
+    assert anew == (image_product.run / teacher).read_bytes()
+    shutil.copytree(image_product.run / "teachers", tmp_path / "taken" / "teachers")
+    result = succeed(*alone, "--run-dir", tmp_path / "taken", "--resume")
+    assert "teacher resnet" in result.err
+    assert result.err.count("(done before)") == 1
+    student = "student.safetensors"
+    assert (tmp_path / "taken" / student).read_bytes() == (tmp_path / "anew" / student).read_bytes()
+    assert (tmp_path / "anew" / student).read_bytes() != (image_product.run / student).read_bytes()
+
+
 def _assert_refused(run: Path, *resume: str | Path) -> None:
     """A resume is refused, and nothing but the log and caches is written."""
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}

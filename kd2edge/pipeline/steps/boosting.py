@@ -85,7 +85,7 @@ class BoostingJob:
         return fingerprint(
             {
                 "boosting": asdict(self.settings),
-                "splits": [self.train.fingerprint, self.validation.fingerprint],
+                "splits": [self.train.labelled_fingerprint, self.validation.fingerprint],
                 "tasks": [replace(task, metrics=()) for task in self.tasks],
             }
         )
