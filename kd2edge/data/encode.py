@@ -56,7 +56,7 @@ class SplitRows(Protocol):
 
     @property
     def labelled(self) -> SplitRows:
-        """Those of the sources that label something, which stand first."""
+        """Those of sources that label something, which stand first."""
         ...
 
 

@@ -37,6 +37,11 @@ class Rows(ABC):
         del position
         return self.root
 
+    @property
+    def labelled(self) -> Rows:
+        """Those of sources that label something, which stand first; of one source all rows."""
+        return self
+
     def is_made(self, position: int) -> bool:
         """Whether a row was made of others, often many of one: nothing is counted in it."""
         del position
