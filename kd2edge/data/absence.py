@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,8 +57,3 @@ class Absence:
             return np.ones(len(positions))
         bits = chance((self.seed ^ (_APART + at)) & (2**63 - 1), positions, epoch)[:, 0]
         return (bits >> np.uint64(64 - _BITS)).astype(np.float64) / (1 << _BITS)
-
-
-def absence_of(meta: Mapping[str, Any]) -> Absence:
-    """What an encoded split says."""
-    return Absence(dict(meta["rates"]), int(meta["seed"])) if meta else Absence()

@@ -74,8 +74,9 @@ def encode_split(
     """Encode every row of a split into ``directory/<key>``, or open what stands there.
 
     The key is the fingerprint of rows and files that they name, input specs with their files, tasks
-    and views, so that a changed recipe or picture never meets old arrays.  A stopped call goes on
-    with the shards that are whole; several calls at once share the work.
+    and views, so that a changed recipe or picture never meets old arrays.  What is left out at
+    random is left out of batches, not of the arrays.  A stopped call goes on with the shards that
+    are whole; several calls at once share the work.
 
     Args:
         rows: the joined rows of one split.
@@ -96,16 +97,15 @@ def encode_split(
         raise DataError("the split has no rows; check the path and filters of its sources")
     hashes = _hashes_of(inputs, file_hashes or {})
     views = views or Views()
-    absence = absence or Absence()
     columns = file_columns(spec for spec, _ in inputs.values())
     named = _identity(rows.labelled, columns)
     whole = named if len(rows.labelled) == len(rows) else _identity(rows, columns)
-    key, labelled = (_key(one, inputs, tasks, hashes, views, absence) for one in (whole, named))
+    key, labelled = (_key(one, inputs, tasks, hashes, views) for one in (whole, named))
     folder = folder_of(directory, key)
     if not is_filled(folder):
-        job = _Job(rows, whole, labelled, inputs, tasks, absence)
+        job = _Job(rows, whole, labelled, inputs, tasks)
         _write(job, folder, key, views, on_event)
-    return EncodedSplit(folder)
+    return EncodedSplit(folder, absence or Absence())
 
 
 def _identity(rows: SplitRows, columns: Sequence[str]) -> str:
@@ -120,7 +120,6 @@ class _Job:
     labelled: str  # the key that the rows with labels have alone
     inputs: Mapping[str, tuple[InputSpec, Encoder]]
     tasks: Sequence[TaskSpec]
-    absence: Absence
 
     def word_input(self, task: TaskSpec) -> str:
         """The input whose words a task labels; "" for row-level tasks."""
@@ -147,7 +146,6 @@ def _key(
     tasks: Sequence[TaskSpec],
     hashes: Mapping[str, str],
     views: Views,
-    absence: Absence,
 ) -> str:
     known = ("name", "kind", "labels", "column", "input")
     return fingerprint(
@@ -158,7 +156,6 @@ def _key(
             "tasks": [{field: getattr(task, field) for field in known} for task in tasks],
             "views": views,
             "libraries": {name: _version(name) for name in ("tokenizers", "pillow")},
-            **({"absence": absence} if absence.rates else {}),
         }
     )
 
@@ -202,7 +199,6 @@ def _meta(job: _Job, pads: Mapping[str, int], views: Views) -> dict[str, Any]:
         "tasks": {task.name: _meta_of(job, task) for task in job.tasks},
         "views": {name: getattr(views, name) for name in ("count", "kind", "seed")}
         | {"options": dict(views.options)},
-        "absence": {"rates": dict(job.absence.rates), "seed": job.absence.seed},
         "presences": {
             name: presence_array(spec).name
             for name, (spec, _) in job.inputs.items()

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kd2edge.data.absence import absence_of
+from kd2edge.data.absence import Absence
 from kd2edge.data.augment import Views, augmentation, chance
 from kd2edge.data.batch import Batch, Words, padded, words_at
 from kd2edge.data.reader import ArrayStore
+from kd2edge.files import fingerprint
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.ragged import Column, Ragged
 from kd2edge.tasks.spec import TaskName, Truth
@@ -26,7 +27,9 @@ class EncodedSplit:
     """The arrays and targets of every row of a split, memory-mapped; made by ``encode_split``.
 
     Attributes:
-        fingerprint: of rows, preprocessing, tasks and views: what batches are a function of.
+        fingerprint: of rows, preprocessing, tasks, views and absence: what batches are a function
+            of.
+        arrays_fingerprint: the same without absence: what teachers are asked about.
         labelled_fingerprint: the same of the rows of sources with labels: what is learned without a
             teacher is a function of it, and stays as it is when unlabelled rows come or go.
         rows_fingerprint: of the rows and the files that they name: two encodings of them share it.
@@ -35,17 +38,18 @@ class EncodedSplit:
         views: what the views of a row are.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, absence: Absence) -> None:
         self._store = ArrayStore(directory)
+        self._absence = absence
         meta = self._store.meta
-        self.fingerprint = self._store.fingerprint
-        self.labelled_fingerprint: str = meta["labelled_fingerprint"]
+        self.arrays_fingerprint = self._store.fingerprint
+        self.fingerprint = _shown_as(self.arrays_fingerprint, absence)
+        self.labelled_fingerprint = _shown_as(meta["labelled_fingerprint"], absence)
         self.rows_fingerprint: str = meta["rows_fingerprint"]
         self.arrays = {
             name: tuple(map(_array_spec, specs)) for name, specs in meta["arrays"].items()
         }
         self.views = Views(**meta["views"])
-        self._absence = absence_of(meta.get("absence", {}))
         self._presences: dict[str, str] = meta.get("presences", {})
         self.lengths = self._resident("length")
         self._pads: dict[str, int] = meta["pads"]
@@ -166,6 +170,11 @@ class EncodedSplit:
         ragged = self._store.fields[name].ragged
         take = self._store.take_ragged if ragged else self._store.take
         return _as_type(take(name, positions), self._targets[task]["fields"][field])
+
+
+def _shown_as(arrays: str, absence: Absence) -> str:
+    """The fingerprint of arrays that batches show with ``absence``."""
+    return fingerprint([arrays, absence]) if absence.rates else arrays
 
 
 def _as_type(column: Column, dtype: str) -> Column:

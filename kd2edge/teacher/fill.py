@@ -124,7 +124,7 @@ def _key(
     return fingerprint(
         {
             "teacher": teacher.fingerprint,
-            "split": split.fingerprint,
+            "split": split.arrays_fingerprint,
             "tasks": [
                 [task.name, task.kind, task.labels, *([task.decode] * (not task.labels))]
                 for task in tasks

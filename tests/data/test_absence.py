@@ -71,7 +71,17 @@ def test_only_an_epoch_of_training_leaves_inputs_out(tmp_path: Path) -> None:
     assert shown["right_present"].tolist() == plain["right_present"].tolist()
     some = split.batch(at[::3], 1, 1).inputs
     assert some["left_present"].tolist() == shown["left_present"][::3].tolist()
-    assert encoded(tmp_path, *[row] * 30, lacks, rate=0.1).fingerprint != split.fingerprint
+
+
+def test_how_often_inputs_are_left_out_changes_batches_and_no_array(tmp_path: Path) -> None:
+    """Seeds and rates share the arrays, and what teachers say of them."""
+    row = {"left": ["ab", "c"], "right": ["c"], "topic": "p"}
+    often, seldom, never = (encoded(tmp_path, row, rate=rate) for rate in (0.5, 0.1, 0.0))
+    assert len({one.fingerprint for one in (often, seldom, never)}) == 3
+    assert len({one.labelled_fingerprint for one in (often, seldom, never)}) == 3
+    assert len({one.arrays_fingerprint for one in (often, seldom, never)}) == 1
+    assert never.fingerprint == never.arrays_fingerprint
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
 
 
 def test_a_row_without_any_input_is_named_with_its_place(tmp_path: Path) -> None:
