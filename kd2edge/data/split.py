@@ -174,7 +174,7 @@ class EncodedSplit:
 
 def _shown_as(arrays: str, absence: Absence) -> str:
     """The fingerprint of arrays that batches show with ``absence``."""
-    return fingerprint([arrays, absence]) if absence.rates else arrays
+    return fingerprint([arrays, absence]) if any(absence.rates.values()) else arrays
 
 
 def _as_type(column: Column, dtype: str) -> Column:
