@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from kd2edge.data.device import device_of
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.checkpoint import checkpoint_key, not_resumable
@@ -15,7 +18,7 @@ from kd2edge.distill.plan import Plan, plan_of
 from kd2edge.distill.precision import precision_of
 from kd2edge.distill.settings import TrainSettings
 from kd2edge.errors import UsageError
-from kd2edge.files import fingerprint
+from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.nets import Net
 from kd2edge.tasks.spec import TaskSpec
 
@@ -36,6 +39,7 @@ class TrainingJob:
         checkpoints: folder of its checkpoints.
         knowledge: teachers' caches of the training rows; None trains on labels alone.
         tokenizers: input -> fingerprint of its tokenizer, kept beside the net.
+        hidden: positions of rows of ``train`` that are not shown.
     """
 
     name: str
@@ -49,6 +53,7 @@ class TrainingJob:
     checkpoints: Path
     knowledge: Knowledge | None = None
     tokenizers: Mapping[str, str] = field(default_factory=dict[str, str])
+    hidden: npt.NDArray[np.int64] | None = None
 
     @property
     def key(self) -> str:
@@ -66,6 +71,7 @@ class TrainingJob:
                 "splits": splits,
                 "tasks": [replace(task, metrics=()) for task in self.tasks],
                 "knowledge": self.knowledge.fingerprints() if self.knowledge else {},
+                **hidden_key(self.hidden),
             }
         )
 
@@ -96,7 +102,12 @@ class TrainingJob:
         """
         names = [task.name for task in self.tasks]
         taught = objective.learns_from_all_rows
-        return plan_of(self.train, names, self.settings, taught=taught)
+        return plan_of(self.train, names, self.settings, taught=taught, hidden=self.hidden)
+
+
+def hidden_key(hidden: npt.NDArray[np.int64] | None) -> dict[str, str]:
+    """What the key of a job says of the positions that it is not shown; nothing of none."""
+    return {} if hidden is None else {"hidden": fingerprint_bytes(hidden.tobytes())}
 
 
 def require_resumable(job: TrainingJob) -> None:

@@ -45,7 +45,12 @@ class Plan:
 
 
 def plan_of(
-    split: EncodedSplit, tasks: Sequence[TaskName], settings: TrainSettings, *, taught: bool
+    split: EncodedSplit,
+    tasks: Sequence[TaskName],
+    settings: TrainSettings,
+    *,
+    taught: bool,
+    hidden: npt.NDArray[np.int64] | None = None,
 ) -> Plan:
     """Plan a training.
 
@@ -54,6 +59,7 @@ def plan_of(
         tasks: the tasks that are learned.
         settings: epochs or steps, batch size, seed.
         taught: whether teachers have a say; without one, rows without any label teach nothing.
+        hidden: positions of rows that are not shown.
 
     Raises:
         DataError: a task that the split does not know, or no rows to learn from.
@@ -63,7 +69,10 @@ def plan_of(
         raise DataError(
             f"the training split has no targets of {', '.join(unknown)}; encode them with it"
         )
-    rows = np.arange(len(split)) if taught else np.flatnonzero(split.labelled(tasks))
+    shown = np.ones(len(split), np.bool_) if taught else split.labelled(tasks)  # [row]
+    if hidden is not None:
+        shown[hidden] = False
+    rows = np.flatnonzero(shown)
     if len(rows) == 0:
         raise DataError(
             "no training row has a label and there is no teacher: nothing to learn from"

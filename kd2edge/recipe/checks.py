@@ -97,6 +97,9 @@ def _teachers_are_trained_or_loaded(recipe: Recipe) -> Iterator[Fault]:
         if teacher.train is not None and teacher.checkpoint is not None:
             steps = ("teachers", index, "checkpoint")
             yield steps, "expected train or checkpoint, found both"
+        if teacher.folds is not None and teacher.checkpoint is not None:
+            steps = ("teachers", index, "folds")
+            yield steps, "expected a teacher that is trained here, found a checkpoint: drop folds"
         if not teacher.tasks:
             yield ("teachers", index, "tasks"), "it teaches nothing: name a task or drop it"
 

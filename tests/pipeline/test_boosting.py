@@ -114,6 +114,23 @@ def test_trees_and_a_net_teach_a_student_that_passes_the_gate(folder: Path) -> N
     assert report["models"]["teacher"]["flops"] > 0
 
 
+def test_trees_are_cross_fitted_too(folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    told = distil(folder / "recipe.yaml", run, *setting("teachers.0.folds=2"))
+    shown = [int(rows) for rows in re.findall(r"teacher trees \d/2 +boosted trees on (\d+)", told)]
+    assert len(shown) == 2
+    assert sum(shown) == 200
+    nets = [run / "teachers" / "folds" / f"trees-{fold}.npz" for fold in (1, 2)]
+    final, before = (one / "teachers" / "trees.npz" for one in (run, folder / "run"))
+    assert len({one.read_bytes() for one in (*nets, final)}) == 3
+    assert final.read_bytes() == before.read_bytes()
+    happy = [load_boosted(net.with_suffix("")).forests[0].rows for net in nets]
+    assert sum(happy) == sum(row["happy"] is not None for row in rows_of(200))
+    assert "(done before)" in distil(
+        folder / "recipe.yaml", run, "--resume", *setting("teachers.0.folds=2")
+    )
+
+
 def test_what_is_kept_is_arrays_and_says_what_it_was_grown_on(folder: Path) -> None:
     stem = folder / "run" / "teachers" / "trees"
     arrays = npz_arrays(stem.with_name("trees.npz").read_bytes())

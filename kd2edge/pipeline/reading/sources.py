@@ -184,14 +184,14 @@ def _part(source: SourcePlan, how: HoldOutPlan, plan: RowsPlan) -> Rows:
 
 def _without_leaks(plan: RowsPlan, planned: Sequence[SourcePlan]) -> list[Source]:
     held_out = [
-        _hashes(open_split(plan, split), plan)
+        hashes_of(open_split(plan, split), plan)
         for split in ("validation", "test")
         if plan.splits.get(split)
     ]
     nothing = np.zeros(0, np.uint64)
     barred = {_HELD_OUT: np.concatenate([*held_out, nothing])}
     sources = [_made_of_kept(source, plan, barred) for source in planned]
-    labelled = [_hashes(joined([source]), plan) for source in sources if source.tasks]
+    labelled = [hashes_of(joined([source]), plan) for source in sources if source.tasks]
     seen = {**barred, _LABELLED: np.concatenate([*labelled, nothing]), _UNLABELLED: nothing}
     kept: list[Source] = []
     for source in sources:
@@ -200,7 +200,7 @@ def _without_leaks(plan: RowsPlan, planned: Sequence[SourcePlan]) -> list[Source
         else:
             # An unlabelled row that repeats a labelled one teaches nothing new.
             chosen = _less(source, plan, seen, duplicates=True)
-            own = _hashes(joined([chosen]), plan)
+            own = hashes_of(joined([chosen]), plan)
             seen = {**seen, _UNLABELLED: np.concatenate([seen[_UNLABELLED], own])}
             kept.append(chosen)
     return kept
@@ -220,7 +220,8 @@ def _made_of_kept(source: SourcePlan, plan: RowsPlan, barred: Mapping[str, Hashe
     return replace(kept, rows=RemixedRows(kept.rows, source.remix), left_out=left_out)
 
 
-def _hashes(rows: Rows, plan: RowsPlan) -> Hashes:
+def hashes_of(rows: Rows, plan: RowsPlan) -> Hashes:
+    """What makes rows the same ``[row]``: their inputs, as a reader would compare them."""
     return row_hashes(rows, plan.columns, loose=True, pictures=plan.pictures)
 
 

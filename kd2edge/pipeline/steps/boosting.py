@@ -9,7 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
+import numpy.typing as npt
+
 from kd2edge.data.split import EncodedSplit
+from kd2edge.distill.job import hidden_key
 from kd2edge.errors import UsageError
 from kd2edge.events import StageEvent
 from kd2edge.files import fingerprint, fingerprint_file
@@ -66,6 +70,7 @@ class BoostingJob:
         checkpoints: folder of checkpoints; there are none, a stopped growth begins anew.
         table: SHA-256 of what was fitted to the table's columns.
         threads: CPU threads; None: the physical cores.
+        hidden: positions of training rows that nothing is learned from.
     """
 
     name: str
@@ -78,6 +83,7 @@ class BoostingJob:
     checkpoints: Path
     table: str
     threads: int | None
+    hidden: npt.NDArray[np.int64] | None = None
 
     @property
     def key(self) -> str:
@@ -87,6 +93,7 @@ class BoostingJob:
                 "boosting": asdict(self.settings),
                 "splits": [self.train.labelled_fingerprint, self.validation.fingerprint],
                 "tasks": [replace(task, metrics=()) for task in self.tasks],
+                **hidden_key(self.hidden),
             }
         )
 
@@ -151,7 +158,8 @@ def grow_trees(job: BoostingJob, *, on_event: Listener) -> NetRecord:
         on_event(StageEvent(job.name, f"{known.steps:,} trees", skipped=True))
         return known
     forget_record(job.stem)
-    on_event(StageEvent(job.name, f"boosted trees on {len(job.train):,} rows"))
+    shown = len(job.train) - (0 if job.hidden is None else len(job.hidden))
+    on_event(StageEvent(job.name, f"boosted trees on {shown:,} rows"))
 
     def told(task: TaskSpec, forest: Forest) -> None:
         rows, trees = f"{forest.rows:,} labelled rows", f"{len(forest.trees.root):,} trees"
@@ -159,7 +167,9 @@ def grow_trees(job: BoostingJob, *, on_event: Listener) -> NetRecord:
 
     began = time.monotonic()
     with _threads(job.threads):
-        boosted = boosted_from(job.input, job.tasks, job.train, job.validation, job.settings, told)
+        boosted = boosted_from(
+            job.input, job.tasks, job.train, job.validation, job.settings, job.hidden, told
+        )
     seconds = time.monotonic() - began
     save_boosted(boosted, job.stem, job.table)
     record = NetRecord(

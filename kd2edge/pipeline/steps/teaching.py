@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from kd2edge.distill import TrainingJob
 from kd2edge.errors import UsageError
@@ -23,6 +26,7 @@ from kd2edge.pipeline.steps.boosting import (
     measured_trees,
     trees_that_speak,
 )
+from kd2edge.pipeline.steps.folds import fold_of_rows
 from kd2edge.pipeline.steps.lacking import JUDGED, lacked, teacher_without
 from kd2edge.pipeline.steps.training import (
     NetRecord,
@@ -37,8 +41,12 @@ from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher import NetTeacher, TeacherCache, cache_outputs, label_order
 from kd2edge.teacher import Teacher as Speaker
 from kd2edge.teacher.boosted import describe_boosted
+from kd2edge.teacher.cross_fitted import CrossFitted
 
-__all__ = ["AskedTeacher", "Tutor", "ask_teacher", "checkpoint_of", "tutor_of"]
+__all__ = ["AskedTeacher", "TeacherJob", "Tutor", "ask_teacher", "checkpoint_of", "tutor_of"]
+
+#: What trains a teacher.
+TeacherJob = TrainingJob | BoostingJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +58,21 @@ class Tutor:
         learner: what it reads.
         stem: its net, or its trees.
         job: what trains it; None where the recipe names a checkpoint.
+        folds: what trains it without the rows of each fold, where it is cross-fitted.
+        at: ``[row]`` fold of each training row; None where it is not.
     """
 
     teacher: Teacher
     learner: Learner
     stem: Path
-    job: TrainingJob | BoostingJob | None
+    job: TeacherJob | None
+    folds: tuple[TeacherJob, ...] = ()
+    at: npt.NDArray[np.int64] | None = None
+
+    @property
+    def jobs(self) -> list[TeacherJob]:
+        """What is trained for it, in that order."""
+        return [*self.folds, *([] if self.job is None else [self.job])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +110,11 @@ def tutor_of(work: Work, teacher: Teacher) -> Tutor:
         return Tutor(teacher, learner, checkpoint_of(teacher, inputs, _tasks(work, teacher)), None)
     boosted = isinstance(teacher.model, BoostingModel)
     job = (boosting_job if boosted else _job)(work, teacher, learner)
-    return Tutor(teacher, learner, job.stem, job)
+    if teacher.folds is None:
+        return Tutor(teacher, learner, job.stem, job)
+    at = fold_of_rows(work.data, job.tasks, teacher.folds, work.recipe.seed)
+    folds = tuple(_without_fold(work, job, at, fold) for fold in range(teacher.folds))
+    return Tutor(teacher, learner, job.stem, job, folds, at)
 
 
 def ask_teacher(work: Work, tutor: Tutor) -> AskedTeacher:
@@ -104,12 +125,14 @@ def ask_teacher(work: Work, tutor: Tutor) -> AskedTeacher:
         Interrupted: stopped; the state was saved.
     """
     name, stem = tutor.teacher.name, tutor.stem
+    folds = [_speaker(tutor, job.stem, _made(work, job)) for job in tutor.folds]
     record = _record(work, tutor)
-    if isinstance(tutor.teacher.model, BoostingModel):
-        speaker = trees_that_speak(stem, record.weights)
-    else:
-        speaker = NetTeacher(partial(load_net, stem), describe_net(stem).tasks, record.weights)
-    caches = _caches(work, tutor.teacher, speaker, tutor.learner)
+    speaker = _speaker(tutor, stem, record)
+    of_training = speaker
+    if tutor.at is not None:
+        of_training = CrossFitted(folds, speaker, tutor.at, tutor.learner.splits["train"])
+    speakers = {split: of_training if split == "train" else speaker for split in SPLITS}
+    caches = _caches(work, tutor.teacher, speakers, tutor.learner)
     detail = f"{caches['train'].bytes / 1e6:,.1f} MB"
     work.on_event(StageEvent(f"cache {name}", detail, skipped=caches["train"].reused))
     return AskedTeacher(name, record, caches, stem, _lacking(work, tutor, speaker))
@@ -136,11 +159,33 @@ def _job(work: Work, teacher: Teacher, learner: Learner) -> TrainingJob:
     )
 
 
+def _without_fold(work: Work, job: TeacherJob, at: npt.NDArray[np.int64], fold: int) -> TeacherJob:
+    """The job of a fold's teacher: all is as the final one's is, but the rows that it is shown."""
+    name = f"{job.stem.name}-{fold + 1}"
+    return replace(
+        job,
+        name=f"{job.name} {fold + 1}/{at.max() + 1}",
+        stem=work.run.teachers / "folds" / name,
+        checkpoints=work.run.checkpoints_of(f"fold-{name}"),
+        hidden=np.flatnonzero(at == fold),
+    )
+
+
+def _made(work: Work, job: TeacherJob) -> NetRecord:
+    if isinstance(job, BoostingJob):
+        return grow_trees(job, on_event=work.on_event)
+    return train_net(job, resume=work.resume, reuse=True, on_event=work.on_event)
+
+
+def _speaker(tutor: Tutor, stem: Path, record: NetRecord) -> Speaker:
+    if isinstance(tutor.teacher.model, BoostingModel):
+        return trees_that_speak(stem, record.weights)
+    return NetTeacher(partial(load_net, stem), describe_net(stem).tasks, record.weights)
+
+
 def _record(work: Work, tutor: Tutor) -> NetRecord:
-    if isinstance(tutor.job, BoostingJob):
-        return grow_trees(tutor.job, on_event=work.on_event)
     if tutor.job is not None:
-        return train_net(tutor.job, resume=work.resume, reuse=True, on_event=work.on_event)
+        return _made(work, tutor.job)
     name = tutor.teacher.name
     kept, split = work.run.teachers / name, tutor.learner.splits["validation"]
     if isinstance(tutor.teacher.model, BoostingModel):
@@ -154,7 +199,7 @@ def _record(work: Work, tutor: Tutor) -> NetRecord:
 
 
 def _caches(
-    work: Work, teacher: Teacher, speaker: Speaker, learner: Learner
+    work: Work, teacher: Teacher, speakers: Mapping[str, Speaker], learner: Learner
 ) -> dict[str, TeacherCache]:
     followed = work.recipe.distill.features
     features = sorted({one.teacher_layer for one in followed if one.teacher == teacher.name})
@@ -170,7 +215,7 @@ def _caches(
             device=work.recipe.train.device,
             on_event=work.on_event,
         )
-        for split in SPLITS
+        for split, speaker in speakers.items()
     }
 
 

@@ -27,7 +27,13 @@ from kd2edge.pipeline.steps.recaching import caches_set_aside
 from kd2edge.pipeline.steps.rehearsal import rehearse
 from kd2edge.pipeline.steps.report import ModelResult, write_report
 from kd2edge.pipeline.steps.samples import write_calibration, write_golden
-from kd2edge.pipeline.steps.teaching import AskedTeacher, Tutor, ask_teacher, tutor_of
+from kd2edge.pipeline.steps.teaching import (
+    AskedTeacher,
+    TeacherJob,
+    Tutor,
+    ask_teacher,
+    tutor_of,
+)
 from kd2edge.pipeline.steps.training import (
     finished_record,
     forget_record,
@@ -38,8 +44,6 @@ from kd2edge.pipeline.steps.work import Learner, Work
 from kd2edge.recipe import LoadedRecipe
 
 __all__ = ["RunOptions", "distill_recipe"]
-
-TeacherJob = TrainingJob | BoostingJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +131,7 @@ def _teach(
     finished are asked first, as the jobs of what learns from them are then known, too.  Old caches
     are forgotten after that.
     """
-    waiting = [
-        one.job for one in tutors if one.job is not None and finished_record(one.job) is None
-    ]
+    waiting = [job for one in tutors for job in one.jobs if finished_record(job) is None]
     if waiting:
         _require_teachers_resumable(work, waiting)
         forget_old()

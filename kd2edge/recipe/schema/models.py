@@ -201,6 +201,10 @@ class Teacher(Part):
     """Tasks that it teaches; by default all.  A task has at most one teacher."""
     train: TeacherTrain | None = None
     """How a net is trained; with a `checkpoint` it is not."""
+    folds: Annotated[int, Field(ge=2, le=20)] | None = None
+    """So many further teachers are trained, each without one part of the labelled rows, and every
+    such row is answered by the one that never saw it; null: the teacher answers rows that it was
+    trained on."""
     checkpoint: LocalPath | None = None
     """A trained teacher (`NAME.safetensors`, of trees `NAME.npz`, with `NAME.json` beside it)."""
     inputs: dict[Name, Input] | None = None

@@ -82,16 +82,20 @@ class Labelled:
     Args:
         arrays: ``[row, column]`` each.
         truth: of the same rows.
+        hidden: positions of rows that nothing is learned from.
     """
 
     arrays: Mapping[str, Array]
     truth: Truth
+    hidden: npt.NDArray[np.int64] | None = None
 
     def of(self, task: TaskSpec) -> tuple[dict[str, Array], Array]:
         """The rows that have a label, and what estimators learn of them ``[row, estimator]``."""
         truth = np.asarray(self.truth.first)
         truth = truth[:, None] if truth.ndim == 1 else truth  # [row, estimator]
-        known = is_stated(truth).any(axis=1)
+        known = np.asarray(is_stated(truth).any(axis=1))
+        if self.hidden is not None:
+            known[self.hidden] = False
         labels = truth[known]
         if FORMS[task.kind] == "value":  # as nets give them
             labels = (labels.astype(np.float64) - decode.centre(task)) / decode.spread(task)

@@ -69,6 +69,7 @@ def boosted_from(
     train: EncodedSplit,
     validation: EncodedSplit,
     settings: BoostingSettings,
+    hidden: npt.NDArray[np.int64] | None = None,
     on_task: Callable[[TaskSpec, Forest], None] = lambda task, forest: None,
 ) -> Boosted:
     """Grow the trees of every task, one after the other.
@@ -79,6 +80,7 @@ def boosted_from(
         train: the training rows; of each task those that have its label.
         validation: rows that say when to stop.
         settings: how.
+        hidden: positions of training rows that nothing is learned from.
         on_task: told about each task that is done.
 
     Raises:
@@ -88,8 +90,8 @@ def boosted_from(
     arrays = [arrays_of(one, spec) for one in (train, validation)]
     forests: list[Forest] = []
     for task in tasks:
-        both = zip(arrays, (train, validation), strict=True)
-        rows, judged = (Labelled(own, split.truth(task.name)) for own, split in both)
+        rows = Labelled(arrays[0], train.truth(task.name), hidden)
+        judged = Labelled(arrays[1], validation.truth(task.name))
         forests.append(boosted_forest(spec, task, rows, judged, settings))
         on_task(task, forests[-1])
     return Boosted(spec, tuple(tasks), tuple(forests))
