@@ -23,17 +23,15 @@ from kd2edge.distill.balance import BALANCERS, Balancer, LossKey
 from kd2edge.distill.balance.balancer import SHARED
 from kd2edge.distill.feature_term import FeatureTerm
 from kd2edge.distill.knowledge import Knowledge
-from kd2edge.distill.logits import LOGIT_LOSSES
+from kd2edge.distill.logit_term import logit_loss
 from kd2edge.distill.loss import Given, Loss, Need
 from kd2edge.distill.method import Method, made
 from kd2edge.distill.schedule import Constant, Moment, Schedule, Time, schedules
 from kd2edge.distill.settings import DistillSettings
 from kd2edge.distill.tasks import HARD_LOSSES
 from kd2edge.distill.tasks.items import Items
-from kd2edge.errors import UsageError
-from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.outputs import outputs_of
-from kd2edge.tasks.spec import Output, TaskName, TaskSpec
+from kd2edge.tasks.spec import TaskName, TaskSpec
 
 
 class Terms(NamedTuple):
@@ -223,30 +221,5 @@ def _values(settings: DistillSettings, tasks: tuple[TaskName, ...]) -> dict[Task
 def _logit_loss(settings: DistillSettings, task: TaskSpec, taught: bool) -> nn.Module:
     if not taught:
         return nn.Identity()
-    stated, place = settings.logits, f"logits of {task.name}"
-    method = stated if isinstance(stated, Method) else stated.get(task.name)
-    if method is None:
-        raise UsageError(f"{place}: expected a loss, found none; state one")
-    loss = made(place, LOGIT_LOSSES, method)
-    foreign = loss.needs & {Need.STUDENT_FEATURES, Need.TEACHER_FEATURES}
-    if foreign:
-        names = ", ".join(need.words for need in foreign)
-        raise UsageError(f"{place}: the loss needs {names}; such a loss stands under features")
-    for output in outputs_of(task).values():
-        _require_defined(f"{place}: the loss {method.kind}", loss, task, output)
-    return loss
-
-
-def _require_defined(place: str, loss: Loss, task: TaskSpec, output: Output) -> None:
-    """Refuse a loss that says nothing of one of a task's arrays."""
-    if output.activation not in loss.activations:
-        known = " and ".join(sorted(loss.activations))
-        raise UsageError(
-            f"{place} is defined for outputs under {known}, the task's have {output.activation}"
-        )
-    per = task_kind(task.kind).per
-    if loss.needs & {Need.TARGETS, Need.LABELLED} and per != output.per:
-        raise UsageError(
-            f"{place} needs the label of every item of the outputs; here an item is a"
-            f" {output.per}, and labels are of each {per}"
-        )
+    stated = settings.logits
+    return logit_loss(task, stated if isinstance(stated, Method) else stated.get(task.name))

@@ -252,7 +252,7 @@ class Recording(Loss):
 def record(monkeypatch: pytest.MonkeyPatch) -> Callable[[frozenset[Need]], list[Given]]:
     def make(needs: frozenset[Need]) -> list[Given]:
         kept: list[Given] = []
-        monkeypatch.setitem(LOGIT_LOSSES, "kl", lambda: Recording(needs, kept))
+        monkeypatch.setitem(LOGIT_LOSSES, "kl", lambda *_, **__: Recording(needs, kept))
         return kept
 
     return make
@@ -321,7 +321,7 @@ def test_a_logit_loss_that_needs_features_is_refused(
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (replace(DISTILL, logits={SHAPE.name: Method("dkd")}), "logits of shape: 'dkd'"),
+        (replace(DISTILL, logits={SHAPE.name: Method("l2")}), "logits of shape: 'l2'"),
         (replace(DISTILL, balance=Method("pcgrad")), "balance: 'pcgrad'"),
         (replace(DISTILL, features=(follow("stages.1", "stages.0", teacher="u"),)), "teacher 'u'"),
         (

@@ -48,17 +48,20 @@ def test_every_task_kind_has_a_hard_loss() -> None:
 
 
 def test_tables_name_what_recipes_may_name() -> None:
-    assert set(LOGIT_LOSSES) == {"kl"}
+    assert set(LOGIT_LOSSES) == {
+        "bounded", "cross_entropy", "dist", "dkd", "kl", "mse", "ranked_probability"
+    }  # fmt: skip
     assert set(FEATURE_LOSSES) == {"cosine", "mse"}
     assert set(PROJECTORS) == {"linear", "none"}
     assert set(BALANCERS) == {"static", "uncertainty"}
 
 
 def test_unknown_methods_and_options_are_named() -> None:
-    with pytest.raises(UsageError, match=r"logits of one: 'dkd' is not known; choose one of kl"):
-        made("logits of one", LOGIT_LOSSES, Method("dkd"))
+    known = ", ".join(sorted(LOGIT_LOSSES))
+    with pytest.raises(UsageError, match=rf"logits of one: 'l2' is not known; .* one of {known}"):
+        made("logits of one", LOGIT_LOSSES, Method("l2"))
     with pytest.raises(UsageError, match="beta"):
-        made("logits of one", LOGIT_LOSSES, Method("kl", {"beta": 8}))
+        made("logits of one", LOGIT_LOSSES, Method("kl", {"beta": 8}), None)
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ DISTILL = DistillSettings(
     alpha=0.5,
     temperature=1.0,
     weight=1.0,
-    logits=Method("kl"),
+    logits=Method("kl", {"standardise": False}),
     features=(),
     balance=Method("static"),
 )

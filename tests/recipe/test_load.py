@@ -141,7 +141,7 @@ def test_faults_between_parts_are_found_beside_faults_of_keys(
         ("student.init={from: small}", "no teacher 'small'"),
         ("student.init={from: big, embeddings: none}", "it starts nothing"),
         ("student.model={family: transformers}", "expected a source of weights, or a config"),
-        ("distill.logits=dkd", "no kind 'dkd'; expected one of kl"),
+        ("distill.logits=l2", "no kind 'l2'; expected one of bounded, cross_entropy"),
         ("distill.logits={intent: kl}", "no 'urgent'"),
         ("distill.logits={intent: kl, urgent: {kind: kl, beta: 8}}", "unknown key"),
         ("distill.temperature=0", "expected more than 0"),

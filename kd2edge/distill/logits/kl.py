@@ -1,8 +1,4 @@
-"""Plain knowledge distillation (Hinton, Vinyals and Dean 2015).
-
-Soft losses carry the factor T^2: the gradient of softened logits shrinks like 1 / T^2, and the
-factor keeps it comparable with that of the hard loss at every T.
-"""
+"""Plain knowledge distillation (Hinton, Vinyals and Dean 2015)."""
 
 from __future__ import annotations
 
@@ -11,25 +7,21 @@ from typing import final
 from torch import Tensor
 from torch.nn import functional as F
 
-from kd2edge.distill.loss import Given, Loss, Need, weighted_mean
-
-#: One for all items, or ``[item, 1]``.
-Temperature = float | Tensor
+from kd2edge.distill.logits.logit_loss import LogitLoss, Temperature, squared
+from kd2edge.distill.loss import Given, weighted_mean
 
 
 @final
-class KL(Loss):
+class KL(LogitLoss):
     """KL divergence of the softened outputs; of a sigmoid's, that of each label, summed.
 
+    The latter is the one-versus-all form for several labels of Yang et al. (2023, 2308.06453).
     Of values it is half the squared difference, at every temperature.
     """
 
     activations = frozenset({"softmax", "sigmoid", "none"})
 
-    needs = frozenset({Need.STUDENT_LOGITS, Need.TEACHER_LOGITS})
-
-    def forward(self, given: Given) -> Tensor:
-        student, teacher = given.need(Need.STUDENT_LOGITS), given.need(Need.TEACHER_LOGITS)
+    def compared(self, student: Tensor, teacher: Tensor, given: Given) -> Tensor:
         divergence = _DIVERGENCES[given.activation]
         return weighted_mean(divergence(student, teacher, given.temperature), given.weights)
 
@@ -39,7 +31,7 @@ def kl(student: Tensor, teacher: Tensor, temperature: Temperature) -> Tensor:
     target = F.log_softmax(teacher / temperature, dim=-1)
     output = F.log_softmax(student / temperature, dim=-1)
     divergence = F.kl_div(output, target, reduction="none", log_target=True)  # [item, class]
-    return divergence.sum(-1) * _squared(temperature)
+    return divergence.sum(-1) * squared(temperature)
 
 
 def binary_kl(student: Tensor, teacher: Tensor, temperature: Temperature) -> Tensor:
@@ -54,7 +46,7 @@ def binary_kl(student: Tensor, teacher: Tensor, temperature: Temperature) -> Ten
         student / temperature, probability, reduction="none"
     )
     entropy = F.binary_cross_entropy_with_logits(target, probability, reduction="none")
-    return (crossed - entropy).sum(-1) * _squared(temperature)
+    return (crossed - entropy).sum(-1) * squared(temperature)
 
 
 def value_kl(student: Tensor, teacher: Tensor, temperature: Temperature) -> Tensor:
@@ -68,8 +60,3 @@ def value_kl(student: Tensor, teacher: Tensor, temperature: Temperature) -> Tens
 
 #: By what outputs become.
 _DIVERGENCES = {"softmax": kl, "sigmoid": binary_kl, "none": value_kl}
-
-
-def _squared(temperature: Temperature) -> float | Tensor:
-    squared = temperature**2
-    return squared.squeeze(-1) if isinstance(squared, Tensor) else squared

@@ -25,6 +25,7 @@ __all__ = [
     "baseline_settings",
     "boosting_settings",
     "feature_specs",
+    "logit_losses",
     "model_spec",
     "student_settings",
     "teacher_settings",
@@ -73,7 +74,7 @@ def student_settings(recipe: Recipe, tasks: Sequence[TaskName]) -> TrainSettings
         alpha=_named(distill.alpha, tasks),
         temperature=_named(distill.temperature, tasks),
         weight=_named(balance.weights, tasks) if isinstance(balance, Static) else 1.0,
-        logits={task: _method(loss) for task, loss in _named(distill.logits, tasks).items()},
+        logits=_methods(distill.logits, tasks),
         features=feature_specs(recipe),
         balance=_method(balance, without=("weights",)),
     )
@@ -104,6 +105,18 @@ def _named(value: Any, tasks: Sequence[TaskName]) -> dict[TaskName, Any]:
     return {task: by_name[task] for task in tasks}
 
 
+def logit_losses(recipe: Recipe, tasks: Sequence[TaskName]) -> dict[TaskName, Method]:
+    """How the outputs of the tasks that somebody teaches are compared.
+
+    Args:
+        recipe: the recipe.
+        tasks: of the student.
+    """
+    alpha = _named(recipe.distill.alpha, tasks)
+    taught = [task for task in tasks if recipe.teacher_of(task) is not None and alpha[task] != 0]
+    return _methods(recipe.distill.logits, taught)
+
+
 def feature_specs(recipe: Recipe) -> tuple[FeatureSpec, ...]:
     """The hidden features that the student follows."""
     return tuple(
@@ -117,6 +130,10 @@ def feature_specs(recipe: Recipe) -> tuple[FeatureSpec, ...]:
         )
         for one in recipe.distill.features
     )
+
+
+def _methods(value: Any, tasks: Sequence[TaskName]) -> dict[TaskName, Method]:
+    return {task: _method(part) for task, part in _named(value, tasks).items()}
 
 
 def _method(part: Part, *, without: tuple[str, ...] = ()) -> Method:

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from kd2edge.distill import FeatureSpec
 from kd2edge.distill.feature_term import form_of, projector_between
+from kd2edge.distill.logit_term import logit_loss
 from kd2edge.errors import Problem, RecipeError, UsageError
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.reading.learned import NONE, Learned
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, require_own_tokenizer, teacher_inputs
-from kd2edge.pipeline.reading.settings import feature_specs
+from kd2edge.pipeline.reading.settings import feature_specs, logit_losses
 from kd2edge.pipeline.steps.boosting import require_trees
 from kd2edge.pipeline.steps.learning import start_from
 from kd2edge.pipeline.steps.teaching import checkpoint_of
@@ -67,6 +68,7 @@ def rehearse(
     for index, teacher in enumerate(recipe.teachers):
         rehearsal.teacher(index, teacher)
     rehearsal.student()
+    rehearsal.logits()
     if rehearsal.problems:
         raise RecipeError(rehearsal.problems)
     return rehearsal.sizes
@@ -125,6 +127,16 @@ class _Rehearsal:
             with self._noted("student.init"):
                 self._require_same_pieces(recipe.student.init)
                 start_from(net, self.starter, recipe.student.init, self.inputs)
+
+    def logits(self) -> None:
+        """Try the losses on logits of the tasks that somebody teaches."""
+        recipe = self.loaded.recipe
+        methods = logit_losses(recipe, [task.name for task in self.tasks])
+        by_task = isinstance(recipe.distill.logits, dict)
+        for task in self.tasks:
+            if task.name in methods:
+                with self._noted("distill.logits" + f".{task.name}" * by_task):
+                    logit_loss(task, methods[task.name])
 
     def _require_trees(self, teacher: Teacher, model: BoostingModel, inputs: ModelInputs) -> None:
         """Trees have no features and start no student: it is enough that they can be grown."""

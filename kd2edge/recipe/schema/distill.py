@@ -8,15 +8,7 @@ from pydantic import Field
 
 from kd2edge.recipe.schema.base import Name, NotNegative, Part, Positive, Share, Text
 from kd2edge.recipe.schema.choices import ByKind, ByTask
-
-
-class Kl(Part):
-    """Kullback-Leibler divergence of softened outputs (its sigmoid form for binary tasks)."""
-
-    kind: Literal["kl"] = "kl"
-
-
-LogitLoss = Annotated[Kl, ByKind()]
+from kd2edge.recipe.schema.logits import Kl, LogitLoss
 
 
 class Cosine(Part):
@@ -89,7 +81,8 @@ class Distill(Part):
     alpha: ByTask[Share] = 0.5
     """Share of the teacher's word; rows without a label have the teacher's part alone."""
     temperature: ByTask[Positive] = 2.0
-    """Softens the outputs of both before they are compared; the loss is scaled by its square."""
+    """Softens the outputs of both before they are compared; losses that this makes smaller are
+    scaled by its square."""
     logits: ByTask[LogitLoss] = Kl()
     """How the outputs are compared."""
     features: tuple[Feature, ...] = ()

@@ -52,6 +52,10 @@ def problems_of(recipe: Path, *overrides: str) -> list[Problem]:
         (f"{_INIT}.layers=[0, 1]", _INIT, "the student has 1 layers"),
         (f"{_INIT}.layers=[5]", _INIT, "the teacher has layers 0 to 1"),
         ("student.model.config.embedding_size=32", _INIT, "wider (32) than the teacher's (16)"),
+        ("distill.logits={kind: kl, standardise: true}", "distill.logits",
+         "logits of urgent: the loss kl with standardise is defined for outputs under softmax"),
+        ("distill.logits={intent: kl, urgent: {kind: kl, standardise: true}}",
+         "distill.logits.urgent", "choose one of cross_entropy, dist, kl, mse"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said_before_any_training(
@@ -96,6 +100,12 @@ def test_a_table_may_have_more_rows_than_its_tokenizer_pieces(tmp_path: Path) ->
     teacher, student = plan.models["bert"], plan.models["student"]
     assert teacher.embedding_parameters >= 500 * 16
     assert student.embedding_parameters < 500 * 8
+
+
+def test_a_loss_that_does_not_fit_is_no_fault_where_nobody_teaches(tmp_path: Path) -> None:
+    scored = "distill.logits={kind: kl, standardise: true}"
+    recipe = write_text_project(tmp_path)
+    assert plan_of(load_recipe(recipe, overrides=[scored, "distill.alpha={intent: 1, urgent: 0}"]))
 
 
 def _pretrained(recipe: Path) -> Path:

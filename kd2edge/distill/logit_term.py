@@ -1,0 +1,64 @@
+"""The logit loss of a task: made by name, and refused where it says nothing of such outputs."""
+
+from __future__ import annotations
+
+from kd2edge.distill.logits import LOGIT_LOSSES
+from kd2edge.distill.loss import Loss, Need
+from kd2edge.distill.method import Method, made
+from kd2edge.errors import UsageError
+from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.outputs import outputs_of
+from kd2edge.tasks.spec import Output, TaskSpec
+
+
+def logit_loss(task: TaskSpec, method: Method | None) -> Loss:
+    """What compares a task's outputs with its teachers'.
+
+    Args:
+        task: its labels known.
+        method: a name in ``LOGIT_LOSSES``, with options; None: nobody stated one.
+
+    Raises:
+        UsageError: none is stated, it is unknown, or it is not defined for the task; the message
+            names those that are.
+    """
+    place = f"logits of {task.name}"
+    if method is None:
+        raise UsageError(f"{place}: expected a loss, found none; state one")
+    loss = made(place, LOGIT_LOSSES, method, task)
+    foreign = loss.needs & {Need.STUDENT_FEATURES, Need.TEACHER_FEATURES}
+    if foreign:
+        names = ", ".join(need.words for need in foreign)
+        raise UsageError(f"{place}: the loss needs {names}; such a loss stands under features")
+    wrong = _misfit(loss, task)
+    if wrong:
+        on = [name for name, value in method.options.items() if value is True]
+        stated = " with ".join([method.kind, *on])
+        fitting = [name for name, other in LOGIT_LOSSES.items() if not _misfit(other, task)]
+        raise UsageError(f"{place}: the loss {stated} {wrong}; choose one of {', '.join(fitting)}")
+    return loss
+
+
+def _misfit(loss: Loss | type[Loss], task: TaskSpec) -> str:
+    """Why a loss, or its whole class, is not defined for a task; "" where it is."""
+    if loss.kinds and task.kind not in loss.kinds:
+        known = " and ".join(sorted(loss.kinds))
+        return f"is defined for tasks of kind {known}, this one is {task.kind}"
+    found = (_unlike(loss, task, output) for output in outputs_of(task).values())
+    return next(filter(None, found), "")
+
+
+def _unlike(loss: Loss | type[Loss], task: TaskSpec, output: Output) -> str:
+    """The same for one of the task's arrays."""
+    if output.activation not in loss.activations:
+        known = " and ".join(sorted(loss.activations))
+        return f"is defined for outputs under {known}, the task's have {output.activation}"
+    if output.channels < loss.fewest_channels:
+        return f"needs at least {loss.fewest_channels} labels, the task has {output.channels}"
+    per = task_kind(task.kind).per
+    if loss.needs & {Need.TARGETS, Need.LABELLED} and per != output.per:
+        return (
+            f"needs the label of every item of the outputs; here an item is a {output.per}, and"
+            f" labels are of each {per}"
+        )
+    return ""
