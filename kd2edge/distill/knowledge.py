@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kd2edge.data.batch import Batch, Words
 from kd2edge.data.split import EncodedSplit
-from kd2edge.errors import DataError
+from kd2edge.errors import DataError, UsageError
 from kd2edge.ragged import Ragged
 from kd2edge.tasks.spec import Activation, TaskName
 from kd2edge.teacher.cache import TeacherCache
@@ -63,6 +63,37 @@ class Knowledge:
             _items(one.cache.logits(array, batch.positions, batch.view), array, batch, words)
             for one in self.teachers[task]
         ]
+
+    def classes(
+        self, array: str, task: TaskName, batch: Batch, words: Words | None
+    ) -> Tensor | None:
+        """Which classes the logits of a task's only teacher are of ``[item, k]``; None: of all.
+
+        Args:
+            array: of the task's head.
+            task: its name.
+            batch: the rows.
+            words: as for :meth:`said`.
+        """
+        cache = self.teachers[task][0].cache
+        if array not in cache.top_k:
+            return None
+        found = cache.classes(array, batch.positions, batch.view)
+        return _items(found, array, batch, words).long()
+
+    def is_cut(self, array: str, task: TaskName) -> bool:
+        """Whether a teacher of a task kept only the likeliest classes of an array.
+
+        Raises:
+            UsageError: several teachers, whose likeliest classes are not the same.
+        """
+        cut = [array in one.cache.top_k for one in self.teachers[task]]
+        if any(cut) and len(cut) > 1:
+            raise UsageError(
+                f"logits of {task}: each of its {len(cut)} teachers has likeliest classes of its"
+                " own, which cannot be put together: let all classes be cached (top_k: null)"
+            )
+        return any(cut)
 
     def combined(
         self,
@@ -180,10 +211,16 @@ def feature_of(cache: TeacherCache, path: str, batch: Batch, target: str) -> Ten
 
 def _items(values: np.ndarray | Ragged, array: str, batch: Batch, words: Words | None) -> Tensor:
     if not isinstance(values, Ragged):
-        return torch.from_numpy(values).float().flatten(0, -2)
+        return _floats(values).flatten(0, -2)
     offsets = np.empty(0, np.int64) if words is None else words.offsets
     _require_words(values.offsets, offsets, batch, array)
-    return torch.from_numpy(values.values).float()
+    return _floats(values.values)
+
+
+def _floats(values: np.ndarray) -> Tensor:
+    """Whole numbers as they are: float32 would lose large ones."""
+    found = torch.from_numpy(values)
+    return found.float() if found.is_floating_point() else found
 
 
 def _require_words(teacher: np.ndarray, student: np.ndarray, batch: Batch, what: str) -> None:

@@ -11,12 +11,13 @@ from kd2edge.tasks.outputs import outputs_of
 from kd2edge.tasks.spec import Output, TaskSpec
 
 
-def logit_loss(task: TaskSpec, method: Method | None) -> Loss:
+def logit_loss(task: TaskSpec, method: Method | None, *, cut: bool) -> Loss:
     """What compares a task's outputs with its teachers'.
 
     Args:
         task: its labels known.
         method: a name in ``LOGIT_LOSSES``, with options; None: nobody stated one.
+        cut: whether the teacher's cache keeps only its likeliest classes of an item.
 
     Raises:
         UsageError: none is stated, it is unknown, or it is not defined for the task; the message
@@ -30,6 +31,11 @@ def logit_loss(task: TaskSpec, method: Method | None) -> Loss:
     if foreign:
         names = ", ".join(need.words for need in foreign)
         raise UsageError(f"{place}: the loss needs {names}; such a loss stands under features")
+    if cut and loss.in_place:
+        raise UsageError(
+            f"{place}: the loss {method.kind} needs every class in its place, and the teacher's"
+            " cache keeps only the likeliest of an item: set its top_k to null"
+        )
     wrong = _misfit(loss, task)
     if wrong:
         on = [name for name, value in method.options.items() if value is True]

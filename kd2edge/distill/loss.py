@@ -114,12 +114,14 @@ class Loss(nn.Module, ABC):
         activations: of the outputs that a loss on logits is defined for.
         kinds: of the tasks that it is defined for; none: of every kind.
         fewest_channels: that an item of such outputs has.
+        in_place: whether a channel must be the same class in every item, or in the task's order.
     """
 
     needs: frozenset[Need]
     activations: frozenset[Activation] = frozenset({"softmax", "sigmoid"})
     kinds: frozenset[str] = frozenset()
     fewest_channels: int = 1
+    in_place: bool = False
 
     def prepare(self, rows: int, width: int) -> None:
         """Make what takes its size from the data, say a memory bank; those on features are asked.

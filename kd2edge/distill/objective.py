@@ -84,7 +84,7 @@ class Objective(nn.Module):
         self.hard = nn.ModuleList([HARD_LOSSES[task.kind](task, smoothing) for task in tasks])
         self.soft = nn.ModuleList(
             [
-                _logit_loss(settings, task, name in self._taught)
+                _logit_loss(settings, task, knowledge if name in self._taught else None)
                 for name, task in zip(names, tasks, strict=True)
             ]
         )
@@ -185,9 +185,13 @@ class Objective(nn.Module):
             return None
         loss = self.soft[at]
         assert isinstance(loss, Loss)
-        more: dict[str, Any] = {"temperature": temperature, "teacher_logits": said.logits}
+        more: dict[str, Any] = {
+            "temperature": temperature,
+            "student_logits": said.merged(items.logits),
+            "teacher_logits": said.logits,
+        }
         if Need.TARGETS in loss.needs:
-            more["targets"] = items.targets()
+            more["targets"] = said.placed(items.targets())
         if Need.LABELLED in loss.needs:
             labelled = items.labelled() & said.seen
             more["labelled"] = labelled.to(torch.float32).to(items.device)
@@ -202,7 +206,8 @@ class Objective(nn.Module):
 def _given(items: Items, counted: Tensor, **more: Any) -> Given:
     """What every loss on a task's items is given, and what one of them is given beside."""
     weights = counted.to(torch.float32).to(items.device, non_blocking=True)
-    return Given(weights, student_logits=items.logits, activation=items.output.activation, **more)
+    given = {"student_logits": items.logits, "activation": items.output.activation, **more}
+    return Given(weights, **given)
 
 
 def _add(found: Terms, key: LossKey, factor: float, loss: Tensor | None) -> None:
@@ -218,8 +223,12 @@ def _values(settings: DistillSettings, tasks: tuple[TaskName, ...]) -> dict[Task
     return {task: _Values(alpha[task], temperature[task], weight[task]) for task in tasks}
 
 
-def _logit_loss(settings: DistillSettings, task: TaskSpec, taught: bool) -> nn.Module:
-    if not taught:
+def _logit_loss(
+    settings: DistillSettings, task: TaskSpec, knowledge: Knowledge | None
+) -> nn.Module:
+    if knowledge is None:
         return nn.Identity()
     stated = settings.logits
-    return logit_loss(task, stated if isinstance(stated, Method) else stated.get(task.name))
+    method = stated if isinstance(stated, Method) else stated.get(task.name)
+    cut = [knowledge.is_cut(array, task.name) for array in outputs_of(task)]
+    return logit_loss(task, method, cut=any(cut))

@@ -12,8 +12,11 @@ from kd2edge.data.reader import ArrayStore
 from kd2edge.ragged import Ragged
 from kd2edge.tasks.spec import TaskName
 
+#: In front of an array's name: which classes were kept.
+_CLASSES = "classes/"
+
 Positions = npt.NDArray[np.int64]
-Values = npt.NDArray[np.float16] | Ragged
+Values = npt.NDArray[np.float16 | np.integer[Any]] | Ragged
 
 
 @final
@@ -25,6 +28,7 @@ class TeacherCache:
     Attributes:
         tasks: the tasks it teaches, labels in the student's order.
         features: the paths whose features are kept.
+        top_k: array of which not all classes are kept -> how many are; the others are one more.
         rows: rows of the split (each in ``views`` views).
         reused: whether an earlier call left it there.
 
@@ -41,6 +45,11 @@ class TeacherCache:
         self.views: dict[str, Any] = meta["views"]
         self.tasks = tuple(TaskName(task) for task in meta["tasks"])
         self.features: tuple[str, ...] = tuple(meta["features"])
+        self.top_k = {
+            name.removeprefix(_CLASSES): field.shape[-1]
+            for name, field in self._store.fields.items()
+            if name.startswith(_CLASSES)
+        }
         self.rows: int = meta["rows"]
         self.reused = reused
 
@@ -52,12 +61,24 @@ class TeacherCache:
     def logits(self, array: str, positions: Positions, view: int = 0) -> Values:
         """Logits ``[row, ..., channel]``, or ragged ``[word, channel]``: NaN for words not seen.
 
+        Of an array in :attr:`top_k` those of its likeliest classes, and of all others together.
+
         Args:
             array: of a task's head; the only one bears the task's name.
             positions: of the rows.
             view: of each of them.
         """
         return self._take(f"logits/{array}", positions, view)
+
+    def classes(self, array: str, positions: Positions, view: int = 0) -> Values:
+        """Which classes ``[row, ..., k]``, or ragged ``[word, k]``, of an array in :attr:`top_k`.
+
+        Args:
+            array: of a task's head.
+            positions: of the rows.
+            view: of each of them.
+        """
+        return self._take(_CLASSES + array, positions, view)
 
     def feature(self, path: str, positions: Positions, view: int = 0) -> Values:
         """A feature in shared form (see ``teacher.features``); ragged when it is one a word."""

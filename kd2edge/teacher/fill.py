@@ -22,11 +22,12 @@ from kd2edge.events import OnProgress, Progress, ignore
 from kd2edge.files import fingerprint
 from kd2edge.ragged import Column, Ragged, concatenated, taken
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.outputs import outputs_of
-from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.tasks.outputs import arrays_of, outputs_of
+from kd2edge.tasks.spec import Output, TaskName, TaskSpec
 from kd2edge.teacher.cache import TeacherCache
 from kd2edge.teacher.features import GRID, Shared, shared_form
 from kd2edge.teacher.teacher import Answer, Teacher
+from kd2edge.teacher.top_k import index_dtype, kept_of, top_of
 
 #: Rows that are sorted by length and written together.
 _BLOCK = 512
@@ -40,6 +41,7 @@ def cache_outputs(
     *,
     tasks: Sequence[TaskSpec],
     features: Sequence[str] = (),
+    top_k: int | None = None,
     batch_size: int = 64,
     device: str = "auto",
     on_event: OnProgress = ignore,
@@ -56,6 +58,8 @@ def cache_outputs(
         directory: folder of caches.
         tasks: the tasks to keep, labels in the *student's* order; the teacher's is mapped by name.
         features: paths of features to keep (only those that a loss states).
+        top_k: of more than 256 classes keep so many of the likeliest and the mass of the others;
+            None keeps all, which whoever decodes them needs.
         batch_size: rows a forward pass.
         device: ``auto``, ``cpu``, ``cuda``.
         on_event: told about progress.
@@ -67,11 +71,12 @@ def cache_outputs(
     """
     orders = {task.name: label_order(teacher, task) for task in tasks}
     own = {task.name: task for task in teacher.tasks}
-    key = _key(teacher, split, tasks, features)
+    cut = _cut(tasks, top_k)
+    key = _key(teacher, split, tasks, features, cut)
     folder = folder_of(directory, key)
     reused = is_filled(folder)
     if not reused:
-        job = _Job(teacher, split, tuple(tasks), tuple(features), orders, own, batch_size)
+        job = _Job(teacher, split, tuple(tasks), tuple(features), orders, own, batch_size, cut)
         _write(job, folder, key, device_of(device), on_event)
     return TeacherCache(folder, reused=reused)
 
@@ -108,10 +113,21 @@ class _Job:
     orders: Mapping[TaskName, list[int]]
     own: Mapping[TaskName, TaskSpec]
     batch_size: int
+    cut: Mapping[str, int]
+
+
+def _cut(tasks: Sequence[TaskSpec], top_k: int | None) -> dict[str, int]:
+    """How many classes are kept of the arrays of which not all are."""
+    arrays = arrays_of(tasks).items()
+    return {name: k for name, (_, output) in arrays if (k := kept_of(output, top_k)) is not None}
 
 
 def _key(
-    teacher: Teacher, split: EncodedSplit, tasks: Sequence[TaskSpec], features: Sequence[str]
+    teacher: Teacher,
+    split: EncodedSplit,
+    tasks: Sequence[TaskSpec],
+    features: Sequence[str],
+    cut: Mapping[str, int],
 ) -> str:
     # The same weights with other names or another unit say something else.
     own = {one.name: one for one in teacher.tasks}
@@ -132,6 +148,7 @@ def _key(
             "features": sorted(features),
             "form": {"dtype": "float16", "grid": GRID},
             **({"translated": translated} if translated else {}),
+            **({"top_k": dict(cut)} if cut else {}),
         }
     )
 
@@ -141,7 +158,7 @@ def _write(job: _Job, folder: Path, key: str, device: torch.device, on_event: On
     with ExitStack() as stack:
         answer = stack.enter_context(job.teacher.open(job.features, device))
         probe = _asked(job, answer, split.batch(spread(rows)))
-        writer = ArrayWriter(folder, _fields(probe), key)
+        writer = ArrayWriter(folder, _fields(job, probe), key)
         row_bytes = writer.row_bytes({name: _column(shared) for name, shared in probe.items()})
 
         def make(part: range, append: Append) -> dict[str, Any]:
@@ -176,9 +193,16 @@ def _parts(rows: int, views: int, step: int) -> list[range]:
     ]
 
 
-def _fields(asked: Mapping[str, Shared]) -> list[Field]:
+def _fields(job: _Job, asked: Mapping[str, Shared]) -> list[Field]:
+    arrays = arrays_of(job.tasks)
+    integers = {f"classes/{name}": index_dtype(arrays[name][1].channels) for name in job.cut}
     return [
-        Field(name, "float16", tuple(shared.values.shape[1:]), ragged=shared.words is not None)
+        Field(
+            name,
+            integers.get(name, "float16"),
+            tuple(shared.values.shape[1:]),
+            ragged=shared.words is not None,
+        )
         for name, shared in asked.items()
     ]
 
@@ -194,6 +218,9 @@ def _asked(job: _Job, answer: Answer, batch: Batch) -> dict[str, Shared]:
             logits = at_words(outputs.logits[name].float(), words)  # [item, channel]
             ordered = kind.reordered(task, logits, order, output.name)
             translated = kind.translated(own, task, ordered, output.name)
+            if name in job.cut:
+                translated, classes = top_of(translated, job.cut[name])
+                asked[f"classes/{name}"] = Shared(classes.to(_dtype(output)), words)
             asked[f"logits/{name}"] = Shared(translated, words)
     for path in job.features:
         feature = outputs.features[path].float()
@@ -215,6 +242,13 @@ def _block(
     return {name: taken(concatenated(columns), back) for name, columns in got.items()}
 
 
+def _dtype(output: Output) -> torch.dtype:
+    return getattr(torch, index_dtype(output.channels))
+
+
 def _column(shared: Shared) -> Column:
-    values = shared.values.clamp(-_LIMIT, _LIMIT).half().cpu().numpy()
+    found = shared.values
+    if found.is_floating_point():
+        found = found.clamp(-_LIMIT, _LIMIT).half()
+    values = found.cpu().numpy()
     return values if shared.words is None else Ragged(values, shared.words.offsets)

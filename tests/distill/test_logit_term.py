@@ -20,10 +20,10 @@ from kd2edge.tasks.spec import TaskSpec
 def test_a_loss_fits_or_the_message_names_those_that_do(name: str, task: TaskSpec) -> None:
     method = Method(name, DEFAULTS[name])
     if fits(name, task):
-        assert isinstance(logit_loss(task, method), LOGIT_LOSSES[name])
+        assert isinstance(logit_loss(task, method, cut=False), LOGIT_LOSSES[name])
         return
     with pytest.raises(UsageError) as refused:
-        logit_loss(task, method)
+        logit_loss(task, method, cut=False)
     known = ", ".join(one for one in LOGIT_LOSSES if fits(one, task))
     assert str(refused.value).startswith(f"logits of t: the loss {name} ")
     assert str(refused.value).endswith(f"; choose one of {known}")
@@ -45,9 +45,28 @@ def test_the_message_says_what_does_not_fit(
 ) -> None:
     task = replace(TASKS[kind], labels=tuple(labels))
     with pytest.raises(UsageError, match=says):
-        logit_loss(task, Method(loss, options))
+        logit_loss(task, Method(loss, options), cut=False)
 
 
 def test_a_task_without_a_loss_is_named() -> None:
     with pytest.raises(UsageError, match="logits of t: expected a loss, found none"):
-        logit_loss(TASKS["binary"], None)
+        logit_loss(TASKS["binary"], None, cut=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss", "options"),
+    [
+        ("classification", "dist", {"beta": 1.0, "gamma": 1.0}),
+        ("ordinal", "ranked_probability", {}),
+    ],
+)
+def test_a_loss_that_needs_every_class_in_its_place_is_told_so(
+    kind: str, loss: str, options: dict[str, Any]
+) -> None:
+    with pytest.raises(UsageError, match=rf"the loss {loss} needs every class .* top_k to null"):
+        logit_loss(TASKS[kind], Method(loss, options), cut=True)
+
+
+def test_relations_within_an_item_need_only_its_likeliest_classes() -> None:
+    method = Method("dist", {"beta": 1.0, "gamma": 0.0})
+    assert logit_loss(TASKS["classification"], method, cut=True)

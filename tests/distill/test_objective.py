@@ -27,7 +27,7 @@ from kd2edge.distill.loss import Given, Loss, Need
 from kd2edge.distill.objective import Objective
 from kd2edge.errors import UsageError
 from kd2edge.tasks.spec import MISSING
-from kd2edge.teacher import cache_outputs
+from kd2edge.teacher import TeacherCache, cache_outputs
 
 NOW = Time(0, 10, 0)
 
@@ -233,6 +233,75 @@ def test_one_teacher_twice_is_that_teacher() -> None:
     yes = torch.randn(4, 1)
     torch.testing.assert_close(combined([yes, yes], [1.0, 2.0], 1.5, "sigmoid"), yes)
     torch.testing.assert_close(combined([yes, -yes], [3.0, 1.0], 1.5, "none"), yes / 2)
+
+
+MANY = replace(SHAPE, labels=(*SHAPE.labels, *(f"more {at}" for at in range(300))))
+
+
+def cut_knowledge(split: EncodedSplit, tmp_path: Path, top_k: int | None = 4) -> TeacherCache:
+    teacher = IMAGES.net_teacher(tasks=(MANY,))
+    return cache_outputs(teacher, split, tmp_path, tasks=(MANY,), top_k=top_k)
+
+
+def terms_of(
+    cache: TeacherCache, batch: Batch, student: Tensor, loss: Method, temperature: float = 2.0
+) -> Tensor:
+    settings = replace(DISTILL, alpha=1.0, temperature=temperature, logits=loss)
+    objective = Objective((MANY,), settings, knowledge_of({"t": cache}), 0.0)
+    return objective.terms({MANY.name: student}, {}, batch, NOW).terms[LossKey(MANY.name, "kd")]
+
+
+def test_of_many_classes_the_student_is_compared_as_they_were_kept(tmp_path: Path) -> None:
+    """By its logits of the teacher's likeliest classes, and of all others together."""
+    split = IMAGES.split(tmp_path, image_rows(), tasks=(MANY,))
+    cache, batch = cut_knowledge(split, tmp_path), split.batch(np.array([1, 35, 0]))
+    student = torch.randn(3, 303, requires_grad=True)
+    classes = torch.from_numpy(cache.classes(MANY.name, batch.positions)).long()
+    teacher = torch.from_numpy(cache.logits(MANY.name, batch.positions)).float()
+    rows = []
+    for row, kept in zip(student, classes.tolist(), strict=True):
+        others = [at for at in range(303) if at not in kept]
+        rows.append(torch.cat([row[kept], row[others].exp().sum().log()[None]]))
+    expected = kl(torch.stack(rows), teacher, 2.0).mean()
+    found = terms_of(cache, batch, student, DISTILL.logits)
+    torch.testing.assert_close(found, expected)
+    found.backward()
+    assert student.grad is not None
+    assert (student.grad != 0).all()
+
+
+def test_of_many_classes_a_label_is_where_its_class_was_kept(
+    tmp_path: Path, record: Callable[[frozenset[Need]], list[Given]]
+) -> None:
+    split = IMAGES.split(tmp_path, image_rows(), tasks=(MANY,))
+    cache, batch = cut_knowledge(split, tmp_path), split.batch(np.arange(40))
+    kept = record(frozenset({Need.STUDENT_LOGITS, Need.TARGETS}))
+    terms_of(cache, batch, torch.randn(40, 303), DISTILL.logits)
+    labels = batch.targets[MANY.name]["labels"].tolist()
+    classes = cache.classes(MANY.name, batch.positions).tolist()
+    expected = [
+        MISSING if label == MISSING else row.index(label) if label in row else 4
+        for label, row in zip(labels, classes, strict=True)
+    ]
+    assert kept[0].target("labels").tolist() == expected
+    assert {MISSING, 4} < set(expected)
+
+
+def test_of_many_classes_the_teacher_itself_is_right(tmp_path: Path) -> None:
+    split = IMAGES.split(tmp_path, image_rows(), tasks=(MANY,))
+    batch = split.batch(np.arange(8))
+    student = IMAGES.net(seed=2, teacher=True, tasks=(MANY,)).eval()(batch.inputs)[MANY.name]
+    cache = cut_knowledge(split, tmp_path)
+    assert terms_of(cache, batch, student, DISTILL.logits).item() < 1e-5  # fp16 in the cache
+
+
+def test_of_many_classes_only_one_teacher_can_be_kept_so(tmp_path: Path) -> None:
+    split = IMAGES.split(tmp_path, image_rows(), tasks=(MANY,))
+    cut, whole = (cut_knowledge(split, tmp_path, top_k) for top_k in (4, None))
+    for caches in ({"a": cut, "b": cut}, {"a": whole, "b": cut}):
+        with pytest.raises(UsageError, match="each of its 2 teachers has likeliest classes"):
+            Objective((MANY,), DISTILL, knowledge_of(caches), 0.0)
+    assert Objective((MANY,), DISTILL, knowledge_of({"a": whole, "b": whole}), 0.0)
 
 
 class Recording(Loss):

@@ -292,3 +292,55 @@ def test_values_beyond_fp16_stay_finite(tmp_path: Path) -> None:
     split = IMAGES.split(tmp_path, image_rows())
     cache = cache_outputs(Loud((SHAPE,)), split, tmp_path, tasks=(SHAPE,))
     assert np.isfinite(cache.logits(SHAPE.name, np.arange(3))).all()
+
+
+def many(spec: TaskSpec) -> TaskSpec:
+    """A task with so many classes that not all are kept."""
+    return replace(spec, labels=(*spec.labels, *(f"more {at}" for at in range(300))))
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_of_many_classes_the_likeliest_are_kept_and_the_others_as_one(
+    tmp_path: Path, name: str
+) -> None:
+    world, rows = ALL[name]
+    tasks = tuple(many(one) if one.kind != "binary" else one for one in world.tasks)
+    split = world.split(tmp_path, rows(), tasks=tasks)
+    teacher = world.net_teacher(tasks=tasks)
+    whole, cut = (
+        cache_outputs(teacher, split, tmp_path, tasks=tasks, top_k=top_k) for top_k in (None, 4)
+    )
+    assert whole.top_k == {}
+    assert cut.top_k == {one.name: 4 for one in tasks if one.kind != "binary"}
+    assert cut.bytes < whole.bytes / 3
+    at = np.array([11, 3, 29])
+    for task in tasks:
+        said, kept = whole.logits(task.name, at), cut.logits(task.name, at)
+        if task.kind == "binary":
+            assert np.array_equal(said, kept)
+            continue
+        classes = cut.classes(task.name, at)
+        dense, few, which = (
+            one.values if isinstance(one, Ragged) else one for one in (said, kept, classes)
+        )
+        seen = ~np.isnan(dense).any(1)
+        assert seen.any()
+        assert np.isnan(few[~seen]).all()
+        assert (which.dtype, which.shape) == (np.int16, (len(dense), 4))
+        chances = np.exp(dense[seen].astype(np.float64))
+        chances /= chances.sum(1, keepdims=True)
+        top = np.take_along_axis(chances, which[seen].astype(np.int64), axis=1)
+        found = np.exp(few[seen].astype(np.float64))
+        found /= found.sum(1, keepdims=True)
+        np.testing.assert_allclose(found[:, :-1], top, rtol=0.01)
+        np.testing.assert_allclose(found[:, -1], 1 - top.sum(1), rtol=0.01)
+        # float16 makes ties among the likeliest; none that is left out is likelier by more.
+        assert (top.min(1) >= np.sort(chances, axis=1)[:, -4] * 0.99).all()
+
+
+def test_few_classes_are_kept_under_the_same_key(tmp_path: Path) -> None:
+    split = IMAGES.split(tmp_path, image_rows())
+    first = cache_outputs(IMAGES.net_teacher(), split, tmp_path, tasks=IMAGES.tasks)
+    second = cache_outputs(IMAGES.net_teacher(), split, tmp_path, tasks=IMAGES.tasks, top_k=64)
+    assert second.reused
+    assert second.fingerprint == first.fingerprint

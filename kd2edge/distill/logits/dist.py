@@ -39,6 +39,7 @@ class DIST(LogitLoss):
     def __init__(self, task: TaskSpec, *, beta: float, gamma: float) -> None:
         super().__init__(task, standardise=False)
         self._beta, self._gamma = beta, gamma
+        self.in_place = gamma > 0
 
     def compared(self, student: Tensor, teacher: Tensor, given: Given) -> Tensor:
         ours, theirs = (

@@ -11,6 +11,7 @@ from kd2edge.data.batch import Batch
 from kd2edge.distill.knowledge import Knowledge
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Output, TaskSpec
+from kd2edge.teacher.top_k import merged, placed
 
 
 class Said(NamedTuple):
@@ -18,11 +19,25 @@ class Said(NamedTuple):
 
     Args:
         logits: ``[item, channel]`` fp32 on the device; finite, also for an item that nobody saw.
+            Where their cache keeps the likeliest classes alone, ``[item, k + 1]``: the last is all
+            others together.
         seen: ``[item]`` on the CPU, which items student and teachers saw.
+        classes: ``[item, k]`` on the device, which classes the logits are of; None: of all.
     """
 
     logits: Tensor
     seen: Tensor
+    classes: Tensor | None = None
+
+    def merged(self, student: Tensor) -> Tensor:
+        """The student's logits ``[item, channel]`` of the classes that these are of."""
+        return student if self.classes is None else merged(student, self.classes)
+
+    def placed(self, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Targets whose labels are among the classes that these are of."""
+        if self.classes is None:
+            return targets
+        return {**targets, "labels": placed(targets["labels"], self.classes)}
 
 
 @final
@@ -60,6 +75,7 @@ class Items:
         self.device = values.device
         self._knowledge = knowledge
         self._said: list[Tensor] | None = None
+        self._classes: Tensor | None = None
         if words is None:
             self.logits = values.float().flatten(0, -2)  # [item, channel]
             self.seen = torch.ones(len(self.logits), dtype=torch.bool)
@@ -105,7 +121,10 @@ class Items:
         if self._knowledge is None:
             return None
         if self._said is None:
-            self._said = self._knowledge.said(self.name, self.task, self.batch, self._words)
+            where = (self.name, self.task, self.batch, self._words)
+            self._said = self._knowledge.said(*where)
+            classes = self._knowledge.classes(*where)
+            self._classes = None if classes is None else classes.to(self.device, non_blocking=True)
         logits = self._knowledge.combined(
             self.task, self._said, temperature, self.output.activation
         )
@@ -114,4 +133,4 @@ class Items:
             unseen = logits[:, 0].isnan()
             seen = seen & ~unseen
             logits = logits.masked_fill(unseen[:, None], 0.0)
-        return Said(logits.to(self.device, non_blocking=True), seen)
+        return Said(logits.to(self.device, non_blocking=True), seen, self._classes)

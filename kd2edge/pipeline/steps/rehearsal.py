@@ -29,7 +29,9 @@ from kd2edge.pipeline.steps.work import fresh_net
 from kd2edge.recipe import LoadedRecipe
 from kd2edge.recipe.schema import BoostingModel, Model, Teacher
 from kd2edge.recipe.schema.models import Init
+from kd2edge.tasks.outputs import outputs_of
 from kd2edge.tasks.spec import TaskSpec
+from kd2edge.teacher.top_k import kept_of
 
 __all__ = ["NetSize", "rehearse"]
 
@@ -136,7 +138,13 @@ class _Rehearsal:
         for task in self.tasks:
             if task.name in methods:
                 with self._noted("distill.logits" + f".{task.name}" * by_task):
-                    logit_loss(task, methods[task.name])
+                    logit_loss(task, methods[task.name], cut=self._is_cut(task))
+
+    def _is_cut(self, task: TaskSpec) -> bool:
+        """Whether the cache of a task's teacher keeps its likeliest classes alone."""
+        teacher = self.loaded.recipe.teacher_of(task.name)
+        top_k = None if teacher is None else teacher.top_k
+        return any(kept_of(output, top_k) is not None for output in outputs_of(task).values())
 
     def _require_trees(self, teacher: Teacher, model: BoostingModel, inputs: ModelInputs) -> None:
         """Trees have no features and start no student: it is enough that they can be grown."""

@@ -211,6 +211,8 @@ def _caches(
             tasks=_tasks(work, teacher),
             # The student follows features on rows that it trains on, nowhere else.
             features=features if split == "train" else (),
+            # What it says of other rows is decoded for the report, from all classes.
+            top_k=teacher.top_k if split == "train" else None,
             batch_size=speaker.batch_size,
             device=work.recipe.train.device,
             on_event=work.on_event,

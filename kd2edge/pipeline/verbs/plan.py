@@ -27,11 +27,11 @@ from kd2edge.rows.hashes import row_hashes
 from kd2edge.rows.leak import leaks
 from kd2edge.tasks.outputs import arrays_of, outputs_of
 from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.teacher.top_k import bytes_of
 from kd2edge.wording import shown
 
 __all__ = ["ModelPlan", "Plan", "plan_of", "task_lines"]
 
-_FP16 = 2
 #: Bytes a row of a cache that say where the row stands.
 _PLACE = 8
 
@@ -304,18 +304,23 @@ def _model(size: NetSize, steps: int) -> ModelPlan:
 def _cache_bytes(recipe: Recipe, data: Prepared, split: str) -> int:
     """fp16 logits of every row (word) of a split; training rows have them in every view."""
     check = data.checks[split]
-    taught = [name for name in data.tasks if recipe.teacher_of(str(name)) is not None]
-    a_row = sum(aligned(round(_numbers(data, check, name) * _FP16)) for name in taught)
+    taught = {name: one for name in data.tasks if (one := recipe.teacher_of(str(name)))}
+    kept = {name: one.top_k if split == "train" else None for name, one in taught.items()}
+    a_row = sum(_of_row(data, check, name, top_k) for name, top_k in kept.items())
     views = views_of(recipe).count if split == "train" else 1
     return check.rows * views * (a_row + _PLACE * len(recipe.teachers))
 
 
-def _numbers(data: Prepared, check: SplitCheck, name: TaskName) -> float:
-    """Logits of a row; where a word has a label, of a row with as many words as the labelled."""
+def _of_row(data: Prepared, check: SplitCheck, name: TaskName, top_k: int | None) -> int:
+    """Bytes of a row; where a word has a label, of a row with as many words as the labelled."""
     spec = data.tasks[name]
     words = sum(check.labels[name].values()) / max(check.rows - check.unlabelled[name], 1)
     items = {"row": 1.0, "word": words}
-    return sum(one.channels * items.get(one.per, 0.0) for one in outputs_of(spec).values())
+    return sum(
+        aligned(round(size * items.get(one.per, 0.0)))
+        for one in outputs_of(spec).values()
+        for size in bytes_of(one, top_k)
+    )
 
 
 def _uncounted(recipe: Recipe, data: Prepared) -> tuple[str, ...]:

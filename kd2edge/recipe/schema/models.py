@@ -209,6 +209,9 @@ class Teacher(Part):
     """A trained teacher (`NAME.safetensors`, of trees `NAME.npz`, with `NAME.json` beside it)."""
     inputs: dict[Name, Input] | None = None
     """Its own inputs, where they differ from the student's."""
+    top_k: Annotated[int, Strict(), Field(ge=2)] | None = 64
+    """Of a training row of a task with more than 256 classes, so many of the likeliest are cached,
+    and the mass of all others as one more; null: all are."""
 
 
 class Init(Part):

@@ -108,6 +108,18 @@ def test_a_loss_that_does_not_fit_is_no_fault_where_nobody_teaches(tmp_path: Pat
     assert plan_of(load_recipe(recipe, overrides=[scored, "distill.alpha={intent: 1, urgent: 0}"]))
 
 
+def test_a_loss_that_needs_all_classes_is_refused_where_not_all_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kd2edge.teacher.top_k.MANY", 1)
+    four = "tasks.intent.labels=[greet, order, cancel, other]"
+    overrides = ["teachers.0.top_k=2", "distill.logits={intent: dist, urgent: kl}", four]
+    (problem,) = problems_of(write_text_project(tmp_path), *overrides)
+    assert problem.field == "distill.logits.intent"
+    assert "set its top_k to null" in problem.message
+    assert plan_of(load_recipe(tmp_path / "recipe.yaml", overrides=overrides[1:]))
+
+
 def _pretrained(recipe: Path) -> Path:
     """The recipe's teacher as a folder of weights with its tokenizer."""
     loaded = load_recipe(recipe)
