@@ -132,7 +132,14 @@ def taught_rows(
             encoded(inputs),
             folder,
             tasks=own,
-            features=[one.teacher_layer for one in followed if one.teacher == teacher.name],
+            features=sorted(
+                {
+                    layer
+                    for one in followed
+                    if one.teacher == teacher.name
+                    for layer in one.teacher_layers
+                }
+            ),
             device="cpu",
         )
     return encoded(student_inputs(recipe, data.rows["train"], data.learned)), caches

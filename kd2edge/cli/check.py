@@ -12,14 +12,21 @@ from kd2edge.cli.output import emit, json_option, overrides_option, say_lines
 @click.command("check")
 @click.argument("recipe", type=click.Path(path_type=Path))
 @overrides_option
+@click.option(
+    "--modules",
+    is_flag=True,
+    help="Print every net's modules and what they give instead: what distill.features may name.",
+)
 @json_option
-def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def command(recipe: Path, overrides: tuple[str, ...], modules: bool, as_json: bool) -> None:
     """Read RECIPE and its data; print the plan and all problems at once; train nothing."""
+    from kd2edge.pipeline.verbs.modules import modules_of
     from kd2edge.pipeline.verbs.plan import plan_of
     from kd2edge.recipe import load_recipe
 
-    plan = plan_of(load_recipe(recipe, overrides=overrides, check_files=True))
+    loaded = load_recipe(recipe, overrides=overrides, check_files=True)
+    found = modules_of(loaded) if modules else plan_of(loaded)
     if as_json:
-        emit(plan.to_json())
+        emit(found.to_json())
     else:
-        say_lines(plan.text())
+        say_lines(found.text())

@@ -34,12 +34,16 @@ class _Records(NamedTuple):
 class ArrayStore:
     """A folder that :class:`ArrayWriter` wrote, memory-mapped.  Opening verifies every byte.
 
+    Args:
+        directory: the folder.
+        layout: of its shards, where they are not joined yet; else that of its manifest.
+
     Raises:
         IntegrityError: a file is missing or its bytes are not the ones that were written.
     """
 
-    def __init__(self, directory: Path) -> None:
-        layout = read_layout(directory)
+    def __init__(self, directory: Path, layout: Layout | None = None) -> None:
+        layout = read_layout(directory) if layout is None else layout
         self.rows = layout.rows
         self.fingerprint = layout.fingerprint
         self.meta: Mapping[str, Any] = layout.meta

@@ -73,10 +73,13 @@ class ArrayWriter:
 
     def join(self, filled: Sequence[Sealed], meta: Mapping[str, Any]) -> None:
         """Write the manifest of all shards, which makes the folder readable."""
+        write_atomic(self._directory / MANIFEST, layout_to_json(self.layout(filled, meta)))
+
+    def layout(self, filled: Sequence[Sealed], meta: Mapping[str, Any]) -> Layout:
+        """What the manifest says: who reads the shards before they are joined needs it."""
         shards = tuple(one.shard for one in filled)
         rows = sum(shard.rows for shard in shards)
-        layout = Layout(self._fingerprint, rows, self._fields, shards, dict(meta))
-        write_atomic(self._directory / MANIFEST, layout_to_json(layout))
+        return Layout(self._fingerprint, rows, self._fields, shards, dict(meta))
 
     def _made(self, number: int, rows: range, make: Make) -> Sealed | None:
         """A shard, made now unless it is there; None while somebody else makes it."""

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -56,8 +57,9 @@ class Given:
             of objects.
         arrays: name of an output of the task's kind -> ``[batch, ..., channel]``, fp32, as the
             student's head gives it; for hard losses.
-        counts: ``[row]`` how many words or frames each row has, of the first array; for hard
-            losses.
+        counts: ``[row]`` how many words or frames each row has, of the first array, for hard
+            losses; for losses on features how many items each row has, one row's after another's,
+            on the CPU.
     """
 
     weights: Tensor
@@ -106,6 +108,28 @@ class Given:
         return self.arrays[name]
 
 
+#: What an item of a loss on features is: a vector, word or place as it comes; a row, the mean of
+#: its words or places; or a row as a whole, the places of its map side by side.
+Per = Literal["item", "row", "whole"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What is known of two features before the first step.
+
+    Args:
+        rows: of the training split; :attr:`Given.rows` lie below.
+        student: width of each of the student's layers, as the loss is given them.
+        teacher: likewise.
+        items: how many a row has (1, or the places of a map); None for words, whose number differs.
+    """
+
+    rows: int
+    student: tuple[int, ...]
+    teacher: tuple[int, ...]
+    items: int | None
+
+
 class Loss(nn.Module, ABC):
     """One loss.  Implementations are final; parameters and buffers they own are trained and saved.
 
@@ -115,6 +139,14 @@ class Loss(nn.Module, ABC):
         kinds: of the tasks that it is defined for; none: of every kind.
         fewest_channels: that an item of such outputs has.
         in_place: whether a channel must be the same class in every item, or in the task's order.
+        per: of a loss on features, what an item is.  Items that are rows need not be the teacher's:
+            each side may have its own words, places and inputs.
+        projects: of a loss on features, whether it compares vectors number by number, so that the
+            student's are first brought to the teacher's width.  One that compares relations of
+            items has no use for that: a projector would learn the relations in the student's place
+            and be thrown away with them, so a recipe that states one is refused.
+        layers: of a loss on features, how many layers of either side it compares; their vectors
+            stand side by side.
     """
 
     needs: frozenset[Need]
@@ -122,16 +154,21 @@ class Loss(nn.Module, ABC):
     kinds: frozenset[str] = frozenset()
     fewest_channels: int = 1
     in_place: bool = False
+    per: Per = "item"
+    projects: bool = True
+    layers: int = 1
 
-    def prepare(self, rows: int, width: int) -> None:
+    def prepare(self, sizes: Sizes) -> None:
         """Make what takes its size from the data, say a memory bank; those on features are asked.
 
         Called once, before a checkpoint is restored: buffers that are registered here are saved and
         come back.
 
         Args:
-            rows: of the training split; :attr:`Given.rows` lie below.
-            width: of the teacher's feature.
+            sizes: of the two features.
+
+        Raises:
+            ValueError: features that the loss says nothing of, or widths that do not fit.
         """
 
     @abstractmethod

@@ -109,14 +109,17 @@ class Objective(nn.Module):
         """Module paths of the student whose outputs :meth:`terms` and the balancer read."""
         return tuple(
             dict.fromkeys(
-                [*(term.target for term in self._feature_terms()), *self.balance.features]
+                [
+                    *(path for term in self._feature_terms() for path in term.targets),
+                    *self.balance.features,
+                ]
             )
         )
 
     def prepare(self, features: Mapping[str, Tensor], batch: Batch) -> None:
         """Make the projectors of features, once the student's features were seen."""
         for term in self._feature_terms():
-            term.prepare(features[term.target], batch)
+            term.prepare([features[path] for path in term.targets], batch)
 
     def terms(
         self,
@@ -150,7 +153,7 @@ class Objective(nn.Module):
                 soft = self._soft(at, items, time, values.temperature)
                 _add(found, LossKey(task, "kd"), weight * alpha, soft)
         for at, term in enumerate(self._feature_terms()):
-            loss = term(features[term.target], batch)
+            loss = term([features[path] for path in term.targets], batch)
             _add(found, LossKey(SHARED, f"feature{at}"), term.weight, loss)
         return found
 

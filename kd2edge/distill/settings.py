@@ -19,19 +19,27 @@ class FeatureSpec:
 
     Args:
         teacher: name of the teacher in ``Knowledge.caches``.
-        source: module path in the teacher (cached).
-        target: module path in the student.
+        sources: module paths in the teacher (cached): one, or as many as the loss has ``layers``.
+        targets: as many module paths in the student.
         loss: a name in ``FEATURE_LOSSES``, with options.
-        projector: a name in ``PROJECTORS``, with options.
+        projector: a name in ``PROJECTORS``, with options; None for ``linear`` where the loss
+            compares vectors, and nothing where it compares relations.
         weight: what its loss is multiplied with.
+        standardise: a name in ``STANDARDS``: what is done to the teacher's vectors first.
     """
 
     teacher: str
-    source: str
-    target: str
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
     loss: Method
-    projector: Method
+    projector: Method | None
     weight: float
+    standardise: str
+
+    @property
+    def place(self) -> str:
+        """For messages."""
+        return f"features {', '.join(self.sources)} -> {', '.join(self.targets)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from kd2edge.errors import UsageError
 from kd2edge.inputs.absent import presence_array
 from kd2edge.inputs.kinds import input_arrays
-from kd2edge.inputs.spec import ArraySpec, InputSpec
+from kd2edge.inputs.spec import BATCH, ArraySpec, InputSpec
 from kd2edge.nets.backbones import Adapter, Built, Request, backbone_for
 from kd2edge.nets.features import Features, Widths
 from kd2edge.nets.fusion import Fusion, fusion_for
@@ -141,7 +141,13 @@ class Net(nn.Module):
         def keep(path: str) -> Any:
             def hook(module: nn.Module, given: tuple[Any, ...], output: Any) -> None:
                 value = given[0] if path.endswith(_INPUT) else output
-                features[path] = _first_tensor(value, path)
+                found = first_tensor(value)
+                if found is None:
+                    raise UsageError(
+                        f"module {path!r} gives a {type(value).__name__}, which holds no tensor to"
+                        " keep; `kd2edge check --modules` shows what each one gives"
+                    )
+                features[path] = found
 
             return hook
 
@@ -152,6 +158,28 @@ class Net(nn.Module):
             for handle in handles:
                 handle.remove()
 
+    def modules_by_path(self) -> dict[str, nn.Module]:
+        """What :meth:`capture` knows, each module by the shortest of its paths."""
+        backbones = {path: module for path, module in self._backbone_modules() if path}
+        known = {*map(id, backbones.values()), *map(id, self.branches.values())}
+        known |= {id(branch.backbone) for branch in self.branches.values()}
+        own = {path: one for path, one in self._own_modules() if path and id(one) not in known}
+        return backbones | own
+
+    def ones(self, rows: int, length: int) -> dict[str, Tensor]:
+        """Arrays of ones that :meth:`forward` takes, for a run in which only shapes matter.
+
+        Args:
+            rows: of the batch.
+            length: of everything else whose size is not fixed.
+        """
+        return {
+            spec.name: torch.ones(
+                [_size(size, rows, length) for size in spec.shape], dtype=getattr(torch, spec.dtype)
+            )
+            for spec in self.array_specs()
+        }
+
     def _module(self, path: str) -> nn.Module:
         backbones = dict(self._backbone_modules())
         modules = dict(self._own_modules()) | backbones
@@ -160,7 +188,8 @@ class Net(nn.Module):
         near = difflib.get_close_matches(path, [name for name in modules if name], 3, cutoff=0.4)
         raise UsageError(
             f"the backbone ({self.model.family}) has no module {path!r};"
-            f" the nearest are {near or [name for name in backbones if name][:3]}"
+            f" the nearest are {near or [name for name in backbones if name][:3]}, and"
+            " `kd2edge check --modules` prints all"
         )
 
     def _backbone_modules(self) -> Iterator[tuple[str, nn.Module]]:
@@ -365,13 +394,18 @@ def flops(net: Net, arrays: Mapping[str, Tensor]) -> int:
     return counter.get_total_flops()
 
 
-def _first_tensor(output: Any, path: str) -> Tensor:
+def first_tensor(output: Any) -> Tensor | None:
+    """Of what a module gives; None where there is no tensor among it."""
     if isinstance(output, Tensor):
         return output
     values = output.values() if isinstance(output, Mapping) else output
     for value in values if isinstance(output, (Mapping, list, tuple)) else ():
         if isinstance(value, Tensor):
             return value
-    raise UsageError(
-        f"module {path!r} gives a {type(output).__name__}, which holds no tensor to keep"
-    )
+    return None
+
+
+def _size(size: int | str, rows: int, length: int) -> int:
+    if isinstance(size, int):
+        return size
+    return rows if size == BATCH else length

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.data.layout import advice
 from kd2edge.data.reader import ArrayStore
+from kd2edge.errors import IntegrityError
+from kd2edge.files import fingerprint_bytes, write_atomic
 from kd2edge.ragged import Ragged
 from kd2edge.tasks.spec import TaskName
+from kd2edge.teacher.statistics import (
+    Statistics,
+    statistics_bytes,
+    statistics_from,
+    statistics_of,
+)
 
 #: In front of an array's name: which classes were kept.
 _CLASSES = "classes/"
@@ -31,6 +41,7 @@ class TeacherCache:
         top_k: array of which not all classes are kept -> how many are; the others are one more.
         rows: rows of the split (each in ``views`` views).
         reused: whether an earlier call left it there.
+        bytes: size on disk.
 
     Raises:
         IntegrityError: its files are not the ones that were written.
@@ -52,11 +63,9 @@ class TeacherCache:
         }
         self.rows: int = meta["rows"]
         self.reused = reused
-
-    @property
-    def bytes(self) -> int:
-        """Size on disk."""
-        return self._store.bytes
+        content = _verified(directory, meta["statistics"]) if self.features else b""
+        self._statistics = statistics_from(content, self.features) if content else {}
+        self.bytes = self._store.bytes + len(content)
 
     def logits(self, array: str, positions: Positions, view: int = 0) -> Values:
         """Logits ``[row, ..., channel]``, or ragged ``[word, channel]``: NaN for words not seen.
@@ -92,9 +101,40 @@ class TeacherCache:
         """Whether a feature is one vector a word."""
         return self._store.fields[f"features/{path}"].ragged
 
+    def statistics(self, path: str) -> Statistics:
+        """Mean and covariance of a feature over all rows and views."""
+        return self._statistics[path]
+
     def _take(self, name: str, positions: Positions, view: int) -> Values:
         # View v of row p stands at v * rows + p.
         at = positions + (view % int(self.views["count"])) * self.rows  # [row]
         if self._store.fields[name].ragged:
             return self._store.take_ragged(name, at)
         return self._store.take(name, at)
+
+
+def write_statistics(
+    directory: Path, store: ArrayStore, features: Sequence[str]
+) -> Mapping[str, str] | None:
+    """Write the statistics of a cache's features; what its manifest says of them.
+
+    The file is named by its content: processes that fill one cache together may each write their
+    own, whose last digits differ between machines, and the manifest names one of them.
+    """
+    if not features:
+        return None
+    content = statistics_bytes([statistics_of(store, f"features/{path}") for path in features])
+    digest = fingerprint_bytes(content)
+    file = f"statistics-{digest[:16]}.npz"
+    write_atomic(directory / file, content)
+    return {"file": file, "sha256": digest}
+
+
+def _verified(directory: Path, stated: Mapping[str, str]) -> bytes:
+    path = directory / stated["file"]
+    if not path.is_file():
+        raise IntegrityError(f"{path}: missing; {advice(directory)}")
+    content = path.read_bytes()
+    if fingerprint_bytes(content) != stated["sha256"]:
+        raise IntegrityError(f"{path}: its SHA-256 does not hold; {advice(directory)}")
+    return content

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from kd2edge.data.batch import Batch, Words
 from kd2edge.errors import UsageError
@@ -36,8 +36,7 @@ def shared_form(path: str, feature: Tensor, batch: Batch) -> Shared:
         return Shared(feature)
     if feature.dim() == 4:
         height, width = feature.shape[2:]
-        pooled = F.adaptive_avg_pool2d(feature, (min(GRID, height), min(GRID, width)))
-        return Shared(pooled)
+        return Shared(on_grid(feature, (min(GRID, height), min(GRID, width))))
     if feature.dim() == 3:
         words = words_at(path, batch)
         return Shared(words.gather(feature), words)
@@ -62,12 +61,28 @@ def words_at(path: str, batch: Batch) -> Words:
     )
 
 
-def on_grid(student: Tensor, teacher: Tensor) -> Tensor:
-    """The student's map ``[batch, channel, h, w]`` on the teacher's grid; others as they are."""
-    if student.dim() == 4 and teacher.dim() == 4:
-        height, width = teacher.shape[2:]
-        return F.adaptive_avg_pool2d(student, (height, width))
-    return student
+def on_grid(feature: Tensor, grid: tuple[int, int] | None) -> Tensor:
+    """A map ``[batch, channel, h, w]`` averaged down to a grid; without one, and others, as is."""
+    if grid is None or feature.dim() != 4 or tuple(feature.shape[2:]) == grid:
+        return feature
+    # As products: on a GPU the way back of torch's adaptive pooling sums in no fixed order.
+    down, across = (
+        _shares(side, number).to(feature)
+        for side, number in zip(feature.shape[2:], grid, strict=True)
+    )
+    return down @ feature @ across.T
+
+
+def _shares(side: int, number: int) -> Tensor:
+    """How much each of ``side`` places counts in each of ``number`` means, ``[number, side]``.
+
+    Means of neighbours that cover the side and may share a place, as adaptive pooling has them.
+    """
+    shares = torch.zeros(number, side)
+    for at in range(number):
+        begin, end = at * side // number, -(-(at + 1) * side // number)
+        shares[at, begin:end] = 1 / (end - begin)
+    return shares
 
 
 def as_items(feature: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from kd2edge.data.batch import Batch, at_words
 from kd2edge.data.device import device_of
 from kd2edge.data.layout import Field, folder_of, shard_rows, spread
+from kd2edge.data.reader import ArrayStore
 from kd2edge.data.split import EncodedSplit
 from kd2edge.data.writer import Append, ArrayWriter, is_filled
 from kd2edge.errors import DataError
@@ -24,7 +25,7 @@ from kd2edge.ragged import Column, Ragged, concatenated, taken
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.outputs import arrays_of, outputs_of
 from kd2edge.tasks.spec import Output, TaskName, TaskSpec
-from kd2edge.teacher.cache import TeacherCache
+from kd2edge.teacher.cache import TeacherCache, write_statistics
 from kd2edge.teacher.features import GRID, Shared, shared_form
 from kd2edge.teacher.teacher import Answer, Teacher
 from kd2edge.teacher.top_k import index_dtype, kept_of, top_of
@@ -146,7 +147,7 @@ def _key(
                 for task in tasks
             ],
             "features": sorted(features),
-            "form": {"dtype": "float16", "grid": GRID},
+            "form": {"dtype": "float16", "grid": GRID} | ({"statistics": 1} if features else {}),
             **({"translated": translated} if translated else {}),
             **({"top_k": dict(cut)} if cut else {}),
         }
@@ -170,9 +171,14 @@ def _write(job: _Job, folder: Path, key: str, device: torch.device, on_event: On
             return {}
 
         filled = writer.fill(_parts(rows, views.count, shard_rows(row_bytes, _BLOCK)), make)
+    # Before the shards are joined: whoever finds the manifest finds the statistics.
+    statistics = write_statistics(
+        folder, ArrayStore(folder, writer.layout(filled, {})), job.features
+    )
     writer.join(
         filled,
         {
+            "statistics": statistics,
             "teacher": job.teacher.fingerprint,
             "rows": rows,
             "rows_fingerprint": split.rows_fingerprint,

@@ -25,6 +25,7 @@ from distill.tiny import (
 )
 from kd2edge.data import EncodedSplit, Views
 from kd2edge.distill import (
+    FeatureSpec,
     Knowledge,
     Method,
     Moment,
@@ -38,7 +39,7 @@ from kd2edge.distill import (
     train,
 )
 from kd2edge.distill.features import FEATURE_LOSSES
-from kd2edge.distill.loss import Given, Loss, Need
+from kd2edge.distill.loss import Given, Loss, Need, Sizes
 from kd2edge.distill.plan import plan_of
 from kd2edge.distill.random_state import own_randomness, random_state
 from kd2edge.errors import DataError, IntegrityError, Interrupted, Kd2edgeError, UsageError
@@ -185,8 +186,8 @@ class MemoryBank(Loss):
     needs = frozenset({Need.STUDENT_FEATURES, Need.TEACHER_FEATURES, Need.ROWS})
     bank: Tensor
 
-    def prepare(self, rows: int, width: int) -> None:
-        self.register_buffer("bank", torch.zeros(rows, width))
+    def prepare(self, sizes: Sizes) -> None:
+        self.register_buffer("bank", torch.zeros(sizes.rows, *sizes.student))
 
     def forward(self, given: Given) -> Tensor:
         student, rows = given.need(Need.STUDENT_FEATURES), given.need(Need.ROWS)
@@ -200,6 +201,22 @@ def test_a_loss_with_a_memory_of_every_row_resumes_to_the_same_bits(
 ) -> None:
     monkeypatch.setitem(FEATURE_LOSSES, "bank", MemoryBank)
     spec = follow("stages.1", "stages.0", "bank")
+    settings = replace(FULL, distill=replace(FULL.distill, features=(spec,)))
+    assert_resumes(images, IMAGES.net(), IMAGES.net(), settings, tmp_path, after=10)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        follow("stages.1", "stages.0", "crd", width=5, negatives=7),
+        follow("stages.1", "stages.0", "queue_similarity", size=12),
+        follow("stages.1", "stages.0", "mse", projector="conv", standardise="z_score"),
+    ],
+    ids=lambda spec: spec.loss.kind,
+)
+def test_losses_that_remember_resume_to_the_same_bits(
+    images: Lesson, tmp_path: Path, spec: FeatureSpec
+) -> None:
     settings = replace(FULL, distill=replace(FULL.distill, features=(spec,)))
     assert_resumes(images, IMAGES.net(), IMAGES.net(), settings, tmp_path, after=10)
 

@@ -51,8 +51,11 @@ def test_tables_name_what_recipes_may_name() -> None:
     assert set(LOGIT_LOSSES) == {
         "bounded", "cross_entropy", "dist", "dkd", "kl", "mse", "ranked_probability"
     }  # fmt: skip
-    assert set(FEATURE_LOSSES) == {"cosine", "mse"}
-    assert set(PROJECTORS) == {"linear", "none"}
+    assert set(FEATURE_LOSSES) == {
+        "attention_relations", "attention_transfer", "cka", "cosine", "crd", "fsp", "mse",
+        "normalised", "queue_similarity", "relational", "similarity",
+    }  # fmt: skip
+    assert set(PROJECTORS) == {"conv", "linear", "mlp", "none"}
     assert set(BALANCERS) == {"static", "uncertainty"}
 
 

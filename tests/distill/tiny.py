@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from kd2edge.distill import DistillSettings, FeatureSpec, Method, TrainSettings
 from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.inputs import InputSpec, input_kind
 from kd2edge.nets import ModelSpec, Net, build_net
+from kd2edge.recipe.schema.choices import kind_of, members
+from kd2edge.recipe.schema.distill import FeatureLoss, Projector
 from kd2edge.recipe.schema.train import Train
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.rows import Row, Rows
@@ -116,15 +118,33 @@ TRAIN = TrainSettings(
 
 
 def follow(
-    source: str,
-    target: str,
+    source: str | tuple[str, ...],
+    target: str | tuple[str, ...],
     loss: str = "cosine",
     *,
     teacher: str = "t",
-    projector: str = "linear",
+    projector: str | None = None,
+    standardise: str = "none",
+    **options: Any,
 ) -> FeatureSpec:
-    """A feature of a teacher that is followed."""
-    return FeatureSpec(teacher, source, target, Method(loss), Method(projector), 1.0)
+    """A feature of a teacher that is followed; ``options`` of the loss in place of the recipe's."""
+    stated = {kind_of(part, "kind"): part for part in members(get_args(FeatureLoss)[0])}
+    usual = stated[loss]().model_dump(exclude={"kind"}) if loss in stated else {}
+    return FeatureSpec(
+        teacher=teacher,
+        sources=(source,) if isinstance(source, str) else source,
+        targets=(target,) if isinstance(target, str) else target,
+        loss=Method(loss, usual | options),
+        projector=None if projector is None else method_of(projector),
+        weight=1.0,
+        standardise=standardise,
+    )
+
+
+def method_of(projector: str) -> Method:
+    """A projector with the options of a recipe that states none."""
+    stated = {kind_of(part, "kind"): part for part in members(get_args(Projector)[0])}
+    return Method(projector, stated[projector]().model_dump(exclude={"kind"}))
 
 
 def random_logits(seed: int, items: int = 6, channels: int = 4) -> Tensor:

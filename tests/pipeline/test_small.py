@@ -12,7 +12,12 @@ from kd2edge.errors import UsageError
 from kd2edge.events import StageEvent
 from kd2edge.export.targets import TARGETS
 from kd2edge.pipeline.reading.model_inputs import student_inputs, teacher_inputs
-from kd2edge.pipeline.reading.settings import baseline_settings, student_settings, teacher_settings
+from kd2edge.pipeline.reading.settings import (
+    baseline_settings,
+    feature_specs,
+    student_settings,
+    teacher_settings,
+)
 from kd2edge.pipeline.steps.events import Log
 from kd2edge.pipeline.steps.finite import finite
 from kd2edge.pipeline.verbs.exporting import _assert_makes_one
@@ -74,8 +79,23 @@ def test_the_student_s_settings_are_the_recipe_s(loaded: LoadedRecipe) -> None:
     assert settings.distill.temperature == {"intent": 2.0, "urgent": 2.0}
     assert settings.distill.balance.kind == "uncertainty"
     (feature,) = settings.distill.features
-    assert (feature.source, feature.target) == ("encoder.layer.1", "encoder.layer.0")
-    assert (feature.loss.kind, feature.projector.kind) == ("cosine", "linear")
+    assert (feature.sources, feature.targets) == (("encoder.layer.1",), ("encoder.layer.0",))
+    assert (feature.loss.kind, feature.projector, feature.standardise) == ("cosine", None, "none")
+
+
+def test_features_of_several_teachers_are_standardised_unless_the_recipe_says_otherwise(
+    loaded: LoadedRecipe,
+) -> None:
+    (one,) = loaded.recipe.distill.features
+    stated = one.model_copy(update={"standardise": "phi_s"})
+    for features, expected in (
+        ((one, one), ["none", "none"]),
+        ((one, stated), ["none", "phi_s"]),
+        ((one, stated.model_copy(update={"teacher": "other"})), ["z_score", "phi_s"]),
+    ):
+        distill = loaded.recipe.distill.model_copy(update={"features": features})
+        specs = feature_specs(loaded.recipe.model_copy(update={"distill": distill}))
+        assert [spec.standardise for spec in specs] == expected
 
 
 def test_a_baseline_has_no_teacher_and_the_student_s_steps(loaded: LoadedRecipe) -> None:

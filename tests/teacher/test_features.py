@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from distill.tiny import IMAGES, TOKENS, image_rows, token_rows
 from kd2edge.data import Batch
@@ -52,10 +53,23 @@ def test_other_forms_are_refused(images: Batch) -> None:
         shared_form("x", torch.ones(2, 1, 1, 1, 1), images)
 
 
-def test_the_students_map_takes_the_teachers_grid() -> None:
+def test_maps_take_the_grid_that_they_are_compared_on() -> None:
     student, teacher = torch.randn(2, 3, 6, 6), torch.randn(2, 8, 2, 3)
-    assert on_grid(student, teacher).shape == (2, 3, 2, 3)
+    assert on_grid(student, (2, 3)).shape == (2, 3, 2, 3)
     # Items of both stand for the same places.
-    assert as_items(on_grid(student, teacher)).shape == (12, 3)
+    assert as_items(on_grid(student, (2, 3))).shape == (12, 3)
     assert as_items(teacher).shape == (12, 8)
     assert torch.equal(as_items(teacher)[1], teacher[0, :, 0, 1])
+
+
+@pytest.mark.parametrize(("size", "grid"), [((7, 5), (4, 4)), ((56, 4), (3, 2)), ((2, 3), (4, 4))])
+def test_means_are_those_of_adaptive_pooling(size, grid) -> None:
+    feature = torch.randn(2, 3, *size)
+    torch.testing.assert_close(on_grid(feature, grid), F.adaptive_avg_pool2d(feature, grid))
+
+
+def test_what_is_no_map_or_needs_no_grid_stays() -> None:
+    vectors, maps = torch.randn(2, 3), torch.randn(2, 3, 2, 2)
+    assert on_grid(vectors, (2, 2)) is vectors
+    assert on_grid(maps, (2, 2)) is maps
+    assert on_grid(maps, None) is maps

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from kd2edge.distill.features.kinds import FEATURE_LOSSES
-from kd2edge.distill.features.projector import PROJECTORS
+from kd2edge.distill.features.projector import ON_MAPS, PROJECTORS
 
-__all__ = ["FEATURE_LOSSES", "PROJECTORS"]
+__all__ = ["FEATURE_LOSSES", "ON_MAPS", "PROJECTORS"]

@@ -119,14 +119,17 @@ def logit_losses(recipe: Recipe, tasks: Sequence[TaskName]) -> dict[TaskName, Me
 
 def feature_specs(recipe: Recipe) -> tuple[FeatureSpec, ...]:
     """The hidden features that the student follows."""
+    several = len({one.teacher for one in recipe.distill.features}) > 1
+    usual = "z_score" if several else "none"
     return tuple(
         FeatureSpec(
             teacher=one.teacher,
-            source=one.teacher_layer,
-            target=one.student_layer,
+            sources=one.teacher_layers,
+            targets=one.student_layers,
             loss=_method(one.loss),
-            projector=_method(one.projector),
+            projector=None if one.projector is None else _method(one.projector),
             weight=one.weight,
+            standardise=usual if one.standardise is None else one.standardise,
         )
         for one in recipe.distill.features
     )

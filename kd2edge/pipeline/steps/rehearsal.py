@@ -6,7 +6,7 @@ is tried on these fresh nets: only shapes and names matter there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import final
@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from kd2edge.distill import FeatureSpec
-from kd2edge.distill.feature_term import form_of, projector_between
+from kd2edge.distill.feature_form import form_of
+from kd2edge.distill.feature_join import join, loss_of
 from kd2edge.distill.logit_term import logit_loss
 from kd2edge.errors import Problem, RecipeError, UsageError
 from kd2edge.nets import Net, load_net
@@ -33,7 +34,7 @@ from kd2edge.tasks.outputs import outputs_of
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher.top_k import kept_of
 
-__all__ = ["NetSize", "rehearse"]
+__all__ = ["NetSize", "nets_of", "rehearse"]
 
 #: Size of every dynamic dimension: two rows of two pieces, which no net is too small for.
 _SIZE = 2
@@ -76,6 +77,36 @@ def rehearse(
     return rehearsal.sizes
 
 
+def nets_of(
+    loaded: LoadedRecipe,
+    tasks: Sequence[TaskSpec],
+    inputs: ModelInputs,
+    learned: Learned = NONE,
+) -> Iterator[tuple[str, Net]]:
+    """Every net of a recipe that runs, one at a time: teachers by name, then ``student``.
+
+    Args:
+        loaded: the recipe.
+        tasks: all tasks, their labels known.
+        inputs: the student's.
+        learned: the tokenizers that were learned from the rows.
+
+    Raises:
+        RecipeError: nets that cannot be made or run, each at its place.
+        IntegrityError, StorageError: weights that are damaged or cannot be read.
+    """
+    rehearsal = _Rehearsal(loaded, tasks, inputs, learned)
+    for index, teacher in enumerate(loaded.recipe.teachers):
+        net = rehearsal.made_teacher(index, teacher, always=True)
+        if net is not None:
+            yield teacher.name, net
+    student = rehearsal.made_student()
+    if student is not None:
+        yield "student", student
+    if rehearsal.problems:
+        raise RecipeError(rehearsal.problems)
+
+
 @final
 @dataclass(slots=True)
 class _Rehearsal:
@@ -94,41 +125,64 @@ class _Rehearsal:
 
     def teacher(self, index: int, teacher: Teacher) -> None:
         """Make a teacher; keep the features that are followed, and the net if init names it."""
+        net = self.made_teacher(index, teacher, always=False)
+        if net is None:
+            return
+        for at, spec in self._followed(teacher.name):
+            for source in spec.sources:
+                with self._noted(f"distill.features.{at}.from"):
+                    self.features[teacher.name, source] = _feature(net, source)
+        init = self.loaded.recipe.student.init
+        if init is not None and init.teacher == teacher.name:
+            self.starter = net
+            self.starter_inputs = teacher_inputs(self.loaded.recipe, teacher.name, self.learned)
+
+    def student(self) -> None:
+        """Make the student, start it, and join it to the features of its teachers."""
+        recipe = self.loaded.recipe
+        net = self.made_student()
+        if net is None:
+            return
+        for at, spec in self._followed():
+            features: list[Tensor] = []
+            for target in spec.targets:
+                with self._noted(f"distill.features.{at}.to"):
+                    features.append(_feature(net, target))
+            with self._noted(f"distill.features.{at}"):
+                self._join(spec, features)
+        if self.starter is not None and recipe.student.init is not None:
+            with self._noted("student.init"):
+                self._require_same_pieces(recipe.student.init)
+                start_from(net, self.starter, recipe.student.init, self.inputs)
+
+    def made_teacher(self, index: int, teacher: Teacher, *, always: bool) -> Net | None:
+        """A teacher's net that runs; None for trees, and where something was wrong.
+
+        Args:
+            index: of the teacher.
+            teacher: the recipe's part.
+            always: also load a checkpoint that the student is not joined to.
+        """
         net: Net | None = None
-        inputs: ModelInputs | None = None
         with self._noted(f"teachers.{index}"):
             inputs = teacher_inputs(self.loaded.recipe, teacher.name, self.learned)
             if isinstance(teacher.model, BoostingModel):
                 self._require_trees(teacher, teacher.model, inputs)
-                return
-            net = self._teacher_net(teacher, teacher.model, inputs)
-        if net is None or not self._runs(net, f"teachers.{index}.model"):
-            return
-        for at, spec in self._followed(teacher.name):
-            with self._noted(f"distill.features.{at}.from"):
-                self.features[teacher.name, spec.source] = _feature(net, spec.source)
-        init = self.loaded.recipe.student.init
-        if init is not None and init.teacher == teacher.name:
-            self.starter = net
-            self.starter_inputs = inputs
+                return None
+            net = self._teacher_net(teacher, teacher.model, inputs, always=always)
+        return net if net is not None and self._runs(net, f"teachers.{index}.model") else None
 
-    def student(self) -> None:
-        """Make the student, start it, and join it to the features of its teachers."""
+    def made_student(self) -> Net | None:
+        """The student's net that runs; None where something was wrong."""
         recipe = self.loaded.recipe
         net: Net | None = None
         with self._noted("student.model"):
             require_own_tokenizer(recipe.student.model, self.inputs)
             net = fresh_net(recipe.student.model, self.inputs, self.tasks, recipe.seed)
         if net is None or not self._runs(net, "student.model"):
-            return
+            return None
         self.sizes["student"] = _size(net)
-        for at, spec in self._followed():
-            with self._noted(f"distill.features.{at}"):
-                self._join(spec, _feature(net, spec.target))
-        if self.starter is not None and recipe.student.init is not None:
-            with self._noted("student.init"):
-                self._require_same_pieces(recipe.student.init)
-                start_from(net, self.starter, recipe.student.init, self.inputs)
+        return net
 
     def logits(self) -> None:
         """Try the losses on logits of the tasks that somebody teaches."""
@@ -154,12 +208,14 @@ class _Rehearsal:
         else:
             require_trees(model, inputs, own)
 
-    def _teacher_net(self, teacher: Teacher, model: Model, inputs: ModelInputs) -> Net | None:
+    def _teacher_net(
+        self, teacher: Teacher, model: Model, inputs: ModelInputs, *, always: bool
+    ) -> Net | None:
         recipe = self.loaded.recipe
         own = [task for task in self.tasks if task.name in teacher.tasks]
         if teacher.checkpoint is not None:
             stem = checkpoint_of(teacher, inputs, own)
-            return load_net(stem) if self._is_joined(teacher.name) else None
+            return load_net(stem) if always or self._is_joined(teacher.name) else None
         require_own_tokenizer(model, inputs)
         net = fresh_net(model, inputs, own, recipe.seed)
         self.sizes[teacher.name] = _size(net)
@@ -180,11 +236,15 @@ class _Rehearsal:
         specs = enumerate(feature_specs(self.loaded.recipe))
         return [(at, spec) for at, spec in specs if teacher in (None, spec.teacher)]
 
-    def _join(self, spec: FeatureSpec, feature: Tensor) -> None:
-        theirs = self.features.get((spec.teacher, spec.source))
-        if theirs is not None:  # else its teacher was complained of already
-            ours = form_of(spec.target, feature)
-            projector_between(spec, ours, form_of(spec.source, theirs))
+    def _join(self, spec: FeatureSpec, ours: Sequence[Tensor]) -> None:
+        loss = loss_of(spec)
+        keys = [(spec.teacher, source) for source in spec.sources]
+        theirs = [self.features[key] for key in keys if key in self.features]
+        if (len(theirs), len(ours)) != (len(spec.sources), len(spec.targets)):
+            return  # a path that was complained of already
+        own = [form_of(path, one) for path, one in zip(spec.targets, ours, strict=True)]
+        others = [form_of(path, one) for path, one in zip(spec.sources, theirs, strict=True)]
+        join(spec, loss, own, others, _SIZE)
 
     def _require_same_pieces(self, init: Init) -> None:
         """The student's rows are looked up in the teacher's table by their ids."""
@@ -208,7 +268,7 @@ class _Rehearsal:
 def _run(net: Net) -> None:
     try:
         with torch.no_grad():
-            net.eval()(_ones(net))
+            net.eval()(net.ones(_SIZE, _SIZE))
     except (RuntimeError, ValueError) as error:
         raise UsageError(
             f"its layers do not fit one another ({error}): look at the sizes under `config`"
@@ -218,18 +278,8 @@ def _run(net: Net) -> None:
 def _feature(net: Net, path: str) -> Tensor:
     """What a module of the backbone gives for some arrays of ones."""
     with torch.no_grad(), net.eval().capture([path]) as features:
-        net(_ones(net))
+        net(net.ones(_SIZE, _SIZE))
         return features[path]
-
-
-def _ones(net: Net) -> Mapping[str, Tensor]:
-    return {
-        spec.name: torch.ones(
-            [_SIZE if isinstance(size, str) else size for size in spec.shape],
-            dtype=getattr(torch, spec.dtype),
-        )
-        for spec in net.array_specs()
-    }
 
 
 def _size(net: Net) -> NetSize:

@@ -202,7 +202,9 @@ def _caches(
     work: Work, teacher: Teacher, speakers: Mapping[str, Speaker], learner: Learner
 ) -> dict[str, TeacherCache]:
     followed = work.recipe.distill.features
-    features = sorted({one.teacher_layer for one in followed if one.teacher == teacher.name})
+    features = sorted(
+        {layer for one in followed if one.teacher == teacher.name for layer in one.teacher_layers}
+    )
     return {
         split: cache_outputs(
             speaker,

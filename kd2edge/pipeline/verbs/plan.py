@@ -325,7 +325,9 @@ def _of_row(data: Prepared, check: SplitCheck, name: TaskName, top_k: int | None
 
 def _uncounted(recipe: Recipe, data: Prepared) -> tuple[str, ...]:
     """Layers and maps that are cached; how large they are is not known before a net answers."""
-    layers = {f"{one.teacher} {one.teacher_layer}" for one in recipe.distill.features}
+    layers = {
+        f"{one.teacher} {layer}" for one in recipe.distill.features for layer in one.teacher_layers
+    }
     maps = {
         f"{teacher.name} {array}"
         for array, (spec, output) in arrays_of(data.tasks.values()).items()

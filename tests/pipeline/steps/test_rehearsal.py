@@ -19,6 +19,7 @@ from products import swap_pieces, write_text_project
 
 _HINT = "distill.features.0"
 _INIT = "student.init"
+_LAYERS = "teacher: bert, from: encoder.layer.0, to: encoder.layer.0"
 #: Two heads cannot share 7 numbers; the net says so when it runs, not when it is made.
 _ODD = "{model_type: electra, hidden_size: 7, num_attention_heads: 2, num_hidden_layers: 1}"
 
@@ -46,7 +47,14 @@ def problems_of(recipe: Path, *overrides: str) -> list[Problem]:
          "look at the sizes under `config`"),
         ("inputs.text.max_length=17", "student.model", "17 is more than the 16 positions"),
         (f"{_HINT}.from=encoder.layer.7", f"{_HINT}.from", "no module 'encoder.layer.7'"),
-        (f"{_HINT}.to=encoder.layr.0", _HINT, "no module 'encoder.layr.0'"),
+        (f"{_HINT}.to=encoder.layr.0", f"{_HINT}.to",
+         "no module 'encoder.layr.0'; the nearest are ['encoder.layer.0', "),
+        (f"{_HINT}.to=[encoder.layer.0, embeddings]", _HINT, "compares 1 layer of the teacher"),
+        (f"{_HINT}={{{_LAYERS}, loss: relational, projector: linear}}", _HINT,
+         "leave `projector` out, found linear"),
+        (f"{_HINT}={{{_LAYERS}, loss: {{kind: attention_relations, heads: 3}}}}", _HINT,
+         "into 3 heads"),
+        (f"{_HINT}.projector=conv", _HINT, "projector conv reads maps"),
         (f"{_HINT}={{teacher: bert, from: embeddings, to: embeddings, projector: none}}", _HINT,
          "widths 8 and 16 differ"),
         (f"{_INIT}.layers=[0, 1]", _INIT, "the student has 1 layers"),
@@ -68,7 +76,7 @@ def test_what_does_not_fit_is_said_before_any_training(
 def test_all_of_it_comes_at_once(tmp_path: Path) -> None:
     wrong = ("student.init.layers=[5]", f"{_HINT}.to=nowhere", f"{_HINT}.from=nowhere")
     found = problems_of(write_text_project(tmp_path), *wrong)
-    assert [problem.field for problem in found] == [f"{_HINT}.from", _HINT, _INIT]
+    assert [problem.field for problem in found] == [f"{_HINT}.from", f"{_HINT}.to", _INIT]
 
 
 def test_pretrained_weights_are_fed_by_their_own_tokenizer_alone(tmp_path: Path) -> None:
