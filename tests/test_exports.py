@@ -22,6 +22,7 @@ BARE = {
     "kd2edge.pipeline.reading",
     "kd2edge.pipeline.steps",
     "kd2edge.pipeline.verbs",
+    "kd2edge.pipeline.verbs.study",
     "kd2edge.reporting.sections",
     "kd2edge.runtime.backends",
 }

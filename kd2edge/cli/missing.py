@@ -14,6 +14,7 @@ EXTRAS: Mapping[str, str] = {
     "nncf": "train",
     "onnx": "validate",
     "onnxscript": "train",
+    "optuna": "study",
     "pyarrow": "data",
     "pydantic": "recipe",
     "safetensors": "train",

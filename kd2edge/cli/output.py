@@ -137,6 +137,15 @@ def _parts(line: str, width: int) -> list[str]:
     )  # fmt: skip
 
 
+def say_whole(text: str) -> None:
+    """Print on stdout what is to be read again: UTF-8 whatever the locale, no line cut.
+
+    Args:
+        text: lines that a terminal may be shown.
+    """
+    _write_bytes(sys.stdout, text)
+
+
 def note(text: str) -> None:
     """Print a line for a person on stderr: what is done, and why."""
     note_lines(shown(text))

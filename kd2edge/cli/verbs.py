@@ -16,6 +16,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": ("predict", "JSON lines in, JSON lines out."),
     "report": ("report", "Write one self-contained HTML report of a run or bundle."),
     "schema": ("schema", "Print the recipe's JSON Schema; editors complete from it."),
+    "show": ("show", "Print a recipe with every default filled in."),
+    "study": ("study", "Try variants of a recipe over seeds: which ingredient pays?"),
     "validate": ("validate", "The gate: is every artefact as accurate as the report says?"),
     "verify": ("verify", "Check every checksum of a bundle."),
 }

@@ -91,6 +91,27 @@ def claimed(path: Path) -> Generator[bool]:
             _let_go(path, descriptor)
 
 
+def inherited_lock(path: Path) -> int | None:
+    """Open a file and lock it; the descriptor, or None when another process holds it.
+
+    The lock is the open file's: a process that is started with it, say as its standard output,
+    holds it until it ends, whatever becomes of this one (not on Windows).  Whoever calls closes
+    the descriptor.
+
+    Raises:
+        StorageError: it cannot be opened.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _NO_LINK, 0o666)
+    except OSError as error:
+        raise storage_error(error, path, "locked") from error
+    if _locked(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
 def _taken(path: Path) -> int | None:
     """The open, locked file; None when another holds it."""
     if path.is_symlink():  # the flag below refuses it too, less clearly

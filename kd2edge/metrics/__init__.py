@@ -9,8 +9,10 @@ from kd2edge.metrics.estimate import (
     evaluate,
     measure,
     paired_gain_over_seeds,
+    paired_test_over_seeds,
 )
 from kd2edge.metrics.groups import GROUPS, GroupScore, class_groups, group_scores
+from kd2edge.metrics.holm import holm
 from kd2edge.metrics.kinds import METRICS, metric, misfit
 from kd2edge.metrics.metric import Metric, RankMetric
 from kd2edge.metrics.per_class import ClassScore, confusion, per_class
@@ -31,10 +33,12 @@ __all__ = [
     "drop",
     "evaluate",
     "group_scores",
+    "holm",
     "measure",
     "metric",
     "misfit",
     "paired_gain_over_seeds",
+    "paired_test_over_seeds",
     "per_class",
     "reliability",
     "rows_needed",

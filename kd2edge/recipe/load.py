@@ -20,6 +20,7 @@ from kd2edge.recipe.places import Places, Steps
 from kd2edge.recipe.references import reference_problems
 from kd2edge.recipe.schema.base import FOLDER
 from kd2edge.recipe.schema.recipe import Recipe
+from kd2edge.recipe.schema.written import written
 from kd2edge.recipe.yaml_text import LONGEST, dump_yaml, parse_yaml
 
 #: Most problems that are told: who reads more of them?
@@ -51,8 +52,11 @@ class LoadedRecipe:
         return _folder(self.path)
 
     def dump_resolved(self) -> str:
-        """A recipe that loads as the same one from any folder: what a run keeps."""
-        return dump_yaml(self.resolved)
+        """A recipe that loads as the same one from any folder: what a run keeps.
+
+        Nothing is left out but what says nothing: a method without options is its bare name.
+        """
+        return dump_yaml(written(self.recipe))
 
     def problem(self, field: str, message: str) -> Problem:
         """A problem that was found later (in the data, say), at the place of ``field``."""

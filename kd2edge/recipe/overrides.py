@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kd2edge.errors import Problem
+from kd2edge.recipe.hints import hint
 from kd2edge.recipe.places import OVERRIDE, Places, Steps, dotted
 from kd2edge.recipe.yaml_text import parse_yaml
 
@@ -43,6 +44,25 @@ def apply_override(
         return [Problem(str(error), file=OVERRIDE, field=path)]
     places.overridden.add(steps)
     return []
+
+
+def steps_to(tree: Any, path: str) -> Steps:
+    """The steps of ``key.NAME.key`` through a tree whose mappings are all there.
+
+    Args:
+        tree: the recipe's root mapping, nothing in a short form.
+        path: as in ``--set``: in a list a step is an index, or the ``name`` of an item.
+
+    Raises:
+        ValueError: a step that cannot be taken.
+    """
+    at, steps = tree, ()
+    for name in path.split("."):
+        step = _step(at, name, steps)
+        if isinstance(at, Mapping) and step not in at:
+            raise ValueError(f"unknown key; {hint(step, map(str, at))}")
+        at, steps = at[step], (*steps, step)
+    return steps
 
 
 def _put(tree: Any, names: list[str], value: Any) -> Steps:

@@ -90,8 +90,11 @@ def parse_yaml(text: str, file: str, environment: Mapping[str, str]) -> Document
 
 
 def dump_yaml(value: Any) -> str:
-    """A YAML text that :func:`parse_yaml` reads back as ``value``, whatever the environment."""
-    return yaml.dump(
+    """A YAML text that :func:`parse_yaml` reads back as ``value``, whatever the environment.
+
+    It is safe to be shown: what no letter is seen of stands as an escape.
+    """
+    text = yaml.dump(
         _escaped(value),
         Dumper=_Dumper,
         sort_keys=False,
@@ -99,6 +102,13 @@ def dump_yaml(value: Any) -> str:
         default_flow_style=None,
         width=100,
     )
+    return "".join(sign if sign.isprintable() or sign == "\n" else _sign(sign) for sign in text)
+
+
+def _sign(sign: str) -> str:
+    """An escape of a double-quoted text; :func:`_represent_text` has seen to it that it is one."""
+    code = ord(sign)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def _escaped(value: Any) -> Any:
@@ -142,12 +152,9 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-#: Line ends by YAML 1.1 alone, or none that survives in a plain or single-quoted text.
-_BREAKS = re.compile("[\r\x85\u2028\u2029\ufeff]")
-
-
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = '"' if _BREAKS.search(text) else None  # only there PyYAML escapes them
+    # Plain and single-quoted texts know no escapes, and lose some of YAML 1.1's line ends.
+    style = None if text.isprintable() else '"'
     return dumper.represent_scalar(f"{_CORE}str", text, style=style)
 
 

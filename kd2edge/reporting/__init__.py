@@ -6,6 +6,7 @@ from kd2edge.reporting.bundle_report import report_from_validation
 from kd2edge.reporting.compare import compare_reports
 from kd2edge.reporting.html_report import html_report
 from kd2edge.reporting.model_card import model_card
+from kd2edge.reporting.study import study_html, study_table
 from kd2edge.reporting.tables import Group, Table, headline, headline_table
 
 __all__ = [
@@ -17,4 +18,6 @@ __all__ = [
     "html_report",
     "model_card",
     "report_from_validation",
+    "study_html",
+    "study_table",
 ]

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
 from kd2edge.reporting import formats
@@ -20,16 +16,13 @@ from kd2edge.reporting.reading import (
     leading_split,
     scale_of,
 )
+from kd2edge.reporting.rendering import rendered
 from kd2edge.reporting.sections import artefacts, cost, learning, reproduce, result
 from kd2edge.reporting.sections import task as task_section
-from kd2edge.wording import shown
 
 __all__ = ["html_report"]
 
 Json = Mapping[str, Any]
-
-#: What a terminal obeys, and what turns the direction of writing: all comes from users' data.
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def html_report(report: Json, *, validation: Json | None = None, bench: Json | None = None) -> str:
@@ -46,31 +39,14 @@ def html_report(report: Json, *, validation: Json | None = None, bench: Json | N
     check_report(report)
     lines = artefact_lines(validation, bench, report)
     sections = _sections(report, lines, validation, bench)
-    script = _asset("sort.js")
-    page = _template().render(
+    return rendered(
         name=report["name"],
+        what="distillation report",
         lead=_lead(report),
         facts=_facts(report, lines),
         sections=sections,
         made_by=report.get("created_by", "kd2edge"),
-        style=_asset("report.css"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-    return _OBEYED.sub(lambda found: shown(found[0]), page)
-
-
-def _asset(name: str) -> str:
-    return (files("kd2edge.reporting") / "assets" / name).read_text(encoding="utf-8")
-
-
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(_asset("report.html.j2"))
 
 
 def _sections(

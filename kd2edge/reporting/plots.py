@@ -7,7 +7,7 @@ sheet gives each its colour and dash, so nothing is told by colour alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kd2edge.reporting.svg import Axis, Frame, axis, drawing, element, text
 from kd2edge.scale import POINTS, Scale
@@ -16,6 +16,7 @@ __all__ = [
     "Bar",
     "Bin",
     "drop_plot",
+    "gain_plot",
     "heat_map",
     "interval_plot",
     "line_plot",
@@ -149,6 +150,20 @@ def drop_plot(
     for index, bar in enumerate(scaled):
         parts.append(_drop_row(bar, x, top + step * (index + 0.5), unit))
     return drawing(WIDTH, bottom + 22, label, *parts)
+
+
+def gain_plot(bars: Sequence[Bar], scale: Scale = POINTS, *, label: str) -> str:
+    """Gains with their bounds in the metric's unit, and a line where there is none.
+
+    Args:
+        bars: a gain each; their ``kind`` is what a test says of it: ``shown`` or ``not shown``.
+        scale: the unit that gains are shown in.
+        label: what the picture shows, for readers who do not see it.
+    """
+    colours = {"shown": "pass"}
+    return drop_plot(
+        [replace(bar, kind=colours.get(bar.kind, "none")) for bar in bars], None, scale, label=label
+    )
 
 
 def _mark(frame: Frame, x: Axis, value: float, name: str, kind: str) -> str:

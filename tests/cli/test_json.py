@@ -26,6 +26,8 @@ CALLS: dict[str, tuple[str, str]] = {
     "predict": ("{bundle} {rows}", "rows"),
     "report": ("{run} --out {out}/report.html", "report"),
     "schema": ("", "properties"),
+    "show": ("{recipe}", "recipe"),
+    "study": ("{recipe} --field train.epochs=[1] --seeds 1", "study"),
     "validate": (
         "{bundle} --run {run} --artefact onnx-fp32 --max-drop intent=0.9 --max-drop urgent=0.9",
         "outcome",
@@ -35,7 +37,10 @@ CALLS: dict[str, tuple[str, str]] = {
 
 
 @pytest.fixture
-def places(text_product: Product, tmp_path: Path) -> dict[str, Any]:
+def places(
+    text_product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    monkeypatch.chdir(tmp_path)  # a study stands below runs/
     copy = shutil.copytree(text_product.run, tmp_path / "run")  # resuming writes its report anew
     rows = write_jsonl(tmp_path / "rows.jsonl", [{"text": "hello"}, {"text": ""}])
     product = text_product

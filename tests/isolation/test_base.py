@@ -134,6 +134,8 @@ def test_doctor_says_how_to_mend_each_ability(base: Environment):
         ("schema", "recipe"),
         ("check mine.yaml", "train"),
         ("distill mine.yaml", "recipe"),
+        ("show mine.yaml", "recipe"),
+        ("study mine.yaml", "recipe"),
         ("export", "train"),
         ("export --onnx", "validate"),
         ("export --openvino", "openvino"),

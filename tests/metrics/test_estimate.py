@@ -10,7 +10,15 @@ import pytest
 from scipy.stats import beta
 
 from kd2edge.errors import DataError, UsageError
-from kd2edge.metrics import drop, evaluate, measure, metric, paired_gain_over_seeds, rows_needed
+from kd2edge.metrics import (
+    drop,
+    evaluate,
+    measure,
+    metric,
+    paired_gain_over_seeds,
+    paired_test_over_seeds,
+    rows_needed,
+)
 from kd2edge.tasks.spec import MISSING, Decoded, TaskName, TaskSpec, Truth
 
 
@@ -247,6 +255,40 @@ def test_a_clear_gain_over_seeds_is_seen_and_a_lucky_seed_is_not(random, spec, d
     mixed = paired_gain_over_seeds(spec(4), Truth(true), lucky, baselines, "macro_f1")
     assert mixed.value > 0.03
     assert mixed.low < 0
+
+
+def test_a_test_has_the_gain_and_bounds_of_the_estimate_and_says_what_its_bound_says(
+    random, spec, decided
+):
+    true = random.integers(0, 4, 400)
+    for better in (0.80, 0.83, 0.86, 0.90):
+
+        def model(accuracy: float) -> Decoded:
+            lost = random.random(400) > accuracy
+            return decided(np.where(lost, (true + 1) % 4, true), 4)
+
+        one, other = [model(better) for _ in range(3)], [model(0.80) for _ in range(3)]
+        found = paired_gain_over_seeds(spec(4), Truth(true), one, other, "accuracy")
+        again, p = paired_test_over_seeds(spec(4), Truth(true), one, other, "accuracy")
+        assert again == found
+        assert 1 / 2001 <= p <= 1
+        if abs(p - 0.05) > 0.01:  # of 2,000 resamples
+            assert (p < 0.05) == (found.low > 0)
+        _, turned = paired_test_over_seeds(spec(4), Truth(true), other, one, "accuracy")
+        assert p + turned >= 1  # the phantom row counts against both
+
+
+def test_what_never_differs_shows_nothing(random, spec, decided):
+    truth, same = Truth(random.integers(0, 2, 50)), [decided(random.integers(0, 2, 50), 2)]
+    assert paired_test_over_seeds(spec(2), truth, same, same, "accuracy")[1] == 1.0
+
+
+def test_one_changed_decision_of_many_shows_nothing(spec, decided):
+    truth, said = answers(400, 1)
+    best = [decided(np.zeros_like(said), 2)]
+    _, p = paired_test_over_seeds(spec(2), truth, best, [decided(said, 2)], "accuracy")
+    # Of one discordant row, exact: the sign test says 1/2.
+    assert p == pytest.approx(0.5, abs=0.05)
 
 
 def test_seeds_are_paired_one_to_one(spec, decided):

@@ -6,6 +6,7 @@ from kd2edge.reporting.plots import (
     Bar,
     Bin,
     drop_plot,
+    gain_plot,
     heat_map,
     interval_plot,
     line_plot,
@@ -83,3 +84,14 @@ def test_names_of_close_points_do_not_cover_each_other():
     heights = [float(n.get("y") or 0) for n in tags(svg, "text") if (n.text or "")[:4] == "onnx"]
     assert len(heights) == 3
     assert all(abs(a - b) >= 11 for i, a in enumerate(heights) for b in heights[:i])
+
+
+def test_a_gain_plot_colours_what_is_shown_and_has_no_budget():
+    bars = [Bar("a", "shown", 0.02, 0.01, 0.03), Bar("b", "not shown", 0.01, -0.01, 0.03)]
+    svg = gain_plot(bars, label="x")
+    classes = [node.get("class") or "" for node in tags(svg, "g")]
+    assert [one for one in classes if "series" in one] == [
+        "series verdict-pass", "series verdict-none",
+    ]  # fmt: skip
+    assert "+2.00" in texts(svg)
+    assert not [node for node in tags(svg, "line") if node.get("class") == "budget"]
