@@ -17,6 +17,8 @@ Word = tuple[int, int, str]
 
 #: How a word is written; 0 is for control tokens and padding.
 LOWER, UPPER, TITLE, MIXED, DIGIT, OTHER = range(1, 7)
+#: Rows that a table of them has.
+CASING_KINDS = 7
 
 #: What no word begins or ends with beside blanks: nothing of it is printed.
 _UNSEEN = (

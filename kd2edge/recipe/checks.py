@@ -11,6 +11,7 @@ from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import (
     BoostingModel,
     CnnModel,
+    ConvModel,
     ImageInput,
     Input,
     JointModel,
@@ -18,6 +19,7 @@ from kd2edge.recipe.schema import (
     Model,
     OfInput,
     Recipe,
+    StaticModel,
     Teacher,
     TeacherModel,
     TokenizerLearned,
@@ -43,6 +45,9 @@ from kd2edge.recipe.task_checks import (
     labels_are_unique,
 )
 from kd2edge.tasks.kinds import task_kind
+
+#: Families with a table of embeddings for pieces of words.
+_WORDED = TransformersModel | ConvModel | StaticModel
 
 
 def faults(recipe: Recipe) -> Iterator[Fault]:
@@ -287,11 +292,16 @@ def _inits_fit(recipe: Recipe) -> Iterator[Fault]:
     if init is None or teacher is None or isinstance(teacher.model, BoostingModel):
         return
     both = [single_models(one.model).values() for one in (teacher, recipe.student)]
-    worded = [any(isinstance(part, TransformersModel) for part in parts) for parts in both]
-    if init.embeddings == "svd" and not all(worded):
-        yield ("student", "init", "embeddings"), "only transformers have embeddings; write none"
+    worded = [any(isinstance(part, _WORDED) for part in parts) for parts in both]
+    if init.embeddings != "none" and not all(worded):
+        message = "only transformers, conv and static have embeddings of words; write none"
+        yield ("student", "init", "embeddings"), message
     if init.embeddings == "none" and init.layers is None:
-        yield ("student", "init"), "it starts nothing: expected embeddings: svd, or layers"
+        message = "it starts nothing: expected embeddings: svd or output, or layers"
+        yield ("student", "init"), message
+    if init.weighing is not None and init.embeddings != "output":
+        message = "only output embeddings are weighed: write embeddings: output, or leave it out"
+        yield ("student", "init", "weighing"), message
 
 
 def _lists_name_things_once(recipe: Recipe) -> Iterator[Fault]:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from kd2edge.student.embeddings import svd_embeddings
+from kd2edge.student.embeddings import svd_embeddings, worded
 from kd2edge.student.kinds import MAPPINGS, init_from
 from kd2edge.student.layers import copy_layers
 from kd2edge.student.mapped import Mapped
+from kd2edge.student.outputs import output_embeddings, piece_outputs
 
-__all__ = ["MAPPINGS", "Mapped", "copy_layers", "init_from", "svd_embeddings"]
+__all__ = [
+    "MAPPINGS",
+    "Mapped",
+    "copy_layers",
+    "init_from",
+    "output_embeddings",
+    "piece_outputs",
+    "svd_embeddings",
+    "worded",
+]

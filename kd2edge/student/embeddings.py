@@ -45,10 +45,10 @@ def svd_embeddings(
     Raises:
         UsageError: nets without embeddings, a student that is wider, or rows that do not match.
     """
-    branch = worded(student, "student")
-    theirs, ours = worded(teacher, "teacher").embeddings(), branch.embeddings()
+    _, branch = worded(student, "student")
+    theirs, ours = worded(teacher, "teacher")[1].embeddings(), branch.embeddings()
     words = _kept(theirs["word"].weight.double(), kept_ids, ours["word"].num_embeddings)
-    basis = _basis(words, ours["word"].embedding_dim)
+    basis = top_directions(words, ours["word"].embedding_dim)
     ours["word"].weight.copy_(words @ basis)
     parts = ["word"]
     for role in sorted(set(ours) & set(theirs) - {"word"}):
@@ -62,8 +62,8 @@ def svd_embeddings(
     return Mapped(tuple(parts), float((words @ basis).square().sum() / words.square().sum()))
 
 
-def worded(net: Net, who: str) -> Branch:
-    """What reads the only input with word embeddings.
+def worded(net: Net, who: str) -> tuple[str, Branch]:
+    """The only input with word embeddings, and what reads it.
 
     Raises:
         UsageError: there is none, or more than one.
@@ -73,10 +73,10 @@ def worded(net: Net, who: str) -> Branch:
         kinds = " and ".join(spec.kind for spec in net.inputs)
         several = f"word embeddings for several inputs ({', '.join(found)})"
         raise UsageError(
-            f"init by svd: the {who} ({net.model.family} for {kinds}) has"
+            f"init: the {who} ({net.model.family} for {kinds}) has"
             f" {several if found else 'no word embeddings'}; write embeddings: none in its init"
         )
-    return next(iter(found.values()))
+    return next(iter(found.items()))
 
 
 def _kept(words: Tensor, kept_ids: npt.NDArray[np.int64] | None, vocabulary: int) -> Tensor:
@@ -94,13 +94,17 @@ def _kept(words: Tensor, kept_ids: npt.NDArray[np.int64] | None, vocabulary: int
     return words[torch.as_tensor(ids, device=words.device)]
 
 
-def _basis(words: Tensor, width: int) -> Tensor:
-    """Top right singular vectors of ``words`` as columns, ``[teacher's width, width]``."""
+def top_directions(words: Tensor, width: int) -> Tensor:
+    """Top right singular vectors of ``words`` as columns, ``[teacher's width, width]``.
+
+    Raises:
+        UsageError: they have no such width.
+    """
     theirs = words.shape[1]
     if width > theirs:
         raise UsageError(
-            f"init by svd: the student's embeddings are wider ({width}) than the teacher's"
-            f" ({theirs}); set embedding_size to at most {theirs}"
+            f"init: the student's embeddings are wider ({width}) than the teacher's"
+            f" ({theirs}); make them {theirs} wide at most"
         )
     if width == theirs:
         return torch.eye(width, dtype=words.dtype, device=words.device)

@@ -11,10 +11,15 @@ from kd2edge.nets.net import Net
 from kd2edge.student.embeddings import svd_embeddings
 from kd2edge.student.layers import copy_layers
 from kd2edge.student.mapped import Mapped
+from kd2edge.student.outputs import output_embeddings
 
 #: Name -> ``(student, teacher, **options) -> Mapped``.
 MAPPINGS: MappingProxyType[str, Callable[..., Mapped]] = MappingProxyType(
-    {"copy_layers": copy_layers, "svd_embeddings": svd_embeddings}
+    {
+        "copy_layers": copy_layers,
+        "output_embeddings": output_embeddings,
+        "svd_embeddings": svd_embeddings,
+    }
 )
 
 

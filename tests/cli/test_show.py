@@ -29,7 +29,12 @@ def test_defaults_and_overrides_stand_in_it() -> None:
     shown = succeed("show", RECIPES[0], "--set", "train.lr=0.125").out
     assert "lr: 0.125" in shown
     assert "label_smoothing: 0.0" in shown
-    assert "logits: kl" in shown  # a line a method, not one for its kind
+    assert "logits: {kind: kl, standardise: false}" in shown
+
+
+def test_a_method_without_options_is_its_name_alone() -> None:
+    shown = succeed("show", RECIPES[0], "--set", "distill.logits=mse").out
+    assert "logits: mse" in shown
 
 
 def test_variables_stand_as_they_are_read_here(

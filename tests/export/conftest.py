@@ -55,6 +55,26 @@ NETS: dict[str, tuple[str, dict[str, Any], int]] = {
         },
         509,
     ),
+    "static": (
+        "static",
+        {"embedding": 32, "weighted": True, "hidden": [24], "norm": "batch", "dropout": 0.1},
+        509,
+    ),
+    "conv": (
+        "conv",
+        {
+            "embedding": 16,
+            "width": 32,
+            "layers": 2,
+            "kernel": 3,
+            "activation": "maxout",
+            "pieces": 3,
+            "depthwise": False,
+            "norm": "layer",
+            "dropout": 0.1,
+        },
+        811,
+    ),
     "cnn": ("cnn", {"channels": [8, 16, 16], "depthwise": True, "pool": [2, 2]}, 0),
     "resnet": (
         "transformers",

@@ -17,7 +17,7 @@ from kd2edge.export.student import onnx_from_student
 from kd2edge.inputs.spec import ArraySpec
 from kd2edge.recipe.schema.ship import Export
 
-SMALL = ("bert", "electra", "cnn", "resnet")
+SMALL = ("bert", "electra", "static", "conv", "cnn", "resnet")
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -38,8 +38,9 @@ def test_graph_has_the_stated_arrays_with_named_dimensions(name, case):
     assert interface(model_from_bytes(one.onnx)) == (one.inputs, one.outputs)
 
 
-def test_padding_alone_gives_what_torch_gives(case, run):
-    one = case("electra")
+@pytest.mark.parametrize("name", ["electra", "static", "conv"])
+def test_padding_alone_gives_what_torch_gives(name, case, run):
+    one = case(name)
     arrays = one.arrays(2, 5)
     arrays["attention_mask"][1] = 0
     expected, found = one.torch(arrays), run(one.onnx, arrays)

@@ -125,6 +125,10 @@ def test_capture_gives_outputs_by_path_and_removes_its_hooks(model: str) -> None
         "resnet": "encoder.stages.1",
         "cnn": "stages.1",
         "cnn-depthwise": "stages.2",
+        "static": "word_embeddings",
+        "static-both": "word_embeddings",
+        "conv": "layers.1",
+        "conv-depthwise": "layers.1",
     }
     with net.capture([paths[model]]) as features:
         net(arrays)

@@ -62,7 +62,32 @@ MODELS = {
     "cnn": ModelSpec("cnn", {"channels": [4, 8], "pool": [1, 2]}),
     "cnn-depthwise": ModelSpec("cnn", {"channels": [4, 8, 8], "depthwise": True, "hidden": 6}),
 }
-TEXT_MODELS = ("bert", "electra", "distilbert", "bert-cls")
+_STATIC = {"embedding": 8, "weighted": True, "hidden": [6], "norm": "batch", "dropout": 0.0}
+_CONV = {
+    "embedding": 8,
+    "width": 12,
+    "layers": 2,
+    "kernel": 3,
+    "activation": "maxout",
+    "pieces": 3,
+    "depthwise": False,
+    "norm": "layer",
+    "dropout": 0.1,
+}
+MODELS |= {
+    "static": ModelSpec("static", _STATIC, pooling="mean"),
+    "static-both": ModelSpec("static", {**_STATIC, "hidden": []}, pooling="both"),
+    "conv": ModelSpec("conv", _CONV, pooling="mean"),
+    "conv-depthwise": ModelSpec(
+        "conv",
+        {**_CONV, "width": None, "kernel": 5, "activation": "relu", "depthwise": True},
+        pooling="both",
+    ),
+}
+TEXT_MODELS = (
+    *("bert", "electra", "distilbert", "bert-cls"),
+    *("static", "static-both", "conv", "conv-depthwise"),
+)
 
 
 def is_text(model: str) -> bool:

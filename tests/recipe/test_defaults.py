@@ -20,6 +20,7 @@ OTHERS = {
     "data.augment.Views.seed": "rows without views draw nothing",
     "distill.evaluate.predict_split.batch_size": "asking a net; a recipe states that of training",
     "distill.evaluate.predict_split.precision": "reports and parity need fp32 whatever trains",
+    "distill.loss.Given.activation": "of a task's logits; a recipe states that of a net's layers",
     "distill.loss.Given.temperature": "what losses without a temperature are given",
     "teacher.fill.cache_outputs.batch_size": "asking a net; a recipe states that of training",
 }

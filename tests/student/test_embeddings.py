@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from kd2edge.errors import UsageError
 from kd2edge.nets import ModelSpec, Net, build_net
 from kd2edge.student import svd_embeddings
-from nets.tiny import LEFT, TEXT, make_net
+from nets.tiny import LEFT, MODELS, TEXT, make_net
 
 KEPT = np.array([0, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37])
 
@@ -87,6 +88,23 @@ def test_a_projection_to_the_teachers_width_starts_as_the_way_back() -> None:
     back = _project(student)(_words(student))
     # 12 words span at most 12 directions: nothing is lost on them.
     torch.testing.assert_close(back, _words(teacher)[torch.as_tensor(KEPT)], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", ["static", "conv"])
+def test_nets_of_our_own_start_from_the_same_table(family: str) -> None:
+    shape = {
+        **MODELS[family].config,
+        "embedding": 12,
+        **({"width": 16} if family == "conv" else {}),
+    }
+    model = replace(MODELS[family], config=shape)
+    student = build_net(model, [TEXT], [LEFT], vocabulary=len(KEPT), seed=3)
+    mapped = svd_embeddings(student, make_net("bert"), KEPT)
+    theirs = _words(make_net("bert"))[torch.as_tensor(KEPT)]
+    # 12 words span at most 12 directions: their products are kept.
+    torch.testing.assert_close(_words(student) @ _words(student).T, theirs @ theirs.T)
+    assert ("embeddings_project" in mapped.parts) == (family == "conv")
+    assert {"word", "casing"} <= set(mapped.parts)
 
 
 def test_a_projection_to_another_width_stays_fresh() -> None:

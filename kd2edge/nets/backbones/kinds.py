@@ -6,14 +6,25 @@ from collections.abc import Callable
 from types import MappingProxyType
 
 from kd2edge.errors import UsageError
-from kd2edge.nets.backbones import cnn, tabular, transformers_text, transformers_vision
+from kd2edge.nets.backbones import (
+    cnn,
+    conv,
+    static,
+    tabular,
+    transformers_text,
+    transformers_vision,
+)
 from kd2edge.nets.backbones.backbone import Built, Request
 
 #: (family, input kind) -> builder.
 BACKBONES: MappingProxyType[tuple[str, str], Callable[[Request], Built]] = MappingProxyType(
     {
         ("cnn", "image"): cnn.build,
+        ("conv", "text"): conv.build,
+        ("conv", "tokens"): conv.build,
         ("mlp", "tabular"): tabular.build,
+        ("static", "text"): static.build,
+        ("static", "tokens"): static.build,
         ("transformers", "image"): transformers_vision.build,
         ("transformers", "text"): transformers_text.build,
         ("transformers", "tokens"): transformers_text.build,

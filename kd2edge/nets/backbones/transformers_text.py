@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from kd2edge.errors import UsageError
+from kd2edge.inputs.words import CASING_KINDS
 from kd2edge.nets.backbones import configuration
 from kd2edge.nets.backbones.backbone import Adapter, Built, Request
+from kd2edge.nets.backbones.pooling import weighted_mean
 from kd2edge.nets.features import Features
-
-#: Lower, upper, title, mixed, digit, other, and 0 for specials and padding (inputs/text.py).
-CASING_KINDS = 7
 
 #: Added to the attention scores of padding.  exp(-1e4) is exactly 0 in fp32, the value still fits
 #: fp16 graphs, and a row of padding alone gives finite numbers (-inf or a boolean mask gives NaN).
@@ -63,9 +62,7 @@ class TextAdapter(Adapter):
     def _pooled(self, sequence: Tensor, visible: Tensor) -> Tensor:
         if self._pooling == "cls":
             return sequence[:, 0]
-        weights = visible.to(sequence.dtype)[:, :, None]
-        count = weights.sum(1).clamp(min=1.0)  # 1: a row of padding alone
-        return (sequence * weights).sum(1) / count
+        return weighted_mean(sequence, visible)
 
     def embeddings(self, backbone: nn.Module) -> Mapping[str, nn.Embedding]:
         start = backbone.get_submodule("embeddings")

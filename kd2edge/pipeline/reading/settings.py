@@ -11,9 +11,11 @@ from kd2edge.nets.spec import ModelSpec
 from kd2edge.recipe import Recipe, by_task
 from kd2edge.recipe.schema import (
     BoostingModel,
+    ConvModel,
     JointModel,
     Model,
     Static,
+    StaticModel,
     Teacher,
     TransformersModel,
 )
@@ -38,6 +40,9 @@ def model_spec(model: Model) -> ModelSpec:
         encoders = {name: model_spec(one) for name, one in model.encoders.items()}
         fusion = model.fusion.model_dump()
         return ModelSpec(model.family, dropout=model.dropout, encoders=encoders, fusion=fusion)
+    if isinstance(model, ConvModel | StaticModel):
+        shape = model.config.model_dump(mode="json")
+        return ModelSpec(model.family, shape, model.pooling, model.dropout)
     if not isinstance(model, TransformersModel):
         return ModelSpec(model.family, dict(model.config), dropout=model.dropout)
     return ModelSpec(

@@ -25,6 +25,7 @@ from kd2edge.pipeline.reading.model_inputs import ModelInputs, require_own_token
 from kd2edge.pipeline.reading.settings import feature_specs, logit_losses
 from kd2edge.pipeline.steps.boosting import require_trees
 from kd2edge.pipeline.steps.learning import start_from
+from kd2edge.pipeline.steps.piece_table import PieceTable, piece_ids_of, tried_table
 from kd2edge.pipeline.steps.teaching import checkpoint_of
 from kd2edge.pipeline.steps.work import fresh_net
 from kd2edge.recipe import LoadedRecipe
@@ -153,7 +154,7 @@ class _Rehearsal:
         if self.starter is not None and recipe.student.init is not None:
             with self._noted("student.init"):
                 self._require_same_pieces(recipe.student.init)
-                start_from(net, self.starter, recipe.student.init, self.inputs)
+                start_from(net, self.starter, recipe.student.init, self.inputs, self._tried)
 
     def made_teacher(self, index: int, teacher: Teacher, *, always: bool) -> Net | None:
         """A teacher's net that runs; None for trees, and where something was wrong.
@@ -199,6 +200,13 @@ class _Rehearsal:
         teacher = self.loaded.recipe.teacher_of(task.name)
         top_k = None if teacher is None else teacher.top_k
         return any(kept_of(output, top_k) is not None for output in outputs_of(task).values())
+
+    def _tried(self, name: str) -> PieceTable:
+        """What the student's table would be started from, with hardly any piece asked about."""
+        assert self.starter is not None
+        assert self.starter_inputs is not None
+        ids = piece_ids_of(self.inputs, name)
+        return tried_table(self.starter, self.starter_inputs, ids)
 
     def _require_trees(self, teacher: Teacher, model: BoostingModel, inputs: ModelInputs) -> None:
         """Trees have no features and start no student: it is enough that they can be grown."""

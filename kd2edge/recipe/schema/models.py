@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Strict
+from pydantic import AfterValidator, Field, Strict
+from pydantic_core import PydanticCustomError
 
 from kd2edge.recipe.schema.base import (
     Count,
@@ -93,8 +94,82 @@ class MlpModel(Part):
     """Dropout in front of every head."""
 
 
+def _odd(kernel: int) -> int:
+    if kernel % 2 == 0:
+        message = "expected an odd number, as many positions on either side, found {kernel}"
+        raise PydanticCustomError("even_kernel", message, {"kernel": kernel})
+    return kernel
+
+
+class StaticShape(Part):
+    """The layers of a static net."""
+
+    embedding: Count = 256
+    """Width of the embedding table."""
+    weighted: Flag = True
+    """Whether the mean weighs each piece by a number of its own, which is learned; it starts as
+    `a / (a + p)` (Arora et al. 2017): by Zipf's law from the place in the vocabulary, or from
+    what the training rows hold where `init` gives output embeddings.  `max` has no use for it."""
+    hidden: tuple[Count, ...] = ()
+    """Units of each layer behind the pooled vector; none: heads read it as it is."""
+    norm: Literal["batch", "layer", "none"] = "batch"
+    """What stands between each of these layers and its ReLU."""
+    dropout: Rate = 0.0
+    """Dropout behind each of these layers."""
+
+
+class StaticModel(Part):
+    """A table of embeddings of our own, for text: a row is the mean of its pieces."""
+
+    family: Literal["static"] = "static"
+    config: StaticShape = StaticShape()
+    """Its layers."""
+    pooling: Literal["mean", "max", "both"] = "mean"
+    """How pieces become one vector for a row: their mean, the largest value of each channel, or
+    these two side by side."""
+    dropout: Rate = 0.1
+    """Dropout in front of every head."""
+
+
+class ConvShape(Part):
+    """The layers of a convolutional net for text."""
+
+    embedding: Count = 96
+    """Width of the embedding table."""
+    width: Count | None = None
+    """Width of the layers; null: as the embeddings."""
+    layers: Count = 4
+    """How many there are."""
+    kernel: Annotated[Count, AfterValidator(_odd)] = 3
+    """Positions that a layer sees at once, odd: as many on either side."""
+    activation: Literal["maxout", "relu", "gelu"] = "maxout"
+    """What stands behind the matrix of a layer."""
+    pieces: Annotated[int, Strict(), Field(ge=2)] = 3
+    """Values that `maxout` takes the largest of: as many times the matrix of the others."""
+    depthwise: Flag = False
+    """Weigh each channel's window on its own, then mix the channels of one position: about a
+    `kernel`-th of the products."""
+    norm: Literal["layer", "none"] = "layer"
+    """What stands behind the embeddings, and behind each activation."""
+    dropout: Rate = 0.1
+    """Dropout of embeddings, and behind each layer."""
+
+
+class ConvModel(Part):
+    """A small convolutional net of our own, for text: rows and words share its layers."""
+
+    family: Literal["conv"] = "conv"
+    config: ConvShape = ConvShape()
+    """Its layers."""
+    pooling: Literal["mean", "max", "both"] = "mean"
+    """How positions become one vector for a row: their mean, the largest value of each channel, or
+    these two side by side."""
+    dropout: Rate = 0.1
+    """Dropout in front of every head."""
+
+
 #: What reads one input.
-OneInput = TransformersModel | CnnModel | MlpModel
+OneInput = TransformersModel | CnnModel | ConvModel | MlpModel | StaticModel
 Encoder = Annotated[OneInput, ByKind("family")]
 
 
@@ -219,8 +294,13 @@ class Init(Part):
 
     teacher: Annotated[Name, Field(alias="from")]
     """Name of the teacher."""
-    embeddings: Literal["svd", "none"] = "svd"
-    """`svd`: the embedding table is the teacher's, brought to the student's width."""
+    embeddings: Literal["svd", "output", "none"] = "svd"
+    """`svd`: the embedding table is the teacher's, brought to the student's width; `output`: it is
+    what the teacher makes of each piece alone, likewise."""
+    weighing: Literal["sif", "none"] | None = None
+    """What each piece of `output` embeddings weighs: `sif`, the less the more often it stands in
+    the training rows; `none`, all the same; null: `sif` for a student of family `static`, whose
+    mean frequent pieces would fill, `none` for others."""
     layers: tuple[Natural, ...] | None = None
     """Teacher's layers (counted from 0) that the student's start from, where the widths agree."""
 

@@ -21,7 +21,7 @@ def test_fp32_is_the_exported_graph(made, case):
 
 
 @pytest.mark.parametrize("identity", INT8)
-@pytest.mark.parametrize("name", ["bert", "electra", "cnn", "resnet"])
+@pytest.mark.parametrize("name", ["bert", "electra", "static", "conv", "cnn", "resnet"])
 def test_int8_stays_close_to_torch_at_every_size(identity, name, made, case, run):
     one = case(name)
     graph = made(name, identity).files[f"onnx/{identity}.onnx"]
@@ -40,8 +40,9 @@ def test_int8_of_the_text_student_has_a_quarter_of_the_bytes(identity, made, cas
 
 
 @pytest.mark.parametrize("identity", INT8)
-def test_int8_graph_looks_up_int8_rows(identity, made):
-    graph = ModelProto.FromString(made("electra", identity).files[f"onnx/{identity}.onnx"]).graph
+@pytest.mark.parametrize("name", ["electra", "static", "conv"])
+def test_int8_graph_looks_up_int8_rows(name, identity, made):
+    graph = ModelProto.FromString(made(name, identity).files[f"onnx/{identity}.onnx"]).graph
     tables = [one for one in graph.initializer if one.data_type == TensorProto.INT8]
     largest = max(tables, key=lambda one: len(one.raw_data)).name
     readers = Counter(node.op_type for node in graph.node if largest in node.input)

@@ -16,7 +16,7 @@ from kd2edge.export.targets import TARGETS
 from kd2edge.export.targets.target import Variant
 
 OPENVINO = TARGETS["openvino"]
-SMALL = ("bert", "electra", "cnn", "resnet")
+SMALL = ("bert", "electra", "static", "conv", "cnn", "resnet")
 
 
 def infer(files, arrays):
@@ -112,7 +112,8 @@ def test_excluded_nodes_stay_float(source, case, made):
 
 def test_transformers_are_recognised(made):
     assert made("bert", "openvino-int8").settings["transformer"] is True
-    assert made("cnn", "openvino-int8").settings["transformer"] is False
+    for name in ("cnn", "static", "conv"):
+        assert made(name, "openvino-int8").settings["transformer"] is False
 
 
 def test_only_int8_says_on_which_rows_it_was_calibrated(made, source):

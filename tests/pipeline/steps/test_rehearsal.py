@@ -64,6 +64,9 @@ def problems_of(recipe: Path, *overrides: str) -> list[Problem]:
          "logits of urgent: the loss kl with standardise is defined for outputs under softmax"),
         ("distill.logits={intent: kl, urgent: {kind: kl, standardise: true}}",
          "distill.logits.urgent", "choose one of cross_entropy, dist, kl, mse"),
+        ("student.model={family: static, config: {embedding: 32}}", _INIT,
+         "wider (32) than the teacher's (16)"),
+        ("student.init={from: bert, embeddings: output, layers: [5]}", _INIT, "layers 0 to 1"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said_before_any_training(
