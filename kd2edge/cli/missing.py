@@ -21,6 +21,7 @@ EXTRAS: Mapping[str, str] = {
     "sklearn": "train",
     "threadpoolctl": "train",
     "torch": "train",
+    "torchjd": "train",
     "transformers": "train",
     "yaml": "recipe",
     **{module: one.extra for one in ENGINES.values() for module in one.modules},

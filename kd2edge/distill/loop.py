@@ -173,6 +173,7 @@ class _Training:
 
     def _end_epoch(self) -> None:
         cursor, plan = self.cursor, self.plan
+        self.objective.balance.end_epoch()
         last = cursor.step >= plan.steps
         due = last or (cursor.epoch + 1) % self.settings.validate_every == 0
         validation = self._validated() if due else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -53,6 +53,22 @@ def restore_random_state(state: Mapping[str, Tensor]) -> None:
     )
     spare = state[_PYTHON + _SPARE].tolist()
     random.setstate((3, tuple(state[_PYTHON].tolist()), spare[0] if spare else None))
+
+
+def device_random_state(device: torch.device) -> list[Tensor]:
+    """The states of the generators that a forward pass on ``device`` draws from."""
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
+@contextmanager
+def drawn_again(states: Sequence[Tensor], device: torch.device) -> Iterator[None]:
+    """Draw what was drawn from ``states`` on; after it the generators are what they were before."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.set_rng_state(states[0])
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(states[1], device)
+        yield
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import final
 
 import torch
@@ -10,9 +11,10 @@ from torch import Tensor
 
 from kd2edge.data.batch import Batch
 from kd2edge.distill.balance import LossKey, Shared
-from kd2edge.distill.objective import Objective
+from kd2edge.distill.objective import Objective, Terms
 from kd2edge.distill.optimizer import adamw, set_rate
 from kd2edge.distill.precision import autocast
+from kd2edge.distill.random_state import device_random_state, drawn_again
 from kd2edge.distill.saving import Learned, named_parameters, trained
 from kd2edge.distill.schedule import Time
 from kd2edge.distill.settings import TrainSettings
@@ -46,6 +48,8 @@ class Stepper:
         self._objective = objective
         self._optimizer = optimizer
         self._parameters = trained(named)
+        trunk = {id(one) for one in net.shared_parameters()}
+        self._others = [one for one in self._parameters if id(one) not in trunk]
         self._clip_norm = settings.clip_norm
         self._device = device
         self._precision = precision
@@ -65,17 +69,36 @@ class Stepper:
             time: where the training is.
             lr: learning rate of this step.
         """
-        with autocast(self._precision, self._device):
-            outputs = self._net(batch.to(self._device).inputs)
-        found = self._objective.terms(outputs, features, batch, time)
+        balancer = self._objective.balance
+        drawn = device_random_state(self._device) if balancer.looks_again else None
+        found = self._found(batch, features, time)
         if not found.terms:  # every label of this batch was cut off
             return found.raw
-        balancer = self._objective.balance
         wanted = {path: features[path] for path in balancer.features}
-        balancer.backward(found.terms, Shared(self._net.shared_parameters, wanted))
+        shared = Shared(self._net.shared_parameters, wanted, lambda: self._others)
+        balancer.backward(found.terms, shared)
         if self._clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self._parameters, self._clip_norm)
         set_rate(self._optimizer, lr)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
+        if drawn is not None:
+            with torch.no_grad(), drawn_again(drawn, self._device), self._unchanged_buffers():
+                again = self._found(batch, features, time)
+            balancer.after_step(again.terms)
         return found.raw
+
+    def _found(self, batch: Batch, features: Mapping[str, Tensor], time: Time) -> Terms:
+        with autocast(self._precision, self._device):
+            outputs = self._net(batch.to(self._device).inputs)
+        return self._objective.terms(outputs, features, batch, time)
+
+    @contextmanager
+    def _unchanged_buffers(self) -> Iterator[None]:
+        """A second look counts neither for batch norms nor for what losses remember."""
+        owners = (self._net, self._objective)
+        before = [{name: one.clone() for name, one in owner.named_buffers()} for owner in owners]
+        yield
+        for owner, values in zip(owners, before, strict=True):
+            for name, value in values.items():
+                owner.get_buffer(name).copy_(value)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from distill.balance.terms import options, require_solver
 from distill.tiny import (
     DARK,
     DISTILL,
@@ -38,6 +39,7 @@ from kd2edge.distill import (
     predict_split,
     train,
 )
+from kd2edge.distill.balance import BALANCERS
 from kd2edge.distill.features import FEATURE_LOSSES
 from kd2edge.distill.loss import Given, Loss, Need, Sizes
 from kd2edge.distill.plan import plan_of
@@ -178,6 +180,29 @@ def test_text_nets_resume_to_the_same_bits_too(tokens: Lesson, tmp_path: Path) -
     spec = follow("encoder.layer.1", "encoder.layer.0")
     settings = replace(FULL, distill=replace(FULL.distill, features=(spec,)))
     assert_resumes(tokens, TOKENS.net(), TOKENS.net(), settings, tmp_path, after=6)
+
+
+@pytest.mark.parametrize("name", sorted(BALANCERS))
+def test_every_balancer_resumes_to_the_same_bits(images: Lesson, tmp_path: Path, name: str) -> None:
+    """Stopped in the last of three epochs, when all of them have something to remember."""
+    require_solver(name)
+    distill = replace(FULL.distill, balance=Method(name, options(name)))
+    settings = replace(FULL, distill=distill)
+    assert_resumes(images, IMAGES.net(), IMAGES.net(), settings, tmp_path, after=16)
+
+
+@pytest.mark.parametrize("gradients", ["features", "parameters"])
+def test_gradients_of_words_and_rows_are_balanced_in_bf16(
+    tokens: Lesson, tmp_path: Path, gradients: str
+) -> None:
+    balance = Method("mgda", {"gradients": gradients, "over": "terms"})
+    settings = replace(FULL, precision="bf16", distill=replace(DISTILL, balance=balance))
+    net = TOKENS.net()
+    before = weights(net)
+    tokens.run(net, tmp_path, settings)
+    after = weights(net)
+    assert all(after[name].isfinite().all() for name in before)
+    assert all(not torch.equal(after[name], before[name]) for name, _ in net.named_parameters())
 
 
 class MemoryBank(Loss):

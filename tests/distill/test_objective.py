@@ -391,7 +391,7 @@ def test_a_logit_loss_that_needs_features_is_refused(
     ("settings", "says"),
     [
         (replace(DISTILL, logits={SHAPE.name: Method("l2")}), "logits of shape: 'l2'"),
-        (replace(DISTILL, balance=Method("pcgrad")), "balance: 'pcgrad'"),
+        (replace(DISTILL, balance=Method("pcgrd")), "balance: 'pcgrd'"),
         (replace(DISTILL, features=(follow("stages.1", "stages.0", teacher="u"),)), "teacher 'u'"),
         (
             replace(DISTILL, features=(follow("stages.1", "stages.0"),)),

@@ -56,7 +56,7 @@ def test_tables_name_what_recipes_may_name() -> None:
         "normalised", "queue_similarity", "relational", "similarity",
     }  # fmt: skip
     assert set(PROJECTORS) == {"conv", "linear", "mlp", "none"}
-    assert set(BALANCERS) == {"static", "uncertainty"}
+    assert {"static", "uncertainty", "pcgrad", "famo"} < set(BALANCERS)
 
 
 def test_unknown_methods_and_options_are_named() -> None:

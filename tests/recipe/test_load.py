@@ -154,7 +154,7 @@ def test_faults_between_parts_are_found_beside_faults_of_keys(
         ("distill.logits={intent: kl, urgent: {kind: kl, beta: 8}}", "unknown key"),
         ("distill.temperature=0", "expected more than 0"),
         ("distill.balance={kind: static, weights: {intent: 1}}", "no 'urgent'"),
-        ("distill.balance=pcgrad", "no kind 'pcgrad'; expected one of static, uncertainty"),
+        ("distill.balance=pcgrd", "no kind 'pcgrd'; did you mean"),
         ("distill.features=[{teacher: bog, from: a, to: b}]", "no teacher 'bog'"),
         ("distill.features=[{teacher: big, from: a}]", "the key 'to' is missing"),
         ("distill.features=[{teacher: big, from: a, to: b, loss: l1}]", "no kind 'l1'"),

@@ -15,14 +15,16 @@ import torch
 from torch import Tensor
 
 from kd2edge.distill import FeatureSpec
+from kd2edge.distill.balance import BALANCERS, Shared
 from kd2edge.distill.feature_form import form_of
 from kd2edge.distill.feature_join import join, loss_of
 from kd2edge.distill.logit_term import logit_loss
+from kd2edge.distill.method import made
 from kd2edge.errors import Problem, RecipeError, UsageError
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.reading.learned import NONE, Learned
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, require_own_tokenizer, teacher_inputs
-from kd2edge.pipeline.reading.settings import feature_specs, logit_losses
+from kd2edge.pipeline.reading.settings import feature_specs, logit_losses, student_settings
 from kd2edge.pipeline.steps.boosting import require_trees
 from kd2edge.pipeline.steps.learning import start_from
 from kd2edge.pipeline.steps.piece_table import PieceTable, piece_ids_of, tried_table
@@ -151,6 +153,8 @@ class _Rehearsal:
                     features.append(_feature(net, target))
             with self._noted(f"distill.features.{at}"):
                 self._join(spec, features)
+        with self._noted("distill.balance"):
+            self._balance(net)
         if self.starter is not None and recipe.student.init is not None:
             with self._noted("student.init"):
                 self._require_same_pieces(recipe.student.init)
@@ -253,6 +257,16 @@ class _Rehearsal:
         own = [form_of(path, one) for path, one in zip(spec.targets, ours, strict=True)]
         others = [form_of(path, one) for path, one in zip(spec.sources, theirs, strict=True)]
         join(spec, loss, own, others, _SIZE)
+
+    def _balance(self, net: Net) -> None:
+        """Make the balancer, and show it the net with the graph behind its heads."""
+        names = [task.name for task in self.tasks]
+        method = student_settings(self.loaded.recipe, names).distill.balance
+        balancer = made("balance", BALANCERS, method, names)
+        with net.eval().capture(balancer.features) as features:
+            outputs = net(net.ones(_SIZE, _SIZE))
+        shared = Shared(net.shared_parameters, features, list)
+        balancer.require_fits(shared, list(outputs.values()))
 
     def _require_same_pieces(self, init: Init) -> None:
         """The student's rows are looked up in the teacher's table by their ids."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kd2edge.errors import Problem, RecipeError
+from kd2edge.nets import Net
 from kd2edge.pipeline.reading.model_inputs import teacher_inputs
 from kd2edge.pipeline.reading.prepare import prepare_data
 from kd2edge.pipeline.steps.work import fresh_net
@@ -74,6 +76,39 @@ def test_what_does_not_fit_is_said_before_any_training(
 ) -> None:
     found = problems_of(write_text_project(tmp_path), override)
     assert any(problem.field == field and says in problem.message for problem in found), found
+
+
+def test_a_balancer_of_several_tasks_is_refused_for_one(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    lines = recipe.read_text(encoding="utf-8").splitlines(keepends=True)
+    text = "".join(line for line in lines if not line.startswith("  urgent:"))
+    recipe.write_text(text.replace("{intent: 0.7, urgent: 0.5}", "0.5"), encoding="utf-8")
+    (problem,) = problems_of(recipe, "distill.balance=mgda")
+    assert problem.field == "distill.balance"
+    assert "there is intent alone; take balance: static, or weigh over: terms" in problem.message
+    assert plan_of(load_recipe(recipe, overrides=["distill.balance={kind: mgda, over: terms}"]))
+
+
+def test_a_balancer_without_its_solver_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "quadprog", None)
+    (problem,) = problems_of(write_text_project(tmp_path), "distill.balance=upgrad")
+    assert problem.field == "distill.balance"
+    assert 'pip install "kd2edge[balance]"' in problem.message
+
+
+def test_a_balancer_is_shown_the_net_before_any_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = write_text_project(tmp_path)
+    assert plan_of(load_recipe(recipe, overrides=["distill.balance=pcgrad"]))
+    monkeypatch.setattr(Net, "shared_parameters", lambda self: [])
+    for gradients in ("features", "parameters"):
+        balance = f"distill.balance={{kind: pcgrad, gradients: {gradients}}}"
+        (problem,) = problems_of(recipe, balance)
+        assert problem.field == "distill.balance"
+        assert "balancing gradients needs a trunk that is trained" in problem.message
 
 
 def test_all_of_it_comes_at_once(tmp_path: Path) -> None:
