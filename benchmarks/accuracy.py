@@ -8,6 +8,7 @@ test rows go into a paired bootstrap over seeds and rows.  Hours for all three r
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,8 @@ from kd2edge.pipeline.steps.lacking import lacked, student_without
 from kd2edge.pipeline.steps.provenance import code_fingerprint, read_report
 from kd2edge.pipeline.steps.work import Work
 from kd2edge.pipeline.verbs.reports import newest
-from kd2edge.recipe import LoadedRecipe, load_recipe
+from kd2edge.recipe import LoadedRecipe, Recipe, load_recipe
+from kd2edge.recipe.schema import Teacher
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 from kd2edge.validate import row_keys
@@ -84,22 +86,29 @@ def trained(path: Path, loaded: LoadedRecipe, given: Any) -> list[RunFolder]:
     first = RunFolder(given.runs / recipe.name)
     runs = [first]
     distill(path, first, given.overrides)
-    own = [teacher.name for teacher in recipe.teachers if teacher.checkpoint is None]
     teachers = [
-        setting
-        for name in own
-        for setting in (
-            f"teachers.{name}.train=null",
-            f"teachers.{name}.checkpoint={trained_file(first, name).resolve()}",
-        )
+        setting for one in recipe.teachers for setting in shared_teacher(recipe, one, first)
     ]
     for at in range(1, given.seeds):
         seed = recipe.seed + at
         run = RunFolder(given.runs / f"{recipe.name}-seed{seed}")
         overrides = [*given.overrides, *teachers, f"seed={seed}"]
+        if any(one.folds for one in recipe.teachers) and not run.teachers.exists():
+            shutil.copytree(first.teachers, run.teachers)
         distill(path, run, overrides, ["--cache-dir", str(first.cache)])
         runs.append(run)
     return runs
+
+
+def shared_teacher(recipe: Recipe, teacher: Teacher, first: RunFolder) -> list[str]:
+    """Settings with which another seed's run has the teacher of the first run."""
+    name, seed = teacher.name, recipe.seed if teacher.seed is None else teacher.seed
+    if teacher.checkpoint is not None:
+        return []
+    if teacher.folds:  # several nets, which the run finds among its own
+        return [f"teachers.{name}.seed={seed}"]
+    made = trained_file(first, name).resolve()
+    return [f"teachers.{name}.train=null", f"teachers.{name}.checkpoint={made}"]
 
 
 def trained_file(run: RunFolder, name: str) -> Path:
@@ -216,7 +225,7 @@ def decided(run: RunFolder, cache: Path) -> dict[str, Said]:
     work = Work(loaded, run, data, cache, resume=True, on_event=lambda event: None)
     inputs = student_inputs(loaded.recipe, data.rows["train"], data.learned)
     splits: dict[str, tuple[Any, EncodedSplit]] = {}
-    splits[""] = data.rows["test"], work.encode(inputs)["test"]
+    splits[""] = data.rows["test"], work.encode(inputs, work.recipe.seed)["test"]
     for one in lacked(data, "test"):
         splits[one.name] = (
             one.rows,

@@ -56,7 +56,10 @@ def test_tables_name_what_recipes_may_name() -> None:
         "normalised", "queue_similarity", "relational", "similarity",
     }  # fmt: skip
     assert set(PROJECTORS) == {"conv", "linear", "mlp", "none"}
-    assert {"static", "uncertainty", "pcgrad", "famo"} < set(BALANCERS)
+    assert set(BALANCERS) == {
+        "aligned_mtl", "cagrad", "dwa", "famo", "geometric", "gradnorm", "imtl_g", "mgda",
+        "nash_mtl", "pcgrad", "random", "static", "uncertainty", "upgrad",
+    }  # fmt: skip
 
 
 def test_unknown_methods_and_options_are_named() -> None:

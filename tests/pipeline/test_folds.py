@@ -141,3 +141,21 @@ def test_more_folds_than_rows_are_refused(text_product: Product, tmp_path: Path)
     data = prepare_data(loaded)
     with pytest.raises(DataError, match=r"folds: .* are too few"):
         fold_of_rows(data, list(data.tasks.values()), 20, 3)
+
+
+def test_a_run_of_another_seed_takes_over_teachers_that_state_theirs(
+    text_product: Product, crossed: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(crossed / "teachers", run / "teachers")
+    other = ("--resume", "--set", "seed=4", "--set", "teachers.0.seed=3")
+    told = succeed(
+        "distill", text_product.recipe, "--run-dir", run, *_settings(text_product), *other
+    )
+    assert told.err.count("steps  (done before)") == 4
+    for fold in (1, 2, 3):
+        net = f"teachers/folds/bert-{fold}.safetensors"
+        assert (run / net).read_bytes() == (crossed / net).read_bytes()
+    assert (run / "student.safetensors").read_bytes() != (
+        crossed / "student.safetensors"
+    ).read_bytes()

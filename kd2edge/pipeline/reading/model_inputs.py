@@ -194,14 +194,14 @@ def weights_of(model: OneInput) -> Path | None:
     return None if source is None else source_folder(source)
 
 
-def absence_of(recipe: Recipe, inputs: ModelInputs) -> Absence:
+def absence_of(recipe: Recipe, inputs: ModelInputs, seed: int) -> Absence:
     """The inputs of a model that its training rows are shown without at times."""
     rates = {
         name: one.dropped
         for name, one in recipe.inputs.items()
         if one.dropped and name in inputs.specs and inputs.specs[name].may_be_absent
     }
-    return Absence(rates, recipe.seed)
+    return Absence(rates, seed)
 
 
 def source_folder(source: WeightsInPackage | WeightsOfHub | WeightsFolder) -> Path:

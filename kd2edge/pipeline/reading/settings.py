@@ -30,6 +30,7 @@ __all__ = [
     "logit_losses",
     "model_spec",
     "student_settings",
+    "teacher_seed",
     "teacher_settings",
 ]
 
@@ -50,13 +51,18 @@ def model_spec(model: Model) -> ModelSpec:
     )
 
 
+def teacher_seed(recipe: Recipe, teacher: Teacher) -> int:
+    """The seed of a teacher's weights, order and folds."""
+    return recipe.seed if teacher.seed is None else teacher.seed
+
+
 def teacher_settings(recipe: Recipe, teacher: Teacher) -> TrainSettings:
     """How a teacher is trained: on hard labels alone, on the device of the recipe."""
     assert teacher.train is not None
     own, run = teacher.train, recipe.train
     return TrainSettings(
         **own.model_dump(),
-        seed=recipe.seed,
+        seed=teacher_seed(recipe, teacher),
         precision=run.precision,
         device=run.device,
         threads=run.threads,

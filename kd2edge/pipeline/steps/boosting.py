@@ -19,7 +19,7 @@ from kd2edge.events import StageEvent
 from kd2edge.files import fingerprint, fingerprint_file
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.pipeline.reading.model_inputs import ModelInputs
-from kd2edge.pipeline.reading.settings import boosting_settings
+from kd2edge.pipeline.reading.settings import boosting_settings, teacher_seed
 from kd2edge.pipeline.steps.events import Listener
 from kd2edge.pipeline.steps.training import (
     NetRecord,
@@ -114,7 +114,7 @@ def boosting_job(work: Work, teacher: Teacher, learner: Learner) -> BoostingJob:
         tasks=[task for task in work.tasks if task.name in teacher.tasks],
         train=learner.splits["train"],
         validation=learner.splits["validation"],
-        settings=boosting_settings(teacher.model, work.recipe.seed),
+        settings=boosting_settings(teacher.model, teacher_seed(work.recipe, teacher)),
         stem=work.run.teachers / teacher.name,
         checkpoints=work.run.checkpoints_of(f"teacher-{teacher.name}"),
         table=learner.inputs.hashes[spec.files["table"]],

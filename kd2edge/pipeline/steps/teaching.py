@@ -16,7 +16,7 @@ from kd2edge.events import StageEvent
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.nets import NetDescription, describe_net, load_net
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, teacher_inputs
-from kd2edge.pipeline.reading.settings import teacher_settings
+from kd2edge.pipeline.reading.settings import teacher_seed, teacher_settings
 from kd2edge.pipeline.reading.sources import SPLITS
 from kd2edge.pipeline.steps.boosting import (
     BoostingJob,
@@ -105,14 +105,15 @@ def tutor_of(work: Work, teacher: Teacher) -> Tutor:
         DataError: a checkpoint of other tasks or labels.
     """
     inputs = teacher_inputs(work.recipe, teacher.name, work.data.learned)
-    learner = Learner(inputs, work.encode(inputs))
+    seed = teacher_seed(work.recipe, teacher)
+    learner = Learner(inputs, work.encode(inputs, seed))
     if teacher.checkpoint is not None:
         return Tutor(teacher, learner, checkpoint_of(teacher, inputs, _tasks(work, teacher)), None)
     boosted = isinstance(teacher.model, BoostingModel)
     job = (boosting_job if boosted else _job)(work, teacher, learner)
     if teacher.folds is None:
         return Tutor(teacher, learner, job.stem, job)
-    at = fold_of_rows(work.data, job.tasks, teacher.folds, work.recipe.seed)
+    at = fold_of_rows(work.data, job.tasks, teacher.folds, seed)
     folds = tuple(_without_fold(work, job, at, fold) for fold in range(teacher.folds))
     return Tutor(teacher, learner, job.stem, job, folds, at)
 
@@ -144,15 +145,15 @@ def _tasks(work: Work, teacher: Teacher) -> list[TaskSpec]:
 
 def _job(work: Work, teacher: Teacher, learner: Learner) -> TrainingJob:
     assert not isinstance(teacher.model, BoostingModel)
-    tasks = _tasks(work, teacher)
+    tasks, settings = _tasks(work, teacher), teacher_settings(work.recipe, teacher)
     return TrainingJob(
         name=f"teacher {teacher.name}",
-        build=partial(fresh_net, teacher.model, learner.inputs, tasks, work.recipe.seed),
+        build=partial(fresh_net, teacher.model, learner.inputs, tasks, settings.seed),
         origin=origin_of(teacher.model),
         tasks=tasks,
         train=learner.splits["train"],
         validation=learner.splits["validation"],
-        settings=teacher_settings(work.recipe, teacher),
+        settings=settings,
         stem=work.run.teachers / teacher.name,
         checkpoints=work.run.checkpoints_of(f"teacher-{teacher.name}"),
         tokenizers=learner.inputs.tokenizers,

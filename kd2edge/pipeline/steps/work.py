@@ -56,10 +56,16 @@ class Work:
         """All tasks, in the recipe's order."""
         return list(self.data.tasks.values())
 
-    def encode(self, inputs: ModelInputs) -> Splits:
-        """Every split as one model reads it; from the cache where it stands there."""
+    def encode(self, inputs: ModelInputs, seed: int) -> Splits:
+        """Every split as one model reads it; from the cache where it stands there.
+
+        Args:
+            inputs: what it reads.
+            seed: of its training, which says what is left out of which rows.
+        """
         encoded = self._encoder(inputs)
-        of_training = {"views": views_of(self.recipe), "absence": absence_of(self.recipe, inputs)}
+        absence = absence_of(self.recipe, inputs, seed)
+        of_training = {"views": views_of(self.recipe), "absence": absence}
         return {
             split: encoded(self.data.rows[split], **(of_training if split == "train" else {}))
             for split in SPLITS

@@ -107,7 +107,7 @@ def _run(work: Work, *, recache: bool) -> None:
     _tell_rows(work)
     with caches_set_aside(work.cache) if recache else nullcontext(_nothing) as forget_old:
         tutors = [tutor_of(work, teacher) for teacher in work.recipe.teachers]
-        learner = Learner(inputs, work.encode(inputs))
+        learner = Learner(inputs, work.encode(inputs, work.recipe.seed))
         teachers, jobs = _teach(work, learner, tutors, forget_old)
     results = {one.name: ModelResult(one.record, None, one.caches, one.lacking) for one in teachers}
     for job in jobs:

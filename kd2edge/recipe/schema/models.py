@@ -276,6 +276,9 @@ class Teacher(Part):
     """Tasks that it teaches; by default all.  A task has at most one teacher."""
     train: TeacherTrain | None = None
     """How a net is trained; with a `checkpoint` it is not."""
+    seed: Natural | None = None
+    """Of its weights, order and folds; null: the recipe's.  Runs that state it share the teacher
+    whatever their own seeds are."""
     folds: Annotated[int, Field(ge=2, le=20)] | None = None
     """So many further teachers are trained, each without one part of the labelled rows, and every
     such row is answered by the one that never saw it; null: the teacher answers rows that it was

@@ -130,6 +130,8 @@ class TrialRun:
             teachers: those of another run, taken over if they are the same.
         """
         self.folder.path.mkdir(parents=True, exist_ok=True)
+        if self.leader is not None and self._has_folds():
+            teachers = self.leader.folder.teachers
         if teachers is not None:
             _offer(teachers, self.folder.teachers)
         settings = [*self.overrides(), *([] if alone else ["train.threads=1"])]
@@ -155,6 +157,9 @@ class TrialRun:
         finally:
             os.close(log)
 
+    def _has_folds(self) -> bool:
+        return any(one.folds is not None for one in self.loaded().recipe.teachers)
+
     def reason(self, code: int) -> str:
         """Why it failed: its last error, in a line."""
         try:
@@ -178,7 +183,10 @@ def _loaded_teachers(leader: TrialRun) -> list[str]:
     """Settings that load the teachers which another run has trained."""
     found: list[str] = []
     for teacher in leader.loaded().recipe.teachers:
-        if teacher.checkpoint is None:
+        if teacher.folds is not None:  # several nets: taken over, not loaded
+            seed = leader.seed if teacher.seed is None else teacher.seed
+            found.append(f"teachers.{teacher.name}.seed={seed}")
+        elif teacher.checkpoint is None:
             made = leader.folder.teachers / f"{teacher.name}.safetensors"
             if not made.is_file():
                 made = made.with_suffix(".npz")  # trees

@@ -43,6 +43,18 @@ def test_the_first_seed_has_the_teachers_that_the_others_load(folder: StudyFolde
     assert second.loaded().recipe.teacher("bert").checkpoint == weights
 
 
+@pytest.mark.parametrize(("own", "seed"), [((), 3), (("teachers.bert.seed=9",), 9)])
+def test_cross_fitted_teachers_keep_their_seed_and_are_taken_over(
+    folder: StudyFolder, own: tuple[str, ...], seed: int
+) -> None:
+    variant = ("teachers.bert.folds=2", *own)
+    first, second = runs_of(folder, Trial(7, Variant("x", variant), "running"), (3, 4))
+    assert first.overrides() == [*variant, "seed=3", "baseline=false"]
+    pinned = f"teachers.bert.seed={seed}"
+    assert second.overrides() == [*variant, "seed=4", "baseline=false", pinned]
+    assert second.loaded().recipe.teacher("bert").seed == seed
+
+
 def test_teachers_are_the_same_where_nothing_that_they_learn_from_differs(
     folder: StudyFolder,
 ) -> None:
