@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "inspect": ("inspect", "Show a bundle's manifest."),
     "new": ("new", "Write a commented recipe to start from."),
     "predict": ("predict", "JSON lines in, JSON lines out."),
+    "replay": ("replay", "Take the training step again at which a run stopped: NaN, infinity."),
     "report": ("report", "Write one self-contained HTML report of a run or bundle."),
     "schema": ("schema", "Print the recipe's JSON Schema; editors complete from it."),
     "show": ("show", "Print a recipe with every default filled in."),

@@ -20,6 +20,7 @@ from kd2edge.distill.settings import TrainSettings
 from kd2edge.errors import UsageError
 from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.nets import Net
+from kd2edge.rows.rows import Rows
 from kd2edge.tasks.spec import TaskSpec
 
 
@@ -29,7 +30,7 @@ class TrainingJob:
 
     Args:
         name: what messages and events call it: ``student``, ``baseline``, ``teacher NAME``.
-        build: makes the net to train.
+        build: makes the net to train, a new one that is the same each time.
         origin: what that net is made of and starts from, as JSON values.
         tasks: what is learned, by name and kind.
         train: rows to learn from; those without any label only where there is a teacher.
@@ -40,6 +41,7 @@ class TrainingJob:
         knowledge: teachers' caches of the training rows; None trains on labels alone.
         tokenizers: input -> fingerprint of its tokenizer, kept beside the net.
         hidden: positions of rows of ``train`` that are not shown.
+        rows: the rows that ``train`` encodes, for messages; None: they are named by position.
     """
 
     name: str
@@ -54,6 +56,7 @@ class TrainingJob:
     knowledge: Knowledge | None = None
     tokenizers: Mapping[str, str] = field(default_factory=dict[str, str])
     hidden: npt.NDArray[np.int64] | None = None
+    rows: Rows | None = None
 
     @property
     def key(self) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import final
 
 from torch import Tensor
@@ -11,6 +13,21 @@ from kd2edge.distill.balance import LossKey
 from kd2edge.tasks.spec import TaskName
 
 Sums = list[tuple[str, str, float, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The first loss that was not finite.
+
+    Args:
+        key: which loss.
+        value: NaN or an infinity.
+        ago: batches that were counted after it.
+    """
+
+    key: LossKey
+    value: float
+    ago: int
 
 
 @final
@@ -22,6 +39,8 @@ class Meter:
             LossKey(TaskName(task), kind): (total, count) for task, kind, total, count in sums or []
         }
         self._pending: list[Mapping[LossKey, Tensor]] = []
+        self._read = 0
+        self._broken: tuple[int, LossKey, float] | None = None
 
     def add(self, losses: Mapping[LossKey, Tensor]) -> None:
         """Count one batch; a loss that it lacks is not counted."""
@@ -40,9 +59,21 @@ class Meter:
             means.setdefault(key.task, {})[key.kind] = total / count
         return means
 
+    def broken(self) -> Broken | None:
+        """The first loss that was not finite; None while all were."""
+        self._collect()
+        if self._broken is None:
+            return None
+        at, key, value = self._broken
+        return Broken(key, value, self._read - at)
+
     def _collect(self) -> None:
         for losses in self._pending:
+            self._read += 1
             for key, loss in losses.items():
+                value = loss.item()
+                if self._broken is None and not math.isfinite(value):
+                    self._broken = self._read, key, value
                 total, count = self._sums.get(key, (0.0, 0))
-                self._sums[key] = (total + loss.item(), count + 1)
+                self._sums[key] = (total + value, count + 1)
         self._pending.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import final
 
@@ -31,6 +31,10 @@ class Stepper:
         settings: rate, decay and clipping.
         device: where both stand.
         precision: ``fp32`` or ``bf16``.
+
+    Attributes:
+        learned: everything that steps change.
+        named: name and parameter of everything that is trained.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Stepper:
         self._net = net
         self._objective = objective
         self._optimizer = optimizer
+        self.named = named
         self._parameters = trained(named)
         trunk = {id(one) for one in net.shared_parameters()}
         self._others = [one for one in self._parameters if id(one) not in trunk]
@@ -60,6 +65,7 @@ class Stepper:
         features: Mapping[str, Tensor],
         time: Time,
         lr: float,
+        look: Callable[[Mapping[LossKey, Tensor]], None] | None = None,
     ) -> Mapping[LossKey, Tensor]:
         """Learn from a batch (on the CPU); its losses, neither weighted nor balanced.
 
@@ -68,15 +74,18 @@ class Stepper:
             features: what the forward pass fills with the features that the objective captures.
             time: where the training is.
             lr: learning rate of this step.
+            look: called with the losses once gradients are there, neither clipped nor used.
         """
         balancer = self._objective.balance
         drawn = device_random_state(self._device) if balancer.looks_again else None
-        found = self._found(batch, features, time)
+        found = self.losses(batch, features, time)
         if not found.terms:  # every label of this batch was cut off
             return found.raw
         wanted = {path: features[path] for path in balancer.features}
         shared = Shared(self._net.shared_parameters, wanted, lambda: self._others)
         balancer.backward(found.terms, shared)
+        if look is not None:
+            look(found.raw)
         if self._clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self._parameters, self._clip_norm)
         set_rate(self._optimizer, lr)
@@ -84,11 +93,12 @@ class Stepper:
         self._optimizer.zero_grad(set_to_none=True)
         if drawn is not None:
             with torch.no_grad(), drawn_again(drawn, self._device), self._unchanged_buffers():
-                again = self._found(batch, features, time)
+                again = self.losses(batch, features, time)
             balancer.after_step(again.terms)
         return found.raw
 
-    def _found(self, batch: Batch, features: Mapping[str, Tensor], time: Time) -> Terms:
+    def losses(self, batch: Batch, features: Mapping[str, Tensor], time: Time) -> Terms:
+        """The losses of a batch (on the CPU), as :meth:`take` takes them."""
         with autocast(self._precision, self._device):
             outputs = self._net(batch.to(self._device).inputs)
         return self._objective.terms(outputs, features, batch, time)

@@ -51,7 +51,8 @@ def places(
 
 
 def test_every_verb_is_called() -> None:
-    assert CALLS.keys() == VERBS.keys()
+    """``replay`` of a run that broke: ``tests/pipeline/verbs/test_replaying.py``."""
+    assert CALLS.keys() | {"replay"} == VERBS.keys()
 
 
 @pytest.mark.parametrize("verb", sorted(CALLS))

@@ -10,7 +10,15 @@ from kd2edge.recipe.schema.written import written
 
 def test_every_key_stands_there_under_the_name_that_a_recipe_has_for_it() -> None:
     part = Feature.model_validate({"teacher": "t", "from": "a", "to": "b"})
-    assert list(written(part)) == ["teacher", "from", "to", "loss", "projector", "weight"]
+    assert list(written(part)) == [
+        "teacher",
+        "from",
+        "to",
+        "loss",
+        "projector",
+        "standardise",
+        "weight",
+    ]
 
 
 def test_a_method_without_options_is_its_bare_name() -> None:

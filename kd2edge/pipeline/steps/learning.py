@@ -103,6 +103,7 @@ def _job(
         checkpoints=work.run.checkpoints_of(stem.name),
         knowledge=knowledge,
         tokenizers=learner.inputs.tokenizers,
+        rows=work.data.rows["train"],
     )
 
 

@@ -157,6 +157,7 @@ def _job(work: Work, teacher: Teacher, learner: Learner) -> TrainingJob:
         stem=work.run.teachers / teacher.name,
         checkpoints=work.run.checkpoints_of(f"teacher-{teacher.name}"),
         tokenizers=learner.inputs.tokenizers,
+        rows=work.data.rows["train"],
     )
 
 

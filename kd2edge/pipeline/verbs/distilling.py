@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kd2edge.distill import TrainingJob, require_resumable
 from kd2edge.distill.checkpoint import has_checkpoint, not_resumable, remove_checkpoint
+from kd2edge.distill.failed import remove_failed
 from kd2edge.errors import UsageError
 from kd2edge.events import StageEvent
 from kd2edge.files import folder_lock, write_atomic
@@ -183,6 +184,7 @@ def _begin(work: Work, learner: Learner, waiting: Sequence[TeacherJob]) -> None:
         names = [job.checkpoints.name for job in waiting]
         for name in (*names, run.student.name, run.baseline.name):
             remove_checkpoint(run.checkpoints_of(name))
+            remove_failed(run.checkpoints_of(name))
     write_atomic(run.recipe, work.loaded.dump_resolved().encode())
     write_rows_plan(run.rows, work.data.plan)
     for path, content in learner.inputs.files.items():
