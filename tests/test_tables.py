@@ -11,6 +11,7 @@ from kd2edge.data.augment import AUGMENTATIONS
 from kd2edge.distill.balance import BALANCERS
 from kd2edge.distill.features import FEATURE_LOSSES, PROJECTORS
 from kd2edge.distill.logits import LOGIT_LOSSES
+from kd2edge.distill.schedules import SCHEDULES
 from kd2edge.distill.tasks import HARD_LOSSES
 from kd2edge.engines import ENGINES
 from kd2edge.export.targets.kinds import TARGETS
@@ -24,6 +25,7 @@ from kd2edge.recipe.schema import distill as methods
 from kd2edge.recipe.schema.choices import kind_of, members
 from kd2edge.recipe.schema.inputs import Augment
 from kd2edge.recipe.schema.models import Fusion
+from kd2edge.recipe.schema.schedules import AlphaSchedule, TemperatureSchedule
 from kd2edge.recipe.schema.ship import Precision, Target
 from kd2edge.rows.kinds import ROW_KINDS
 from kd2edge.runtime.backends.table import BACKENDS
@@ -41,6 +43,7 @@ def kinds(union: Any, key: str = "kind") -> set[str]:
     ("words", "table"),
     [
         (kinds(methods.LogitLoss), LOGIT_LOSSES),
+        (kinds(AlphaSchedule) | kinds(TemperatureSchedule), SCHEDULES),
         (kinds(methods.FeatureLoss), FEATURE_LOSSES),
         (kinds(methods.Projector), PROJECTORS),
         (kinds(methods.Balance), BALANCERS),

@@ -56,8 +56,10 @@ class Cursor:
         """Note a finished epoch and how good it is; whether it is the best so far."""
         self.epoch += 1
         self.batch = 0
-        means = self.meter.means()
-        self.curves.append(CurvePoint(self.step, self.epoch, self.seconds, means, dict(validation)))
+        means, values = self.meter.means(), self.meter.values()
+        self.curves.append(
+            CurvePoint(self.step, self.epoch, self.seconds, means, dict(validation), values)
+        )
         self.meter = Meter()
         best = score > self.best_score
         if best:

@@ -1,4 +1,4 @@
-"""Means of losses over an epoch."""
+"""Means over an epoch: of losses, and of the values that schedules gave."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from kd2edge.distill.balance import LossKey
 from kd2edge.tasks.spec import TaskName
 
 Sums = list[tuple[str, str, float, int]]
+
+#: Kinds that are no losses but what was used of a schedule: its mean over the items of a batch.
+VALUES = ("alpha", "temperature", "weight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,11 @@ class Meter:
         self._sums = {
             LossKey(TaskName(task), kind): (total, count) for task, kind, total, count in sums or []
         }
-        self._pending: list[Mapping[LossKey, Tensor]] = []
+        self._pending: list[Mapping[LossKey, Tensor | float]] = []
         self._read = 0
         self._broken: tuple[int, LossKey, float] | None = None
 
-    def add(self, losses: Mapping[LossKey, Tensor]) -> None:
+    def add(self, losses: Mapping[LossKey, Tensor | float]) -> None:
         """Count one batch; a loss that it lacks is not counted."""
         self._pending.append(losses)
 
@@ -53,10 +56,18 @@ class Meter:
 
     def means(self) -> dict[TaskName, dict[str, float]]:
         """Mean of each loss, by task and kind."""
+        return self._means(values=False)
+
+    def values(self) -> dict[TaskName, dict[str, float]]:
+        """Mean of each value of a schedule, by task and kind; constants are not there."""
+        return self._means(values=True)
+
+    def _means(self, *, values: bool) -> dict[TaskName, dict[str, float]]:
         self._collect()
         means: dict[TaskName, dict[str, float]] = {}
         for key, (total, count) in self._sums.items():
-            means.setdefault(key.task, {})[key.kind] = total / count
+            if (key.kind in VALUES) is values:
+                means.setdefault(key.task, {})[key.kind] = total / count
         return means
 
     def broken(self) -> Broken | None:
@@ -71,7 +82,7 @@ class Meter:
         for losses in self._pending:
             self._read += 1
             for key, loss in losses.items():
-                value = loss.item()
+                value = float(loss)
                 if self._broken is None and not math.isfinite(value):
                     self._broken = self._read, key, value
                 total, count = self._sums.get(key, (0.0, 0))

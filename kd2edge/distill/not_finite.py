@@ -72,10 +72,10 @@ class Lost(Exception):  # noqa: N818  (it never leaves the package: the loop loo
         self.positions = positions
 
 
-def broken_loss(losses: Mapping[LossKey, Tensor]) -> NotFinite | None:
+def broken_loss(losses: Mapping[LossKey, Tensor | float]) -> NotFinite | None:
     """The first loss that is not finite; a GPU is waited for."""
     for key, loss in losses.items():
-        value = loss.item()
+        value = float(loss)
         if not math.isfinite(value):
             return loss_not_finite(key, value)
     return None

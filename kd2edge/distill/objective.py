@@ -6,13 +6,16 @@ of its own**: ``L_task`` over the items (rows or words) of the batch that have t
 loss: its share is ``1 - alpha`` in every batch that has any label of the task.  A batch without one
 has ``alpha * L_kd`` alone.  A task that nobody teaches has ``weight * L_task`` whatever alpha is.
 
+With an alpha an item, an item's loss is ``alpha * kd + (1 - alpha) * task``: each of the two means
+is of the losses times these shares, still over all items that have a label, or that teachers saw.
+
 Terms that would be multiplied by zero are not computed: with alpha 0 a step is the supervised step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, final
 
 import torch
@@ -25,6 +28,7 @@ from kd2edge.distill.feature_term import FeatureTerm
 from kd2edge.distill.knowledge import Knowledge
 from kd2edge.distill.logit_term import logit_loss
 from kd2edge.distill.loss import Given, Loss, Need
+from kd2edge.distill.meter import VALUES
 from kd2edge.distill.method import Method, made
 from kd2edge.distill.schedule import Constant, Moment, Schedule, Time, schedules
 from kd2edge.distill.settings import DistillSettings
@@ -35,10 +39,14 @@ from kd2edge.tasks.spec import TaskName, TaskSpec
 
 
 class Terms(NamedTuple):
-    """Losses of a batch: ``terms`` with alpha and weights in them, ``raw`` (detached) without."""
+    """Losses of a batch: ``terms`` with alpha and weights in them, ``raw`` (detached) without.
+
+    An alpha an item is in both: there is no loss of a task without it.  Beside the losses ``raw``
+    has what schedules gave, of the kinds ``meter.VALUES``; constants are not in it.
+    """
 
     terms: dict[LossKey, Tensor]
-    raw: dict[LossKey, Tensor]
+    raw: dict[LossKey, Tensor | float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,11 @@ class _Values:
     alpha: Schedule
     temperature: Schedule
     weight: Schedule
+
+    def changing(self) -> dict[str, Schedule]:
+        """Those that are no constants, by their names among ``meter.VALUES``."""
+        found = {name: getattr(self, name) for name in VALUES}
+        return {name: one for name, one in found.items() if not isinstance(one, Constant)}
 
 
 @final
@@ -80,6 +93,17 @@ class Objective(nn.Module):
         # An alpha of 0 throughout is no teaching: rows without a label would have no loss at all.
         silent = {task for task, values in self._values.items() if values.alpha == Constant(0.0)}
         self._taught = frozenset(known) & frozenset(names) - silent
+        self._changing = {
+            task: {
+                value: one
+                for value, one in values.changing().items()
+                if task in self._taught or value == "weight"
+            }
+            for task, values in self._values.items()
+        }
+        for name in names:
+            if name in self._taught:
+                self._values[name].alpha.require_fits(self._specs[name])
         # Indexed, not named: a task may be called as an attribute of modules is (train, half).
         self.hard = nn.ModuleList([HARD_LOSSES[task.kind](task, smoothing) for task in tasks])
         self.soft = nn.ModuleList(
@@ -145,8 +169,15 @@ class Objective(nn.Module):
                 for name, output in self._outputs[task].items()
             ]
             now, values = Moment(time, items[0]), self._values[task]
-            alpha = float(values.alpha.at(now)) if taught else 0.0
+            alpha = values.alpha.at(now) if taught else 0.0
             weight = float(values.weight.at(now))
+            if self._changing[task]:
+                self._note(found, now, {"alpha": alpha, "weight": weight})
+            if isinstance(alpha, Tensor):  # one an item: a GPU would be waited for to see any
+                _add(found, LossKey(task, "task"), weight, self._hard(at, items, 1 - alpha))
+                soft = self._soft(at, items, time, values.temperature, alpha)
+                _add(found, LossKey(task, "kd"), weight, soft)
+                continue
             if alpha < 1:
                 _add(found, LossKey(task, "task"), weight * (1 - alpha), self._hard(at, items))
             if alpha > 0:
@@ -157,7 +188,17 @@ class Objective(nn.Module):
             _add(found, LossKey(SHARED, f"feature{at}"), term.weight, loss)
         return found
 
-    def _hard(self, at: int, several: Sequence[Items]) -> Tensor | None:
+    def _note(self, found: Terms, now: Moment, known: Mapping[str, float | Tensor]) -> None:
+        """Keep the means of what schedules give now; ``known`` are those that were asked."""
+        for name, schedule in self._changing[now.task].items():
+            value = known[name] if name in known else schedule.at(now)
+            mean = value.detach().mean() if isinstance(value, Tensor) else value
+            found.raw[LossKey(now.task, name)] = mean
+
+    def _hard(
+        self, at: int, several: Sequence[Items], shares: Tensor | None = None
+    ) -> Tensor | None:
+        """The loss with the labels; ``shares`` ``[item]`` of it count where they are given."""
         items, loss = several[0], self.hard[at]
         counted = items.labelled()
         if not counted.any():
@@ -171,17 +212,27 @@ class Objective(nn.Module):
             more["arrays"] = {one.output.name: one.array.float() for one in several}
         if Need.COUNTS in loss.needs:
             more["counts"] = items.counts()
-        return loss(_given(items, counted, targets=items.targets(), **more))
+        given = _given(items, counted, targets=items.targets(), **more)
+        return loss(given) if shares is None else _shared(loss, given, counted, shares)
 
     def _soft(
-        self, at: int, several: Sequence[Items], time: Time, temperature: Schedule
+        self,
+        at: int,
+        several: Sequence[Items],
+        time: Time,
+        temperature: Schedule,
+        shares: Tensor | None = None,
     ) -> Tensor | None:
         """What teachers say of every array of a task, each a mean over its own items."""
-        losses = [self._followed(at, one, temperature.at(Moment(time, one))) for one in several]
+        losses = [
+            self._followed(at, one, temperature.at(Moment(time, one)), shares) for one in several
+        ]
         found = [loss for loss in losses if loss is not None]
         return torch.stack(found).sum() if len(found) > 1 else next(iter(found), None)
 
-    def _followed(self, at: int, items: Items, temperature: float | Tensor) -> Tensor | None:
+    def _followed(
+        self, at: int, items: Items, temperature: float | Tensor, shares: Tensor | None
+    ) -> Tensor | None:
         said = items.said(temperature)
         assert said is not None
         if items.are_words and not said.seen.any():
@@ -200,7 +251,8 @@ class Objective(nn.Module):
             more["labelled"] = labelled.to(torch.float32).to(items.device)
         if Need.ROWS in loss.needs:
             more["rows"] = items.rows().to(items.device)
-        return loss(_given(items, said.seen, **more))
+        given = _given(items, said.seen, **more)
+        return loss(given) if shares is None else _shared(loss, given, said.seen, shares)
 
     def _feature_terms(self) -> list[FeatureTerm]:
         return [term for term in self.features if isinstance(term, FeatureTerm)]
@@ -211,6 +263,23 @@ def _given(items: Items, counted: Tensor, **more: Any) -> Given:
     weights = counted.to(torch.float32).to(items.device, non_blocking=True)
     given = {"student_logits": items.logits, "activation": items.output.activation, **more}
     return Given(weights, **given)
+
+
+def _shared(loss: Loss, given: Given, counted: Tensor, shares: Tensor) -> Tensor:
+    """The sum of each item's share of its loss, over the number of items that count.
+
+    A loss is a mean under its weights; times their mean, it does not make up in other items for
+    what the shares leave out.
+
+    Args:
+        loss: of the items.
+        given: to it, with weights of 1 where ``counted``.
+        counted: ``[item]``, on the CPU.
+        shares: ``[item]``, from 0 to 1, on the device.
+    """
+    weights = given.weights * shares
+    mean = weights.sum() / max(int(counted.sum()), 1)
+    return loss(replace(given, weights=weights)) * mean
 
 
 def _add(found: Terms, key: LossKey, factor: float, loss: Tensor | None) -> None:

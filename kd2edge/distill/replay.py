@@ -16,6 +16,7 @@ from kd2edge.data.device import device_of
 from kd2edge.distill.balance import LossKey
 from kd2edge.distill.failed import load_failed, named_rows
 from kd2edge.distill.job import TrainingJob
+from kd2edge.distill.meter import VALUES
 from kd2edge.distill.not_finite import NotFinite, broken_gradient, broken_loss, broken_weight
 from kd2edge.distill.training import Training, conditions
 from kd2edge.errors import UsageError
@@ -128,15 +129,15 @@ class _Seen:
         del positions
         self._training = training
 
-    def look(self, losses: Mapping[LossKey, Tensor]) -> None:
+    def look(self, losses: Mapping[LossKey, Tensor | float]) -> None:
         assert self._training is not None
         named = self._training.stepper.named
         self.what = broken_loss(losses) or broken_gradient(named)
         self.gradients = _norms(named)
 
-    def after(self, losses: Mapping[LossKey, Tensor]) -> None:
+    def after(self, losses: Mapping[LossKey, Tensor | float]) -> None:
         assert self._training is not None
-        self.losses = {key: loss.item() for key, loss in losses.items()}
+        self.losses = {key: float(loss) for key, loss in losses.items() if key.kind not in VALUES}
         found = broken_loss(losses) or broken_weight(self._training.stepper.named)
         self.what = self.what or found
 
@@ -190,7 +191,8 @@ def _alone(
         with torch.no_grad():
             raw = training.stepper.losses(batch, features, training.time()).raw
         for key, loss in raw.items():
-            found.setdefault(key, []).append((int(position), loss.item()))
+            if key.kind not in VALUES:
+                found.setdefault(key, []).append((int(position), float(loss)))
         training.objective.load_state_dict(before)
     return {key: _worst(job, several, most) for key, several in found.items()}
 

@@ -19,6 +19,8 @@ class CurvePoint:
         seconds: of training so far, earlier sessions included.
         train: task -> kind of loss -> mean over the epoch, neither weighted nor balanced.
         validation: task -> its metric; empty when the epoch was not validated.
+        values: task -> alpha, temperature or weight, where a schedule gave it -> mean over the
+            epoch.
     """
 
     step: int
@@ -26,6 +28,7 @@ class CurvePoint:
     seconds: float
     train: Losses
     validation: Mapping[TaskName, float] = field(default_factory=dict)
+    values: Losses = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,11 +76,11 @@ class _Search:
         }
         self.state = Checkpoint(tensors, state)
 
-    def look(self, losses: Mapping[LossKey, Tensor]) -> None:
+    def look(self, losses: Mapping[LossKey, Tensor | float]) -> None:
         assert self._training is not None
         self._end_at(broken_loss(losses) or broken_gradient(self._training.stepper.named))
 
-    def after(self, losses: Mapping[LossKey, Tensor]) -> None:
+    def after(self, losses: Mapping[LossKey, Tensor | float]) -> None:
         assert self._training is not None
         self._end_at(broken_loss(losses) or broken_weight(self._training.stepper.named))
 

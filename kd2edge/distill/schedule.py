@@ -12,7 +12,7 @@ from torch import Tensor
 from kd2edge.distill.tasks.items import Items, Said
 from kd2edge.errors import UsageError
 from kd2edge.events import Losses
-from kd2edge.tasks.spec import TaskName
+from kd2edge.tasks.spec import TaskName, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,11 @@ class Time:
     epoch: int
     losses: Callable[[], Losses] = dict
     metrics: Callable[[], Mapping[TaskName, float]] = dict
+
+    @property
+    def gone(self) -> float:
+        """How much of the training is over: 0 at the first step, 1 at the last."""
+        return self.step / max(self.steps - 1, 1)
 
 
 @final
@@ -82,7 +87,21 @@ class Schedule(ABC):
 
     @abstractmethod
     def at(self, moment: Moment) -> float | Tensor:
-        """The value at a moment; a temperature may be one an item, ``[item, 1]`` on the device."""
+        """The value at a moment.
+
+        An alpha may be one an item, ``[item]`` on the device, and a temperature ``[item, 1]``.
+        """
+
+    def require_fits(self, task: TaskSpec) -> None:
+        """Refuse a task that the value says nothing of.
+
+        Args:
+            task: its labels known.
+
+        Raises:
+            UsageError: of such a task.
+        """
+        del task
 
 
 @final

@@ -65,9 +65,11 @@ class Stepper:
         features: Mapping[str, Tensor],
         time: Time,
         lr: float,
-        look: Callable[[Mapping[LossKey, Tensor]], None] | None = None,
-    ) -> Mapping[LossKey, Tensor]:
+        look: Callable[[Mapping[LossKey, Tensor | float]], None] | None = None,
+    ) -> Mapping[LossKey, Tensor | float]:
         """Learn from a batch (on the CPU); its losses, neither weighted nor balanced.
+
+        Beside them stands what schedules gave (``Terms.raw``).
 
         Args:
             batch: the rows.

@@ -43,11 +43,11 @@ class Watch(Protocol):
         """A step with these rows is about to be taken."""
         ...
 
-    def look(self, losses: Mapping[LossKey, Tensor]) -> None:
+    def look(self, losses: Mapping[LossKey, Tensor | float]) -> None:
         """Its gradients are there, neither clipped nor used."""
         ...
 
-    def after(self, losses: Mapping[LossKey, Tensor]) -> None:
+    def after(self, losses: Mapping[LossKey, Tensor | float]) -> None:
         """It was taken."""
         ...
 

@@ -83,10 +83,10 @@ def _tasks_are_taught(recipe: Recipe) -> Iterator[Fault]:
     if isinstance(alpha, dict):
         for task in untaught:
             # A map that lacks a task is reported with the references.
-            if alpha.get(task, 0) > 0:
+            if alpha.get(task, 0) != 0:
                 steps = ("distill", "alpha", task)
                 yield steps, f"no teacher teaches {task!r}: give it one, or set its alpha to 0"
-    elif untaught and alpha > 0:  # one mistake, often: no teacher at all
+    elif untaught and alpha != 0:  # one mistake, often: no teacher at all
         names = ", ".join(map(repr, untaught))
         yield ("distill", "alpha"), f"no teacher teaches {names}: give it one, or set alpha to 0"
     for index, teacher in enumerate(recipe.teachers):

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from kd2edge.errors import Problem
 from kd2edge.recipe.hints import hint, shown
 from kd2edge.recipe.places import Places, Steps
-from kd2edge.recipe.schema.choices import ByKey, ByKind, OneOrMany, is_tag, members
+from kd2edge.recipe.schema.choices import ByKey, ByKind, OneOrMany, OrMethod, is_tag, members
 from kd2edge.recipe.schema.recipe import Recipe
 from kd2edge.wording import meant
 
@@ -176,7 +176,8 @@ def _below(annotation: Any, metadata: Sequence[Any], step: str | int) -> tuple[A
     """The type one step of an error's location below another, and what is annotated to it."""
     annotation, metadata = _unwrapped(annotation, metadata)
     if is_tag(step):
-        choice = next(one for one in metadata if isinstance(one, (ByKind, ByKey, OneOrMany)))
+        marks = (ByKind, ByKey, OneOrMany, OrMethod)
+        choice = next(one for one in metadata if isinstance(one, marks))
         return choice.chosen(annotation, str(step)), ()
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         fields = annotation.model_fields.items()

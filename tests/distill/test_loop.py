@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -44,9 +44,15 @@ from kd2edge.distill.features import FEATURE_LOSSES
 from kd2edge.distill.loss import Given, Loss, Need, Sizes
 from kd2edge.distill.plan import plan_of
 from kd2edge.distill.random_state import own_randomness, random_state
+from kd2edge.distill.schedules import SCHEDULES
+from kd2edge.distill.schedules.correct import Correct
+from kd2edge.distill.schedules.labelled import Labelled
+from kd2edge.distill.schedules.linear import Linear
 from kd2edge.errors import DataError, IntegrityError, Interrupted, Kd2edgeError, UsageError
 from kd2edge.events import BeginEvent, EpochEvent, Event, ResumedEvent, SavedEvent, StepEvent
 from kd2edge.nets import Net, describe_net, load_net
+from kd2edge.recipe.schema.choices import kind_of, members
+from kd2edge.recipe.schema.schedules import AlphaSchedule
 from kd2edge.rows.join import JoinedRows
 from kd2edge.teacher import cache_outputs
 
@@ -562,6 +568,49 @@ def test_a_schedule_that_looks_at_losses_metrics_and_logits_resumes_to_the_same_
 ) -> None:
     settings = replace(FULL, distill=replace(FULL.distill, temperature=Curious()))
     assert_resumes(images, IMAGES.net(), IMAGES.net(), settings, tmp_path, after=after)
+
+
+@pytest.mark.parametrize("name", sorted(BALANCERS))
+def test_every_balancer_bears_losses_of_which_nothing_counts(
+    images: Lesson, tmp_path: Path, name: str
+) -> None:
+    """The labels' part is exactly 0 where all items leave it to the teacher."""
+    require_solver(name)
+    balance = Method(name, options(name))
+    alpha = {SHAPE.name: Labelled(1.0, 1.0), DARK.name: Correct(0.0, 1.0)}
+    distill = replace(FULL.distill, alpha=alpha, balance=balance)
+    net = IMAGES.net()
+    images.run(net, tmp_path, replace(FULL, distill=distill))
+    assert all(one.isfinite().all() for one in weights(net).values())
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULES))
+def test_an_alpha_of_every_kind_resumes_to_the_same_bits(
+    images: Lesson, tokens: Lesson, tmp_path: Path, name: str
+) -> None:
+    stated = {kind_of(part, "kind"): part for part in members(get_args(AlphaSchedule)[0])}
+    alpha = SCHEDULES[name](**stated[name]().model_dump(exclude={"kind"}))
+    for lesson, settings in ((images, FULL), (tokens, PLAIN)):
+        changed = replace(settings, distill=replace(settings.distill, alpha=alpha))
+        world = lesson.world
+        folder = tmp_path / world.spec.name
+        assert_resumes(lesson, world.net(), world.net(), changed, folder, after=4)
+
+
+def test_curves_have_the_means_of_what_schedules_gave_also_when_resumed_within_an_epoch(
+    images: Lesson, tmp_path: Path
+) -> None:
+    alpha = {SHAPE.name: Linear(1.0, 0.0), DARK.name: 0.5}
+    settings = replace(FULL, distill=replace(FULL.distill, alpha=alpha))
+    counter = iter(range(1, 100))
+    with pytest.raises(Interrupted):
+        images.run(IMAGES.net(), tmp_path, settings, stop=lambda: next(counter) == 10)
+    found = images.run(IMAGES.net(), tmp_path, settings, resume=True)
+    for at, point in enumerate(found.curves):  # 3 epochs of 7 steps
+        steps = np.arange(7 * at, 7 * at + 7)
+        assert point.values == {SHAPE.name: {"alpha": pytest.approx((1 - steps / 20).mean())}}
+        assert set(point.train[SHAPE.name]) <= {"kd", "task"}
+    assert all(not one.values for one in images.run(IMAGES.net(), tmp_path / "2", FULL).curves)
 
 
 def test_it_works_on_words_too(tokens: Lesson, tmp_path: Path) -> None:

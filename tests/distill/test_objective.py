@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from distill.logits.cases import DEFAULTS
 from distill.tiny import DARK, DISTILL, IMAGES, SHAPE, TAG, TOKENS, follow, image_rows, token_rows
 from kd2edge.data import Batch, EncodedSplit
 from kd2edge.distill import (
     DistillSettings,
     Knowledge,
     Method,
+    Schedule,
     TeacherOfTask,
     Time,
     knowledge_of,
@@ -24,7 +26,13 @@ from kd2edge.distill.knowledge import combined
 from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.distill.logits.kl import kl
 from kd2edge.distill.loss import Given, Loss, Need
+from kd2edge.distill.meter import VALUES
 from kd2edge.distill.objective import Objective
+from kd2edge.distill.schedule import Value
+from kd2edge.distill.schedules.confidence import Confidence
+from kd2edge.distill.schedules.correct import Correct
+from kd2edge.distill.schedules.labelled import Labelled
+from kd2edge.distill.schedules.linear import Linear
 from kd2edge.errors import UsageError
 from kd2edge.tasks.spec import MISSING
 from kd2edge.teacher import TeacherCache, cache_outputs
@@ -201,7 +209,7 @@ def test_zero_when_the_student_is_the_teacher(
         outputs, {}, batch, NOW
     )
     for task in TOKENS.tasks:
-        assert found.raw[LossKey(task.name, "kd")].item() < 1e-5  # fp16 in the cache
+        assert found.raw[LossKey(task.name, "kd")] < 1e-5  # fp16 in the cache
 
 
 def test_several_teachers_are_the_mean_of_what_they_say(
@@ -404,3 +412,197 @@ def test_what_is_not_there_is_named(
 ) -> None:
     with pytest.raises(UsageError, match=says):
         Objective(IMAGES.tasks, settings, taught_images, 0.0)
+
+
+def terms_with(
+    alpha: Value, knowledge: Knowledge, batch: Batch, outputs: dict[str, Tensor]
+) -> dict[LossKey, Tensor]:
+    settings = replace(DISTILL, alpha=alpha, temperature=2.0, weight=3.0)
+    objective = Objective(IMAGES.tasks, settings, knowledge, 0.0)
+    return objective.terms(outputs, {}, batch, NOW).terms
+
+
+def test_an_alpha_an_item_weighs_each_items_two_losses(
+    images: EncodedSplit, taught_images: Knowledge
+) -> None:
+    batch = images.batch(np.array([0, 2, 5, 9, 35, 48]))  # the last two have no label at all
+    outputs = outputs_of(batch)
+    schedule = Confidence(0.1, 0.9, "probability")
+    found = terms_with(schedule, taught_images, batch, outputs)
+    teacher = taught_images.logits(SHAPE.name, batch, 2.0, "softmax")
+    alpha = 0.1 + 0.8 * (3 * teacher.softmax(-1).amax(-1) - 1) / 2
+    assert len(alpha.unique()) == 6
+    soft = alpha * kl(outputs[SHAPE.name], teacher, 2.0)
+    labels = batch.targets[SHAPE.name]["labels"][:4]
+    hard = torch.nn.functional.cross_entropy(outputs[SHAPE.name][:4], labels, reduction="none")
+    # Divided by the number of items, not by the sum of the shares.
+    torch.testing.assert_close(found[LossKey(SHAPE.name, "kd")], 3 * soft.sum() / 6)
+    expected = 3 * ((1 - alpha[:4]) * hard).sum() / 4
+    torch.testing.assert_close(found[LossKey(SHAPE.name, "task")], expected)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Confidence(0.3, 0.3, "probability"),
+        Confidence(0.3, 0.3, "entropy"),
+        Correct(0.3, 0.3),
+        Labelled(0.3, 0.3),
+    ],
+    ids=lambda one: one.kind,
+)
+@pytest.mark.parametrize("loss", sorted(set(LOGIT_LOSSES) - {"bounded", "ranked_probability"}))
+def test_the_same_alpha_for_every_item_is_that_number(
+    images: EncodedSplit, taught_images: Knowledge, schedule: Schedule, loss: str
+) -> None:
+    batch = images.batch(np.array([0, 2, 5, 9, 35, 48]))
+    logits = Method(loss, DEFAULTS[loss])
+    settings = replace(DISTILL, logits={SHAPE.name: logits, DARK.name: DISTILL.logits})
+    one, two = (
+        Objective(IMAGES.tasks, replace(settings, alpha=alpha), taught_images, 0.0).terms(
+            outputs_of(batch), {}, batch, NOW
+        )
+        for alpha in (schedule, 0.3)
+    )
+    assert set(one.terms) == set(two.terms)
+    for key in one.terms:
+        torch.testing.assert_close(one.terms[key], two.terms[key])
+
+
+def test_where_the_teacher_is_right_the_label_does_not_count_and_the_other_way_round(
+    images: EncodedSplit, taught_images: Knowledge
+) -> None:
+    batch = images.batch(np.array([*range(10), 35]))
+    outputs = outputs_of(batch)
+    found = terms_with(Correct(0.0, 1.0), taught_images, batch, outputs)
+    teacher = taught_images.logits(SHAPE.name, batch, 1.0, "softmax")
+    labels = batch.targets[SHAPE.name]["labels"]
+    right = (teacher.argmax(-1) == labels)[:10]
+    assert 0 < right.sum() < 10
+    for kind, reached in (("task", [*(~right).tolist(), False]), ("kd", [*right.tolist(), True])):
+        (gradient,) = torch.autograd.grad(
+            found[LossKey(SHAPE.name, kind)], outputs[SHAPE.name], retain_graph=True
+        )
+        assert (gradient != 0).any(-1).tolist() == reached
+
+
+def test_the_means_of_what_schedules_gave_stand_beside_the_losses_and_constants_do_not(
+    images: EncodedSplit, taught_images: Knowledge
+) -> None:
+    batch = images.batch(np.array([0, 2, 5, 35]))  # 2, 5 and 35 lack `dark`
+    settings = replace(
+        DISTILL,
+        alpha={SHAPE.name: 0.5, DARK.name: Labelled(0.2, 0.6)},
+        temperature={SHAPE.name: Linear(4.0, 1.0), DARK.name: 2.0},
+    )
+    for knowledge, expected in (
+        (taught_images, {(SHAPE.name, "temperature"): 3.0, (DARK.name, "alpha"): 0.5}),
+        (None, {}),
+    ):
+        objective = Objective(IMAGES.tasks, settings, knowledge, 0.0)
+        raw = objective.terms(outputs_of(batch), {}, batch, Time(3, 10, 0)).raw
+        found = {tuple(key): float(value) for key, value in raw.items() if key.kind in VALUES}
+        assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("alpha", [Labelled(0.0, 0.0), Labelled(1.0, 1.0), Correct(0.0, 1.0)])
+@pytest.mark.parametrize("size", [1.0, 1e4])
+def test_shares_of_nothing_leave_finite_losses_and_gradients(
+    images: EncodedSplit, taught_images: Knowledge, alpha: Schedule, size: float
+) -> None:
+    for rows in ([0], [35], [0, 35]):
+        batch = images.batch(np.array(rows))
+        outputs = {
+            name: (one * size).detach().requires_grad_() for name, one in outputs_of(batch).items()
+        }
+        terms = terms_with(alpha, taught_images, batch, outputs)
+        torch.stack(list(terms.values())).sum().backward()
+        for output in outputs.values():
+            assert output.grad is not None
+            assert output.grad.isfinite().all()
+        none = {Labelled(0.0, 0.0): "kd", Labelled(1.0, 1.0): "task"}.get(alpha)
+        assert all(term == 0 for key, term in terms.items() if key.kind == none)
+        assert all(term.isfinite() for term in terms.values())
+
+
+def test_words_have_an_alpha_each_and_those_cut_off_count_for_nothing(
+    tokens: EncodedSplit, taught_tokens: Knowledge
+) -> None:
+    batch = tokens.batch(np.arange(len(tokens)))
+    outputs = token_outputs(tokens, batch)
+    settings = replace(DISTILL, alpha=Confidence(0.1, 0.9, "entropy"))
+    terms, _ = Objective(TOKENS.tasks, settings, taught_tokens, 0.0).terms(outputs, {}, batch, NOW)
+    index = batch.words["words"].index
+    seen = index >= 0
+    assert not seen.all()
+    teacher = taught_tokens.logits(TAG.name, batch, 1.0, "softmax")[seen]
+    chances = teacher.double().softmax(-1)
+    entropy = -(chances * chances.log()).sum(-1) / np.log(2)
+    alpha = (0.9 - 0.8 * entropy).float()
+    student = outputs[TAG.name].flatten(0, 1)[index[seen]]
+    expected = (alpha * kl(student, teacher, 1.0)).mean()
+    torch.testing.assert_close(terms[LossKey(TAG.name, "kd")], expected)
+    labels = batch.targets[TAG.name]["labels"][seen]
+    each = torch.nn.functional.cross_entropy(
+        student, labels, ignore_index=MISSING, reduction="none"
+    )
+    expected = ((1 - alpha) * each).sum() / (labels != MISSING).sum()
+    torch.testing.assert_close(terms[LossKey(TAG.name, "task")], expected)
+
+
+def test_of_several_teachers_the_confidence_is_that_of_what_they_say_together(
+    images: EncodedSplit, tmp_path: Path
+) -> None:
+    caches = {
+        str(seed): cache_outputs(
+            IMAGES.net_teacher(seed=seed), images, tmp_path / str(seed), tasks=IMAGES.tasks
+        )
+        for seed in (2, 3)
+    }
+    knowledge, batch = knowledge_of(caches), images.batch(np.arange(5))
+    outputs = outputs_of(batch)
+    found = terms_with(Confidence(0.0, 1.0, "probability"), knowledge, batch, outputs)
+    single = [
+        knowledge_of({"t": cache}).logits(SHAPE.name, batch, 1.0, "softmax").softmax(-1)
+        for cache in caches.values()
+    ]
+    alpha = (3 * (single[0] + single[1]).amax(-1) / 2 - 1) / 2
+    soft = kl(outputs[SHAPE.name], knowledge.logits(SHAPE.name, batch, 2.0, "softmax"), 2.0)
+    torch.testing.assert_close(found[LossKey(SHAPE.name, "kd")], 3 * (alpha * soft).mean())
+
+
+def test_a_cache_of_the_likeliest_classes_goes_with_an_alpha_an_item(tmp_path: Path) -> None:
+    split = IMAGES.split(tmp_path, image_rows(), tasks=(MANY,))
+    cache, batch = cut_knowledge(split, tmp_path), split.batch(np.arange(40))
+    student = torch.randn(40, 303, generator=torch.Generator().manual_seed(0))
+    alone, scaled = (
+        Objective((MANY,), replace(DISTILL, alpha=alpha), knowledge_of({"t": cache}), 0.0).terms(
+            {MANY.name: student}, {}, batch, NOW
+        )
+        for alpha in (0.25, Labelled(0.25, 0.25))
+    )
+    for key in (LossKey(MANY.name, "kd"), LossKey(MANY.name, "task")):
+        torch.testing.assert_close(alone.terms[key], scaled.terms[key])
+
+
+def test_a_schedule_that_does_not_fit_a_task_is_refused_where_somebody_teaches_it(
+    taught_images: Knowledge,
+) -> None:
+    tasks = (replace(SHAPE, kind="regression", labels=(), decode={"mean": 0.0, "spread": 1.0}),)
+    settings = replace(DISTILL, alpha=Correct(0.0, 1.0))
+    with pytest.raises(UsageError, match="alpha of shape: correct is defined for tasks"):
+        Objective(tasks, settings, taught_images, 0.0)
+    Objective(tasks, settings, None, 0.0)
+
+
+def test_a_task_that_nobody_teaches_has_its_hard_loss_whole_under_any_schedule(
+    images: EncodedSplit, tmp_path: Path
+) -> None:
+    cache = cache_outputs(IMAGES.net_teacher(), images, tmp_path, tasks=(SHAPE,))
+    batch = images.batch(np.arange(4))
+    key = LossKey(DARK.name, "task")
+    one, two = (
+        terms_with(alpha, knowledge_of({"t": cache}), batch, outputs_of(batch))[key]
+        for alpha in (Correct(0.0, 1.0), 0.0)
+    )
+    assert torch.equal(one, two)

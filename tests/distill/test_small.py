@@ -115,6 +115,15 @@ def test_meter_means_over_the_batches_that_have_a_loss() -> None:
     assert again.means() == {ONE: {"task": 3.0, "kd": 5.0}}
 
 
+def test_meter_keeps_what_schedules_gave_apart_from_losses() -> None:
+    meter = Meter()
+    meter.add({LossKey(ONE, "kd"): torch.tensor(5.0), LossKey(ONE, "alpha"): torch.tensor(0.25)})
+    meter.add({LossKey(ONE, "temperature"): 3.0, LossKey(ONE, "alpha"): 0.75})
+    for one in (meter, Meter(meter.sums())):
+        assert one.means() == {ONE: {"kd": 5.0}}
+        assert one.values() == {ONE: {"alpha": 0.5, "temperature": 3.0}}
+
+
 def drawn() -> list[float]:
     return [
         torch.rand(1).item(),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from kd2edge.distill.schedules.cosine import Cosine
+from kd2edge.distill.schedules.linear import Linear
 from kd2edge.errors import UsageError
 from kd2edge.events import StageEvent
 from kd2edge.export.targets import TARGETS
@@ -22,6 +24,7 @@ from kd2edge.pipeline.steps.events import Log
 from kd2edge.pipeline.steps.finite import finite
 from kd2edge.pipeline.verbs.exporting import _assert_makes_one
 from kd2edge.recipe import LoadedRecipe, load_recipe
+from kd2edge.recipe.schema.distill import Distill
 from kd2edge.recipe.schema.train import Baseline
 from kd2edge.rows.jsonl import JsonlRows
 from kd2edge.tasks.spec import TaskName
@@ -81,6 +84,17 @@ def test_the_student_s_settings_are_the_recipe_s(loaded: LoadedRecipe) -> None:
     (feature,) = settings.distill.features
     assert (feature.sources, feature.targets) == (("encoder.layer.1",), ("encoder.layer.0",))
     assert (feature.loss.kind, feature.projector, feature.standardise) == ("cosine", None, "none")
+
+
+def test_schedules_of_the_student_are_the_recipe_s(loaded: LoadedRecipe) -> None:
+    stated = {
+        "alpha": {"intent": {"kind": "linear", "to": 0.25}, "urgent": 0.5},
+        "temperature": {"kind": "cosine", "from": 4.0, "to": 1.0},
+    }
+    recipe = loaded.recipe.model_copy(update={"distill": Distill.model_validate(stated)})
+    distill = student_settings(recipe, TASKS).distill
+    assert distill.alpha == {"intent": Linear(1.0, 0.25), "urgent": 0.5}
+    assert distill.temperature == dict.fromkeys(TASKS, Cosine(4.0, 1.0))
 
 
 def test_features_of_several_teachers_are_standardised_unless_the_recipe_says_otherwise(

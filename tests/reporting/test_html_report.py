@@ -163,6 +163,23 @@ def test_the_legend_of_the_losses_names_what_is_drawn(report):
     assert [name for name in losses if f"</svg>{name}" in text] == ["student, labels"]
 
 
+def test_what_schedules_did_is_drawn_for_the_tasks_that_have_one(report):
+    task = next(iter(report["tasks"]))
+    assert "mean alpha by epoch" not in html_report(report)
+    for at, point in enumerate(report["curves"]["student"]):
+        point["values"] = {task: {"alpha": 0.9 - 0.01 * at, "temperature": 4.0}}
+    text = html_report(report)
+    for value in ("alpha", "temperature"):
+        assert text.count(f"{task}: mean {value} by epoch") == 1
+    assert text.count("by epoch") == html_report_of_constants(report).count("by epoch") + 2
+
+
+def html_report_of_constants(report):
+    for point in report["curves"]["student"]:
+        del point["values"]
+    return html_report(report)
+
+
 def test_several_teachers_have_curves_of_their_own(report):
     report["curves"]["resnet"] = report["curves"].pop("teacher")
     html = html_report(report)

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from kd2edge.distill import LABELS_ALONE, DistillSettings, FeatureSpec, Method, TrainSettings
+from kd2edge.distill import (
+    LABELS_ALONE,
+    DistillSettings,
+    FeatureSpec,
+    Method,
+    Schedule,
+    TrainSettings,
+)
+from kd2edge.distill.method import made
+from kd2edge.distill.schedules import SCHEDULES
 from kd2edge.nets.spec import ModelSpec
 from kd2edge.recipe import Recipe, by_task
 from kd2edge.recipe.schema import (
@@ -32,6 +41,7 @@ __all__ = [
     "student_settings",
     "teacher_seed",
     "teacher_settings",
+    "values_of",
 ]
 
 
@@ -82,8 +92,8 @@ def student_settings(recipe: Recipe, tasks: Sequence[TaskName]) -> TrainSettings
     distill = recipe.distill
     balance = distill.balance
     settings = DistillSettings(
-        alpha=_named(distill.alpha, tasks),
-        temperature=_named(distill.temperature, tasks),
+        alpha=values_of(distill.alpha, tasks),
+        temperature=values_of(distill.temperature, tasks),
         weight=_named(balance.weights, tasks) if isinstance(balance, Static) else 1.0,
         logits=_methods(distill.logits, tasks),
         features=feature_specs(recipe),
@@ -114,6 +124,19 @@ def _named(value: Any, tasks: Sequence[TaskName]) -> dict[TaskName, Any]:
     """A recipe's scalar or map by task, as a map."""
     by_name = by_task(value, list(tasks))
     return {task: by_name[task] for task in tasks}
+
+
+def values_of(value: Any, tasks: Sequence[TaskName]) -> dict[TaskName, float | Schedule]:
+    """A number or a schedule for each task, of ``distill.alpha`` or ``distill.temperature``.
+
+    Args:
+        value: that field.
+        tasks: of the student.
+    """
+    return {
+        task: made("distill", SCHEDULES, _method(one)) if isinstance(one, Part) else one
+        for task, one in _named(value, tasks).items()
+    }
 
 
 def logit_losses(recipe: Recipe, tasks: Sequence[TaskName]) -> dict[TaskName, Method]:

@@ -14,7 +14,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from kd2edge.distill import FeatureSpec
+from kd2edge.distill import FeatureSpec, Schedule
 from kd2edge.distill.balance import BALANCERS, Shared
 from kd2edge.distill.feature_form import form_of
 from kd2edge.distill.feature_join import join, loss_of
@@ -24,7 +24,12 @@ from kd2edge.errors import Problem, RecipeError, UsageError
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.reading.learned import NONE, Learned
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, require_own_tokenizer, teacher_inputs
-from kd2edge.pipeline.reading.settings import feature_specs, logit_losses, student_settings
+from kd2edge.pipeline.reading.settings import (
+    feature_specs,
+    logit_losses,
+    student_settings,
+    values_of,
+)
 from kd2edge.pipeline.steps.boosting import require_trees
 from kd2edge.pipeline.steps.learning import start_from
 from kd2edge.pipeline.steps.piece_table import PieceTable, piece_ids_of, tried_table
@@ -75,6 +80,7 @@ def rehearse(
         rehearsal.teacher(index, teacher)
     rehearsal.student()
     rehearsal.logits()
+    rehearsal.alphas()
     if rehearsal.problems:
         raise RecipeError(rehearsal.problems)
     return rehearsal.sizes
@@ -198,6 +204,17 @@ class _Rehearsal:
             if task.name in methods:
                 with self._noted("distill.logits" + f".{task.name}" * by_task):
                     logit_loss(task, methods[task.name], cut=self._is_cut(task))
+
+    def alphas(self) -> None:
+        """Ask the schedules of alpha whether the tasks that somebody teaches are theirs."""
+        recipe = self.loaded.recipe
+        alpha = values_of(recipe.distill.alpha, [task.name for task in self.tasks])
+        by_task = isinstance(recipe.distill.alpha, dict)
+        for task in self.tasks:
+            value = alpha[task.name]
+            if isinstance(value, Schedule) and recipe.teacher_of(task.name) is not None:
+                with self._noted("distill.alpha" + f".{task.name}" * by_task):
+                    value.require_fits(task)
 
     def _is_cut(self, task: TaskSpec) -> bool:
         """Whether the cache of a task's teacher keeps its likeliest classes alone."""

@@ -294,7 +294,8 @@ def _is_taught(recipe: Recipe) -> bool:
     """Whether the student learns from rows without any label too."""
     alpha = recipe.distill.alpha
     shares = alpha.values() if isinstance(alpha, dict) else [alpha]
-    return bool(recipe.teachers) and (max(shares) > 0 or bool(recipe.distill.features))
+    said = any(share != 0 for share in shares)
+    return bool(recipe.teachers) and (said or bool(recipe.distill.features))
 
 
 def _model(size: NetSize, steps: int) -> ModelPlan:

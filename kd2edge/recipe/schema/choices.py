@@ -182,7 +182,39 @@ class OneOrMany:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"anyOf": [handler(choice) for choice in _core_of(schema)["choices"].values()]}
+        return {"anyOf": handler(_core_of(schema))["oneOf"]}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class OrMethod:
+    """A number, or a method: a mapping, or the bare word of its kind."""
+
+    def chosen(self, union: Any, tag: str) -> Any:
+        """The member behind a mark of an error location."""
+        return members(union)[0 if tag == tag_of("number") else 1]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        number, method = members(source)
+        choices = {
+            tag_of("number"): handler.generate_schema(number),
+            tag_of("method"): handler.generate_schema(method),
+        }
+
+        def tag(value: Any) -> str:
+            # A text that is no word is a number in another spelling, such as '0.5'.
+            is_word = isinstance(value, str) and value.isidentifier()
+            is_method = is_word or isinstance(value, (Mapping, BaseModel))
+            return tag_of("method" if is_method else "number")
+
+        return core_schema.tagged_union_schema(choices, discriminator=tag)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": handler(_core_of(schema))["oneOf"]}
 
 
 #: A value for all tasks, or a map by task; :func:`by_task` reads it.

@@ -13,12 +13,13 @@ from kd2edge.recipe.schema.base import (
     Part,
     Positive,
     Rate,
-    Share,
     Texts,
     Whole,
 )
 from kd2edge.recipe.schema.choices import ByKind, ByTask
 from kd2edge.recipe.schema.logits import Kl, LogitLoss
+from kd2edge.recipe.schema.schedules import Alpha
+from kd2edge.recipe.schema.schedules import Temperature as Softening
 
 #: That cosines are divided by: a lower one would leave float32 nothing but the nearest.
 Temperature = Annotated[float, Strict(), Field(ge=0.001, le=100)]
@@ -326,9 +327,10 @@ Balance = Annotated[
 class Distill(Part):
     """The loss of a task is `alpha * L_kd + (1 - alpha) * L_task`."""
 
-    alpha: ByTask[Share] = 0.5
-    """Share of the teacher's word; rows without a label have the teacher's part alone."""
-    temperature: ByTask[Positive] = 2.0
+    alpha: ByTask[Alpha] = 0.5
+    """Share of the teacher's word, a number or a schedule; rows without a label have the teacher's
+    part alone."""
+    temperature: ByTask[Softening] = 2.0
     """Softens the outputs of both before they are compared; losses that this makes smaller are
     scaled by its square."""
     logits: ByTask[LogitLoss] = Kl()

@@ -15,7 +15,10 @@ Json = Mapping[str, Any]
 
 
 def section(report: Json) -> Section | None:
-    """One metric plot and one loss plot a task; None when the run kept no curves."""
+    """One metric plot and one loss plot a task; None when the run kept no curves.
+
+    What schedules of alpha and temperature did is drawn for the tasks that have one.
+    """
     curves: Json = report.get("curves", {})
     models = _models(curves)
     if not models:
@@ -25,6 +28,7 @@ def section(report: Json) -> Section | None:
     blocks = [
         Figures([figure for figure in metrics if figure.svg], _legend(models)),
         Figures([figure for figure in losses if figure.svg], _loss_legend(report)),
+        Figures(_value_figures(curves, report["tasks"]), [("student", "student")]),
     ]
     return Section("learning", "Learning curves", [block for block in blocks if block.figures])
 
@@ -74,6 +78,19 @@ def _loss_figure(curves: Json, task: str) -> Figure:
     label = f"{task}: training loss by epoch"
     svg = line_plot(_losses(curves, task), label=label, x_label="epoch")
     return Figure(f"{task}: training loss", svg)
+
+
+def _value_figures(curves: Json, tasks: Json) -> list[Figure]:
+    """What a schedule gave, its mean over each epoch; constants have no figure."""
+    found: list[Figure] = []
+    for task in tasks:
+        for value in ("alpha", "temperature", "weight"):
+            points = _points(curves.get("student", ()), "values", task, value)
+            if points:
+                label = f"{task}: mean {value} by epoch"
+                svg = line_plot({"student": ("student", points)}, label=label, x_label="epoch")
+                found.append(Figure(f"{task}: {value}", svg))
+    return found
 
 
 def _losses(curves: Json, task: str) -> dict[str, tuple[str, Points]]:

@@ -1,0 +1,19 @@
+"""The fixed table of schedules."""
+
+from __future__ import annotations
+
+from kd2edge.distill.schedule import Schedule
+from kd2edge.distill.schedules.confidence import Confidence
+from kd2edge.distill.schedules.correct import Correct
+from kd2edge.distill.schedules.cosine import Cosine
+from kd2edge.distill.schedules.labelled import Labelled
+from kd2edge.distill.schedules.linear import Linear
+
+#: Name in recipes -> schedule, called with the recipe's options.
+SCHEDULES: dict[str, type[Schedule]] = {
+    "confidence": Confidence,
+    "correct": Correct,
+    "cosine": Cosine,
+    "labelled": Labelled,
+    "linear": Linear,
+}

@@ -1,0 +1,94 @@
+"""``distill.alpha`` and ``distill.temperature`` where they change: a union a value."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from kd2edge.recipe.schema.base import Part, Positive, Share
+from kd2edge.recipe.schema.choices import ByKind, OrMethod
+
+
+class AlphaOverTime(Part):
+    """An alpha that goes from one value to another; as it stands, from teacher to labels."""
+
+    first: Annotated[Share, Field(alias="from")] = 1.0
+    """At the first step."""
+    last: Annotated[Share, Field(alias="to")] = 0.0
+    """At the last step."""
+
+
+class LinearAlpha(AlphaOverTime):
+    """As much at every step: teacher annealing (Clark et al. 2019)."""
+
+    kind: Literal["linear"] = "linear"
+
+
+class CosineAlpha(AlphaOverTime):
+    """Along half a cosine: slow at both ends, fast in between."""
+
+    kind: Literal["cosine"] = "cosine"
+
+
+class Confidence(Part):
+    """An alpha an item: the surer the teacher is of it, the larger.  Not for values."""
+
+    kind: Literal["confidence"] = "confidence"
+    low: Share = 0.0
+    """Where all labels are as likely to the teacher."""
+    high: Share = 1.0
+    """Where it has no doubt."""
+    by: Literal["probability", "entropy"] = "probability"
+    """What tells how sure it is: its largest probability, or its entropy."""
+
+
+class Correct(Part):
+    """An alpha an item: where the teacher is right, and where not (Meng et al. 2019).
+
+    Not for values.
+    """
+
+    kind: Literal["correct"] = "correct"
+    low: Share = 0.0
+    """Where the teacher's likeliest label is wrong."""
+    high: Share = 1.0
+    """Where it is right, and where there is no label."""
+
+
+class Labelled(Part):
+    """An alpha an item: one for those with a label, another for those without."""
+
+    kind: Literal["labelled"] = "labelled"
+    labelled: Share = 0.5
+    """Where there is a label."""
+    unlabelled: Share = 1.0
+    """Where there is none, and the teacher's part stands alone."""
+
+
+class TemperatureOverTime(Part):
+    """A temperature that goes from one value to another."""
+
+    first: Annotated[Positive, Field(alias="from")]
+    """At the first step."""
+    last: Annotated[Positive, Field(alias="to")]
+    """At the last step."""
+
+
+class LinearTemperature(TemperatureOverTime):
+    """As much at every step."""
+
+    kind: Literal["linear"] = "linear"
+
+
+class CosineTemperature(TemperatureOverTime):
+    """Along half a cosine: slow at both ends, fast in between."""
+
+    kind: Literal["cosine"] = "cosine"
+
+
+AlphaSchedule = Annotated[LinearAlpha | CosineAlpha | Confidence | Correct | Labelled, ByKind()]
+TemperatureSchedule = Annotated[LinearTemperature | CosineTemperature, ByKind()]
+
+Alpha = Annotated[Share | AlphaSchedule, OrMethod()]
+Temperature = Annotated[Positive | TemperatureSchedule, OrMethod()]
