@@ -11,6 +11,7 @@ from kd2edge.data.augment import AUGMENTATIONS
 from kd2edge.distill.balance import BALANCERS
 from kd2edge.distill.features import FEATURE_LOSSES, PROJECTORS
 from kd2edge.distill.logits import LOGIT_LOSSES
+from kd2edge.distill.long_tail import LONG_TAILS
 from kd2edge.distill.schedules import SCHEDULES
 from kd2edge.distill.tasks import HARD_LOSSES
 from kd2edge.engines import ENGINES
@@ -47,6 +48,7 @@ def kinds(union: Any, key: str = "kind") -> set[str]:
         (kinds(methods.FeatureLoss), FEATURE_LOSSES),
         (kinds(methods.Projector), PROJECTORS),
         (kinds(methods.Balance), BALANCERS),
+        (kinds(methods.LongTail), LONG_TAILS),
         (kinds(Augment) | {"none"}, AUGMENTATIONS),
         (kinds(Task), TASK_KINDS),
         (kinds(Input), INPUT_KINDS),

@@ -5,11 +5,18 @@ from __future__ import annotations
 from kd2edge.distill.evaluate import metric_values, predict_split
 from kd2edge.distill.job import TrainingJob, require_resumable
 from kd2edge.distill.knowledge import Knowledge, TeacherOfTask, knowledge_of
+from kd2edge.distill.long_tail.long_tail import Support
 from kd2edge.distill.loop import train
 from kd2edge.distill.method import Method
 from kd2edge.distill.result import CurvePoint, TrainResult
 from kd2edge.distill.schedule import Constant, Moment, Schedule, Time
-from kd2edge.distill.settings import LABELS_ALONE, DistillSettings, FeatureSpec, TrainSettings
+from kd2edge.distill.settings import (
+    LABELS_ALONE,
+    DistillSettings,
+    FeatureSpec,
+    LongTailSpec,
+    TrainSettings,
+)
 
 __all__ = [
     "LABELS_ALONE",
@@ -18,9 +25,11 @@ __all__ = [
     "DistillSettings",
     "FeatureSpec",
     "Knowledge",
+    "LongTailSpec",
     "Method",
     "Moment",
     "Schedule",
+    "Support",
     "TeacherOfTask",
     "Time",
     "TrainResult",

@@ -60,6 +60,8 @@ class Given:
         counts: ``[row]`` how many words or frames each row has, of the first array, for hard
             losses; for losses on features how many items each row has, one row's after another's,
             on the CPU.
+        label_weights: in the shape of ``labels``, what each of them counts in a hard loss; None:
+            all alike.  Unlike ``weights`` they are not divided by their sum.
     """
 
     weights: Tensor
@@ -75,6 +77,7 @@ class Given:
     owners: Tensor | None = None
     arrays: Mapping[str, Tensor] | None = None
     counts: Tensor | None = None
+    label_weights: Tensor | None = None
 
     def need(self, need: Need) -> Tensor:
         """What a loss stated.

@@ -27,6 +27,8 @@ from kd2edge.distill.balance.balancer import SHARED
 from kd2edge.distill.feature_term import FeatureTerm
 from kd2edge.distill.knowledge import Knowledge
 from kd2edge.distill.logit_term import logit_loss
+from kd2edge.distill.long_tail import long_tail
+from kd2edge.distill.long_tail.long_tail import LongTail, Support
 from kd2edge.distill.loss import Given, Loss, Need
 from kd2edge.distill.meter import VALUES
 from kd2edge.distill.method import Method, made
@@ -106,6 +108,7 @@ class Objective(nn.Module):
                 self._values[name].alpha.require_fits(self._specs[name])
         # Indexed, not named: a task may be called as an attribute of modules is (train, half).
         self.hard = nn.ModuleList([HARD_LOSSES[task.kind](task, smoothing) for task in tasks])
+        self.tails = nn.ModuleList([_long_tail(settings, task) for task in tasks])
         self.soft = nn.ModuleList(
             [
                 _logit_loss(settings, task, knowledge if name in self._taught else None)
@@ -204,7 +207,10 @@ class Objective(nn.Module):
         if not counted.any():
             return None
         assert isinstance(loss, Loss)
-        more: dict[str, Any] = {}
+        tail, targets = self._tail(at), items.targets()
+        more: dict[str, Any] = {"student_logits": tail.labelled(items.logits)}
+        if "labels" in targets:
+            more["label_weights"] = tail.weights(targets["labels"])
         if items.task in items.batch.objects:
             owners = torch.from_numpy(items.batch.objects[items.task])
             more["owners"] = owners.to(items.device)
@@ -212,7 +218,7 @@ class Objective(nn.Module):
             more["arrays"] = {one.output.name: one.array.float() for one in several}
         if Need.COUNTS in loss.needs:
             more["counts"] = items.counts()
-        given = _given(items, counted, targets=items.targets(), **more)
+        given = _given(items, counted, targets=targets, **more)
         return loss(given) if shares is None else _shared(loss, given, counted, shares)
 
     def _soft(
@@ -241,7 +247,7 @@ class Objective(nn.Module):
         assert isinstance(loss, Loss)
         more: dict[str, Any] = {
             "temperature": temperature,
-            "student_logits": said.merged(items.logits),
+            "student_logits": said.merged(self._tail(at).taught(items.logits)),
             "teacher_logits": said.logits,
         }
         if Need.TARGETS in loss.needs:
@@ -253,6 +259,11 @@ class Objective(nn.Module):
             more["rows"] = items.rows().to(items.device)
         given = _given(items, said.seen, **more)
         return loss(given) if shares is None else _shared(loss, given, said.seen, shares)
+
+    def _tail(self, at: int) -> LongTail:
+        tail = self.tails[at]
+        assert isinstance(tail, LongTail)
+        return tail
 
     def _feature_terms(self) -> list[FeatureTerm]:
         return [term for term in self.features if isinstance(term, FeatureTerm)]
@@ -293,6 +304,13 @@ def _values(settings: DistillSettings, tasks: tuple[TaskName, ...]) -> dict[Task
     temperature = schedules(settings.temperature, tasks)
     weight = schedules(settings.weight, tasks)
     return {task: _Values(alpha[task], temperature[task], weight[task]) for task in tasks}
+
+
+def _long_tail(settings: DistillSettings, task: TaskSpec) -> nn.Module:
+    stated = settings.long_tail.get(task.name)
+    if stated is None:
+        return long_tail(task, Method("none"), Support((), 0))
+    return long_tail(task, stated.method, stated.support)
 
 
 def _logit_loss(

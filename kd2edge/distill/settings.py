@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kd2edge.distill.long_tail.long_tail import Support
 from kd2edge.distill.method import Method
 from kd2edge.distill.schedule import Value
 from kd2edge.tasks.spec import TaskName
@@ -43,8 +44,21 @@ class FeatureSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LongTailSpec:
+    """What makes the rare classes of a task count.
+
+    Args:
+        method: a name in ``LONG_TAILS``, with options.
+        support: of the training rows.
+    """
+
+    method: Method
+    support: Support
+
+
+@dataclass(frozen=True, slots=True)
 class DistillSettings:
-    """What is learned from teachers.  Maps by task name every task.
+    """What is learned from teachers.  Maps by task name every task, but for ``long_tail``.
 
     Args:
         alpha: share of the teachers in a task's loss, ``alpha * kd + (1 - alpha) * task``.
@@ -53,6 +67,7 @@ class DistillSettings:
         logits: the logit loss, one for all tasks or one a task.
         features: features that are learned beside the outputs.
         balance: how the tasks' losses are combined.
+        long_tail: of the tasks whose rare classes are made to count, with or without a teacher.
     """
 
     alpha: Value
@@ -61,11 +76,18 @@ class DistillSettings:
     logits: Method | Mapping[TaskName, Method]
     features: tuple[FeatureSpec, ...]
     balance: Method
+    long_tail: Mapping[TaskName, LongTailSpec]
 
 
 #: No teacher has a say, and the tasks' losses are summed.
 LABELS_ALONE = DistillSettings(
-    alpha=0.0, temperature=1.0, weight=1.0, logits={}, features=(), balance=Method("static")
+    alpha=0.0,
+    temperature=1.0,
+    weight=1.0,
+    logits={},
+    features=(),
+    balance=Method("static"),
+    long_tail={},
 )
 
 

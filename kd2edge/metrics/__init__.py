@@ -11,7 +11,14 @@ from kd2edge.metrics.estimate import (
     paired_gain_over_seeds,
     paired_test_over_seeds,
 )
-from kd2edge.metrics.groups import GROUPS, GroupScore, class_groups, group_scores
+from kd2edge.metrics.groups import (
+    GROUPS,
+    GroupF1,
+    GroupScore,
+    class_groups,
+    group_scores,
+    is_long_tailed,
+)
 from kd2edge.metrics.holm import holm
 from kd2edge.metrics.kinds import METRICS, metric, misfit
 from kd2edge.metrics.metric import Metric, RankMetric
@@ -24,6 +31,7 @@ __all__ = [
     "Bin",
     "ClassScore",
     "Estimate",
+    "GroupF1",
     "GroupScore",
     "Metric",
     "RankMetric",
@@ -34,6 +42,7 @@ __all__ = [
     "evaluate",
     "group_scores",
     "holm",
+    "is_long_tailed",
     "measure",
     "metric",
     "misfit",

@@ -26,7 +26,7 @@ import numpy as np
 
 from kd2edge.errors import UsageError
 from kd2edge.metrics.kinds import metric
-from kd2edge.metrics.metric import Floats
+from kd2edge.metrics.metric import Floats, Metric
 from kd2edge.metrics.one_row import OneRow
 from kd2edge.metrics.resample import Keys, Resamples, resampled
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
@@ -81,7 +81,7 @@ def evaluate(
     spec: TaskSpec,
     truth: Truth,
     decoded: Decoded,
-    metric_name: str,
+    metric_name: str | Metric,
     *,
     inputs: Keys | None = None,
     confidence: float = CONFIDENCE,
@@ -96,7 +96,7 @@ def evaluate(
         spec: the task.
         truth: labels ``[row]``, or ragged ``[word]``.
         decoded: labels and scores of the same items.
-        metric_name: a name in ``METRICS``.
+        metric_name: a name in ``METRICS``, or a metric that has none there.
         inputs: ``[row]`` a number, equal where the inputs are (their hashes); None: all differ.
         confidence: of the interval, in (0.5, 1).
         resamples: weights drawn; more make the bounds steadier.
@@ -107,17 +107,10 @@ def evaluate(
         UsageError: no such metric, or a confidence outside (0.5, 1).
     """
     _check(confidence)
-    found = resampled(
-        spec,
-        truth,
-        [decoded],
-        metric(metric_name),
-        resamples=resamples,
-        seed=seed,
-        inputs=inputs,
-    )
+    made = metric(metric_name) if isinstance(metric_name, str) else metric_name
+    found = resampled(spec, truth, [decoded], made, resamples=resamples, seed=seed, inputs=inputs)
     outside = (1 - confidence) / 2
-    one, drawn = OneRow.of(metric(metric_name), spec, truth), found.drawn[:, 0]
+    one, drawn = OneRow.of(made, spec, truth), found.drawn[:, 0]
     low = _quantile(one.lowest(drawn, found.phantom), outside)
     high = _quantile(one.highest(drawn, found.phantom), 1 - outside)
     return _estimate(float(found.values[0]), low, high, confidence, found, found.drawn[:, 0])

@@ -25,6 +25,7 @@ REFERENCES: tuple[tuple[str, str], ...] = (
     ("distill.alpha.@", "task"),
     ("distill.temperature.@", "task"),
     ("distill.logits.@", "task"),
+    ("distill.long_tail.@", "task"),
     ("distill.features.*.teacher", "teacher"),
     ("distill.balance.weights.@", "task"),
     ("validate.max_drop.@", "task"),

@@ -19,10 +19,11 @@ from kd2edge.reporting.reading import (
     leading_split,
     measured_rows,
     rows_and_distinct,
+    task_block,
 )
 from kd2edge.wording import shown
 
-__all__ = ["Group", "Table", "headline", "headline_table", "lacking"]
+__all__ = ["Group", "Table", "headline", "headline_table", "lacking", "long_tails"]
 
 Json = Mapping[str, Any]
 
@@ -112,11 +113,11 @@ def _wrapped(note: str, width: int) -> Iterator[str]:
 
 
 def headline_table(report: Json, validation: Json | None = None, bench: Json | None = None) -> str:
-    """The headline as plain text for a terminal of 80 columns, and what is reached without inputs.
+    """The headline as plain text for a terminal of 80 columns, then tails and absent inputs.
 
-    See :func:`headline` and :func:`lacking`.
+    See :func:`headline`, :func:`long_tails` and :func:`lacking`.
     """
-    tables = [headline(report, validation, bench), lacking(report)]
+    tables = [headline(report, validation, bench), long_tails(report), lacking(report)]
     return "\n".join(table.text(80) for table in tables if table.groups)
 
 
@@ -134,6 +135,33 @@ def headline(report: Json, validation: Json | None = None, bench: Json | None = 
     groups = [_group(report, split, task, lines) for task in report["tasks"]]
     columns = ("model", "metric", "size", "p50", "speed-up", "gate")
     return Table(columns, tuple(groups), frozenset({0, 5}), tuple(_notes(lines)))
+
+
+def long_tails(report: Json) -> Table:
+    """Mean F1 of the frequent, middling and rare classes of each task that has a long tail."""
+    check_report(report)
+    split, present = leading_split(report), forms(report)
+    groups = [
+        Group(
+            f"{task}: mean F1 of classes by their training rows",
+            tuple(
+                (
+                    f"{name} ({student[name]['classes']:,})",
+                    *(_group_f1(report, split, task, form, name) for form in present),
+                )
+                for name in ("head", "middle", "tail")
+                if name in student
+            ),
+        )
+        for task in report["tasks"]
+        if (student := task_block(report, split, task, "student").get("groups"))
+    ]
+    return Table(("classes", *(FORMS[form] for form in present)), tuple(groups))
+
+
+def _group_f1(report: Json, split: str, task: str, form: str, name: str) -> str:
+    part = task_block(report, split, task, form).get("groups", {}).get(name, {})
+    return _estimate({**part, "value": part.get("f1")})
 
 
 def lacking(report: Json) -> Table:

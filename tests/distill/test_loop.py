@@ -17,6 +17,7 @@ from distill.tiny import (
     DISTILL,
     IMAGES,
     SHAPE,
+    TAG,
     TOKENS,
     TRAIN,
     World,
@@ -28,9 +29,11 @@ from kd2edge.data import EncodedSplit, Views
 from kd2edge.distill import (
     FeatureSpec,
     Knowledge,
+    LongTailSpec,
     Method,
     Moment,
     Schedule,
+    Support,
     TrainingJob,
     TrainResult,
     TrainSettings,
@@ -195,6 +198,23 @@ def test_every_balancer_resumes_to_the_same_bits(images: Lesson, tmp_path: Path,
     distill = replace(FULL.distill, balance=Method(name, options(name)))
     settings = replace(FULL, distill=distill)
     assert_resumes(images, IMAGES.net(), IMAGES.net(), settings, tmp_path, after=16)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("logit_adjustment", {"tau": 1.0, "teacher": True}), ("class_balanced", {"beta": 0.99})],
+)
+def test_long_tails_resume_to_the_same_bits(
+    tokens: Lesson, tmp_path: Path, name: str, options: dict[str, Any]
+) -> None:
+    spec = LongTailSpec(Method(name, options), Support((90, 10), 50))
+    settings = replace(FULL, distill=replace(DISTILL, long_tail={TAG.name: spec}))
+    whole = TOKENS.net()
+    assert_resumes(tokens, whole, TOKENS.net(), settings, tmp_path, after=6)
+    plain = TOKENS.net()
+    tokens.run(plain, tmp_path / "plain", replace(FULL, distill=DISTILL))
+    first = next(iter(weights(whole)))
+    assert not torch.equal(weights(plain)[first], weights(whole)[first])
 
 
 @pytest.mark.parametrize("gradients", ["features", "parameters"])

@@ -15,8 +15,10 @@ from kd2edge.data import Batch, EncodedSplit
 from kd2edge.distill import (
     DistillSettings,
     Knowledge,
+    LongTailSpec,
     Method,
     Schedule,
+    Support,
     TeacherOfTask,
     Time,
     knowledge_of,
@@ -606,3 +608,73 @@ def test_a_task_that_nobody_teaches_has_its_hard_loss_whole_under_any_schedule(
         for alpha in (Correct(0.0, 1.0), 0.0)
     )
     assert torch.equal(one, two)
+
+
+def tailed(counts: tuple[int, ...], *, teacher: bool = True, tau: float = 1.0) -> DistillSettings:
+    """Settings under which the prior of the first task's labels is added in training."""
+    method = Method("logit_adjustment", {"tau": tau, "teacher": teacher})
+    long_tail = {SHAPE.name: LongTailSpec(method, Support(counts, sum(counts)))}
+    return replace(DISTILL, alpha=0.5, temperature=2.0, long_tail=long_tail)
+
+
+@pytest.mark.parametrize("teacher", [True, False])
+def test_a_prior_is_added_for_the_labels_and_where_asked_for_the_teacher(
+    images: EncodedSplit, taught_images: Knowledge, teacher: bool
+) -> None:
+    batch, counts = images.batch(np.array([0, 1, 5, 35])), (80, 16, 4)
+    outputs = outputs_of(batch)
+    settings = tailed(counts, teacher=teacher)
+    found = Objective(IMAGES.tasks, settings, taught_images, 0.0).terms(outputs, {}, batch, NOW).raw
+    adjusted = outputs[SHAPE.name] + torch.tensor(counts).log()
+    labels = batch.targets[SHAPE.name]["labels"]
+    hard = torch.nn.functional.cross_entropy(adjusted, labels, ignore_index=MISSING)
+    torch.testing.assert_close(found[LossKey(SHAPE.name, "task")], hard.detach())
+    said = taught_images.logits(SHAPE.name, batch, 2.0, "softmax")
+    soft = kl(adjusted if teacher else outputs[SHAPE.name], said, 2.0).mean()
+    torch.testing.assert_close(found[LossKey(SHAPE.name, "kd")], soft.detach())
+
+
+def test_a_long_tail_leaves_other_tasks_to_the_bit_and_equal_counts_all(
+    images: EncodedSplit, taught_images: Knowledge
+) -> None:
+    batch = images.batch(np.array([0, 1, 5, 35]))
+
+    def raw(settings: DistillSettings) -> dict[LossKey, Tensor]:
+        objective = Objective(IMAGES.tasks, settings, taught_images, 0.1)
+        return objective.terms(outputs_of(batch), {}, batch, NOW).raw
+
+    plain = raw(replace(DISTILL, alpha=0.5, temperature=2.0))
+    found = raw(tailed((80, 16, 4)))
+    for key in plain:
+        assert torch.equal(found[key], plain[key]) == (key.task != SHAPE.name), key
+    for even in (tailed((9, 9, 9)), tailed((80, 16, 4), tau=0.0)):
+        assert all(torch.equal(one, plain[key]) for key, one in raw(even).items())
+
+
+def test_labels_of_a_task_weigh_what_its_long_tail_says(images: EncodedSplit) -> None:
+    batch = images.batch(np.array([0, 1, 4, 5, 35]))
+    spec = LongTailSpec(Method("class_balanced", {"beta": 0.9}), Support((60, 5), 65))
+    settings = replace(DISTILL, alpha=0.0, long_tail={DARK.name: spec})
+    outputs = outputs_of(batch)
+    found = Objective(IMAGES.tasks, settings, None, 0.0).terms(outputs, {}, batch, NOW).raw
+    labels = batch.targets[DARK.name]["labels"].numpy()
+    raw = 0.1 / (1 - 0.9 ** np.array([60.0, 5.0]))
+    weights = raw / ((raw * [60, 5]).sum() / 65)
+    logits = outputs[DARK.name].detach().double().numpy()[:, 0]
+    known = labels != MISSING
+    away = np.where(labels == 1, -logits, logits)[known]
+    expected = (np.log1p(np.exp(away)) * weights[labels[known]]).mean()
+    assert found[LossKey(DARK.name, "task")].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_of_many_classes_a_prior_is_added_to_all_before_they_are_merged(tmp_path: Path) -> None:
+    """A student that says what the teacher does, less the prior, has nothing to learn."""
+    split = IMAGES.split(tmp_path, image_rows(), tasks=(MANY,))
+    cache, batch = cut_knowledge(split, tmp_path), split.batch(np.arange(6))
+    counts = tuple(range(1, 304))
+    said = IMAGES.net(seed=2, teacher=True, tasks=(MANY,)).eval()(batch.inputs)[MANY.name]
+    student = said - torch.tensor(counts).log()
+    settings = replace(tailed(counts), alpha=1.0)
+    objective = Objective((MANY,), settings, knowledge_of({"t": cache}), 0.0)
+    found = objective.terms({MANY.name: student}, {}, batch, NOW).terms[LossKey(MANY.name, "kd")]
+    assert found.item() < 1e-5  # fp16 in the cache

@@ -103,6 +103,7 @@ DISTILL = DistillSettings(
     logits=Method("kl", {"standardise": False}),
     features=(),
     balance=Method("static"),
+    long_tail={},
 )
 TRAIN = TrainSettings(
     **Train().model_dump(exclude={"epochs", "lr", "batch_size", "device", "precision"}),

@@ -16,6 +16,7 @@ from kd2edge.data.augment import AUGMENTATIONS
 from kd2edge.distill.balance import BALANCERS
 from kd2edge.distill.features import FEATURE_LOSSES, PROJECTORS
 from kd2edge.distill.logits import LOGIT_LOSSES
+from kd2edge.distill.long_tail import LONG_TAILS
 from kd2edge.distill.schedules import SCHEDULES
 from kd2edge.distill.tasks import HARD_LOSSES
 from kd2edge.export.passes import PASSES
@@ -44,6 +45,7 @@ TABLES: dict[str, Iterable[str]] = {
     "Fusions": FUSIONS,
     "Teachers that are no nets": {"boosting"},
     "Hard losses": HARD_LOSSES,
+    "Long tails": set(LONG_TAILS) - {"none"},
     "Logit losses": LOGIT_LOSSES,
     "Schedules": SCHEDULES,
     "Feature losses": FEATURE_LOSSES,

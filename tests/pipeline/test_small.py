@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from kd2edge.distill import LongTailSpec, Method, Support
 from kd2edge.distill.schedules.cosine import Cosine
 from kd2edge.distill.schedules.linear import Linear
 from kd2edge.errors import UsageError
 from kd2edge.events import StageEvent
 from kd2edge.export.targets import TARGETS
 from kd2edge.pipeline.reading.model_inputs import student_inputs, teacher_inputs
+from kd2edge.pipeline.reading.prepare import prepare_data
 from kd2edge.pipeline.reading.settings import (
     baseline_settings,
     feature_specs,
@@ -24,8 +26,11 @@ from kd2edge.pipeline.steps.events import Log
 from kd2edge.pipeline.steps.finite import finite
 from kd2edge.pipeline.verbs.exporting import _assert_makes_one
 from kd2edge.recipe import LoadedRecipe, load_recipe
+from kd2edge.recipe.schema import Recipe
+from kd2edge.recipe.schema.base import FOLDER
 from kd2edge.recipe.schema.distill import Distill
 from kd2edge.recipe.schema.train import Baseline
+from kd2edge.rows.check import SplitCheck
 from kd2edge.rows.jsonl import JsonlRows
 from kd2edge.tasks.spec import TaskName
 from products import write_text_project
@@ -36,6 +41,11 @@ TASKS = [TaskName("intent"), TaskName("urgent")]
 @pytest.fixture
 def loaded(tmp_path: Path) -> LoadedRecipe:
     return load_recipe(write_text_project(tmp_path))
+
+
+@pytest.fixture
+def check(loaded: LoadedRecipe) -> SplitCheck:
+    return prepare_data(loaded).checks["train"]
 
 
 def test_json_has_no_nan() -> None:
@@ -74,13 +84,14 @@ def test_a_target_that_was_asked_for_makes_something() -> None:
                     _assert_makes_one(maker, [precision])
 
 
-def test_the_student_s_settings_are_the_recipe_s(loaded: LoadedRecipe) -> None:
-    settings = student_settings(loaded.recipe, TASKS)
+def test_the_student_s_settings_are_the_recipe_s(loaded: LoadedRecipe, check: SplitCheck) -> None:
+    settings = student_settings(loaded.recipe, TASKS, check)
     assert settings.epochs == 3
     assert settings.seed == 3
     assert settings.distill.alpha == {"intent": 0.7, "urgent": 0.5}
     assert settings.distill.temperature == {"intent": 2.0, "urgent": 2.0}
     assert settings.distill.balance.kind == "uncertainty"
+    assert settings.distill.long_tail == {}
     (feature,) = settings.distill.features
     assert (feature.sources, feature.targets) == (("encoder.layer.1",), ("encoder.layer.0",))
     assert (feature.loss.kind, feature.projector, feature.standardise) == ("cosine", None, "none")
@@ -95,6 +106,23 @@ def test_schedules_of_the_student_are_the_recipe_s(loaded: LoadedRecipe) -> None
     distill = student_settings(recipe, TASKS).distill
     assert distill.alpha == {"intent": Linear(1.0, 0.25), "urgent": 0.5}
     assert distill.temperature == dict.fromkeys(TASKS, Cosine(4.0, 1.0))
+
+
+def test_a_long_tail_knows_the_counts_of_the_training_rows_and_is_the_baseline_s_too(
+    loaded: LoadedRecipe, check: SplitCheck
+) -> None:
+    stated = {"intent": "none", "urgent": {"kind": "class_balanced", "beta": 0.9}}
+    tree = {**loaded.resolved, "distill": {**loaded.resolved["distill"], "long_tail": stated}}
+    recipe = Recipe.model_validate(tree, context={FOLDER: loaded.folder})
+    lines = (loaded.folder / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    said = [row["urgent"] for row in rows if row["urgent"] is not None]
+    counts = (said.count("no"), said.count("yes"))
+    expected = LongTailSpec(Method("class_balanced", {"beta": 0.9}), Support(counts, len(said)))
+    student = student_settings(recipe, TASKS, check)
+    assert student.distill.long_tail == {"urgent": expected}
+    assert baseline_settings(recipe, TASKS, check, 77).distill.long_tail == {"urgent": expected}
+    assert teacher_settings(recipe, recipe.teachers[0]).distill.long_tail == {}
 
 
 def test_features_of_several_teachers_are_standardised_unless_the_recipe_says_otherwise(
@@ -112,8 +140,10 @@ def test_features_of_several_teachers_are_standardised_unless_the_recipe_says_ot
         assert [spec.standardise for spec in specs] == expected
 
 
-def test_a_baseline_has_no_teacher_and_the_student_s_steps(loaded: LoadedRecipe) -> None:
-    settings = baseline_settings(loaded.recipe, TASKS, 77)
+def test_a_baseline_has_no_teacher_and_the_student_s_steps(
+    loaded: LoadedRecipe, check: SplitCheck
+) -> None:
+    settings = baseline_settings(loaded.recipe, TASKS, check, 77)
     assert settings.max_steps == 77
     assert settings.distill.alpha == 0.0
     assert settings.distill.features == ()
@@ -121,10 +151,10 @@ def test_a_baseline_has_no_teacher_and_the_student_s_steps(loaded: LoadedRecipe)
 
 @pytest.mark.parametrize(("own", "lr"), [({"epochs": 7}, 5e-3), ({"epochs": 7, "lr": 0.1}, 0.1)])
 def test_a_baseline_may_have_settings_of_its_own(
-    loaded: LoadedRecipe, own: dict[str, float], lr: float
+    loaded: LoadedRecipe, check: SplitCheck, own: dict[str, float], lr: float
 ) -> None:
     recipe = loaded.recipe.model_copy(update={"baseline": Baseline.model_validate(own)})
-    settings = baseline_settings(recipe, TASKS, 77)
+    settings = baseline_settings(recipe, TASKS, check, 77)
     assert (settings.epochs, settings.max_steps, settings.lr) == (7, None, lr)
     assert settings.distill.alpha == 0.0
 

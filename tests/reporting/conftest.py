@@ -72,6 +72,9 @@ def block(
                 "classes": len(labels) // 3,
                 "support": 900 - 400 * index,
                 "f1": level - 0.02 * index,
+                "low": level - 0.02 * index - 0.01 * (index + 1),
+                "high": level - 0.02 * index + 0.01,
+                "confidence": 0.95,
             }
             for index, name in enumerate(("head", "middle", "tail"))
         },

@@ -4,6 +4,7 @@ import pytest
 
 from kd2edge.reporting import Group, Table, headline, headline_table, html_report
 from kd2edge.reporting.reading import rows_text
+from kd2edge.reporting.tables import long_tails
 
 
 def test_the_headline_has_every_model_of_every_task(report, validation, bench):
@@ -20,11 +21,28 @@ def test_the_headline_has_every_model_of_every_task(report, validation, bench):
     assert table.groups[0].rows[-1][-1] == "not run"
 
 
+def test_a_long_tail_has_a_line_a_group_and_other_tasks_have_none(report):
+    first, *others = report["tasks"]
+    for task in others:
+        for form in ("teacher", "baseline", "student"):
+            report["splits"]["test"]["tasks"][task].get(form, {})["groups"] = {}
+    (group,) = long_tails(report).groups
+    assert group.title == f"{first}: mean F1 of classes by their training rows"
+    assert [row[0].split()[0] for row in group.rows] == ["head", "middle", "tail"]
+    student = report["splits"]["test"]["tasks"][first]["student"]["groups"]["tail"]
+    assert group.rows[2][-1].startswith(f"{student['f1']:.3f} [")
+    assert first in headline_table(report)
+    report["splits"]["test"]["tasks"][first]["student"]["groups"] = {}
+    assert long_tails(report).groups == ()
+    assert headline_table(report) == headline(report).text(80)
+
+
 def test_the_headline_fits_a_terminal(report, validation, bench):
     validation["artefacts"]["onnx-int8-portable-with-a-long-name"] = validation["artefacts"][
         "onnx-fp32"
     ]
-    assert headline_table(report, validation, bench) == headline(report, validation, bench).text(80)
+    text = headline(report, validation, bench).text(80) + "\n" + long_tails(report).text(80)
+    assert headline_table(report, validation, bench) == text
     for line in headline_table(report, validation, bench).splitlines():
         assert len(line) <= 80
 

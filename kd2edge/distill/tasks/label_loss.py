@@ -1,4 +1,4 @@
-"""What hard losses of labels share: a value an item, and the mean over those that count."""
+"""What hard losses of labels share: a value a label, and the mean over items that count."""
 
 from __future__ import annotations
 
@@ -22,8 +22,12 @@ class LabelLoss(Loss):
 
     @abstractmethod
     def values(self, student: Tensor, labels: Tensor) -> Tensor:
-        """The loss of every item ``[item]``, finite where ``labels`` are ``MISSING``."""
+        """The loss of every label, in their shape, finite where they are ``MISSING``."""
 
     def forward(self, given: Given) -> Tensor:
         student, labels = given.need(Need.STUDENT_LOGITS), given.target("labels")
-        return weighted_mean(self.values(student, labels), given.weights)
+        values = self.values(student, labels)  # [item], or [item, label]
+        if given.label_weights is not None:
+            values = values * given.label_weights
+        values = values if values.dim() == 1 else values.sum(-1)
+        return weighted_mean(values, given.weights)

@@ -22,4 +22,4 @@ class LabelCrossEntropy(LabelLoss):
     def values(self, student: Tensor, labels: Tensor) -> Tensor:
         target = (labels == 1).to(student.dtype) * (1 - self.smoothing) + self.smoothing / 2
         each = F.binary_cross_entropy_with_logits(student, target, reduction="none")
-        return each.masked_fill(labels == MISSING, 0.0).sum(-1)  # [row, label] -> [row]
+        return each.masked_fill(labels == MISSING, 0.0)  # [row, label]

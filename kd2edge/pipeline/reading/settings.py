@@ -10,8 +10,10 @@ from kd2edge.distill import (
     LABELS_ALONE,
     DistillSettings,
     FeatureSpec,
+    LongTailSpec,
     Method,
     Schedule,
+    Support,
     TrainSettings,
 )
 from kd2edge.distill.method import made
@@ -29,14 +31,17 @@ from kd2edge.recipe.schema import (
     TransformersModel,
 )
 from kd2edge.recipe.schema.base import Part
+from kd2edge.rows.check import SplitCheck
 from kd2edge.tasks.spec import TaskName
 from kd2edge.teacher.boosted import BoostingSettings
 
 __all__ = [
+    "balance_method",
     "baseline_settings",
     "boosting_settings",
     "feature_specs",
     "logit_losses",
+    "long_tails",
     "model_spec",
     "student_settings",
     "teacher_seed",
@@ -87,8 +92,14 @@ def boosting_settings(model: BoostingModel, seed: int) -> BoostingSettings:
     return BoostingSettings(**model.model_dump(exclude={"family"}), seed=seed)
 
 
-def student_settings(recipe: Recipe, tasks: Sequence[TaskName]) -> TrainSettings:
-    """How the student is trained."""
+def student_settings(recipe: Recipe, tasks: Sequence[TaskName], check: SplitCheck) -> TrainSettings:
+    """How the student is trained.
+
+    Args:
+        recipe: the recipe.
+        tasks: of the student.
+        check: of the training rows.
+    """
     distill = recipe.distill
     balance = distill.balance
     settings = DistillSettings(
@@ -97,22 +108,30 @@ def student_settings(recipe: Recipe, tasks: Sequence[TaskName]) -> TrainSettings
         weight=_named(balance.weights, tasks) if isinstance(balance, Static) else 1.0,
         logits=_methods(distill.logits, tasks),
         features=feature_specs(recipe),
-        balance=_method(balance, without=("weights",)),
+        balance=balance_method(recipe),
+        long_tail={
+            task: LongTailSpec(method, _support(check, task))
+            for task, method in long_tails(recipe, tasks).items()
+            if method.kind != "none"
+        },
     )
     return TrainSettings(
         **recipe.train.model_dump(), seed=recipe.seed, max_steps=None, distill=settings
     )
 
 
-def baseline_settings(recipe: Recipe, tasks: Sequence[TaskName], steps: int) -> TrainSettings:
+def baseline_settings(
+    recipe: Recipe, tasks: Sequence[TaskName], check: SplitCheck, steps: int
+) -> TrainSettings:
     """How the student is trained on labels alone.
 
     Args:
         recipe: the recipe.
         tasks: of the student.
+        check: of the training rows.
         steps: of the student: as many, where the recipe does not say otherwise.
     """
-    student = student_settings(recipe, tasks)
+    student = student_settings(recipe, tasks, check)
     alone = replace(student, distill=replace(student.distill, alpha=0.0, features=()))
     own = recipe.baseline
     if isinstance(own, bool):
@@ -149,6 +168,20 @@ def logit_losses(recipe: Recipe, tasks: Sequence[TaskName]) -> dict[TaskName, Me
     alpha = _named(recipe.distill.alpha, tasks)
     taught = [task for task in tasks if recipe.teacher_of(task) is not None and alpha[task] != 0]
     return _methods(recipe.distill.logits, taught)
+
+
+def long_tails(recipe: Recipe, tasks: Sequence[TaskName]) -> dict[TaskName, Method]:
+    """What makes the rare classes of each task count."""
+    return _methods(recipe.distill.long_tail, tasks)
+
+
+def balance_method(recipe: Recipe) -> Method:
+    """How the losses of the tasks are combined; fixed weights are of the tasks, not of it."""
+    return _method(recipe.distill.balance, without=("weights",))
+
+
+def _support(check: SplitCheck, task: TaskName) -> Support:
+    return Support(tuple(check.labels[task].values()), check.labelled_rows([task]))
 
 
 def feature_specs(recipe: Recipe) -> tuple[FeatureSpec, ...]:

@@ -34,7 +34,7 @@ def student_jobs(
     where the recipe does not say otherwise.  The start is the student's, too, what it has of a
     teacher included: the gain over the baseline is what distillation gave, not what the start did.
     """
-    names = [task.name for task in work.tasks]
+    names, check = [task.name for task in work.tasks], work.data.checks["train"]
     caches = {one.name: one.caches["train"] for one in teachers}
     starter = _starter(work, learner, teachers)
     student = _job(
@@ -42,13 +42,13 @@ def student_jobs(
         learner,
         starter,
         work.run.student,
-        student_settings(work.recipe, names),
+        student_settings(work.recipe, names, check),
         knowledge_of(caches) if teachers else None,
     )
     if not (work.recipe.baseline and teachers):
         return [student]
     steps = student.plan(student.objective()).steps
-    alone = baseline_settings(work.recipe, names, steps)
+    alone = baseline_settings(work.recipe, names, check, steps)
     return [student, _job(work, learner, starter, work.run.baseline, alone, None)]
 
 

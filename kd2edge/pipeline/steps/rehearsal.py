@@ -19,15 +19,17 @@ from kd2edge.distill.balance import BALANCERS, Shared
 from kd2edge.distill.feature_form import form_of
 from kd2edge.distill.feature_join import join, loss_of
 from kd2edge.distill.logit_term import logit_loss
+from kd2edge.distill.long_tail import require_fits
 from kd2edge.distill.method import made
 from kd2edge.errors import Problem, RecipeError, UsageError
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.reading.learned import NONE, Learned
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, require_own_tokenizer, teacher_inputs
 from kd2edge.pipeline.reading.settings import (
+    balance_method,
     feature_specs,
     logit_losses,
-    student_settings,
+    long_tails,
     values_of,
 )
 from kd2edge.pipeline.steps.boosting import require_trees
@@ -81,6 +83,7 @@ def rehearse(
     rehearsal.student()
     rehearsal.logits()
     rehearsal.alphas()
+    rehearsal.long_tails()
     if rehearsal.problems:
         raise RecipeError(rehearsal.problems)
     return rehearsal.sizes
@@ -216,6 +219,15 @@ class _Rehearsal:
                 with self._noted("distill.alpha" + f".{task.name}" * by_task):
                     value.require_fits(task)
 
+    def long_tails(self) -> None:
+        """Whether what makes rare classes count fits the tasks."""
+        recipe = self.loaded.recipe
+        methods = long_tails(recipe, [task.name for task in self.tasks])
+        by_task = isinstance(recipe.distill.long_tail, dict)
+        for task in self.tasks:
+            with self._noted("distill.long_tail" + f".{task.name}" * by_task):
+                require_fits(task, methods[task.name])
+
     def _is_cut(self, task: TaskSpec) -> bool:
         """Whether the cache of a task's teacher keeps its likeliest classes alone."""
         teacher = self.loaded.recipe.teacher_of(task.name)
@@ -278,7 +290,7 @@ class _Rehearsal:
     def _balance(self, net: Net) -> None:
         """Make the balancer, and show it the net with the graph behind its heads."""
         names = [task.name for task in self.tasks]
-        method = student_settings(self.loaded.recipe, names).distill.balance
+        method = balance_method(self.loaded.recipe)
         balancer = made("balance", BALANCERS, method, names)
         with net.eval().capture(balancer.features) as features:
             outputs = net(net.ones(_SIZE, _SIZE))

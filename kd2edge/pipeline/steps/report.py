@@ -18,7 +18,7 @@ from kd2edge.files import fingerprint, fingerprint_file, write_atomic
 from kd2edge.metrics import drop, evaluate
 from kd2edge.metrics.calibration import reliability
 from kd2edge.metrics.errors import errors
-from kd2edge.metrics.groups import class_groups, group_scores
+from kd2edge.metrics.groups import GroupF1, class_groups, group_scores, is_long_tailed
 from kd2edge.metrics.items import cut_off, distinct
 from kd2edge.metrics.per_class import ClassScore, confusion, per_class
 from kd2edge.nets import Net
@@ -290,7 +290,7 @@ def _model_report(
     }
     sections = task_kind(spec.kind).sections
     if "classes" in sections:
-        found |= _classes(spec, truth, decoded, support)
+        found |= _classes(spec, truth, decoded, support, inputs)
     if "reliability" in sections:
         found["reliability"] = _reliability(spec, truth, decoded)
     if "errors" in sections:
@@ -301,9 +301,9 @@ def _model_report(
 
 
 def _classes(
-    spec: TaskSpec, truth: Truth, decoded: Decoded, support: Sequence[int]
+    spec: TaskSpec, truth: Truth, decoded: Decoded, support: Sequence[int], inputs: Inputs
 ) -> dict[str, Any]:
-    """What is reached of every class, and of the frequent and the rare ones together."""
+    """What is reached of every class, and of a long tail's frequent and rare ones together."""
     groups = class_groups(support)
     scores = per_class(spec, truth, decoded)
     return {
@@ -311,8 +311,26 @@ def _classes(
             _class(score, count, group)
             for score, count, group in zip(scores, support, groups, strict=True)
         ],
-        "groups": {one.group: asdict(one) for one in group_scores(scores, groups)},
+        "groups": {
+            one.group: {**asdict(one), **_bounds(spec, truth, decoded, members, inputs)}
+            for one in (group_scores(scores, groups) if is_long_tailed(support) else ())
+            if (members := _members(scores, groups, one.group))
+        },
     }
+
+
+def _members(scores: Sequence[ClassScore], groups: Sequence[str], name: str) -> list[int]:
+    """The classes of a group that occur in the split."""
+    both = enumerate(zip(scores, groups, strict=True))
+    return [at for at, (score, group) in both if group == name and score.support]
+
+
+def _bounds(
+    spec: TaskSpec, truth: Truth, decoded: Decoded, members: Sequence[int], inputs: Inputs
+) -> dict[str, float]:
+    """Of the mean F1 of some classes."""
+    found = evaluate(spec, truth, decoded, GroupF1(members), inputs=inputs)
+    return {"low": found.low, "high": found.high, "confidence": found.confidence}
 
 
 def _reliability(spec: TaskSpec, truth: Truth, decoded: Decoded) -> dict[str, Any] | None:

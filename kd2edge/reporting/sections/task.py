@@ -96,7 +96,7 @@ def _error_cell(value: float | None) -> Cell:
 
 
 def _groups(report: Json, split: str, task: str) -> Grid | None:
-    """Mean F1 of frequent, middling and rare classes (by training rows)."""
+    """Mean F1 of frequent, middling and rare classes of a long tail (by training rows)."""
     by_form = {
         form: task_block(report, split, task, form).get("groups", {}) for form in forms(report)
     }
@@ -112,7 +112,7 @@ def _groups(report: Json, split: str, task: str) -> Grid | None:
     return Grid(
         columns,
         [_group_row(name, by_form) for name in names],
-        "Classes by how often they stand in the training rows",
+        "Classes by how often they stand in the training rows: head above 100, tail below 20",
     )
 
 
@@ -124,7 +124,10 @@ def _group_row(name: str, by_form: Mapping[str, Json]) -> list[Cell]:
         Cell(formats.count(any_part.get("classes"))),
         Cell(formats.count(any_part.get("support"))),
     ]
-    return cells + [_f1_cell(part.get("f1")) for part in parts.values()]
+    return cells + [
+        Cell(formats.score(part.get("f1")), formats.interval(part), sort=part.get("f1"))
+        for part in parts.values()
+    ]
 
 
 def _f1_cell(value: Any) -> Cell:

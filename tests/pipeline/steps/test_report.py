@@ -52,6 +52,27 @@ def test_the_student_s_metrics_are_those_of_its_stored_decisions(run: FinishedRu
 
 
 @PRODUCTS
+def test_classes_are_grouped_where_their_training_rows_differ_tenfold(run: FinishedRun) -> None:
+    tasks, reference = stored(run, "test")
+    for task, spec in tasks.items():
+        truth, decoded = reference.truths[task], reference.decoded[task]
+        inputs = np.arange(run.report["splits"]["test"]["rows"], dtype=np.uint64)
+        even = module._classes(spec, truth, decoded, [30] * len(spec.labels), inputs)
+        assert even["groups"] == {}
+        support = [5000, *[7] * (len(spec.labels) - 1)]
+        long = module._classes(spec, truth, decoded, support, inputs)
+        own = {"head": long["per_class"][:1], "tail": long["per_class"][1:]}
+        assert list(long["groups"]) == [
+            name for name in own if any(c["support"] for c in own[name])
+        ]
+        for name, found in long["groups"].items():
+            occurring = [one["f1"] for one in own[name] if one["support"]]
+            assert found["f1"] == pytest.approx(np.mean(occurring))
+            assert found["low"] <= found["f1"] <= found["high"]
+            assert found["confidence"] == 0.95
+
+
+@PRODUCTS
 def test_the_meaning_names_the_rows_and_labels_that_were_measured(run: FinishedRun) -> None:
     assert run.meaning.splits.keys() == set(SPLITS)
     for split, said in run.meaning.splits.items():
