@@ -97,13 +97,13 @@ def test_the_student_s_settings_are_the_recipe_s(loaded: LoadedRecipe, check: Sp
     assert (feature.loss.kind, feature.projector, feature.standardise) == ("cosine", None, "none")
 
 
-def test_schedules_of_the_student_are_the_recipe_s(loaded: LoadedRecipe) -> None:
+def test_schedules_of_the_student_are_the_recipe_s(loaded: LoadedRecipe, check: SplitCheck) -> None:
     stated = {
         "alpha": {"intent": {"kind": "linear", "to": 0.25}, "urgent": 0.5},
         "temperature": {"kind": "cosine", "from": 4.0, "to": 1.0},
     }
     recipe = loaded.recipe.model_copy(update={"distill": Distill.model_validate(stated)})
-    distill = student_settings(recipe, TASKS).distill
+    distill = student_settings(recipe, TASKS, check).distill
     assert distill.alpha == {"intent": Linear(1.0, 0.25), "urgent": 0.5}
     assert distill.temperature == dict.fromkeys(TASKS, Cosine(4.0, 1.0))
 
