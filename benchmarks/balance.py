@@ -113,8 +113,8 @@ def steps_of(path: Path, rows: int, rounds: int, device: torch.device) -> dict[s
     inputs = student_inputs(loaded.recipe, data.rows["train"], data.learned)
     names = tuple(task.name for task in tasks)
     some = joined([Source("some", Some(data.rows["train"], rows), names)])
-    plain = baseline_settings(loaded.recipe, list(data.tasks), 1)
-    one_for_all = {"temperature": 1.0, "weight": 1.0, "logits": {}}
+    plain = baseline_settings(loaded.recipe, list(data.tasks), data.checks["train"], 1)
+    one_for_all = {"temperature": 1.0, "weight": 1.0, "logits": {}, "long_tail": {}}
     plain = replace(plain, distill=replace(plain.distill, **one_for_all))
     with TemporaryDirectory() as folder, ExitStack() as hooks:
         split = encode_split(some, inputs.pairs, tasks, Path(folder), file_hashes=inputs.hashes)

@@ -87,8 +87,8 @@ def measured(path: Path, rows: int, rounds: int, device: torch.device = _CPU) ->
     data = prepare_data(loaded)
     with TemporaryDirectory() as folder, ExitStack() as hooks:
         split, cache = taught_rows(loaded, data, rows, Path(folder))
-        settings = student_settings(loaded.recipe, list(data.tasks))
-        alone = baseline_settings(loaded.recipe, list(data.tasks), 1)
+        settings = student_settings(loaded.recipe, list(data.tasks), data.checks["train"])
+        alone = baseline_settings(loaded.recipe, list(data.tasks), data.checks["train"], 1)
         steps = {
             "supervised": step(loaded, data, split, alone, None, hooks, device),
             "distilled": step(loaded, data, split, settings, knowledge_of(cache), hooks, device),

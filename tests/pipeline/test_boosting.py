@@ -244,7 +244,7 @@ def test_check_says_how_many_trees_there_will_be(folder: Path) -> None:
         ("distill.features=[{teacher: trees, from: a, to: b}]", "no features to follow"),
         (
             "student.model={family: boosting}",
-            "no family 'boosting'; expected one of transformers, cnn, mlp, joint",
+            "no family 'boosting'; expected one of transformers, cnn, conv, mlp, static, joint",
         ),
         ("teachers.0.model.max_bins=3", "column 'town' has 3 categories, at most 1"),
         ("teachers.0.model.max_iter=0", "max_iter"),
