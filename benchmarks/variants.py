@@ -79,7 +79,8 @@ def measured(run: RunFolder, caches: Sequence[Path], rows: int) -> dict[str, Any
     loaded = load_recipe(run.recipe)
     data = prepare_data(loaded)
     work = Work(loaded, run, data, caches[0], resume=True, on_event=lambda event: None)
-    splits = work.encode(student_inputs(loaded.recipe, data.rows["train"], data.learned))
+    inputs = student_inputs(loaded.recipe, data.rows["train"], data.learned)
+    splits = work.encode(inputs, loaded.recipe.seed)
     net = load_net(run.student)
     kept = [path.parent for cache in caches for path in cache.glob("teachers/*/manifest.json")]
     said = [TeacherCache(path) for path in kept]
