@@ -24,7 +24,7 @@ from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import file_columns, input_kind
 from kd2edge.inputs.spec import ArraySpec, Encoded, InputSpec
 from kd2edge.ragged import Column, Ragged, offsets_of
-from kd2edge.rows.hashes import files_fingerprint
+from kd2edge.rows.hashes import PlacedRows, files_fingerprint
 from kd2edge.rows.rows import Row
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Target, TaskSpec, is_stated
@@ -55,8 +55,8 @@ class SplitRows(Protocol):
         ...
 
     @property
-    def labelled(self) -> SplitRows:
-        """Those of sources that label something, which stand first."""
+    def parts(self) -> Sequence[PlacedRows]:
+        """Those of sources that label something, which stand first, and the others, if any."""
         ...
 
 
@@ -98,8 +98,8 @@ def encode_split(
     hashes = _hashes_of(inputs, file_hashes or {})
     views = views or Views()
     columns = file_columns(spec for spec, _ in inputs.values())
-    named = _identity(rows.labelled, columns)
-    whole = named if len(rows.labelled) == len(rows) else _identity(rows, columns)
+    named, *others = [_identity(part, columns) for part in rows.parts]
+    whole = fingerprint([named, *others]) if others else named
     key, labelled = (_key(one, inputs, tasks, hashes, views) for one in (whole, named))
     folder = folder_of(directory, key)
     if not is_filled(folder):
@@ -108,7 +108,7 @@ def encode_split(
     return EncodedSplit(folder, absence or Absence())
 
 
-def _identity(rows: SplitRows, columns: Sequence[str]) -> str:
+def _identity(rows: PlacedRows, columns: Sequence[str]) -> str:
     """Fingerprint of rows and of the files that they name."""
     return fingerprint([rows.fingerprint, files_fingerprint(rows, columns)])
 

@@ -78,10 +78,8 @@ def _result(
     interruption: Interruption,
 ) -> TrainResult | Lost:
     """What came of training; returned, not raised, so that nothing holds the net any longer."""
-    settings = job.settings
     net = job.build()
-    threads = found.state["threads"] if found and device.type == "cpu" else settings.threads
-    with conditions(job, device, threads), interruption:
+    with conditions(job, device, found), interruption:
         training = Training(job, net, device, on_event)
         if found is None or not cursor_from_json(found.state["cursor"]).finished:
             plan = training.plan

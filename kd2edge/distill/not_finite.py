@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from kd2edge.distill.balance import LossKey
-from kd2edge.tasks.spec import TaskName
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def broken_loss(losses: Mapping[LossKey, Tensor | float]) -> NotFinite | None:
 
 def loss_not_finite(key: LossKey, value: float) -> NotFinite:
     """A loss that is not finite."""
-    return NotFinite("loss", value, task=key.task or TaskName(""), loss=key.kind)
+    return NotFinite("loss", value, task=key.task, loss=key.kind)
 
 
 def broken_gradient(named: Iterable[tuple[str, nn.Parameter]]) -> NotFinite | None:

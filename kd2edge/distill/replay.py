@@ -21,6 +21,7 @@ from kd2edge.distill.not_finite import NotFinite, broken_gradient, broken_loss, 
 from kd2edge.distill.training import Training, conditions
 from kd2edge.errors import UsageError
 from kd2edge.nets.net import Net, first_tensor
+from kd2edge.nets.watched import watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,7 @@ def replay(job: TrainingJob, *, precision: str | None = None, most: int = 10) ->
         job = replace(job, settings=replace(job.settings, precision=precision))
     device = device_of(job.settings.device)
     net = job.build()
-    threads = state.state["threads"] if device.type == "cpu" else job.settings.threads
-    with conditions(job, device, threads):
+    with conditions(job, device, state):
         seen = _Seen(net)
         training = Training(job, net, device, watch=seen)
         training.resume(state)
@@ -157,22 +157,15 @@ def _norms(named: Sequence[tuple[str, nn.Parameter]]) -> dict[str, float]:
 def _peaks(net: Net, into: dict[str, float]) -> Iterator[None]:
     """Note the largest value of every module without parts, the first time that it is called."""
 
-    def keep(name: str) -> Any:
-        def hook(module: nn.Module, given: Any, output: Any) -> None:
-            del module, given
-            found = first_tensor(output)
-            if name not in into and found is not None and found.is_floating_point():
-                into[name] = found.detach().abs().max().item() if found.numel() else 0.0
+    def keep(name: str, given: Any, output: Any) -> None:
+        del given
+        found = first_tensor(output)
+        if name not in into and found is not None and found.is_floating_point():
+            into[name] = found.detach().abs().max().item() if found.numel() else 0.0
 
-        return hook
-
-    leaves = [(name, one) for name, one in net.named_modules() if not any(one.children())]
-    handles = [one.register_forward_hook(keep(name)) for name, one in leaves]
-    try:
+    leaves = {name: one for name, one in net.named_modules() if not any(one.children())}
+    with watched(leaves, keep):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _alone(

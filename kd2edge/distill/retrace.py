@@ -69,12 +69,7 @@ class _Search:
         self._training, self.positions = training, positions
         # Copies on the CPU: a GPU may have no room for a second state.
         tensors = copied(training.stepper.learned.tensors())
-        state = {
-            "key": training.key,
-            "threads": torch.get_num_threads(),
-            "cursor": training.cursor.to_json(),
-        }
-        self.state = Checkpoint(tensors, state)
+        self.state = Checkpoint(tensors, training.state())
 
     def look(self, losses: Mapping[LossKey, Tensor | float]) -> None:
         assert self._training is not None
@@ -145,8 +140,7 @@ def _searched(job: TrainingJob, device: torch.device, search: _Search) -> str:
     try:
         found = load_checkpoint(job.checkpoints)
         net = job.build()
-        threads = found.state["threads"] if found and device.type == "cpu" else job.settings.threads
-        with conditions(job, device, threads):
+        with conditions(job, device, found):
             training = Training(job, net, device, watch=search)
             if found is not None:
                 training.resume(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 import numpy as np
 import numpy.typing as npt
@@ -53,14 +53,17 @@ class Watch(Protocol):
 
 
 @contextmanager
-def conditions(job: TrainingJob, device: torch.device, threads: int | None) -> Iterator[None]:
+def conditions(job: TrainingJob, device: torch.device, found: Checkpoint | None) -> Iterator[None]:
     """Everything around a training that its bits depend on; after it all is as it was before.
 
     Args:
         job: what is trained.
         device: where.
-        threads: that compute; None: as many as torch takes.
+        found: what it goes on from: on a CPU with the threads that it had.
     """
+    threads = job.settings.threads
+    if found is not None and device.type == "cpu":
+        threads = found.state["threads"]
     with (
         _threads(threads),
         own_randomness(job.settings.seed),
@@ -140,6 +143,14 @@ class Training:
         return Time(
             cursor.step, self.plan.steps, cursor.epoch, cursor.meter.means, cursor.last_validation
         )
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint says beside its tensors, as JSON values."""
+        return {
+            "key": self.key,
+            "threads": torch.get_num_threads(),
+            "cursor": self.cursor.to_json(),
+        }
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
@@ -267,12 +278,7 @@ class Training:
     def _write(self, tensors: Mapping[str, Tensor]) -> None:
         if self.watch is not None:
             return
-        state = {
-            "key": self.key,
-            "threads": torch.get_num_threads(),
-            "cursor": self.cursor.to_json(),
-        }
-        path = save_checkpoint(self.job.checkpoints, tensors, state)
+        path = save_checkpoint(self.job.checkpoints, tensors, self.state())
         self.on_event(SavedEvent(self.cursor.step, str(path)))
 
     def _result(self) -> TrainResult:

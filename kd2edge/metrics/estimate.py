@@ -151,7 +151,7 @@ def drop(
         UsageError: no such metric, or a confidence outside (0.5, 1).
     """
     how = _How(metric_name, inputs, confidence, resamples, seed)
-    return _gain(spec, truth, [reference], [candidate], how)
+    return _tested_gain(spec, truth, [reference], [candidate], how)[0]
 
 
 def paired_gain_over_seeds(
@@ -191,9 +191,10 @@ def paired_gain_over_seeds(
         UsageError: unequal numbers of candidates and baselines, no such metric, or a confidence
             outside (0.5, 1).
     """
-    _require_pairs(candidates, baselines)
-    how = _How(metric_name, inputs, confidence, resamples, seed)
-    return _gain(spec, truth, candidates, baselines, how)
+    return paired_test_over_seeds(
+        spec, truth, candidates, baselines, metric_name,
+        inputs=inputs, confidence=confidence, resamples=resamples, seed=seed,
+    )[0]  # fmt: skip
 
 
 def paired_test_over_seeds(
@@ -248,17 +249,6 @@ class _How(NamedTuple):
     confidence: float
     resamples: int
     seed: int
-
-
-def _gain(
-    spec: TaskSpec,
-    truth: Truth,
-    better: Sequence[Decoded],
-    worse: Sequence[Decoded],
-    how: _How,
-) -> Estimate:
-    """By how much the one are better than the others, in pairs, with one-sided bounds."""
-    return _tested_gain(spec, truth, better, worse, how)[0]
 
 
 def _tested_gain(

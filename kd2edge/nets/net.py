@@ -24,6 +24,7 @@ from kd2edge.nets.features import Features, Widths
 from kd2edge.nets.fusion import Fusion, fusion_for
 from kd2edge.nets.heads import Head, head_for
 from kd2edge.nets.spec import ModelSpec
+from kd2edge.nets.watched import watched
 from kd2edge.tasks.outputs import outputs_of
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
@@ -138,25 +139,18 @@ class Net(nn.Module):
         modules = {path: self._module(path.removesuffix(_INPUT)) for path in paths}
         features: dict[str, Tensor] = {}
 
-        def keep(path: str) -> Any:
-            def hook(module: nn.Module, given: tuple[Any, ...], output: Any) -> None:
-                value = given[0] if path.endswith(_INPUT) else output
-                found = first_tensor(value)
-                if found is None:
-                    raise UsageError(
-                        f"module {path!r} gives a {type(value).__name__}, which holds no tensor to"
-                        " keep; `kd2edge check --modules` shows what each one gives"
-                    )
-                features[path] = found
+        def keep(path: str, given: tuple[Any, ...], output: Any) -> None:
+            value = given[0] if path.endswith(_INPUT) else output
+            found = first_tensor(value)
+            if found is None:
+                raise UsageError(
+                    f"module {path!r} gives a {type(value).__name__}, which holds no tensor to"
+                    " keep; `kd2edge check --modules` shows what each one gives"
+                )
+            features[path] = found
 
-            return hook
-
-        handles = [module.register_forward_hook(keep(path)) for path, module in modules.items()]
-        try:
+        with watched(modules, keep):
             yield features
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def modules_by_path(self) -> dict[str, nn.Module]:
         """What :meth:`capture` knows, each module by the shortest of its paths."""
@@ -188,7 +182,7 @@ class Net(nn.Module):
         near = difflib.get_close_matches(path, [name for name in modules if name], 3, cutoff=0.4)
         raise UsageError(
             f"the backbone ({self.model.family}) has no module {path!r};"
-            f" the nearest are {near or [name for name in backbones if name][:3]}, and"
+            f" the nearest are {', '.join(near or [name for name in backbones if name][:3])}, and"
             " `kd2edge check --modules` prints all"
         )
 

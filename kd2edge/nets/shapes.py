@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from kd2edge.nets.net import Net, first_tensor
+from kd2edge.nets.watched import watched
 
 #: Rows and length of the two runs whose shapes are compared, of no net too many.
 _RUNS = ((2, 2), (3, 1))
@@ -58,21 +59,14 @@ def _run(
 ) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
 
-    def keep(path: str) -> Any:
-        def hook(module: nn.Module, given: Any, output: Any) -> None:
-            found = first_tensor(output)
-            if found is not None:
-                shapes[path] = tuple(found.shape)
+    def keep(path: str, given: Any, output: Any) -> None:
+        del given
+        found = first_tensor(output)
+        if found is not None:
+            shapes[path] = tuple(found.shape)
 
-        return hook
-
-    handles = [module.register_forward_hook(keep(path)) for path, module in modules.items()]
-    try:
-        with torch.no_grad():
-            net.eval()(net.ones(rows, length))
-    finally:
-        for handle in handles:
-            handle.remove()
+    with watched(modules, keep), torch.no_grad():
+        net.eval()(net.ones(rows, length))
     return shapes
 
 

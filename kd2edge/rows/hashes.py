@@ -71,6 +71,8 @@ def with_files(row: Row, columns: Sequence[str], root: str) -> Row:
 class PlacedRows(Protocol):
     """What :func:`files_fingerprint` needs of rows."""
 
+    fingerprint: str
+
     def __len__(self) -> int: ...
     def __getitem__(self, position: int) -> Row: ...
     def root_of(self, position: int) -> str:

@@ -68,9 +68,10 @@ class JoinedRows(Rows):
         return source.rows.is_made(local)
 
     @property
-    def labelled(self) -> JoinedRows:
-        """The rows of the sources that label something: what is learned without a teacher."""
-        return JoinedRows([source for source in self._sources if source.tasks])
+    def parts(self) -> tuple[JoinedRows, ...]:
+        labelled = JoinedRows([source for source in self._sources if source.tasks])
+        others = JoinedRows([source for source in self._sources if not source.tasks])
+        return (labelled, others) if len(others) else (labelled,)
 
     @property
     def sources(self) -> tuple[Source, ...]:

@@ -38,9 +38,12 @@ class Rows(ABC):
         return self.root
 
     @property
-    def labelled(self) -> Rows:
-        """Those of sources that label something, which stand first; of one source all rows."""
-        return self
+    def parts(self) -> tuple[Rows, ...]:
+        """Those of sources that label something, which stand first, and the others, if any.
+
+        Of one source all rows: what has labels is asked of joined rows.
+        """
+        return (self,)
 
     def is_made(self, position: int) -> bool:
         """Whether a row was made of others, often many of one: nothing is counted in it."""

@@ -115,14 +115,12 @@ class TeacherCache:
 
 def write_statistics(
     directory: Path, store: ArrayStore, features: Sequence[str]
-) -> Mapping[str, str] | None:
+) -> Mapping[str, str]:
     """Write the statistics of a cache's features; what its manifest says of them.
 
     The file is named by its content: processes that fill one cache together may each write their
     own, whose last digits differ between machines, and the manifest names one of them.
     """
-    if not features:
-        return None
     content = statistics_bytes([statistics_of(store, f"features/{path}") for path in features])
     digest = fingerprint_bytes(content)
     file = f"statistics-{digest[:16]}.npz"

@@ -19,7 +19,6 @@ from kd2edge.teacher.teacher import Answer, Outputs, Teacher
 
 __all__ = ["FINAL", "CrossFitted"]
 
-Folds = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.int64]
 
 #: The fold of rows that no teacher learned from: the final teacher answers them.
@@ -48,7 +47,7 @@ class CrossFitted(Teacher):
     """
 
     def __init__(
-        self, folds: Sequence[Teacher], final: Teacher, at: Folds, split: EncodedSplit
+        self, folds: Sequence[Teacher], final: Teacher, at: Positions, split: EncodedSplit
     ) -> None:
         for number, one in enumerate(folds, start=1):
             if _answers(one) != _answers(final):
@@ -81,13 +80,18 @@ class CrossFitted(Teacher):
         self, asked: Mapping[int, Answer], batch: Batch, features: Sequence[str]
     ) -> Outputs:
         at = self._at[batch.positions]  # [batch]
-        features_of = asked[FINAL](batch).features if features else {}
+        whole = asked[FINAL](batch) if features else None
         said: list[tuple[Positions, Mapping[str, Tensor]]] = []
         for fold in np.unique(at).tolist():
             rows = np.flatnonzero(at == fold)
-            part = batch if len(rows) == len(batch) else self._part(batch, rows)
-            said.append((rows, asked[fold](part).logits))
-        return Outputs({name: _joined(name, said) for name in said[0][1]}, features_of)
+            if whole is not None and fold == FINAL:  # it has answered these, too
+                logits = {name: one[torch.from_numpy(rows)] for name, one in whole.logits.items()}
+            else:
+                part = batch if len(rows) == len(batch) else self._part(batch, rows)
+                logits = asked[fold](part).logits
+            said.append((rows, logits))
+        joined = {name: _joined(name, said) for name in said[0][1]}
+        return Outputs(joined, {} if whole is None else whole.features)
 
     def _part(self, batch: Batch, rows: Positions) -> Batch:
         return self._split.batch(batch.positions[rows], batch.view)

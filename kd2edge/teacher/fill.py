@@ -171,10 +171,11 @@ def _write(job: _Job, folder: Path, key: str, device: torch.device, on_event: On
             return {}
 
         filled = writer.fill(_parts(rows, views.count, shard_rows(row_bytes, _BLOCK)), make)
-    # Before the shards are joined: whoever finds the manifest finds the statistics.
-    statistics = write_statistics(
-        folder, ArrayStore(folder, writer.layout(filled, {})), job.features
-    )
+    statistics: Mapping[str, str] | None = None
+    if job.features:
+        # Before the shards are joined: whoever finds the manifest finds the statistics.
+        store = ArrayStore(folder, writer.layout(filled, {}))
+        statistics = write_statistics(folder, store, job.features)
     writer.join(
         filled,
         {

@@ -40,7 +40,7 @@ def test_folds_share_rows_and_labels_and_part_no_repeats(text_product: Product, 
     data = prepare_data(load_recipe(text_product.recipe, overrides=text_product.overrides))
     rows = data.rows["train"]
     at = fold_of_rows(data, list(data.tasks.values()), folds, 3)
-    labelled = len(rows.labelled)
+    labelled = len(rows.parts[0])
     assert (at[labelled:] == FINAL).all()
     assert 0 < labelled < len(rows) == len(at)
     sizes = np.bincount(at[:labelled], minlength=folds)

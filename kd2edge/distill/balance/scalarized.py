@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kd2edge.distill.balance.balancer import Balancer, LossKey, Shared, parts_of
-from kd2edge.distill.balance.library import imported
+from kd2edge.distill.balance.torchjd import imported
 from kd2edge.tasks.spec import TaskName
 
 #: Name in recipes -> the library's class in ``torchjd.scalarization``.

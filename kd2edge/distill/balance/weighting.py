@@ -9,8 +9,8 @@ from typing import Any, final
 
 from torch import Tensor, nn
 
-from kd2edge.distill.balance.library import imported
 from kd2edge.distill.balance.nash import NashMtl
+from kd2edge.distill.balance.torchjd import imported
 from kd2edge.tasks.spec import TaskName
 
 

@@ -34,7 +34,7 @@ def fold_of_rows(data: Prepared, tasks: Sequence[TaskSpec], folds: int, seed: in
         DataError: fewer different rows than folds.
     """
     rows = data.rows["train"]
-    labelled = rows.labelled
+    labelled = rows.parts[0]
     shares = {f"fold {number}": 1 / folds for number in range(2, folds + 1)}
     columns = [task.column for task in tasks if task.labels]
     try:
