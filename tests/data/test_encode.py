@@ -163,6 +163,33 @@ def test_the_key_follows_the_pictures_that_rows_name(tmp_path: Path) -> None:
     assert [pixels(3), pixels(200), pixels(3)] == [3, 200, 3]
 
 
+def test_every_file_that_rows_name_is_read_once_for_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether beside unlabelled rows or not; the labelled ones have a fingerprint of their own."""
+    sources: list[Source] = []
+    for name, tasks in (("labelled", ("shape",)), ("more", ())):
+        Image.new("L", (6, 6), 7).save(tmp_path / f"{name}.png")
+        rows = MemoryRows([{"image": f"{name}.png", "shape": "a"}])
+        rows.root, rows.fingerprint = str(tmp_path), name
+        sources.append(Source(name, rows, tasks))
+    read: list[str] = []
+    own = Path.read_bytes
+
+    def counted(path: Path) -> bytes:
+        read.extend([path.name] if path.suffix == ".png" else [])
+        return own(path)
+
+    first = IMAGES.split(tmp_path / "cache", joined(sources))
+    monkeypatch.setattr(Path, "read_bytes", counted)
+    again = IMAGES.split(tmp_path / "cache", joined(sources))
+    assert sorted(read) == ["labelled.png", "more.png"]
+    assert again.fingerprint == first.fingerprint
+    alone = IMAGES.split(tmp_path / "cache", joined(sources[:1]))
+    assert alone.fingerprint == alone.labelled_fingerprint == first.labelled_fingerprint
+    assert alone.fingerprint != first.fingerprint
+
+
 def test_the_hash_of_every_file_is_asked_for(tmp_path: Path) -> None:
     encoder = input_kind("tokens").open(TOKENS.spec, TOKENS.files)
     pair = {"words": (TOKENS.spec, encoder)}
