@@ -18,7 +18,7 @@ from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.inputs import InputSpec, input_kind
 from kd2edge.nets import ModelSpec, Net, build_net
 from kd2edge.recipe.schema.choices import kind_of, members
-from kd2edge.recipe.schema.distill import FeatureLoss, Projector
+from kd2edge.recipe.schema.features import FeatureLoss, Projector
 from kd2edge.recipe.schema.train import Train
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.rows import Row, Rows

@@ -6,7 +6,8 @@ import pytest
 
 from kd2edge.errors import UsageError
 from kd2edge.recipe.ablation import override, without
-from kd2edge.recipe.schema.distill import Distill, Static
+from kd2edge.recipe.schema.balance import Static
+from kd2edge.recipe.schema.distill import Distill
 from recipe.conftest import Load
 
 _DISTILL = """\

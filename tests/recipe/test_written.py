@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kd2edge.recipe import load_recipe
 from kd2edge.recipe.schema.base import Part
-from kd2edge.recipe.schema.distill import Cosine, Feature, Mse, NoProjector
+from kd2edge.recipe.schema.features import Cosine, Feature, Mse, NoProjector
 from kd2edge.recipe.schema.written import written
 
 

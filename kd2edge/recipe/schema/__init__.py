@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from kd2edge.recipe.schema.balance import Static, Uncertainty
 from kd2edge.recipe.schema.choices import by_task
 from kd2edge.recipe.schema.data import Builtin, Conll, Csv, Data, Jsonl, Parquet, Source
-from kd2edge.recipe.schema.distill import Distill, Feature, LogitLoss, Static, Uncertainty
+from kd2edge.recipe.schema.distill import Distill
+from kd2edge.recipe.schema.features import Feature
 from kd2edge.recipe.schema.inputs import (
     ImageInput,
     Input,
@@ -16,6 +18,7 @@ from kd2edge.recipe.schema.inputs import (
     TokenizerOfTeacher,
     TokensInput,
 )
+from kd2edge.recipe.schema.logits import LogitLoss
 from kd2edge.recipe.schema.models import (
     BoostingModel,
     CnnModel,
