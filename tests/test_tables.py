@@ -22,9 +22,12 @@ from kd2edge.nets.backbones.kinds import BACKBONES
 from kd2edge.nets.fusion import FUSIONS
 from kd2edge.nets.heads import HEADS
 from kd2edge.recipe.schema import Input, Model, Source, Task
-from kd2edge.recipe.schema import distill as methods
+from kd2edge.recipe.schema.balance import Balance
 from kd2edge.recipe.schema.choices import kind_of, members
+from kd2edge.recipe.schema.features import FeatureLoss, Projector
 from kd2edge.recipe.schema.inputs import Augment
+from kd2edge.recipe.schema.logits import LogitLoss
+from kd2edge.recipe.schema.long_tail import LongTail
 from kd2edge.recipe.schema.models import Fusion
 from kd2edge.recipe.schema.schedules import AlphaSchedule, TemperatureSchedule
 from kd2edge.recipe.schema.ship import Precision, Target
@@ -36,19 +39,19 @@ FAMILIES = {family for family, _ in BACKBONES} | {"joint"}
 
 
 def kinds(union: Any, key: str = "kind") -> set[str]:
-    """The words that a recipe may write for one of its unions of methods."""
+    """The words that a recipe may write for one of its unions of"""
     return {kind_of(part, key) for part in members(get_args(union)[0])}
 
 
 @pytest.mark.parametrize(
     ("words", "table"),
     [
-        (kinds(methods.LogitLoss), LOGIT_LOSSES),
+        (kinds(LogitLoss), LOGIT_LOSSES),
         (kinds(AlphaSchedule) | kinds(TemperatureSchedule), SCHEDULES),
-        (kinds(methods.FeatureLoss), FEATURE_LOSSES),
-        (kinds(methods.Projector), PROJECTORS),
-        (kinds(methods.Balance), BALANCERS),
-        (kinds(methods.LongTail), LONG_TAILS),
+        (kinds(FeatureLoss), FEATURE_LOSSES),
+        (kinds(Projector), PROJECTORS),
+        (kinds(Balance), BALANCERS),
+        (kinds(LongTail), LONG_TAILS),
         (kinds(Augment) | {"none"}, AUGMENTATIONS),
         (kinds(Task), TASK_KINDS),
         (kinds(Input), INPUT_KINDS),

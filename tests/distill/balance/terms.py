@@ -12,7 +12,7 @@ from torch import nn
 from kd2edge.distill.balance import BALANCERS, Balancer, LossKey, Shared
 from kd2edge.distill.balance.balancer import SHARED
 from kd2edge.distill.balance.weighting import WEIGHTINGS
-from kd2edge.recipe.schema import distill as methods
+from kd2edge.recipe.schema import balance as methods
 from kd2edge.recipe.schema.choices import kind_of, members
 from kd2edge.tasks.spec import TaskName
 

@@ -50,7 +50,7 @@ def problems_of(recipe: Path, *overrides: str) -> list[Problem]:
         ("inputs.text.max_length=17", "student.model", "17 is more than the 16 positions"),
         (f"{_HINT}.from=encoder.layer.7", f"{_HINT}.from", "no module 'encoder.layer.7'"),
         (f"{_HINT}.to=encoder.layr.0", f"{_HINT}.to",
-         "no module 'encoder.layr.0'; the nearest are ['encoder.layer.0', "),
+         "no module 'encoder.layr.0'; the nearest are encoder.layer.0, "),
         (f"{_HINT}.to=[encoder.layer.0, embeddings]", _HINT, "compares 1 layer of the teacher"),
         (f"{_HINT}={{{_LAYERS}, loss: relational, projector: linear}}", _HINT,
          "leave `projector` out, found linear"),
