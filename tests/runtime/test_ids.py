@@ -80,6 +80,58 @@ def test_rows_that_changed_places_are(precision: str, share: float):
     assert "ids" in faults(probed(), precision, permuted)["task"]
 
 
+@pytest.mark.parametrize("precision", ["int8", "fp16"])
+def test_what_all_ids_are_off_by_alike_is_no_fault_of_the_table(precision: str):
+    shift = np.array([3.0, -2.0, 0.0, 1.0])
+    assert faults(probed(offset=20.0), precision, lambda table: table + shift) == {}
+    assert "ids alike" in faults(probed(offset=2.0), precision, lambda table: table + shift)["task"]
+    assert (
+        "400 of 400 ids" in faults(probed(offset=20.0), "fp32", lambda table: table + shift)["task"]
+    )
+
+
+def heads_of(tables: dict[str, np.ndarray]) -> IdOutputs:
+    return IdOutputs(
+        IdRows({"ids": np.array([[1, 0, 2]])}, "ids", 1, IDS),
+        dict.fromkeys(tables, np.eye(2, dtype=np.float32)),
+        dict.fromkeys(tables, np.ones(2)),
+        tables,
+    )
+
+
+def heads_faults(ids: IdOutputs, changes: dict[str, np.ndarray]) -> dict[str, str]:
+    tables = {task: ids.sums[task] + ids.means[task] + changes[task] for task in ids.sums}
+    outputs = dict.fromkeys(tables, Output(2, "softmax"))
+    return id_faults(
+        ids,
+        "int8",
+        lambda arrays: {t: one[arrays["ids"][:, 1]] for t, one in tables.items()},
+        outputs,
+    )
+
+
+def test_an_id_is_looked_at_in_all_heads():
+    random = np.random.default_rng(7)
+    tables = {name: random.normal(size=(IDS, 2)) for name in "abcd"}
+    ids, still = heads_of(tables), dict.fromkeys(tables, np.zeros((IDS, 2)))
+    rounded = np.zeros((IDS, 2))
+    rounded[5] = 0.8  # more than is allowed, in one head of four
+    assert heads_faults(ids, {**still, "b": rounded}) == {}
+    damaged = {name: np.zeros((IDS, 2)) for name in tables}
+    for name, change in damaged.items():
+        change[5] = tables[name][6] - tables[name][5]
+    (fault,) = heads_faults(ids, damaged).values()
+    assert "1 of 400 ids" in fault
+
+
+def test_a_head_that_mixes_up_all_ids_is_named_whatever_the_others_do():
+    random = np.random.default_rng(8)
+    tables = {name: random.normal(size=(IDS, 2)) for name in "abcdefgh"}
+    changes = dict.fromkeys(tables, np.zeros((IDS, 2)))
+    changes["c"] = tables["c"][::-1] - tables["c"]
+    assert set(heads_faults(heads_of(tables), changes)) == {"c"}
+
+
 def test_a_pair_is_named_and_a_row_of_zeros_is_no_pair():
     def swapped(table: np.ndarray) -> np.ndarray:
         table[[17, 230]] = table[[230, 17]]
