@@ -21,6 +21,7 @@ from kd2edge.metrics import METRICS
 from kd2edge.nets.backbones.kinds import BACKBONES
 from kd2edge.nets.fusion import FUSIONS
 from kd2edge.nets.heads import HEADS
+from kd2edge.pipeline.steps.cheap import REFERENCES
 from kd2edge.recipe.schema import Input, Model, Source, Task
 from kd2edge.recipe.schema.balance import Balance
 from kd2edge.recipe.schema.choices import kind_of, members
@@ -29,6 +30,7 @@ from kd2edge.recipe.schema.inputs import Augment
 from kd2edge.recipe.schema.logits import LogitLoss
 from kd2edge.recipe.schema.long_tail import LongTail
 from kd2edge.recipe.schema.models import Fusion
+from kd2edge.recipe.schema.reference import Reference
 from kd2edge.recipe.schema.schedules import AlphaSchedule, TemperatureSchedule
 from kd2edge.recipe.schema.ship import Precision, Target
 from kd2edge.rows.kinds import ROW_KINDS
@@ -39,7 +41,7 @@ FAMILIES = {family for family, _ in BACKBONES} | {"joint"}
 
 
 def kinds(union: Any, key: str = "kind") -> set[str]:
-    """The words that a recipe may write for one of its unions of"""
+    """The words that a recipe may write for one of its unions of methods."""
     return {kind_of(part, key) for part in members(get_args(union)[0])}
 
 
@@ -52,6 +54,7 @@ def kinds(union: Any, key: str = "kind") -> set[str]:
         (kinds(Projector), PROJECTORS),
         (kinds(Balance), BALANCERS),
         (kinds(LongTail), LONG_TAILS),
+        (kinds(Reference), REFERENCES),
         (kinds(Augment) | {"none"}, AUGMENTATIONS),
         (kinds(Task), TASK_KINDS),
         (kinds(Input), INPUT_KINDS),

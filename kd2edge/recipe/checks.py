@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.recipe.boosting_checks import boosting_fits
 from kd2edge.recipe.places import Fault, Steps
+from kd2edge.recipe.reference_checks import reference_fits
 from kd2edge.recipe.schema import (
     BoostingModel,
     CnnModel,
@@ -69,7 +70,7 @@ def _names_are_unique(recipe: Recipe) -> Iterator[Fault]:
             if name in known:
                 yield (*steps, index, "name"), f"the name {name!r} stands twice"
             known.add(name)
-            if steps == ("teachers",) and name in {"student", "baseline"}:
+            if steps == ("teachers",) and name in {"student", "baseline", "reference"}:
                 yield (*steps, index, "name"), f"the name {name!r} is taken by a model of the run"
     for name, group in (("tasks", recipe.tasks), ("inputs", recipe.inputs)):
         if "kind" in group:
@@ -344,6 +345,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _views_are_the_same_for_all,
     _inits_fit,
     boosting_fits,
+    reference_fits,
     tables_name_columns,
     _lists_name_things_once,
     targets_come_out,

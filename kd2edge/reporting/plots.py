@@ -1,7 +1,8 @@
 """The report's pictures: hand-made SVG that follows the page's colours, light or dark.
 
-Series are coloured by class: ``teacher``, ``baseline``, ``student``, ``artefact``; the page's style
-sheet gives each its colour and dash, so nothing is told by colour alone.
+Series are coloured by class (``teacher``, ``reference``, ``baseline``, ``student``,
+``artefact``); the page's style sheet gives each its colour and dash, so nothing is told by colour
+alone.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ SCHEMA = 2
 #: The models of a report, in the order of the tables, with the names that people read.
 FORMS: Mapping[str, str] = {
     "teacher": "teacher",
+    "reference": "cheap reference",
     "baseline": "no distillation",
     "student": "student",
 }
@@ -68,7 +69,7 @@ def task_block(report: Json, split: str, task: str, form: str, without: str = ""
         report: ``report.json``.
         split: ``validation`` or ``test``.
         task: its name.
-        form: the model: ``teacher``, ``baseline`` or ``student``.
+        form: the model: ``teacher``, ``reference``, ``baseline`` or ``student``.
         without: the input that no row has; "": each row has what it has.
     """
     found = report["splits"].get(split, _NOTHING)
@@ -86,7 +87,7 @@ def estimate(
         report: ``report.json``.
         split: ``validation`` or ``test``.
         task: its name.
-        form: the model: ``teacher``, ``baseline`` or ``student``.
+        form: the model: ``teacher``, ``reference``, ``baseline`` or ``student``.
         metric: its name; "" for the task's leading one.
         without: the input that no row has; "": each row has what it has.
     """
@@ -143,15 +144,22 @@ def scale_of(report: Json, task: str) -> Scale:
     return SCALES.get(str(known["metric"]), POINTS).of_values(known.get("unit", ""))
 
 
-def forms(report: Json) -> list[str]:
-    """The models that the report has numbers of, in table order."""
-    present = {form for blocks in _task_blocks(report) for form in blocks}
+def forms(report: Json, *, lacking: bool = False) -> list[str]:
+    """The models that the report has numbers of, in table order.
+
+    Args:
+        report: ``report.json``.
+        lacking: of the rows without an input.
+    """
+    present = {form for blocks in _task_blocks(report, lacking) for form in blocks}
     return [form for form in FORMS if form in present]
 
 
-def _task_blocks(report: Json) -> Iterator[Json]:
-    for split in report["splits"].values():
-        yield from split.get("tasks", _NOTHING).values()
+def _task_blocks(report: Json, lacking: bool) -> Iterator[Json]:
+    for name, split in report["splits"].items():
+        parts = lacked(report, name).values() if lacking else [split]
+        for part in parts:
+            yield from part.get("tasks", _NOTHING).values()
 
 
 @dataclass(frozen=True, slots=True)

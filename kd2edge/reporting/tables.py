@@ -169,7 +169,7 @@ def lacking(report: Json) -> Table:
 
     Each row: a task's leading metric of teacher, student without distillation and student.
     """
-    split, present = leading_split(report), forms(report)
+    split, present = leading_split(report), forms(report, lacking=True)
     groups = [
         Group(
             f"without {name}: {rows_and_distinct(part)} of the {split} split",

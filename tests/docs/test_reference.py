@@ -25,6 +25,7 @@ from kd2edge.inputs import INPUT_KINDS
 from kd2edge.metrics import METRICS
 from kd2edge.nets.backbones.kinds import BACKBONES
 from kd2edge.nets.fusion import FUSIONS
+from kd2edge.pipeline.steps.cheap import REFERENCES
 from kd2edge.pipeline.steps.folders import RunFolder
 from kd2edge.quantize import METHODS, QUANTIZERS
 from kd2edge.rows.builtin import BUILDERS
@@ -44,6 +45,7 @@ TABLES: dict[str, Iterable[str]] = {
     "Model families": {family for family, _ in BACKBONES} | {"joint"},
     "Fusions": FUSIONS,
     "Teachers that are no nets": {"boosting"},
+    "References": REFERENCES,
     "Hard losses": HARD_LOSSES,
     "Long tails": set(LONG_TAILS) - {"none"},
     "Logit losses": LOGIT_LOSSES,

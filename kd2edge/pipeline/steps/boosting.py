@@ -50,6 +50,7 @@ __all__ = [
     "grow_trees",
     "measured_trees",
     "require_trees",
+    "threads_of_trees",
     "trees_that_speak",
 ]
 
@@ -166,7 +167,7 @@ def grow_trees(job: BoostingJob, *, on_event: Listener) -> NetRecord:
         on_event(StageEvent(job.name, f"{task.name}: {trees}, {rows}"))
 
     began = time.monotonic()
-    with _threads(job.threads):
+    with threads_of_trees(job.threads):
         boosted = boosted_from(
             job.input, job.tasks, job.train, job.validation, job.settings, job.hidden, told
         )
@@ -257,7 +258,7 @@ def _table(inputs: ModelInputs) -> InputSpec:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def threads_of_trees(count: int | None) -> Iterator[None]:
     """Let scikit-learn use so many threads."""
     from threadpoolctl import threadpool_limits
 

@@ -53,6 +53,11 @@ class RunFolder:
         return self.path / "baseline"
 
     @property
+    def reference(self) -> Path:
+        """Stem of ``reference.npz``: what a cheap model says of the judged rows."""
+        return self.path / "reference"
+
+    @property
     def teachers(self) -> Path:
         return self.path / "teachers"
 

@@ -33,6 +33,7 @@ from kd2edge.pipeline.reading.settings import (
     values_of,
 )
 from kd2edge.pipeline.steps.boosting import require_trees
+from kd2edge.pipeline.steps.cheap import require_cheap
 from kd2edge.pipeline.steps.learning import start_from
 from kd2edge.pipeline.steps.piece_table import PieceTable, piece_ids_of, tried_table
 from kd2edge.pipeline.steps.teaching import checkpoint_of
@@ -84,6 +85,7 @@ def rehearse(
     rehearsal.logits()
     rehearsal.alphas()
     rehearsal.long_tails()
+    rehearsal.reference()
     if rehearsal.problems:
         raise RecipeError(rehearsal.problems)
     return rehearsal.sizes
@@ -168,6 +170,11 @@ class _Rehearsal:
             with self._noted("student.init"):
                 self._require_same_pieces(recipe.student.init)
                 start_from(net, self.starter, recipe.student.init, self.inputs, self._tried)
+
+    def reference(self) -> None:
+        """A table is looked at before anything is trained, as a teacher's is."""
+        with self._noted("reference"):
+            require_cheap(self.loaded.recipe, self.inputs, self.tasks)
 
     def made_teacher(self, index: int, teacher: Teacher, *, always: bool) -> Net | None:
         """A teacher's net that runs; None for trees, and where something was wrong.

@@ -45,13 +45,14 @@ __all__ = ["ModelResult", "write_report"]
 
 #: Confusion matrices of more classes are left out of the report.
 _CONFUSED = 200
-_OWN = ("baseline", "student")
+_OWN = ("baseline", "student", "reference")
 
 #: Ids of a split's rows, and hashes of their inputs.
 Keys: TypeAlias = tuple[list[str], list[int]]
 Inputs: TypeAlias = "npt.NDArray[np.uint64]"
 Logits: TypeAlias = "npt.NDArray[Any] | Ragged"
-#: Model (``teacher``, ``baseline``, ``student``) -> array of a head -> it for every row of a split.
+#: Model (``teacher``, ``baseline``, ``student``, ``reference``) -> array of a head -> it for every
+#: row of a split.
 Said: TypeAlias = "dict[str, dict[str, Logits]]"
 
 
@@ -64,12 +65,16 @@ class ModelResult:
         net: the model; None: a teacher, which was asked before.
         caches: split -> what it said.
         lacking: (split, input) -> what it said of the rows without that input.
+        said: split -> its logits for every row, of a cheap reference.
+        kind: what a cheap reference is, for people.
     """
 
     record: NetRecord
     net: Net | None = None
     caches: Mapping[str, TeacherCache] = field(default_factory=dict)
     lacking: Mapping[tuple[str, str], TeacherCache] = field(default_factory=dict)
+    said: Mapping[str, Mapping[str, Logits]] = field(default_factory=dict)
+    kind: str = ""
 
 
 class _Outputs(NamedTuple):
@@ -89,7 +94,7 @@ def write_report(work: Work, learner: Learner, results: Mapping[str, ModelResult
     Args:
         work: the run.
         learner: what the student reads, and the rows as it reads them.
-        results: every model: the teachers by their names, ``baseline``, ``student``.
+        results: every model: the teachers by their names, ``baseline``, ``student``, ``reference``.
     """
     splits = learner.splits
     parts: dict[str, Any] = {}
@@ -98,6 +103,7 @@ def write_report(work: Work, learner: Learner, results: Mapping[str, ModelResult
     write_atomic(work.run.meaning, meaning.to_json())
     for split in JUDGED:
         said = _predictions(work, splits[split], results, _caches(results, split))
+        said |= {name: dict(one.said[split]) for name, one in results.items() if one.said}
         parts[split] = _split_report(work.data, splits[split], said, _hashes(keys[split]))
         without = dict(_without(work, learner, results, split))
         if without:
@@ -151,6 +157,8 @@ def _teachers(results: Mapping[str, ModelResult]) -> dict[str, ModelResult]:
 def _models(results: Mapping[str, ModelResult]) -> dict[str, Any]:
     """Costs of each model; several teachers count as one, ``teacher``."""
     own = {name: _cost([results[name].record]) for name in _OWN if name in results}
+    if "reference" in own:
+        own["reference"]["kind"] = results["reference"].kind
     teachers = _teachers(results)
     if not teachers:
         return own
@@ -204,7 +212,7 @@ def _without(
 
 
 def _caches(results: Mapping[str, ModelResult], split: str) -> dict[str, TeacherCache]:
-    return {model: one.caches[split] for model, one in results.items() if one.net is None}
+    return {model: one.caches[split] for model, one in _teachers(results).items()}
 
 
 def _predictions(

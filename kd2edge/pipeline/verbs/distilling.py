@@ -20,6 +20,7 @@ from kd2edge.pipeline.reading.piece_fit import require_pieces
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
 from kd2edge.pipeline.reading.sources import SPLITS, left_out, write_rows_plan
 from kd2edge.pipeline.steps.boosting import BoostingJob
+from kd2edge.pipeline.steps.cheap import cheap_reference
 from kd2edge.pipeline.steps.events import Listener, Log
 from kd2edge.pipeline.steps.folders import RUNS, RunFolder, mark_latest, run_to_write
 from kd2edge.pipeline.steps.learning import student_jobs
@@ -111,6 +112,9 @@ def _run(work: Work, *, recache: bool) -> None:
         learner = Learner(inputs, work.encode(inputs, work.recipe.seed))
         teachers, jobs = _teach(work, learner, tutors, forget_old)
     results = {one.name: ModelResult(one.record, None, one.caches, one.lacking) for one in teachers}
+    cheap = cheap_reference(work, learner)
+    if cheap is not None:
+        results["reference"] = ModelResult(cheap.record, said=cheap.said, kind=cheap.kind)
     for job in jobs:
         record = train_net(job, resume=work.resume, reuse=work.resume, on_event=work.on_event)
         results[job.name] = ModelResult(record, net=load_net(job.stem))

@@ -18,6 +18,7 @@ from kd2edge.pipeline.reading.piece_fit import PieceFit, fit_lines, piece_fits, 
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
 from kd2edge.pipeline.reading.sources import SPLITS, left_out
 from kd2edge.pipeline.reading.truncation import Cut, cut_rows
+from kd2edge.pipeline.steps.cheap import told_kind
 from kd2edge.pipeline.steps.rehearsal import NetSize, rehearse
 from kd2edge.recipe import LoadedRecipe, Recipe
 from kd2edge.recipe.schema import BoostingModel, Teacher
@@ -90,6 +91,7 @@ class Plan:
         pieces: input -> how its training rows fall into pieces, and whether the tokenizer fits.
         leaks: "train/test" -> rows that stand in both splits.
         notes: input -> what is worth knowing of what it was fitted to, a line each.
+        reference: what the cheap reference is; "": there is none.
         left_out: a line a source whose rows are not all trained on: how many, and why.
     """
 
@@ -107,6 +109,7 @@ class Plan:
     left_out: tuple[str, ...] = ()
     pieces: Mapping[str, PieceFit] = field(default_factory=dict[str, PieceFit])
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    reference: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -123,6 +126,7 @@ class Plan:
             lines.append(f"held out   of the training rows of {source}: {of}")
         lines += [line for task, one in self.tasks.items() for line in task_lines(task, one)]
         lines += [f"model      {name}: {model.text()}" for name, model in self.models.items()]
+        lines += [f"model      reference: {self.reference}"] if self.reference else []
         lines += [f"cache      {cache}"]
         lines += [
             f"input      {name}: max_length cuts {share:.1%} of the training rows"
@@ -180,6 +184,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         pieces=piece_fits(data, recipe, inputs),
         left_out=tuple(left_out(data.rows["train"])),
         notes=_notes(inputs),
+        reference=told_kind(recipe),
     )
 
 

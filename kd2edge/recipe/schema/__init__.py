@@ -37,6 +37,7 @@ from kd2edge.recipe.schema.models import (
     WeightsOfHub,
 )
 from kd2edge.recipe.schema.recipe import Recipe, json_schema
+from kd2edge.recipe.schema.reference import BoostedTrees, TfIdf
 from kd2edge.recipe.schema.ship import Calibration, Export, Gate, Licences
 from kd2edge.recipe.schema.tasks import (
     Binary,
@@ -52,6 +53,7 @@ from kd2edge.recipe.schema.train import TeacherTrain, Train, TrainPart
 
 __all__ = [
     "Binary",
+    "BoostedTrees",
     "BoostingModel",
     "Builtin",
     "Calibration",
@@ -90,6 +92,7 @@ __all__ = [
     "TeacherModel",
     "TeacherTrain",
     "TextInput",
+    "TfIdf",
     "TokenClassification",
     "TokenizerFile",
     "TokenizerInPackage",

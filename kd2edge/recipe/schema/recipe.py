@@ -14,6 +14,7 @@ from kd2edge.recipe.schema.defaults import FILLED, completed
 from kd2edge.recipe.schema.distill import Distill
 from kd2edge.recipe.schema.inputs import Input
 from kd2edge.recipe.schema.models import Student, Teacher
+from kd2edge.recipe.schema.reference import Reference
 from kd2edge.recipe.schema.ship import Export, Gate, Licences
 from kd2edge.recipe.schema.tasks import Task
 from kd2edge.recipe.schema.train import Baseline, Train
@@ -43,6 +44,8 @@ class Recipe(Part):
     baseline: Annotated[Flag | Baseline, OneOrMany(flag=True)] = True
     """Also train the same student from the same start on labels alone: what did distilling give?
     true: with as many steps as the student, or settings of its own: `{epochs: 60, lr: 1e-3}`."""
+    reference: Reference | None = None
+    """A cheap model beside the student in the report: what is the net worth?"""
     train: Train = Train()
     """How the student is trained."""
     export: Export = Export()

@@ -54,13 +54,19 @@ def _legend_of_table(report: Json, split: str) -> str:
         "(bootstrap over rows). Kept is the student's share of the teacher's metric"
         f"{_of_errors(report)}; "
         "gain is the student less the same student from the same start, trained on labels alone, "
-        "on the same rows; its two bounds are one-sided."
+        f"on the same rows; its two bounds are one-sided.{_of_reference(report)}"
     )
+
+
+def _of_reference(report: Json) -> str:
+    """What the cheap reference is; "" where there is none."""
+    kind = report.get("models", {}).get("reference", {}).get("kind")
+    return f" The cheap reference: {kind}, fitted to the same labels." if kind else ""
 
 
 def _lacking(report: Json, split: str, artefacts: Sequence[ArtefactLine]) -> Grid:
     """What is reached without each input that may be absent: a row an input and a task."""
-    present, names = forms(report), lacked(report, split)
+    present, names = forms(report, lacking=True), lacked(report, split)
     ran = [line for line in artefacts if any(line.lacking(name) for name in names)]
     columns = [Column(title, is_text=True) for title in ("Without", "Task", "Metric")]
     columns += [Column(_form_title(form)) for form in present]

@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 Form = Literal["chance", "distribution", "value"]
 _FORMS = get_args(Form)
 #: Rows of a class that training never showed, for its chance: more than none, less than one.
-_UNSEEN = 0.5
+UNSEEN = 0.5
 _OWN = ("form", "channels", "classes", "rows", "codes")
 
 
@@ -60,9 +60,7 @@ class Forest:
             scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
         most = scores.max(axis=1, keepdims=True)
         total = np.log(np.exp(scores - most).sum(axis=1, keepdims=True)) + most
-        found = np.full((len(rows), self.channels), np.log(_UNSEEN / self.rows), np.float32)
-        found[:, self.classes] = scores - total
-        return found
+        return among_all(scores - total, self.classes, self.channels, self.rows)
 
     def arrays(self, prefix: str) -> dict[str, Array]:
         """What :func:`forest_of` makes it from again."""
@@ -74,6 +72,20 @@ class Forest:
             "codes": self.columns.codes,
         }
         return {f"{prefix}{name}": one for name, one in (own | self.trees.arrays()).items()}
+
+
+def among_all(chances: Array, classes: Array, channels: int, rows: int) -> Array:
+    """Logarithms of chances ``[row, channel]`` float32 from those of the classes that were shown.
+
+    Args:
+        chances: ``[row, class]``, logarithms.
+        classes: ``[class]``, the channels that they are of.
+        channels: how many there are in all.
+        rows: training rows that had a label; a class that they never showed has half of one.
+    """
+    found = np.full((len(chances), channels), np.log(UNSEEN / rows), np.float32)
+    found[:, classes] = chances
+    return found
 
 
 def forest_of(arrays: Mapping[str, Array], prefix: str, columns: int, categorical: int) -> Forest:

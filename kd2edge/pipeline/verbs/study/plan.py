@@ -33,6 +33,7 @@ _APART: Mapping[str, str] = {
     "name": "it names the runs",
     "seed": "every variant has the same seeds (--seeds)",
     "baseline": "trials have none: name an ingredient instead",
+    "reference": "no student depends on it",
     "export": "no student depends on it",
     "validate": "no student depends on it",
     "licences": "no student depends on it",

@@ -109,7 +109,8 @@ class TrialRun:
 
     def overrides(self) -> list[str]:
         """How its recipe differs from the study's."""
-        own = [*self.trial.variant.overrides, f"seed={self.seed}", "baseline=false"]
+        own = [*self.trial.variant.overrides, f"seed={self.seed}"]
+        own += ["baseline=false", "reference=null"]
         return own if self.leader is None else [*own, *_loaded_teachers(self.leader)]
 
     def teacher_key(self) -> str:

@@ -32,12 +32,12 @@ def run(folder: StudyFolder, *overrides: str, number: int = 0) -> TrialRun:
 def test_the_first_seed_has_the_teachers_that_the_others_load(folder: StudyFolder) -> None:
     first, second = runs_of(folder, Trial(7, Variant("x", OWN), "running"), (3, 4))
     assert first.folder.path == folder.path / "trial-007" / "seed-3"
-    assert first.overrides() == [*OWN, "seed=3", "baseline=false"]
+    assert first.overrides() == [*OWN, "seed=3", "baseline=false", "reference=null"]
     weights = first.folder.teachers / "bert.safetensors"
     weights.parent.mkdir(parents=True)
     weights.touch()
     assert second.overrides() == [
-        *OWN, "seed=4", "baseline=false",
+        *OWN, "seed=4", "baseline=false", "reference=null",
         "teachers.bert.train=null", f"teachers.bert.checkpoint={weights}",
     ]  # fmt: skip
     assert second.loaded().recipe.teacher("bert").checkpoint == weights
@@ -49,9 +49,9 @@ def test_cross_fitted_teachers_keep_their_seed_and_are_taken_over(
 ) -> None:
     variant = ("teachers.bert.folds=2", *own)
     first, second = runs_of(folder, Trial(7, Variant("x", variant), "running"), (3, 4))
-    assert first.overrides() == [*variant, "seed=3", "baseline=false"]
+    assert first.overrides() == [*variant, "seed=3", "baseline=false", "reference=null"]
     pinned = f"teachers.bert.seed={seed}"
-    assert second.overrides() == [*variant, "seed=4", "baseline=false", pinned]
+    assert second.overrides() == [*variant, "seed=4", "baseline=false", "reference=null", pinned]
     assert second.loaded().recipe.teacher("bert").seed == seed
 
 
