@@ -69,14 +69,17 @@ def succeed(*arguments: str | Path) -> Result:
 
 
 class Interrupt:
-    """Presses Ctrl-C at the first epoch's end of a stage."""
+    """Presses Ctrl-C at the first epoch's end of a stage, by its name or the first word of it."""
 
     def __init__(self, stage: str) -> None:
         self._wanted, self._stage = stage, ""
 
     def __call__(self, event: Any) -> None:
         if type(event).__name__ == "StageEvent":
-            self._stage = event.stage.split()[0]
-        elif type(event).__name__ == "EpochEvent" and self._stage == self._wanted:
+            self._stage = event.stage
+        elif type(event).__name__ == "EpochEvent" and self._is_here():
             self._wanted = ""
             os.kill(os.getpid(), signal.SIGINT)
+
+    def _is_here(self) -> bool:
+        return self._wanted in {self._stage, *self._stage.split()[:1]}

@@ -15,7 +15,8 @@ from kd2edge.cli.output import emit, json_option, overrides_option, say_lines
 @click.option(
     "--modules",
     is_flag=True,
-    help="Print every net's modules and what they give instead: what distill.features may name.",
+    help="Print every net's modules and what they give instead: what distill.features, train.freeze"
+    " and train.rates may name.",
 )
 @json_option
 def command(recipe: Path, overrides: tuple[str, ...], modules: bool, as_json: bool) -> None:

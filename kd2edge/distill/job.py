@@ -40,6 +40,7 @@ class TrainingJob:
         checkpoints: folder of its checkpoints.
         knowledge: teachers' caches of the training rows; None trains on labels alone.
         tokenizers: input -> fingerprint of its tokenizer, kept beside the net.
+        fitted: input -> fingerprint of what its kind learned from the rows, likewise.
         hidden: positions of rows of ``train`` that are not shown.
         rows: the rows that ``train`` encodes, for messages; None: they are named by position.
     """
@@ -55,6 +56,7 @@ class TrainingJob:
     checkpoints: Path
     knowledge: Knowledge | None = None
     tokenizers: Mapping[str, str] = field(default_factory=dict[str, str])
+    fitted: Mapping[str, str] = field(default_factory=dict[str, str])
     hidden: npt.NDArray[np.int64] | None = None
     rows: Rows | None = None
 

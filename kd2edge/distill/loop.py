@@ -90,5 +90,5 @@ def _result(
             result = training.run(interruption)
         except Lost as lost:
             return lost.with_traceback(None)
-    save_net(net.cpu(), job.stem, tokenizers=job.tokenizers)
+    save_net(net.cpu(), job.stem, tokenizers=job.tokenizers, fitted=job.fitted)
     return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
@@ -11,16 +11,37 @@ from torch import nn
 from kd2edge.errors import UsageError
 
 Named = Iterable[tuple[str, nn.Parameter]]
+#: What a group of parameters keeps its factor under.
+_FACTOR = "factor"
 
 
-def adamw(parameters: Named, lr: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019); vectors (biases, norms, variances) do not decay."""
-    trained = [parameter for _, parameter in parameters if parameter.requires_grad]
-    groups = [
-        {"params": [one for one in trained if one.dim() >= 2], "weight_decay": weight_decay},
-        {"params": [one for one in trained if one.dim() < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, fused=True)
+def adamw(
+    parameters: Named, lr: float, weight_decay: float, factors: Mapping[str, float]
+) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019); vectors (biases, norms, variances) do not decay.
+
+    Args:
+        parameters: by name; those that need no gradient stay out.
+        lr: the learning rate of all of them.
+        weight_decay: of matrices.
+        factors: name -> what its rate, and so its decay, is multiplied with; 1 of all others.
+    """
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, one in parameters:
+        if one.requires_grad:
+            groups.setdefault((factors.get(name, 1.0), one.dim() < 2), []).append(one)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": groups[factor, flat],
+                "lr": lr * factor,
+                "weight_decay": 0.0 if flat else weight_decay,
+                _FACTOR: factor,
+            }
+            for factor, flat in sorted(groups)
+        ],
+        fused=True,
+    )
 
 
 def rate(step: int, steps: int, warmup: float, schedule: str) -> float:
@@ -49,6 +70,6 @@ def rate(step: int, steps: int, warmup: float, schedule: str) -> float:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Let the next step use this learning rate."""
+    """Let the next step use this learning rate, each group its multiple of it."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group[_FACTOR]

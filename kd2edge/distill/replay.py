@@ -96,7 +96,7 @@ def replay(job: TrainingJob, *, precision: str | None = None, most: int = 10) ->
         cursor = training.cursor
         positions = training.plan.batches(cursor.epoch)[cursor.batch]
         with net.capture(training.objective.captures) as features:
-            net.train()
+            training.learn()
             with _peaks(net, seen.peaks):
                 training.step(positions, features)
             features.clear()

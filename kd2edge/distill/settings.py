@@ -113,6 +113,9 @@ class TrainSettings:
         device: ``auto``, ``cpu``, ``cuda``.
         threads: CPU threads; None leaves torch's setting.
         checkpoint_every: steps between two checkpoints.
+        freeze: paths of modules that stay as they are.
+        layer_decay: what a level's learning rate is of that of the level above it.
+        rates: path of a module -> what its learning rate is multiplied with.
     """
 
     epochs: int
@@ -132,3 +135,6 @@ class TrainSettings:
     device: str
     threads: int | None
     checkpoint_every: int
+    freeze: tuple[str, ...]
+    layer_decay: float
+    rates: Mapping[str, float]

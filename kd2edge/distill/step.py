@@ -15,6 +15,7 @@ from kd2edge.distill.objective import Objective, Terms
 from kd2edge.distill.optimizer import adamw, set_rate
 from kd2edge.distill.precision import autocast
 from kd2edge.distill.random_state import device_random_state, drawn_again
+from kd2edge.distill.rates import rate_factors
 from kd2edge.distill.saving import Learned, named_parameters, trained
 from kd2edge.distill.schedule import Time
 from kd2edge.distill.settings import TrainSettings
@@ -46,7 +47,9 @@ class Stepper:
         precision: str,
     ) -> None:
         named = list(named_parameters(net, objective))
-        optimizer = adamw(named, settings.lr, settings.weight_decay)
+        rates = rate_factors(net, settings.layer_decay, settings.rates)
+        factors = {f"net.{name}": one for name, one in rates.items()}
+        optimizer = adamw(named, settings.lr, settings.weight_decay, factors)
         self.learned = Learned(net, objective, optimizer)
         self._net = net
         self._objective = objective
@@ -55,6 +58,7 @@ class Stepper:
         self._parameters = trained(named)
         trunk = {id(one) for one in net.shared_parameters()}
         self._others = [one for one in self._parameters if id(one) not in trunk]
+        self._some_frozen = not all(one.requires_grad for one in net.parameters())
         self._clip_norm = settings.clip_norm
         self._device = device
         self._precision = precision
@@ -81,11 +85,14 @@ class Stepper:
         balancer = self._objective.balance
         drawn = device_random_state(self._device) if balancer.looks_again else None
         found = self.losses(batch, features, time)
-        if not found.terms:  # every label of this batch was cut off
+        terms = found.terms
+        if self._some_frozen:  # of a task whose rows meet nothing that is trained
+            terms = {key: term for key, term in terms.items() if term.requires_grad}
+        if not terms:  # or every label of this batch was cut off
             return found.raw
         wanted = {path: features[path] for path in balancer.features}
         shared = Shared(self._net.shared_parameters, wanted, lambda: self._others)
-        balancer.backward(found.terms, shared)
+        balancer.backward(terms, shared)
         if look is not None:
             look(found.raw)
         if self._clip_norm is not None:
@@ -96,7 +103,7 @@ class Stepper:
         if drawn is not None:
             with torch.no_grad(), drawn_again(drawn, self._device), self._unchanged_buffers():
                 again = self.losses(batch, features, time)
-            balancer.after_step(again.terms)
+            balancer.after_step({key: again.terms[key] for key in terms})
         return found.raw
 
     def losses(self, batch: Batch, features: Mapping[str, Tensor], time: Time) -> Terms:

@@ -17,6 +17,7 @@ from kd2edge.distill.checkpoint import Checkpoint, save_checkpoint
 from kd2edge.distill.cursor import Cursor, cursor_from_json
 from kd2edge.distill.determinism import deterministic
 from kd2edge.distill.evaluate import mean_goodness, metric_values, predict_split
+from kd2edge.distill.freezing import freeze
 from kd2edge.distill.interruption import Interruption
 from kd2edge.distill.job import TrainingJob
 from kd2edge.distill.not_finite import Lost, NotFinite, broken_weight, loss_not_finite
@@ -95,6 +96,7 @@ class Training:
     ) -> None:
         self.job = job
         self.net = net.to(device)
+        self._frozen = freeze(net, job.settings.freeze)
         self.device = device
         self.on_event = on_event
         self.watch = watch
@@ -113,7 +115,7 @@ class Training:
         """Train to the end; the result."""
         with self.net.capture(self.objective.captures) as features:
             while not self.cursor.finished:
-                self.net.train()
+                self.learn()
                 self._epoch(features, interruption)
                 features.clear()  # hooks would keep the last batch's graph alive through validation
                 self._end_epoch()
@@ -121,6 +123,12 @@ class Training:
             raise self._stopped(interruption)
         self.net.eval()
         return self._result()
+
+    def learn(self) -> None:
+        """Let dropout and batch norms work as in training, but not where the net is frozen."""
+        self.net.train()
+        for module in self._frozen:
+            module.eval()
 
     def resume(self, found: Checkpoint) -> None:
         """Go on from a checkpoint of this training."""

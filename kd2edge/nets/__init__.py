@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kd2edge.nets.depth import distances
     from kd2edge.nets.files import (
         NetDescription,
         describe_net,
@@ -23,6 +24,7 @@ __all__ = [
     "NetDescription",
     "build_net",
     "describe_net",
+    "distances",
     "flops",
     "load_net",
     "net_files",
@@ -39,6 +41,7 @@ _HOMES = {
     "NetDescription": "files",
     "build_net": "net",
     "describe_net": "files",
+    "distances": "depth",
     "flops": "net",
     "load_net": "files",
     "net_files": "files",

@@ -25,7 +25,7 @@ SCHEMA = 2
 
 _KEYS = {"schema", "model", "inputs", "tasks", "vocabulary", "weights"}
 #: Keys that came later: files without them stay readable.
-_LATER_KEYS = {"tokenizers"}
+_LATER_KEYS = {"fitted", "tokenizers"}
 
 #: What to do about a damaged net, whoever made it.
 _WAY_OUT = (
@@ -43,6 +43,7 @@ class NetDescription:
         weights: SHA-256 (hex) of its safetensors.
         tokenizers: input -> fingerprint of the tokenizer that it was trained with; empty where the
             file does not say.
+        fitted: input -> fingerprint of what its kind learned from the rows, likewise.
     """
 
     model: ModelSpec
@@ -51,9 +52,16 @@ class NetDescription:
     vocabulary: Mapping[str, int]
     weights: str
     tokenizers: Mapping[str, str] = field(default_factory=dict)
+    fitted: Mapping[str, str] = field(default_factory=dict)
 
 
-def save_net(net: Net, stem: Path, *, tokenizers: Mapping[str, str] | None = None) -> None:
+def save_net(
+    net: Net,
+    stem: Path,
+    *,
+    tokenizers: Mapping[str, str] | None = None,
+    fitted: Mapping[str, str] | None = None,
+) -> None:
     """Write ``<stem>.safetensors`` and ``<stem>.json``, the same bytes for the same net.
 
     The JSON comes last and carries the weights' SHA-256, so a stop between the two is noticed.
@@ -63,6 +71,7 @@ def save_net(net: Net, stem: Path, *, tokenizers: Mapping[str, str] | None = Non
         stem: where, without suffix.
         tokenizers: input -> fingerprint of the tokenizer that it was trained with: whoever feeds
             it later can tell whether the ids mean the same.
+        fitted: input -> fingerprint of what its kind learned from the rows, as scales are.
 
     Raises:
         StorageError: disk full, no permission ...
@@ -79,8 +88,9 @@ def save_net(net: Net, stem: Path, *, tokenizers: Mapping[str, str] | None = Non
         "vocabulary": dict(net.vocabulary),
         "weights": {"sha256": fingerprint_bytes(weights), "bytes": len(weights)},
     }
-    if tokenizers:
-        content["tokenizers"] = dict(tokenizers)
+    for key, known in (("tokenizers", tokenizers), ("fitted", fitted)):
+        if known:
+            content[key] = dict(known)
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     write_atomic(_beside(stem, ".safetensors"), weights)
     write_atomic(_beside(stem, ".json"), text.encode())
@@ -109,6 +119,7 @@ def describe_net(stem: Path) -> NetDescription:
             {name: int(size) for name, size in content["vocabulary"].items()},
             str(content["weights"]["sha256"]),
             dict(content.get("tokenizers", {})),
+            dict(content.get("fitted", {})),
         )
     except (AttributeError, TypeError, KeyError, ValueError) as error:
         raise IntegrityError(f"{path}: does not describe a net ({error}); {_WAY_OUT}") from error

@@ -136,7 +136,7 @@ class Net(nn.Module):
         Raises:
             UsageError: a path that the net does not have, with the nearest ones.
         """
-        modules = {path: self._module(path.removesuffix(_INPUT)) for path in paths}
+        modules = {path: self.module(path.removesuffix(_INPUT)) for path in paths}
         features: dict[str, Tensor] = {}
 
         def keep(path: str, given: tuple[Any, ...], output: Any) -> None:
@@ -174,7 +174,12 @@ class Net(nn.Module):
             for spec in self.array_specs()
         }
 
-    def _module(self, path: str) -> nn.Module:
+    def module(self, path: str) -> nn.Module:
+        """The module at a path.
+
+        Raises:
+            UsageError: a path that the net does not have, with the nearest ones.
+        """
         backbones = dict(self._backbone_modules())
         modules = dict(self._own_modules()) | backbones
         if path in modules and path:

@@ -35,7 +35,7 @@ def boosting_fits(recipe: Recipe) -> Iterator[Fault]:
         if feature.teacher in names:
             message = f"{feature.teacher!r} is made of trees, which have no features to follow"
             yield ("distill", "features", at, "teacher"), message
-    init = recipe.student.init
+    init = recipe.student.started_by
     if init is not None and init.teacher in names:
         message = f"{init.teacher!r} is made of trees, a net cannot start from them"
         yield ("student", "init", "from"), message

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.recipe.boosting_checks import boosting_fits
+from kd2edge.recipe.phase_checks import faults_of_phases, phases_have_names
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.reference_checks import reference_fits
 from kd2edge.recipe.schema import (
@@ -55,6 +56,7 @@ def faults(recipe: Recipe) -> Iterator[Fault]:
     """Everything that does not go together in a recipe whose parts are right."""
     for check in CHECKS:
         yield from check(recipe)
+    yield from faults_of_phases(recipe, CHECKS)
 
 
 def _names_are_unique(recipe: Recipe) -> Iterator[Fault]:
@@ -288,7 +290,7 @@ def _views_are_the_same_for_all(recipe: Recipe) -> Iterator[Fault]:
 
 
 def _inits_fit(recipe: Recipe) -> Iterator[Fault]:
-    init = recipe.student.init
+    init = recipe.student.started_by
     teacher = _teacher(recipe, init.teacher) if init else None
     if init is None or teacher is None or isinstance(teacher.model, BoostingModel):
         return
@@ -344,6 +346,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _images_agree_with_channels,
     _views_are_the_same_for_all,
     _inits_fit,
+    phases_have_names,
     boosting_fits,
     reference_fits,
     tables_name_columns,

@@ -27,6 +27,9 @@ def missing_files(recipe: Recipe) -> Iterator[Fault]:
     for name, spec in recipe.inputs.items():
         yield from _tokenizer(("inputs", name), spec)
     yield from _weights(("student", "model"), recipe.student.model)
+    start = recipe.student.started_as
+    if start is not None and not (_is_dir(start.run) or _is_file(start.run)):
+        yield ("student", "init", "run"), f"no run or net {shown_path(start.run)}"
     for index, teacher in enumerate(recipe.teachers):
         steps: Steps = ("teachers", index)
         yield from _weights((*steps, "model"), teacher.model)

@@ -19,6 +19,7 @@ from kd2edge.recipe.overrides import apply_override
 from kd2edge.recipe.places import Places, Steps
 from kd2edge.recipe.references import reference_problems
 from kd2edge.recipe.schema.base import FOLDER
+from kd2edge.recipe.schema.inherited import is_inherited, stated
 from kd2edge.recipe.schema.recipe import Recipe
 from kd2edge.recipe.schema.written import written
 from kd2edge.recipe.yaml_text import LONGEST, dump_yaml, parse_yaml
@@ -54,9 +55,12 @@ class LoadedRecipe:
     def dump_resolved(self) -> str:
         """A recipe that loads as the same one from any folder: what a run keeps.
 
-        Nothing is left out but what says nothing: a method without options is its bare name.
+        Nothing is left out but what says nothing: a method without options is its bare name, and a
+        phase states what is not as in the whole recipe.
         """
-        return dump_yaml(written(self.recipe))
+        tree = written(self.recipe)
+        tree["phases"] = [stated(phase, tree) for phase in tree["phases"]]
+        return dump_yaml(tree)
 
     def problem(self, field: str, message: str) -> Problem:
         """A problem that was found later (in the data, say), at the place of ``field``."""
@@ -126,7 +130,11 @@ def _validated(
     try:
         recipe = Recipe.model_validate(tree, context=context)
     except ValidationError as error:
-        found = [one for one in error.errors(include_url=False) if not is_echo(one)]
+        found = [
+            one
+            for one in error.errors(include_url=False)
+            if not is_echo(one) and not is_inherited(steps_of(one["loc"], one["type"]), tree)
+        ]
         problems += [problem_of(one, places) for one in found[:_MOST]]
         if len(found) > _MOST:  # no recipe with slips: only the first ones are worth their words
             rest = ((steps_of(one["loc"], one["type"]), one["msg"]) for one in found[_MOST:])

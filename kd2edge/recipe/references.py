@@ -12,6 +12,15 @@ from kd2edge.errors import Problem
 from kd2edge.recipe.hints import hint
 from kd2edge.recipe.places import Places, Steps
 
+_DISTILL = (
+    ("distill.alpha.@", "task"),
+    ("distill.temperature.@", "task"),
+    ("distill.logits.@", "task"),
+    ("distill.long_tail.@", "task"),
+    ("distill.features.*.teacher", "teacher"),
+    ("distill.balance.weights.@", "task"),
+)
+
 #: (where names are used, what they must be); ``*`` is every item, ``@`` every key of a mapping.
 REFERENCES: tuple[tuple[str, str], ...] = (
     ("data.sources.*.tasks", "task"),
@@ -22,12 +31,9 @@ REFERENCES: tuple[tuple[str, str], ...] = (
     ("teachers.*.tasks.*", "task"),
     ("teachers.*.inputs.*.tokenizer.from", "teacher"),
     ("student.init.from", "teacher"),
-    ("distill.alpha.@", "task"),
-    ("distill.temperature.@", "task"),
-    ("distill.logits.@", "task"),
-    ("distill.long_tail.@", "task"),
-    ("distill.features.*.teacher", "teacher"),
-    ("distill.balance.weights.@", "task"),
+    *_DISTILL,
+    *((f"phases.*.{pattern}", what) for pattern, what in _DISTILL),
+    ("phases.*.rows.*", "source"),
     ("validate.max_drop.@", "task"),
     ("validate.max_drop_class.@", "task"),
 )
@@ -39,6 +45,7 @@ def reference_problems(recipe: Mapping[str, Any], places: Places) -> list[Proble
         "task": _keys(recipe.get("tasks")),
         "input": _keys(recipe.get("inputs")),
         "teacher": _names(recipe.get("teachers")),
+        "source": _sources(recipe.get("data")),
     }
     problems: list[Problem] = []
     for pattern, what in REFERENCES:
@@ -59,6 +66,15 @@ def _keys(value: Any) -> list[str]:
 def _names(value: Any) -> list[str]:
     items = value if isinstance(value, list) else []
     return [str(item["name"]) for item in items if isinstance(item, Mapping) and "name" in item]
+
+
+def _sources(data: Any) -> list[str]:
+    groups = [data.get(key) for key in ("sources", "unlabelled")] if _is_map(data) else []
+    return [name for group in groups for name in _names(group)]
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _used(value: Any, pattern: tuple[str, ...], steps: Steps) -> Iterator[tuple[Steps, Any]]:

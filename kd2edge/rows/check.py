@@ -71,9 +71,13 @@ class SplitCheck:
     beginnings: Mapping[TaskName, Mapping[str, Beginnings]]
     spreads: Mapping[TaskName, Spread] = field(default_factory=dict[TaskName, Spread])
 
+    def any_labelled(self, tasks: Iterable[str]) -> npt.NDArray[np.bool_]:
+        """``[row]`` whether it has a label of at least one of these tasks."""
+        return np.any([self.labelled[TaskName(task)] for task in tasks], axis=0)
+
     def labelled_rows(self, tasks: Iterable[str]) -> int:
         """How many rows have a label of at least one of these tasks."""
-        return int(np.any([self.labelled[TaskName(task)] for task in tasks], axis=0).sum())
+        return int(self.any_labelled(tasks).sum())
 
 
 def check_rows(

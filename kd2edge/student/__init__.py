@@ -1,4 +1,4 @@
-"""Start a student from its teacher: embedding tables and layers."""
+"""Start a student from its teacher's tables and layers, or as another student was."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from kd2edge.student.kinds import MAPPINGS, init_from
 from kd2edge.student.layers import copy_layers
 from kd2edge.student.mapped import Mapped
 from kd2edge.student.outputs import output_embeddings, piece_outputs
+from kd2edge.student.whole import whole_net
 
 __all__ = [
     "MAPPINGS",
@@ -16,5 +17,6 @@ __all__ = [
     "output_embeddings",
     "piece_outputs",
     "svd_embeddings",
+    "whole_net",
     "worded",
 ]

@@ -1,4 +1,4 @@
-"""The fixed table of what can start a student from its teacher, and the door to all of them."""
+"""The fixed table of what can start a student from another net, and the door to all of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from kd2edge.student.embeddings import svd_embeddings
 from kd2edge.student.layers import copy_layers
 from kd2edge.student.mapped import Mapped
 from kd2edge.student.outputs import output_embeddings
+from kd2edge.student.whole import whole_net
 
 #: Name -> ``(student, teacher, **options) -> Mapped``.
 MAPPINGS: MappingProxyType[str, Callable[..., Mapped]] = MappingProxyType(
@@ -19,6 +20,7 @@ MAPPINGS: MappingProxyType[str, Callable[..., Mapped]] = MappingProxyType(
         "copy_layers": copy_layers,
         "output_embeddings": output_embeddings,
         "svd_embeddings": svd_embeddings,
+        "whole_net": whole_net,
     }
 )
 

@@ -50,6 +50,7 @@ TABLES: dict[str, Iterable[str]] = {
     "Long tails": set(LONG_TAILS) - {"none"},
     "Logit losses": LOGIT_LOSSES,
     "Schedules": SCHEDULES,
+    "Training": {"freeze", "layer_decay", "phases", "rates"},
     "Feature losses": FEATURE_LOSSES,
     "Projectors": PROJECTORS,
     "Balancers": BALANCERS,

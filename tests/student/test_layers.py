@@ -81,4 +81,9 @@ def test_init_from_applies_each_mapping_and_says_what_it_did() -> None:
 
 
 def test_the_table_lists_every_mapping() -> None:
-    assert sorted(MAPPINGS) == ["copy_layers", "output_embeddings", "svd_embeddings"]
+    assert sorted(MAPPINGS) == [
+        "copy_layers",
+        "output_embeddings",
+        "svd_embeddings",
+        "whole_net",
+    ]

@@ -79,6 +79,16 @@ class ModelInputs:
         return {name: _fingerprint(self.files[path]) for name, path in paths.items()}
 
     @property
+    def fitted(self) -> dict[str, str]:
+        """Input whose kind learned from the rows -> fingerprint of what it learned."""
+        hashes = self.hashes
+        found = {
+            name: {role: hashes[path] for role, path in spec.files.items() if role != "tokenizer"}
+            for name, spec in self.specs.items()
+        }
+        return {name: fingerprint(roles) for name, roles in found.items() if roles}
+
+    @property
     def pairs(self) -> dict[str, tuple[InputSpec, Encoder]]:
         """Input name -> (spec, encoder), as ``encode_split`` takes them."""
         return {name: (spec, self.encoders[name]) for name, spec in self.specs.items()}

@@ -14,6 +14,7 @@ from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.kinds import misfit
 from kd2edge.pipeline.reading.learned import Learned, fitted_files, learned_tokenizers
 from kd2edge.pipeline.reading.model_inputs import input_spec, word_cutters
+from kd2edge.pipeline.reading.phases import lacking_rows
 from kd2edge.pipeline.reading.sources import (
     SPLITS,
     HoldOutPlan,
@@ -171,6 +172,10 @@ def require_sound(loaded: LoadedRecipe, data: Prepared) -> None:
         problems.append(Problem(f"... and {hidden} more problems"))
     problems += _unmeasurable(loaded, data)
     problems += _nothing_to_grow(loaded, data)
+    if not problems and loaded.recipe.phases:
+        labelled = data.checks["train"].any_labelled(data.tasks)
+        lacking = lacking_rows(loaded.recipe, data.rows["train"], labelled)
+        problems += [loaded.problem(place, message) for place, message in lacking]
     if problems:
         raise RecipeError(problems)
 

@@ -58,6 +58,11 @@ class RunFolder:
         return self.path / "reference"
 
     @property
+    def phases(self) -> Path:
+        """What the student was at the end of each phase but the last."""
+        return self.path / "phases"
+
+    @property
     def teachers(self) -> Path:
         return self.path / "teachers"
 
@@ -70,7 +75,7 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def checkpoints_of(self, name: str) -> Path:
-        """Folder of the checkpoints of one net: ``student``, ``baseline`` or ``teacher-NAME``."""
+        """Folder of the checkpoints of one net: ``student``, ``teacher-NAME``, ``phase-NAME``."""
         return self.checkpoints / name
 
     @property

@@ -2,54 +2,171 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
 
 from kd2edge.distill import Knowledge, TrainingJob, TrainSettings, knowledge_of
 from kd2edge.events import StageEvent
-from kd2edge.nets import Net, load_net
+from kd2edge.nets import Net, describe_net, load_net
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, teacher_inputs
+from kd2edge.pipeline.reading.phases import StudentPhase, hidden_rows, phases_of
 from kd2edge.pipeline.reading.settings import baseline_settings, student_settings
+from kd2edge.pipeline.steps.phases import PhasePlace, phase_places
 from kd2edge.pipeline.steps.piece_table import PieceTable, piece_ids_of, piece_table
+from kd2edge.pipeline.steps.saved import require_same_inputs, trained_stem
 from kd2edge.pipeline.steps.teaching import AskedTeacher
-from kd2edge.pipeline.steps.training import origin_of
+from kd2edge.pipeline.steps.training import finished_record, origin_of
 from kd2edge.pipeline.steps.work import Learner, Work, fresh_net
-from kd2edge.recipe.schema.models import Init
+from kd2edge.recipe.schema.models import Init, InitOfRun
 from kd2edge.student import init_from, worded
 
-__all__ = ["start_from", "student_jobs"]
+__all__ = [
+    "Students",
+    "TrainedStudent",
+    "start_as",
+    "start_from",
+    "students_of",
+    "trained_student",
+]
 
 
-def student_jobs(
-    work: Work, learner: Learner, teachers: Sequence[AskedTeacher]
-) -> list[TrainingJob]:
-    """The jobs of the student and, where the recipe asks for one, of its baseline.
+@final
+@dataclass(frozen=True, slots=True)
+class Students:
+    """The trainings of a run's student, and of its baseline.
 
-    The baseline is the same student from the same start, on labels alone, with the student's steps
-    where the recipe does not say otherwise.  The start is the student's, too, what it has of a
-    teacher included: the gain over the baseline is what distillation gave, not what the start did.
+    Args:
+        work: the run.
+        learner: what the student reads, and the rows as it reads them.
+        knowledge: of those who teach; None: nobody does.
+        starter: what the student has of one of them.
+        trained: the student of another run that it starts as.
     """
-    names, check = [task.name for task in work.tasks], work.data.checks["train"]
+
+    work: Work
+    learner: Learner
+    knowledge: Knowledge | None
+    starter: _Starter | None
+    trained: TrainedStudent | None
+
+    def jobs(self) -> Iterator[TrainingJob]:
+        """The student's phases in their order, then the baseline.
+
+        What a phase starts from is known once the one before it is finished: at one that is not,
+        when the next job is asked for, the phases behind it are left out.
+        """
+        yield from self._phases()
+        if self.work.recipe.baseline and self.knowledge is not None:
+            yield self._baseline()
+
+    def _phases(self) -> Iterator[TrainingJob]:
+        before: _Start | None = None
+        for phase, place in zip(phases_of(self.work.recipe), phase_places(self.work), strict=True):
+            job = self._phase(phase, place, before)
+            yield job
+            record = finished_record(job)
+            if record is None:
+                return
+            before = _Start(job.stem, record.weights)
+
+    def _phase(
+        self, phase: StudentPhase, place: PhasePlace, before: _Start | None = None
+    ) -> TrainingJob:
+        """The training of a phase, as if it were the first where nothing is said of one before."""
+        tasks, check = [task.name for task in self.work.tasks], self.work.data.checks["train"]
+        job = self._job(phase.title, place.stem, student_settings(phase.recipe, tasks, check))
+        if before is not None:
+            origin = origin_of(self.work.recipe.student.model, {"phase": before.weights})
+            job = replace(job, build=partial(load_net, before.stem), origin=origin)
+        return replace(
+            job,
+            checkpoints=place.checkpoints,
+            knowledge=self.knowledge,
+            hidden=hidden_rows(phase, self.work.data.rows["train"], check.any_labelled(tasks)),
+        )
+
+    def _baseline(self) -> TrainingJob:
+        """The same student from the same start, on labels alone.
+
+        It has the student's steps where the recipe does not say otherwise.  The start is the
+        student's, too, what it has of a teacher included: the gain over the baseline is what
+        distillation gave, not what the start did.
+        """
+        run, recipe = self.work.run, self.work.recipe
+        tasks, check = [task.name for task in self.work.tasks], self.work.data.checks["train"]
+        places = zip(phases_of(recipe), phase_places(self.work), strict=True)
+        jobs = [self._phase(phase, place) for phase, place in places]
+        steps = sum(job.plan(job.objective()).steps for job in jobs)
+        settings = baseline_settings(recipe, tasks, check, steps)
+        return self._job(run.baseline.name, run.baseline, settings)
+
+    def _job(self, name: str, stem: Path, settings: TrainSettings) -> TrainingJob:
+        """A training of the student on labels alone, from its start."""
+        work, learner = self.work, self.learner
+        starter = self.starter
+        model, init = work.recipe.student.model, work.recipe.student.started_by
+        start = None
+        if init is not None and starter is not None:
+            start = {**init.model_dump(mode="json"), "weights": starter.teacher.record.weights}
+        if self.trained is not None:
+            start = {
+                "heads": self.trained.heads,
+                "weights": describe_net(self.trained.stem).weights,
+            }
+        return TrainingJob(
+            name=name,
+            build=partial(_started_student, work, learner, starter, self.trained),
+            origin=origin_of(model, start),
+            tasks=work.tasks,
+            train=learner.splits["train"],
+            validation=learner.splits["validation"],
+            settings=settings,
+            stem=stem,
+            checkpoints=work.run.checkpoints_of(stem.name),
+            tokenizers=learner.inputs.tokenizers,
+            fitted=learner.inputs.fitted,
+            rows=work.data.rows["train"],
+        )
+
+
+def students_of(work: Work, learner: Learner, teachers: Sequence[AskedTeacher]) -> Students:
+    """The trainings of a run's student, and of its baseline.
+
+    Args:
+        work: the run.
+        learner: what the student reads, and the rows as it reads them.
+        teachers: who teach.
+
+    Raises:
+        UsageError: a student to start as that is not there, or that reads other inputs.
+    """
     caches = {one.name: one.caches["train"] for one in teachers}
-    starter = _starter(work, learner, teachers)
-    student = _job(
-        work,
-        learner,
-        starter,
-        work.run.student,
-        student_settings(work.recipe, names, check),
-        knowledge_of(caches) if teachers else None,
-    )
-    if not (work.recipe.baseline and teachers):
-        return [student]
-    steps = student.plan(student.objective()).steps
-    alone = baseline_settings(work.recipe, names, check, steps)
-    return [student, _job(work, learner, starter, work.run.baseline, alone, None)]
+    knowledge = knowledge_of(caches) if teachers else None
+    init = work.recipe.student.started_as
+    trained = None if init is None else trained_student(init, learner.inputs)
+    return Students(work, learner, knowledge, _starter(work, learner, teachers), trained)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedStudent:
+    """A student that was trained before: the stem of its net, and whether its heads count."""
+
+    stem: Path
+    heads: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """The net of the phase before, and the SHA-256 of its weights."""
+
+    stem: Path
+    weights: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +183,7 @@ class _Starter:
 
 
 def _starter(work: Work, learner: Learner, teachers: Sequence[AskedTeacher]) -> _Starter | None:
-    init = work.recipe.student.init
+    init = work.recipe.student.started_by
     found = next((one for one in teachers if init and one.name == init.teacher), None)
     return None if found is None else _Starter(found, cache(partial(_table, work, learner, found)))
 
@@ -79,42 +196,44 @@ def _table(work: Work, learner: Learner, teacher: AskedTeacher, name: str) -> Pi
     return piece_table(load_net(teacher.stem), theirs, spec, ids, rows)
 
 
-def _job(
-    work: Work,
-    learner: Learner,
-    starter: _Starter | None,
-    stem: Path,
-    settings: TrainSettings,
-    knowledge: Knowledge | None,
-) -> TrainingJob:
-    model, init = work.recipe.student.model, work.recipe.student.init
-    start = None
-    if init is not None and starter is not None:
-        start = {**init.model_dump(mode="json"), "weights": starter.teacher.record.weights}
-    return TrainingJob(
-        name=stem.name,
-        build=partial(_started_student, work, learner, starter),
-        origin=origin_of(model, start),
-        tasks=work.tasks,
-        train=learner.splits["train"],
-        validation=learner.splits["validation"],
-        settings=settings,
-        stem=stem,
-        checkpoints=work.run.checkpoints_of(stem.name),
-        knowledge=knowledge,
-        tokenizers=learner.inputs.tokenizers,
-        rows=work.data.rows["train"],
-    )
-
-
-def _started_student(work: Work, learner: Learner, starter: _Starter | None) -> Net:
-    """A fresh student, its tables and layers started from a teacher's where the recipe says so."""
+def _started_student(
+    work: Work, learner: Learner, starter: _Starter | None, trained: TrainedStudent | None
+) -> Net:
+    """A fresh student, started from a teacher's tables and layers, or as another student was."""
     student = work.recipe.student
     net = fresh_net(student.model, learner.inputs, work.tasks, work.recipe.seed)
-    if student.init is not None and starter is not None:
+    if student.started_by is not None and starter is not None:
         teacher = load_net(starter.teacher.stem)
-        start_from(net, teacher, student.init, learner.inputs, starter.table)
+        start_from(net, teacher, student.started_by, learner.inputs, starter.table)
+    if trained is not None:
+        start_as(net, trained)
     return net
+
+
+def trained_student(init: InitOfRun, inputs: ModelInputs) -> TrainedStudent:
+    """The student of another run that a student starts as.
+
+    Args:
+        init: as the recipe names it.
+        inputs: of the student.
+
+    Raises:
+        UsageError: it is not there, or reads other inputs.
+    """
+    stem = trained_stem(init.run)
+    way = "let the recipe's `inputs` be those of that run, with the same tokenizer"
+    require_same_inputs(describe_net(stem), inputs, f"init {stem}", way)
+    return TrainedStudent(stem, init.heads)
+
+
+def start_as(net: Net, trained: TrainedStudent) -> None:
+    """Let a student be what another one was, in place.
+
+    Raises:
+        UsageError: nets of other shapes.
+        IntegrityError: a net that is damaged.
+    """
+    init_from(net, load_net(trained.stem), {"whole_net": {"heads": trained.heads}})
 
 
 def start_from(

@@ -18,13 +18,16 @@ from kd2edge.distill import FeatureSpec, Schedule
 from kd2edge.distill.balance import BALANCERS, Shared
 from kd2edge.distill.feature_form import form_of
 from kd2edge.distill.feature_join import join, loss_of
+from kd2edge.distill.freezing import freeze
 from kd2edge.distill.logit_term import logit_loss
 from kd2edge.distill.long_tail import require_fits
 from kd2edge.distill.method import made
+from kd2edge.distill.rates import rate_factors
 from kd2edge.errors import Problem, RecipeError, UsageError
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.reading.learned import NONE, Learned
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, require_own_tokenizer, teacher_inputs
+from kd2edge.pipeline.reading.phases import StudentPhase, phases_of
 from kd2edge.pipeline.reading.settings import (
     balance_method,
     feature_specs,
@@ -34,12 +37,12 @@ from kd2edge.pipeline.reading.settings import (
 )
 from kd2edge.pipeline.steps.boosting import require_trees
 from kd2edge.pipeline.steps.cheap import require_cheap
-from kd2edge.pipeline.steps.learning import start_from
+from kd2edge.pipeline.steps.learning import start_as, start_from, trained_student
 from kd2edge.pipeline.steps.piece_table import PieceTable, piece_ids_of, tried_table
 from kd2edge.pipeline.steps.teaching import checkpoint_of
 from kd2edge.pipeline.steps.work import fresh_net
-from kd2edge.recipe import LoadedRecipe
-from kd2edge.recipe.schema import BoostingModel, Model, Teacher
+from kd2edge.recipe import LoadedRecipe, Recipe
+from kd2edge.recipe.schema import BoostingModel, Model, Teacher, TrainPart
 from kd2edge.recipe.schema.models import Init
 from kd2edge.tasks.outputs import outputs_of
 from kd2edge.tasks.spec import TaskSpec
@@ -142,11 +145,13 @@ class _Rehearsal:
         net = self.made_teacher(index, teacher, always=False)
         if net is None:
             return
-        for at, spec in self._followed(teacher.name):
+        if teacher.train is not None:
+            self._require_trainable(net, teacher.train, f"teachers.{index}.train")
+        for place, spec in self._followed(teacher.name):
             for source in spec.sources:
-                with self._noted(f"distill.features.{at}.from"):
+                with self._noted(f"{place}.from"):
                     self.features[teacher.name, source] = _feature(net, source)
-        init = self.loaded.recipe.student.init
+        init = self.loaded.recipe.student.started_by
         if init is not None and init.teacher == teacher.name:
             self.starter = net
             self.starter_inputs = teacher_inputs(self.loaded.recipe, teacher.name, self.learned)
@@ -157,19 +162,24 @@ class _Rehearsal:
         net = self.made_student()
         if net is None:
             return
-        for at, spec in self._followed():
+        for place, spec in self._followed():
             features: list[Tensor] = []
             for target in spec.targets:
-                with self._noted(f"distill.features.{at}.to"):
+                with self._noted(f"{place}.to"):
                     features.append(_feature(net, target))
-            with self._noted(f"distill.features.{at}"):
+            with self._noted(place):
                 self._join(spec, features)
-        with self._noted("distill.balance"):
-            self._balance(net)
-        if self.starter is not None and recipe.student.init is not None:
+        for phase in self._trainings():
+            self._require_trainable(net, phase.recipe.train, f"{phase.place}train")
+            with self._noted(phase.at("balance", recipe)):
+                self._balance(net, phase.recipe)
+        if recipe.student.started_as is not None:
             with self._noted("student.init"):
-                self._require_same_pieces(recipe.student.init)
-                start_from(net, self.starter, recipe.student.init, self.inputs, self._tried)
+                start_as(net, trained_student(recipe.student.started_as, self.inputs))
+        if self.starter is not None and recipe.student.started_by is not None:
+            with self._noted("student.init"):
+                self._require_same_pieces(recipe.student.started_by)
+                start_from(net, self.starter, recipe.student.started_by, self.inputs, self._tried)
 
     def reference(self) -> None:
         """A table is looked at before anything is trained, as a teacher's is."""
@@ -207,33 +217,41 @@ class _Rehearsal:
 
     def logits(self) -> None:
         """Try the losses on logits of the tasks that somebody teaches."""
-        recipe = self.loaded.recipe
-        methods = logit_losses(recipe, [task.name for task in self.tasks])
-        by_task = isinstance(recipe.distill.logits, dict)
-        for task in self.tasks:
-            if task.name in methods:
-                with self._noted("distill.logits" + f".{task.name}" * by_task):
-                    logit_loss(task, methods[task.name], cut=self._is_cut(task))
+        for phase in phases_of(self.loaded.recipe):
+            recipe, place = phase.recipe, phase.at("logits", self.loaded.recipe)
+            methods = logit_losses(recipe, [task.name for task in self.tasks])
+            by_task = isinstance(recipe.distill.logits, dict)
+            for task in self.tasks:
+                if task.name in methods:
+                    with self._noted(place + f".{task.name}" * by_task):
+                        logit_loss(task, methods[task.name], cut=self._is_cut(task))
 
     def alphas(self) -> None:
         """Ask the schedules of alpha whether the tasks that somebody teaches are theirs."""
-        recipe = self.loaded.recipe
-        alpha = values_of(recipe.distill.alpha, [task.name for task in self.tasks])
-        by_task = isinstance(recipe.distill.alpha, dict)
-        for task in self.tasks:
-            value = alpha[task.name]
-            if isinstance(value, Schedule) and recipe.teacher_of(task.name) is not None:
-                with self._noted("distill.alpha" + f".{task.name}" * by_task):
-                    value.require_fits(task)
+        for phase in phases_of(self.loaded.recipe):
+            recipe, place = phase.recipe, phase.at("alpha", self.loaded.recipe)
+            alpha = values_of(recipe.distill.alpha, [task.name for task in self.tasks])
+            by_task = isinstance(recipe.distill.alpha, dict)
+            for task in self.tasks:
+                value = alpha[task.name]
+                if isinstance(value, Schedule) and recipe.teacher_of(task.name) is not None:
+                    with self._noted(place + f".{task.name}" * by_task):
+                        value.require_fits(task)
 
     def long_tails(self) -> None:
         """Whether what makes rare classes count fits the tasks."""
-        recipe = self.loaded.recipe
-        methods = long_tails(recipe, [task.name for task in self.tasks])
-        by_task = isinstance(recipe.distill.long_tail, dict)
-        for task in self.tasks:
-            with self._noted("distill.long_tail" + f".{task.name}" * by_task):
-                require_fits(task, methods[task.name])
+        for phase in self._trainings():
+            recipe, place = phase.recipe, phase.at("long_tail", self.loaded.recipe)
+            methods = long_tails(recipe, [task.name for task in self.tasks])
+            by_task = isinstance(recipe.distill.long_tail, dict)
+            for task in self.tasks:
+                with self._noted(place + f".{task.name}" * by_task):
+                    require_fits(task, methods[task.name])
+
+    def _trainings(self) -> list[StudentPhase]:
+        """The student's phases, and what the baseline is trained like beside them."""
+        whole = self.loaded.recipe
+        return phases_of(whole) + ([StudentPhase("", whole)] if whole.phases else [])
 
     def _is_cut(self, task: TaskSpec) -> bool:
         """Whether the cache of a task's teacher keeps its likeliest classes alone."""
@@ -277,12 +295,18 @@ class _Rehearsal:
         return len(self.problems) == found
 
     def _is_joined(self, teacher: str) -> bool:
-        init = self.loaded.recipe.student.init
+        init = self.loaded.recipe.student.started_by
         return bool(self._followed(teacher)) or (init is not None and init.teacher == teacher)
 
-    def _followed(self, teacher: str | None = None) -> list[tuple[int, FeatureSpec]]:
-        specs = enumerate(feature_specs(self.loaded.recipe))
-        return [(at, spec) for at, spec in specs if teacher in (None, spec.teacher)]
+    def _followed(self, teacher: str | None = None) -> list[tuple[str, FeatureSpec]]:
+        """The features that are followed in some phase, with their places."""
+        whole = self.loaded.recipe
+        found = {
+            f"{phase.at('features', whole)}.{at}": spec
+            for phase in phases_of(whole)
+            for at, spec in enumerate(feature_specs(phase.recipe))
+        }
+        return [(place, one) for place, one in found.items() if teacher in (None, one.teacher)]
 
     def _join(self, spec: FeatureSpec, ours: Sequence[Tensor]) -> None:
         loss = loss_of(spec)
@@ -294,15 +318,23 @@ class _Rehearsal:
         others = [form_of(path, one) for path, one in zip(spec.sources, theirs, strict=True)]
         join(spec, loss, own, others, _SIZE)
 
-    def _balance(self, net: Net) -> None:
+    def _balance(self, net: Net, recipe: Recipe) -> None:
         """Make the balancer, and show it the net with the graph behind its heads."""
         names = [task.name for task in self.tasks]
-        method = balance_method(self.loaded.recipe)
+        method = balance_method(recipe)
         balancer = made("balance", BALANCERS, method, names)
         with net.eval().capture(balancer.features) as features:
             outputs = net(net.ones(_SIZE, _SIZE))
         shared = Shared(net.shared_parameters, features, list)
         balancer.require_fits(shared, list(outputs.values()))
+
+    def _require_trainable(self, net: Net, train: TrainPart, place: str) -> None:
+        """Freeze what is not trained, and nothing else, and see what learns how fast."""
+        net.requires_grad_(True)
+        with self._noted(f"{place}.freeze"):
+            freeze(net, train.freeze)
+        with self._noted(f"{place}.rates"):
+            rate_factors(net, train.layer_decay, train.rates)
 
     def _require_same_pieces(self, init: Init) -> None:
         """The student's rows are looked up in the teacher's table by their ids."""
@@ -320,7 +352,9 @@ class _Rehearsal:
         try:
             yield
         except UsageError as error:
-            self.problems.append(self.loaded.problem(place, str(error)))
+            problem = self.loaded.problem(place, str(error))
+            if problem not in self.problems:  # phases may share what is wrong
+                self.problems.append(problem)
 
 
 def _run(net: Net) -> None:

@@ -21,12 +21,13 @@ from kd2edge.metrics.errors import errors
 from kd2edge.metrics.groups import GroupF1, class_groups, group_scores, is_long_tailed
 from kd2edge.metrics.items import cut_off, distinct
 from kd2edge.metrics.per_class import ClassScore, confusion, per_class
-from kd2edge.nets import Net
+from kd2edge.nets import Net, describe_net
 from kd2edge.pipeline.reading.learned import learned_summary
 from kd2edge.pipeline.reading.prepare import Prepared
 from kd2edge.pipeline.steps.finite import finite
 from kd2edge.pipeline.steps.lacking import JUDGED, lacked, student_without
 from kd2edge.pipeline.steps.provenance import code_fingerprint
+from kd2edge.pipeline.steps.saved import trained_stem
 from kd2edge.pipeline.steps.training import NetRecord
 from kd2edge.pipeline.steps.work import Learner, Splits, Work
 from kd2edge.ragged import Ragged
@@ -67,6 +68,7 @@ class ModelResult:
         lacking: (split, input) -> what it said of the rows without that input.
         said: split -> its logits for every row, of a cheap reference.
         kind: what a cheap reference is, for people.
+        phases: name -> record of each phase that its record is the sum of; "" of the only one.
     """
 
     record: NetRecord
@@ -75,6 +77,7 @@ class ModelResult:
     lacking: Mapping[tuple[str, str], TeacherCache] = field(default_factory=dict)
     said: Mapping[str, Mapping[str, Logits]] = field(default_factory=dict)
     kind: str = ""
+    phases: Mapping[str, NetRecord] = field(default_factory=dict)
 
 
 class _Outputs(NamedTuple):
@@ -156,7 +159,11 @@ def _teachers(results: Mapping[str, ModelResult]) -> dict[str, ModelResult]:
 
 def _models(results: Mapping[str, ModelResult]) -> dict[str, Any]:
     """Costs of each model; several teachers count as one, ``teacher``."""
-    own = {name: _cost([results[name].record]) for name in _OWN if name in results}
+    own = {
+        name: _cost([results[name].record]) | _phases(results[name])
+        for name in _OWN
+        if name in results
+    }
     if "reference" in own:
         own["reference"]["kind"] = results["reference"].kind
     teachers = _teachers(results)
@@ -164,6 +171,17 @@ def _models(results: Mapping[str, ModelResult]) -> dict[str, Any]:
         return own
     together = _cost([one.record for one in teachers.values()])
     return {"teacher": {**together, "names": list(teachers)}, **own}
+
+
+def _phases(one: ModelResult) -> dict[str, Any]:
+    """What each phase of a training in several took, and where its epochs stand in the curve."""
+    found: list[dict[str, Any]] = []
+    epochs = 0
+    for name, record in one.phases.items():
+        first, epochs = epochs + 1, epochs + record.last_epoch
+        took = {"train_seconds": record.train_seconds, "steps": record.steps}
+        found.append({"name": name, "first_epoch": first, "last_epoch": epochs, **took})
+    return {"phases": found} if one.phases.keys() - {""} else {}
 
 
 def _curves(results: Mapping[str, ModelResult]) -> dict[str, Any]:
@@ -425,12 +443,13 @@ def _student_decoded(work: Work, logits: Mapping[str, Logits]) -> dict[str, Deco
 
 def _fingerprints(work: Work, splits: Splits, results: Mapping[str, ModelResult]) -> dict[str, str]:
     teachers = {name: one.record.weights for name, one in _teachers(results).items()}
+    start = work.recipe.student.started_as
     return {
         "recipe": work.loaded.fingerprint,
         "data": fingerprint({name: split.rows_fingerprint for name, split in splits.items()}),
         "teacher": fingerprint(teachers),
         "code": code_fingerprint(),
-    }
+    } | ({} if start is None else {"start": describe_net(trained_stem(start.run)).weights})
 
 
 def _cache(results: Mapping[str, ModelResult]) -> dict[str, Any]:

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.distill import TrainingJob
-from kd2edge.errors import UsageError
 from kd2edge.events import StageEvent
-from kd2edge.inputs.spec import InputSpec
-from kd2edge.nets import NetDescription, describe_net, load_net
+from kd2edge.nets import describe_net, load_net
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, teacher_inputs
+from kd2edge.pipeline.reading.phases import followed_layers
 from kd2edge.pipeline.reading.settings import teacher_seed, teacher_settings
 from kd2edge.pipeline.reading.sources import SPLITS
 from kd2edge.pipeline.steps.boosting import (
@@ -28,6 +27,7 @@ from kd2edge.pipeline.steps.boosting import (
 )
 from kd2edge.pipeline.steps.folds import fold_of_rows
 from kd2edge.pipeline.steps.lacking import JUDGED, lacked, teacher_without
+from kd2edge.pipeline.steps.saved import require_same_inputs, trained_stem
 from kd2edge.pipeline.steps.training import (
     NetRecord,
     loaded_record,
@@ -157,6 +157,7 @@ def _job(work: Work, teacher: Teacher, learner: Learner) -> TrainingJob:
         stem=work.run.teachers / teacher.name,
         checkpoints=work.run.checkpoints_of(f"teacher-{teacher.name}"),
         tokenizers=learner.inputs.tokenizers,
+        fitted=learner.inputs.fitted,
         rows=work.data.rows["train"],
     )
 
@@ -203,10 +204,7 @@ def _record(work: Work, tutor: Tutor) -> NetRecord:
 def _caches(
     work: Work, teacher: Teacher, speakers: Mapping[str, Speaker], learner: Learner
 ) -> dict[str, TeacherCache]:
-    followed = work.recipe.distill.features
-    features = sorted(
-        {layer for one in followed if one.teacher == teacher.name for layer in one.teacher_layers}
-    )
+    features = followed_layers(work.recipe, teacher.name)
     return {
         split: cache_outputs(
             speaker,
@@ -253,54 +251,11 @@ def checkpoint_of(teacher: Teacher, inputs: ModelInputs, tasks: Sequence[TaskSpe
     assert teacher.checkpoint is not None
     if isinstance(teacher.model, BoostingModel):
         return boosting_checkpoint(teacher, inputs, tasks)
-    stem = _stem_of(teacher.checkpoint)
+    stem = trained_stem(teacher.checkpoint, whose="checkpoint")
     found = describe_net(stem)
-    _require_same_inputs(found, inputs, stem)
+    way = "state the checkpoint's own under `inputs` of this teacher"
+    require_same_inputs(found, inputs, f"checkpoint {stem}", way)
     speaker = NetTeacher(partial(load_net, stem), found.tasks, found.weights)
     for task in tasks:
         label_order(speaker, task)
     return stem
-
-
-def _stem_of(checkpoint: Path) -> Path:
-    stem = checkpoint.with_suffix("") if checkpoint.suffix == ".safetensors" else checkpoint
-    for ending in (".safetensors", ".json"):
-        if not stem.with_name(stem.name + ending).is_file():
-            raise UsageError(
-                f"checkpoint {checkpoint}: expected {stem.name}.safetensors with {stem.name}.json "
-                "beside it, as `kd2edge distill` writes them under teachers/"
-            )
-    return stem
-
-
-def _require_same_inputs(found: NetDescription, inputs: ModelInputs, stem: Path) -> None:
-    """Other preprocessing than the net was trained with would be wrong without any error."""
-    expected = _constants(list(inputs.specs.values()), inputs.vocabulary)
-    stated = _constants(found.inputs, found.vocabulary)
-    if found.tokenizers:  # nets of older versions do not say
-        expected |= _named(inputs.tokenizers)
-        stated |= _named(found.tokenizers)
-    odd = sorted(key for key in expected.keys() | stated.keys() if _differ(key, expected, stated))
-    if odd:
-        said = ", ".join(
-            f"{key} {stated.get(key)!r} (recipe: {expected.get(key)!r})" for key in odd
-        )
-        raise UsageError(
-            f"checkpoint {stem}: it was trained on other inputs: {said}; "
-            "state the checkpoint's own under `inputs` of this teacher"
-        )
-
-
-def _differ(key: str, one: Mapping[str, object], other: Mapping[str, object]) -> bool:
-    return key not in one or key not in other or one[key] != other[key]
-
-
-def _named(tokenizers: Mapping[str, str]) -> dict[str, object]:
-    return {f"{name}.tokenizer": f"{digest[:12]}..." for name, digest in tokenizers.items()}
-
-
-def _constants(specs: Sequence[InputSpec], vocabulary: Mapping[str, int]) -> dict[str, object]:
-    """Every constant of the preprocessing but the columns, which may be called otherwise."""
-    options = {f"{spec.name}.{key}": value for spec in specs for key, value in spec.options.items()}
-    kinds = {f"{spec.name}.kind": spec.kind for spec in specs}
-    return {**kinds, **options, "vocabulary": vocabulary}

@@ -29,6 +29,7 @@ __all__ = [
     "finished_record",
     "is_of_another",
     "forget_record",
+    "has_record",
     "loaded_record",
     "measured_net",
     "origin_of",
@@ -117,6 +118,11 @@ def is_of_another(job: Job) -> bool:
     return known is not None and known.key != job.key
 
 
+def has_record(stem: Path) -> bool:
+    """Whether some job has finished what stands there, or stood there."""
+    return _record(stem) is not None
+
+
 def train_net(job: TrainingJob, *, resume: bool, reuse: bool, on_event: Listener) -> NetRecord:
     """Train a net and write its record, or take over one that this very job has trained.
 
@@ -138,7 +144,7 @@ def train_net(job: TrainingJob, *, resume: bool, reuse: bool, on_event: Listener
     if resume:
         require_resumable(job)  # while the finished net still counts
     forget_record(job.stem)
-    result = train(job, resume=resume, on_event=partial(_told, job.name, on_event))
+    result = train(job, resume=resume, on_event=partial(_told, job, on_event))
     record = NetRecord(
         **measured_net(job.stem, job.validation or job.train),
         key=job.key,
@@ -152,16 +158,17 @@ def train_net(job: TrainingJob, *, resume: bool, reuse: bool, on_event: Listener
     return record
 
 
-def _told(name: str, on_event: Listener, event: Event) -> None:
+def _told(job: TrainingJob, on_event: Listener, event: Event) -> None:
     """Hand an event on; the head of a training says what it uses, as its plan knows it."""
     if not isinstance(event, BeginEvent):
         on_event(event)
         return
-    unused = f" of {event.of:,}, the others have no label" if event.rows < event.of else ""
+    reason = "have no label" if job.hidden is None else "are not shown"
+    unused = f" of {event.of:,}, the others {reason}" if event.rows < event.of else ""
     epochs = f"{event.epochs:,} epoch{'' if event.epochs == 1 else 's'}"
     steps = f"{event.steps:,} step{'' if event.steps == 1 else 's'}"
     detail = f"{event.rows:,} rows{unused}; {epochs}, {steps}"
-    on_event(StageEvent(name, detail))
+    on_event(StageEvent(job.name, detail))
 
 
 def loaded_record(

@@ -10,12 +10,13 @@ from pathlib import Path
 from kd2edge.distill import TrainingJob, require_resumable
 from kd2edge.distill.checkpoint import has_checkpoint, not_resumable, remove_checkpoint
 from kd2edge.distill.failed import remove_failed
-from kd2edge.errors import UsageError
+from kd2edge.errors import RecipeError, UsageError
 from kd2edge.events import StageEvent
 from kd2edge.files import folder_lock, write_atomic
 from kd2edge.files.atomic import storage_error
 from kd2edge.nets import load_net
 from kd2edge.pipeline.reading.model_inputs import student_inputs
+from kd2edge.pipeline.reading.phases import phases_of
 from kd2edge.pipeline.reading.piece_fit import require_pieces
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
 from kd2edge.pipeline.reading.sources import SPLITS, left_out, write_rows_plan
@@ -23,12 +24,14 @@ from kd2edge.pipeline.steps.boosting import BoostingJob
 from kd2edge.pipeline.steps.cheap import cheap_reference
 from kd2edge.pipeline.steps.events import Listener, Log
 from kd2edge.pipeline.steps.folders import RUNS, RunFolder, mark_latest, run_to_write
-from kd2edge.pipeline.steps.learning import student_jobs
+from kd2edge.pipeline.steps.learning import Students, students_of
+from kd2edge.pipeline.steps.phases import joined_record, phase_places
 from kd2edge.pipeline.steps.probing import write_probes
 from kd2edge.pipeline.steps.recaching import caches_set_aside
 from kd2edge.pipeline.steps.rehearsal import rehearse
 from kd2edge.pipeline.steps.report import ModelResult, write_report
 from kd2edge.pipeline.steps.samples import write_calibration, write_golden
+from kd2edge.pipeline.steps.saved import trained_stem
 from kd2edge.pipeline.steps.teaching import (
     AskedTeacher,
     TeacherJob,
@@ -37,8 +40,10 @@ from kd2edge.pipeline.steps.teaching import (
     tutor_of,
 )
 from kd2edge.pipeline.steps.training import (
+    NetRecord,
     finished_record,
     forget_record,
+    has_record,
     is_of_another,
     train_net,
 )
@@ -106,21 +111,63 @@ def _run(work: Work, *, recache: bool) -> None:
     inputs = student_inputs(work.recipe, work.data.rows["train"], work.data.learned)
     require_pieces(work.data, inputs)
     rehearse(work.loaded, work.tasks, inputs, work.data.learned)
+    _require_another_start(work)
     _tell_rows(work)
     with caches_set_aside(work.cache) if recache else nullcontext(_nothing) as forget_old:
         tutors = [tutor_of(work, teacher) for teacher in work.recipe.teachers]
         learner = Learner(inputs, work.encode(inputs, work.recipe.seed))
-        teachers, jobs = _teach(work, learner, tutors, forget_old)
+        teachers, students = _teach(work, learner, tutors, forget_old)
     results = {one.name: ModelResult(one.record, None, one.caches, one.lacking) for one in teachers}
     cheap = cheap_reference(work, learner)
     if cheap is not None:
         results["reference"] = ModelResult(cheap.record, said=cheap.said, kind=cheap.kind)
-    for job in jobs:
-        record = train_net(job, resume=work.resume, reuse=work.resume, on_event=work.on_event)
-        results[job.name] = ModelResult(record, net=load_net(job.stem))
+    results |= _learn(work, students)
     work.on_event(StageEvent("report", "metrics with intervals on validation and test"))
     _keep_samples(work, learner, results["student"])
     write_report(work, learner, results)
+
+
+def _require_another_start(work: Work) -> None:
+    """Refuse to overwrite the student that this one starts as."""
+    start = work.recipe.student.started_as
+    if start is not None and trained_stem(start.run).resolve().is_relative_to(
+        work.run.path.resolve()
+    ):
+        message = (
+            f"{work.run.path} is the run whose student this one starts as, and would be written"
+            " over: name another folder with --run-dir"
+        )
+        raise RecipeError([work.loaded.problem("student.init.run", message)])
+
+
+def _learn(work: Work, students: Students) -> dict[str, ModelResult]:
+    """Train the student, phase by phase, and its baseline.
+
+    Phases before the last are taken over like teachers, with or without ``--resume``.
+    """
+    run, records = work.run, dict[Path, NetRecord]()
+    for job in students.jobs():
+        reuse = work.resume or job.stem.parent == run.phases
+        resume = _goes_on(work, job)
+        records[job.stem] = train_net(job, resume=resume, reuse=reuse, on_event=work.on_event)
+    phases = {
+        phase.name: records[place.stem]
+        for phase, place in zip(phases_of(work.recipe), phase_places(work), strict=True)
+    }
+    net = load_net(run.student)
+    found = {"student": ModelResult(joined_record(phases), net=net, phases=phases)}
+    if run.baseline in records:
+        found["baseline"] = ModelResult(records[run.baseline], net=load_net(run.baseline))
+    return found
+
+
+def _goes_on(work: Work, job: TrainingJob) -> bool:
+    """Whether a student goes on from its checkpoint.
+
+    With phases there is more to go on with than that: one that was finished with other settings,
+    rows or phases before it is made anew.
+    """
+    return work.resume and not (work.recipe.phases and is_of_another(job))
 
 
 def _nothing() -> None:
@@ -129,8 +176,8 @@ def _nothing() -> None:
 
 def _teach(
     work: Work, learner: Learner, tutors: Sequence[Tutor], forget_old: Callable[[], None]
-) -> tuple[list[AskedTeacher], list[TrainingJob]]:
-    """Ask the teachers, and make the jobs that learn from them.
+) -> tuple[list[AskedTeacher], Students]:
+    """Ask the teachers, and make what learns from them.
 
     A resume that is refused is refused before anything but caches is written: teachers that are
     finished are asked first, as the jobs of what learns from them are then known, too.  Old caches
@@ -142,14 +189,31 @@ def _teach(
         forget_old()
         _begin(work, learner, waiting)
     teachers = [ask_teacher(work, tutor) for tutor in tutors]
-    jobs = student_jobs(work, learner, teachers)
+    students = students_of(work, learner, teachers)
     if not waiting:
-        for job in jobs if work.resume else ():
-            if finished_record(job) is None:
-                require_resumable(job)
+        _require_students_resumable(work, students)
         forget_old()
         _begin(work, learner, ())
-    return teachers, jobs
+    return teachers, students
+
+
+def _require_students_resumable(work: Work, students: Students) -> None:
+    """Refuse to go on with students from checkpoints of others.
+
+    What a phase will be is not known before it is trained: behind one that begins anew, what is
+    half trained is taken for another's.
+    """
+    places = phase_places(work)
+    for job in students.jobs() if work.resume else ():
+        if finished_record(job) is not None:
+            continue
+        goes_on = _goes_on(work, job)
+        if goes_on:
+            require_resumable(job)
+        at = next((at for at, place in enumerate(places) if place.stem == job.stem), len(places))
+        for later in () if goes_on and has_checkpoint(job.checkpoints) else places[at + 1 :]:
+            if has_checkpoint(later.checkpoints) and not has_record(later.stem):
+                raise UsageError(not_resumable(later.checkpoints))
 
 
 def _require_teachers_resumable(work: Work, waiting: Sequence[TeacherJob]) -> None:
@@ -166,9 +230,14 @@ def _require_teachers_resumable(work: Work, waiting: Sequence[TeacherJob]) -> No
         if isinstance(job, TrainingJob):
             require_resumable(job)
     if not all(_may_be_as_before(job) for job in waiting):
-        for stem in (work.run.student, work.run.baseline):
-            if has_checkpoint(work.run.checkpoints_of(stem.name)):
-                raise UsageError(not_resumable(work.run.checkpoints_of(stem.name)))
+        for folder in _checkpoints_of_students(work):
+            if has_checkpoint(folder):
+                raise UsageError(not_resumable(folder))
+
+
+def _checkpoints_of_students(work: Work) -> list[Path]:
+    baseline = work.run.checkpoints_of(work.run.baseline.name)
+    return [*(place.checkpoints for place in phase_places(work)), baseline]
 
 
 def _may_be_as_before(job: TeacherJob) -> bool:
@@ -178,17 +247,19 @@ def _may_be_as_before(job: TeacherJob) -> bool:
 
 
 def _begin(work: Work, learner: Learner, waiting: Sequence[TeacherJob]) -> None:
-    """Write what the run is made of; what will be trained anew leaves nothing to be resumed."""
+    """Write what the run is made of; what will be trained anew leaves nothing to be resumed.
+
+    Phases before the last keep their records: who is finished is taken over.
+    """
     run = work.run
     # What comes is not finished until its report is written.
     _remove(run.report)
     if not work.resume:
         for stem in (*(job.stem for job in waiting), run.student, run.baseline):
             forget_record(stem)
-        names = [job.checkpoints.name for job in waiting]
-        for name in (*names, run.student.name, run.baseline.name):
-            remove_checkpoint(run.checkpoints_of(name))
-            remove_failed(run.checkpoints_of(name))
+        for folder in (*(job.checkpoints for job in waiting), *_checkpoints_of_students(work)):
+            remove_checkpoint(folder)
+            remove_failed(folder)
     write_atomic(run.recipe, work.loaded.dump_resolved().encode())
     write_rows_plan(run.rows, work.data.plan)
     for path, content in learner.inputs.files.items():

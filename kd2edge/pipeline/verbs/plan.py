@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from kd2edge.data import steps_an_epoch
 from kd2edge.data.layout import aligned
 from kd2edge.inputs.kinds import input_kind
@@ -14,6 +16,7 @@ from kd2edge.metrics.kinds import metric
 from kd2edge.pipeline.reading.budgets import gate_of
 from kd2edge.pipeline.reading.label_notes import absent_labels, label_notes
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, student_inputs, views_of
+from kd2edge.pipeline.reading.phases import followed_layers, hidden_rows, is_taught, phases_of
 from kd2edge.pipeline.reading.piece_fit import PieceFit, fit_lines, piece_fits, require_pieces
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
 from kd2edge.pipeline.reading.sources import SPLITS, left_out
@@ -74,6 +77,18 @@ class TreesPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class PhasePlan:
+    """A phase of the student's training: rows of an epoch, and steps."""
+
+    rows: int
+    steps: int
+
+    def text(self) -> str:
+        """For a terminal."""
+        return f"{self.rows:,} rows, {self.steps:,} step{'' if self.steps == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a recipe will do.
 
@@ -93,6 +108,7 @@ class Plan:
         notes: input -> what is worth knowing of what it was fitted to, a line each.
         reference: what the cheap reference is; "": there is none.
         left_out: a line a source whose rows are not all trained on: how many, and why.
+        phases: of the student's training, by name; none: it has one part.
     """
 
     name: str
@@ -110,6 +126,7 @@ class Plan:
     pieces: Mapping[str, PieceFit] = field(default_factory=dict[str, PieceFit])
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     reference: str = ""
+    phases: Mapping[str, PhasePlan] = field(default_factory=dict[str, PhasePlan])
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -127,6 +144,7 @@ class Plan:
         lines += [line for task, one in self.tasks.items() for line in task_lines(task, one)]
         lines += [f"model      {name}: {model.text()}" for name, model in self.models.items()]
         lines += [f"model      reference: {self.reference}"] if self.reference else []
+        lines += [f"phase      {name}: {phase.text()}" for name, phase in self.phases.items()]
         lines += [f"cache      {cache}"]
         lines += [
             f"input      {name}: max_length cuts {share:.1%} of the training rows"
@@ -185,6 +203,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         left_out=tuple(left_out(data.rows["train"])),
         notes=_notes(inputs),
         reference=told_kind(recipe),
+        phases={name: phase for name, phase in _phases(recipe, data).items() if name},
     )
 
 
@@ -255,7 +274,7 @@ def _models(
     recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]
 ) -> dict[str, ModelPlan | TreesPlan]:
     found: dict[str, ModelPlan | TreesPlan] = {}
-    steps = _steps(recipe, data.checks["train"])
+    steps = _steps(recipe, data)
     for teacher in recipe.teachers:
         if isinstance(teacher.model, BoostingModel) and teacher.checkpoint is None:
             found[teacher.name] = _trees(teacher, teacher.model, data)
@@ -276,31 +295,38 @@ def _trees(teacher: Teacher, model: BoostingModel, data: Prepared) -> TreesPlan:
     return TreesPlan(model.max_iter * channels, model.max_leaf_nodes, rows)
 
 
-def _steps(recipe: Recipe, check: SplitCheck) -> dict[str, int]:
+def _phases(recipe: Recipe, data: Prepared) -> dict[str, PhasePlan]:
+    """What each part of the student's training walks over; "" is the only one without phases."""
+    labelled = data.checks["train"].any_labelled(recipe.tasks)
+    found: dict[str, PhasePlan] = {}
+    for phase in phases_of(recipe):
+        shown = np.ones(len(labelled), np.bool_) if is_taught(phase.recipe) else labelled.copy()
+        hidden = hidden_rows(phase, data.rows["train"], labelled)
+        if hidden is not None:
+            shown[hidden] = False
+        rows, train = int(shown.sum()), phase.recipe.train
+        found[phase.name] = PhasePlan(rows, train.epochs * steps_an_epoch(rows, train.batch_size))
+    return found
+
+
+def _steps(recipe: Recipe, data: Prepared) -> dict[str, int]:
     """Steps of the teachers that are trained, each on the labels of its own tasks, and the student.
 
     The baseline takes as many as the student, where the recipe does not say otherwise.
     """
-    labelled = check.labelled_rows(recipe.tasks)
-    rows, batch = check.rows if _is_taught(recipe) else labelled, recipe.train.batch_size
-    found = {"student": recipe.train.epochs * steps_an_epoch(rows, batch)}
-    own = recipe.baseline
+    check = data.checks["train"]
+    found = {"student": sum(phase.steps for phase in _phases(recipe, data).values())}
+    own, labelled = recipe.baseline, check.labelled_rows(recipe.tasks)
     found["baseline"] = (
-        found["student"] if isinstance(own, bool) else own.epochs * steps_an_epoch(labelled, batch)
+        found["student"]
+        if isinstance(own, bool)
+        else own.epochs * steps_an_epoch(labelled, recipe.train.batch_size)
     )
     for teacher in recipe.teachers:
         if teacher.train is not None:
             batches = steps_an_epoch(check.labelled_rows(teacher.tasks), teacher.train.batch_size)
             found[teacher.name] = teacher.train.epochs * batches
     return found
-
-
-def _is_taught(recipe: Recipe) -> bool:
-    """Whether the student learns from rows without any label too."""
-    alpha = recipe.distill.alpha
-    shares = alpha.values() if isinstance(alpha, dict) else [alpha]
-    said = any(share != 0 for share in shares)
-    return bool(recipe.teachers) and (said or bool(recipe.distill.features))
 
 
 def _model(size: NetSize, steps: int) -> ModelPlan:
@@ -332,7 +358,9 @@ def _of_row(data: Prepared, check: SplitCheck, name: TaskName, top_k: int | None
 def _uncounted(recipe: Recipe, data: Prepared) -> tuple[str, ...]:
     """Layers and maps that are cached; how large they are is not known before a net answers."""
     layers = {
-        f"{one.teacher} {layer}" for one in recipe.distill.features for layer in one.teacher_layers
+        f"{one.name} {layer}"
+        for one in recipe.teachers
+        for layer in followed_layers(recipe, one.name)
     }
     maps = {
         f"{teacher.name} {array}"

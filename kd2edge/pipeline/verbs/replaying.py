@@ -17,7 +17,7 @@ from kd2edge.pipeline.reading.model_inputs import student_inputs
 from kd2edge.pipeline.reading.prepare import prepare_data, require_sound
 from kd2edge.pipeline.steps.events import Listener
 from kd2edge.pipeline.steps.folders import RunFolder, run_to_write
-from kd2edge.pipeline.steps.learning import student_jobs
+from kd2edge.pipeline.steps.learning import students_of
 from kd2edge.pipeline.steps.teaching import ask_teacher, tutor_of
 from kd2edge.pipeline.steps.training import finished_record
 from kd2edge.pipeline.steps.work import Learner, Work
@@ -140,8 +140,8 @@ def _job(work: Work, failed: set[Path]) -> TrainingJob:
             raise UsageError(_incomplete(work.run, f"{job.name} is not what the run trained"))
     inputs = student_inputs(work.recipe, work.data.rows["train"], work.data.learned)
     learner = Learner(inputs, work.encode(inputs, work.recipe.seed))
-    jobs = student_jobs(work, learner, [ask_teacher(work, tutor) for tutor in tutors])
-    found = next((job for job in jobs if job.checkpoints in failed), None)
+    students = students_of(work, learner, [ask_teacher(work, tutor) for tutor in tutors])
+    found = next((job for job in students.jobs() if job.checkpoints in failed), None)
     if found is None:
         raise UsageError(_incomplete(work.run, "the recipe has no such net"))
     return found

@@ -24,6 +24,7 @@ from kd2edge.recipe.schema.models import (
     CnnModel,
     ConvModel,
     Init,
+    InitOfRun,
     JointModel,
     MlpModel,
     Model,
@@ -36,6 +37,7 @@ from kd2edge.recipe.schema.models import (
     WeightsInPackage,
     WeightsOfHub,
 )
+from kd2edge.recipe.schema.phases import Phase
 from kd2edge.recipe.schema.recipe import Recipe, json_schema
 from kd2edge.recipe.schema.reference import BoostedTrees, TfIdf
 from kd2edge.recipe.schema.ship import Calibration, Export, Gate, Licences
@@ -69,6 +71,7 @@ __all__ = [
     "Gate",
     "ImageInput",
     "Init",
+    "InitOfRun",
     "Input",
     "JointModel",
     "Jsonl",
@@ -80,6 +83,7 @@ __all__ = [
     "OfInput",
     "Ordinal",
     "Parquet",
+    "Phase",
     "Recipe",
     "Regression",
     "Source",

@@ -293,7 +293,7 @@ class Teacher(Part):
 
 
 class Init(Part):
-    """What the student starts from."""
+    """What the student has of a teacher at its start."""
 
     teacher: Annotated[Name, Field(alias="from")]
     """Name of the teacher."""
@@ -308,10 +308,30 @@ class Init(Part):
     """Teacher's layers (counted from 0) that the student's start from, where the widths agree."""
 
 
+class InitOfRun(Part):
+    """What another student was, which the student starts as: a net of the same shapes."""
+
+    run: LocalPath
+    """The run's folder, or a net in it: `phases/NAME.safetensors`, with `NAME.json` beside it."""
+    heads: Flag = True
+    """Take over the heads, too, of tasks of the same name, kind and labels; others start from
+    chance."""
+
+
 class Student(Part):
     """The student."""
 
     model: Model
     """What it is made of."""
-    init: Init | None = None
+    init: Annotated[Init | InitOfRun, ByKey(("from", "run"))] | None = None
     """What it starts from; null: from chance."""
+
+    @property
+    def started_by(self) -> Init | None:
+        """What it has of a teacher at its start."""
+        return self.init if isinstance(self.init, Init) else None
+
+    @property
+    def started_as(self) -> InitOfRun | None:
+        """The student of another run that it starts as."""
+        return self.init if isinstance(self.init, InitOfRun) else None

@@ -14,6 +14,7 @@ from kd2edge.recipe.schema.defaults import FILLED, completed
 from kd2edge.recipe.schema.distill import Distill
 from kd2edge.recipe.schema.inputs import Input
 from kd2edge.recipe.schema.models import Student, Teacher
+from kd2edge.recipe.schema.phases import Phase
 from kd2edge.recipe.schema.reference import Reference
 from kd2edge.recipe.schema.ship import Export, Gate, Licences
 from kd2edge.recipe.schema.tasks import Task
@@ -48,6 +49,8 @@ class Recipe(Part):
     """A cheap model beside the student in the report: what is the net worth?"""
     train: Train = Train()
     """How the student is trained."""
+    phases: tuple[Phase, ...] = ()
+    """The parts of the student's training, one after the other; none: it has one, on all rows."""
     export: Export = Export()
     """Which artefacts are made."""
     gate: Annotated[Gate, Field(alias="validate")] = Gate()
@@ -63,6 +66,12 @@ class Recipe(Part):
     def teacher(self, name: str) -> Teacher:
         """The teacher of that name."""
         return next(teacher for teacher in self.teachers if teacher.name == name)
+
+    def during(self, phase: Phase) -> Recipe:
+        """The recipe as it is read in one of its phases."""
+        return self.model_copy(
+            update={"train": phase.train, "distill": phase.distill, "phases": ()}
+        )
 
     def teacher_of(self, task: str) -> Teacher | None:
         """The teacher of a task; None when nobody teaches it."""

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
-from kd2edge.recipe.schema.base import Count, NotNegative, Part, Positive, Rate, Share
+from kd2edge.recipe.schema.base import (
+    Count,
+    NotNegative,
+    Part,
+    Positive,
+    Rate,
+    Share,
+    Text,
+    Texts,
+)
 
 
 class TrainPart(Part):
@@ -28,6 +37,17 @@ class TrainPart(Part):
     """Epochs between two validations."""
     keep: Literal["best", "last"] = "best"
     """Which weights are kept: the best on validation, or the last."""
+    freeze: Texts = ()
+    """Modules that stay as they are, with all that is inside them, by their paths as
+    `kd2edge check --modules` prints them, or `backbone`, `adapter`, `heads` as a whole: they get
+    neither gradients nor decay, their batch norms keep their statistics, and they drop nothing."""
+    layer_decay: Annotated[float, Strict(), Field(gt=0, le=1)] = 1.0
+    """What each level's learning rate is of that of the level above it; heads have the whole.
+    Levels are counted in the order in which the net calls them: what stands before the layers,
+    each layer, what stands behind them."""
+    rates: dict[Text, Positive] = {}
+    """Module, by its path -> what its learning rate is multiplied with beside that; of modules
+    inside each other the inner one counts."""
 
 
 class TeacherTrain(TrainPart):

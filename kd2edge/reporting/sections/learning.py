@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kd2edge.reporting.page import Figure, Figures, Section
+from kd2edge.reporting.page import Figure, Figures, Note, Section
 from kd2edge.reporting.plots import Points, line_plot
 from kd2edge.reporting.reading import FORMS
 
@@ -30,7 +30,15 @@ def section(report: Json) -> Section | None:
         Figures([figure for figure in losses if figure.svg], _loss_legend(report)),
         Figures(_value_figures(curves, report["tasks"]), [("student", "student")]),
     ]
-    return Section("learning", "Learning curves", [block for block in blocks if block.figures])
+    drawn = [block for block in blocks if block.figures]
+    return Section("learning", "Learning curves", [*_phases(report), *drawn])
+
+
+def _phases(report: Json) -> list[Note]:
+    """Which epochs of the student are of which phase."""
+    phases = report.get("models", {}).get("student", {}).get("phases", [])
+    said = [f"{one['name']} (epochs {one['first_epoch']} to {one['last_epoch']})" for one in phases]
+    return [Note(f"The student was trained in phases: {', then '.join(said)}.")] if said else []
 
 
 def _models(curves: Json) -> dict[str, tuple[str, str]]:

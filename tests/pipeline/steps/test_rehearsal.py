@@ -73,6 +73,22 @@ def problems_of(recipe: Path, *overrides: str) -> list[Problem]:
         ("student.model={family: static, config: {embedding: 32}}", _INIT,
          "wider (32) than the teacher's (16)"),
         ("student.init={from: bert, embeddings: output, layers: [5]}", _INIT, "layers 0 to 1"),
+        ("train.freeze=encoder.layr.0", "train.freeze",
+         "no module 'encoder.layr.0'; the nearest are encoder.layer.0, "),
+        ("train.freeze=[backbone, heads]", "train.freeze", "nothing is left to train"),
+        ("train.rates={heads.intnt: 2.0}", "train.rates",
+         "no module 'heads.intnt'; the nearest are heads.intent"),
+        ("teachers.0.train.freeze=embedings", "teachers.0.train.freeze",
+         "no module 'embedings'; the nearest are embeddings"),
+        ("phases=[{name: a, train: {freeze: [encoder], rates: {encoder: 2.0}}}]",
+         "phases.0.train.rates", "nothing in encoder is trained"),
+        (("phases=[{name: a, distill: {features: [{teacher: bert, from: encoder.layr.0,"
+          " to: encoder.layr.0}]}}]"),
+         "phases.0.distill.features.0.to", "no module 'encoder.layr.0'"),
+        ("phases=[{name: a}, {name: b, distill: {long_tail: logit_adjustment}}]",
+         "phases.1.distill.long_tail", "long tail of urgent"),
+        ("phases=[{name: a, train: {freeze: [backbone]}, distill: {balance: pcgrad}}]",
+         "phases.0.distill.balance", "every parameter outside the heads is frozen"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said_before_any_training(
@@ -80,6 +96,27 @@ def test_what_does_not_fit_is_said_before_any_training(
 ) -> None:
     found = problems_of(write_text_project(tmp_path), override)
     assert any(problem.field == field and says in problem.message for problem in found), found
+
+
+def test_what_no_phase_states_is_told_once(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    wrong = (f"{_HINT}.to=nowhere", "phases=[{name: a}, {name: b, train: {epochs: 1}}]")
+    (problem,) = problems_of(recipe, *wrong)
+    assert problem.field == f"{_HINT}.to"
+
+
+@pytest.mark.parametrize(
+    ("phase", "field", "says"),
+    [
+        ("rows: unlabelled, distill: {alpha: 0, features: []}", "phases.0.rows",
+         "none of these rows has a label, and nobody teaches"),
+        ("rows: [more], distill: {alpha: 0, features: []}", "phases.0.rows", "nobody teaches"),
+    ],
+)  # fmt: skip
+def test_a_phase_has_rows_to_learn_from(tmp_path: Path, phase: str, field: str, says: str) -> None:
+    (problem,) = problems_of(write_text_project(tmp_path), f"phases=[{{name: a, {phase}}}]")
+    assert problem.field == field
+    assert says in problem.message
 
 
 def test_a_balancer_of_several_tasks_is_refused_for_one(tmp_path: Path) -> None:

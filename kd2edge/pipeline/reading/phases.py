@@ -1,0 +1,122 @@
+"""The student's training part by part: how each is trained, and which rows it is not shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.recipe import Recipe
+from kd2edge.rows.join import JoinedRows
+
+__all__ = [
+    "StudentPhase",
+    "followed_layers",
+    "hidden_rows",
+    "is_taught",
+    "lacking_rows",
+    "phases_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class StudentPhase:
+    """A part of the student's training.
+
+    Args:
+        name: its name; "" of the only part of a recipe without phases.
+        recipe: as it is read in this part.
+        rows: ``all``, ``labelled``, ``unlabelled``, or names of sources.
+        place: of the part in the recipe, with a dot behind it; "" of the recipe itself.
+    """
+
+    name: str
+    recipe: Recipe
+    rows: str | tuple[str, ...] = "all"
+    place: str = ""
+
+    @property
+    def title(self) -> str:
+        """What messages and events call the student in this part."""
+        return f"student {self.name}" if self.name else "student"
+
+    def at(self, key: str, whole: Recipe) -> str:
+        """Where a key of ``distill`` stands: what is as in the whole recipe stands there."""
+        same = getattr(self.recipe.distill, key) == getattr(whole.distill, key)
+        return f"distill.{key}" if same else f"{self.place}distill.{key}"
+
+
+def phases_of(recipe: Recipe) -> list[StudentPhase]:
+    """The parts of the student's training in their order; of a recipe without phases one."""
+    if not recipe.phases:
+        return [StudentPhase("", recipe)]
+    return [
+        StudentPhase(phase.name, recipe.during(phase), phase.rows, f"phases.{index}.")
+        for index, phase in enumerate(recipe.phases)
+    ]
+
+
+def is_taught(recipe: Recipe) -> bool:
+    """Whether the student learns from rows without any label too."""
+    alpha = recipe.distill.alpha
+    shares = alpha.values() if isinstance(alpha, dict) else [alpha]
+    said = any(share != 0 for share in shares)
+    return bool(recipe.teachers) and (said or bool(recipe.distill.features))
+
+
+def followed_layers(recipe: Recipe, teacher: str) -> list[str]:
+    """The layers of a teacher that the student follows in some part of its training."""
+    features = [one for phase in phases_of(recipe) for one in phase.recipe.distill.features]
+    return sorted(
+        {layer for one in features if one.teacher == teacher for layer in one.teacher_layers}
+    )
+
+
+def hidden_rows(
+    phase: StudentPhase, rows: JoinedRows, labelled: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int64] | None:
+    """Positions of the training rows that a phase is not shown; None where it is shown all.
+
+    Args:
+        phase: the phase.
+        rows: the training rows.
+        labelled: ``[row]`` whether it has a label of any task.
+    """
+    if phase.rows == "all":
+        return None
+    if phase.rows in {"labelled", "unlabelled"}:
+        shown = labelled == (phase.rows == "labelled")
+    else:
+        counts = [len(source.rows) for source in rows.sources]
+        named = [source.name in phase.rows for source in rows.sources]
+        shown = np.repeat(np.array(named, np.bool_), counts)
+    return np.flatnonzero(~shown)
+
+
+def lacking_rows(
+    recipe: Recipe, rows: JoinedRows, labelled: npt.NDArray[np.bool_]
+) -> Iterator[tuple[str, str]]:
+    """Phases that have nothing to learn from: where it is said, and why.
+
+    Args:
+        recipe: what says so.
+        rows: the training rows.
+        labelled: ``[row]`` whether it has a label of any task.
+    """
+    there = {source.name for source in rows.sources if len(source.rows)}
+    for phase in phases_of(recipe):
+        place = f"{phase.place}rows"
+        for name in () if isinstance(phase.rows, str) else phase.rows:
+            if name not in there:
+                yield place, f"{name!r} has no training rows: name another source"
+        hidden = hidden_rows(phase, rows, labelled)
+        shown = np.ones(len(rows), np.bool_)  # [row]
+        if hidden is not None:
+            shown[hidden] = False
+        if isinstance(phase.rows, str) and not shown.any():
+            yield place, f"no training row is {phase.rows}: this phase has none to learn from"
+        elif shown.any() and not is_taught(phase.recipe) and not labelled[shown].any():
+            message = "none of these rows has a label, and nobody teaches: nothing to learn from"
+            yield place, message

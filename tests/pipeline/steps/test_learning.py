@@ -1,0 +1,86 @@
+"""What the trainings of a student depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from kd2edge.nets import load_net
+from kd2edge.pipeline.reading.model_inputs import student_inputs
+from kd2edge.pipeline.reading.prepare import prepare_data
+from kd2edge.pipeline.steps.folders import RunFolder
+from kd2edge.pipeline.steps.learning import Students, students_of
+from kd2edge.pipeline.steps.training import train_net
+from kd2edge.pipeline.steps.work import Learner, Work
+from kd2edge.recipe import load_recipe
+from products import write_text_project
+
+#: From chance, quickly; the teacher is not asked.
+QUICK = ("student.init=null", "train.epochs=1")
+TWO = "phases=[{name: first}, {name: second}]"
+Make = Callable[..., Students]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    recipe = write_text_project(tmp_path)
+
+    def made(*overrides: str) -> Students:
+        loaded = load_recipe(recipe, overrides=[*QUICK, *overrides])
+        data = prepare_data(loaded)
+        inputs = student_inputs(loaded.recipe, data.rows["train"], data.learned)
+        work = Work(loaded, RunFolder(tmp_path), data, tmp_path, False, lambda event: None)
+        return students_of(work, Learner(inputs, work.encode(inputs, 0)), [])
+
+    return made
+
+
+def test_one_phase_that_states_nothing_is_the_training_without_phases(make: Make) -> None:
+    (plain,), (only,) = make().jobs(), make("phases=[{name: only}]").jobs()
+    assert only.key == plain.key
+    assert (only.stem, only.checkpoints) == (plain.stem, plain.checkpoints)
+    assert (plain.name, only.name) == ("student", "student only")
+
+
+@pytest.mark.parametrize(
+    ("rows", "shown"),
+    [("all", 60), ("labelled", 48), ("unlabelled", 12), ("[bank]", 48), ("[more]", 12),
+     ("[more, bank]", 60)],
+)  # fmt: skip
+def test_a_phase_is_shown_its_rows(make: Make, rows: str, shown: int) -> None:
+    students = make(f"phases=[{{name: only, rows: {rows}}}]")
+    (job,) = students.jobs()
+    hidden = set() if job.hidden is None else set(job.hidden.tolist())
+    assert len(job.train) - len(hidden) == shown
+    sources = {source.name for source in students.work.data.rows["train"].sources}
+    assert sources == {"bank", "more"}
+
+
+def test_the_key_follows_the_rows(make: Make) -> None:
+    keys = {
+        next(make(f"phases=[{{name: only, rows: {rows}}}]").jobs()).key
+        for rows in ("all", "labelled", "unlabelled")
+    }
+    assert len(keys) == 3
+
+
+def test_a_phase_starts_from_the_weights_of_the_one_before_it_and_has_them_in_its_key(
+    make: Make,
+) -> None:
+    students = make(TWO)
+    assert [job.name for job in students.jobs()] == ["student first"]  # until it is finished
+    keys: list[str] = []
+    for lr in (1e-2, 1e-3):
+        override = f"phases=[{{name: first, train: {{lr: {lr}}}}}, {{name: second}}]"
+        jobs = make(override).jobs()
+        first = next(jobs)
+        train_net(first, resume=False, reuse=False, on_event=lambda event: None)
+        second = next(jobs)
+        wanted, found = load_net(first.stem).state_dict(), second.build().state_dict()
+        assert all(torch.equal(one, wanted[name]) for name, one in found.items())
+        keys.append(second.key)
+    assert all(one != other for one, other in pairwise(keys))
