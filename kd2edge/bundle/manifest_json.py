@@ -25,6 +25,7 @@ from kd2edge.files.strict_json import (
     parsed,
 )
 from kd2edge.inputs.spec import ArraySpec, Dim, InputSpec
+from kd2edge.tasks.reject import LIMITS
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.verdict import STATUSES, Status
 
@@ -141,6 +142,10 @@ def _task(value: object, where: str) -> TaskSpec:
     fields.end()
     if len(set(spec.labels)) != len(spec.labels):
         raise IntegrityError(f"{where}.labels: a label stands twice")
+    if spec.decode.get("reject", 0) >= max(len(spec.labels), 1):
+        raise IntegrityError(f"{where}.decode.reject: there are {len(spec.labels)} labels")
+    if "reject" in spec.decode and len(spec.decode.keys() & set(LIMITS.values())) != 1:
+        raise IntegrityError(f"{where}.decode: reject needs one of {', '.join(LIMITS.values())}")
     if spec.kind == "binary" and len(spec.labels) != 2:
         raise IntegrityError(f"{where}.labels: expected two of a binary task, found {spec.labels}")
     return spec
@@ -164,6 +169,9 @@ _SETTINGS: Mapping[str, Callable[[object, str], float]] = {
     "threshold": as_share,
     "spread": _above_zero,
     "top_k": partial(as_integer, least=1),
+    "reject": as_integer,
+    "least_probability": as_share,
+    "in_scope_recall": as_share,
 }
 
 

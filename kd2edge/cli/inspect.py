@@ -17,6 +17,7 @@ def command(bundle: Path, as_json: bool) -> None:
     """Show BUNDLE's tasks, inputs, artefacts and provenance."""
     from kd2edge.bundle import manifest_to_json, open_bundle
     from kd2edge.runtime.known import known_here
+    from kd2edge.tasks.reject import rejection_of
 
     opened = open_bundle(bundle)
     manifest, known = opened.manifest, known_here(opened)
@@ -36,7 +37,9 @@ def command(bundle: Path, as_json: bool) -> None:
         say(f"input      {name}: {spec.kind} from {', '.join(spec.columns)}{lacking}")
     for task, spec in manifest.tasks.items():
         said = f"{len(spec.labels)} labels" if spec.labels else f"in {spec.unit or 'its own unit'}"
-        say(f"task       {task}: {spec.kind}, {said}, {spec.metric}")
+        rejects = rejection_of(spec)
+        when = "" if rejects is None else f"; {rejects.text(spec)}"
+        say(f"task       {task}: {spec.kind}, {said}, {spec.metric}{when}")
     for artefact in manifest.artefacts.values():
         size = sum(entry.bytes for entry in artefact.files)
         reason = f"  ({artefact.reason})" if artefact.reason else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kd2edge.distill.evaluate import metric_values, predict_split
+from kd2edge.distill.evaluate import fitted_tasks, metric_values, predict_split
 from kd2edge.distill.job import TrainingJob, require_resumable
 from kd2edge.distill.knowledge import Knowledge, TeacherOfTask, knowledge_of
 from kd2edge.distill.long_tail.long_tail import Support
@@ -35,6 +35,7 @@ __all__ = [
     "TrainResult",
     "TrainSettings",
     "TrainingJob",
+    "fitted_tasks",
     "knowledge_of",
     "metric_values",
     "predict_split",

@@ -73,6 +73,29 @@ def metric_values(
     }
 
 
+def fitted_tasks(
+    tasks: Sequence[TaskSpec], split: EncodedSplit, logits: Mapping[str, Column]
+) -> tuple[TaskSpec, ...]:
+    """The tasks with what of their decisions is fitted to a split, see ``TaskKind.fitted``.
+
+    Args:
+        tasks: those that are answered.
+        split: rows that were not learned from.
+        logits: array -> what a model says of them; may lack those of tasks with nothing to fit.
+    """
+    return tuple(
+        task_kind(task.kind).fitted(task, split.truth(task.name), logits_of(task, logits))
+        if is_fitted(task) and task.name in split.tasks
+        else task
+        for task in tasks
+    )
+
+
+def is_fitted(task: TaskSpec) -> bool:
+    """Whether anything of a task's decision is fitted to rows that were not learned from."""
+    return task_kind(task.kind).is_fitted(task)
+
+
 def mean_goodness(tasks: Sequence[TaskSpec], values: Mapping[TaskName, float]) -> float:
     """One number for the leading metrics of all tasks, higher is better; -inf without any."""
     found = [
@@ -96,8 +119,10 @@ def _answers(
 
 
 def _metric_value(task: TaskSpec, split: EncodedSplit, logits: Logits) -> float:
-    decoded = task_kind(task.kind).decode(task, logits)
-    truth = split.truth(task.name)
+    kind, truth = task_kind(task.kind), split.truth(task.name)
+    # As the net would ship: what is fitted to these rows in the end is fitted to every epoch's.
+    task = kind.fitted(task, truth, logits)
+    decoded = kind.decode(task, logits)
     leading = metric(task.metric)
     if isinstance(leading, Metric):
         return float(leading.value(leading.rows(task, truth, decoded).sum(axis=0)))

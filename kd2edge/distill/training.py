@@ -12,11 +12,18 @@ import torch
 from torch import Tensor
 
 from kd2edge.data.device import full_fp32
+from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.balance import LossKey
 from kd2edge.distill.checkpoint import Checkpoint, save_checkpoint
 from kd2edge.distill.cursor import Cursor, cursor_from_json
 from kd2edge.distill.determinism import deterministic
-from kd2edge.distill.evaluate import mean_goodness, metric_values, predict_split
+from kd2edge.distill.evaluate import (
+    fitted_tasks,
+    is_fitted,
+    mean_goodness,
+    metric_values,
+    predict_split,
+)
 from kd2edge.distill.freezing import freeze
 from kd2edge.distill.interruption import Interruption
 from kd2edge.distill.job import TrainingJob
@@ -31,7 +38,8 @@ from kd2edge.distill.step import Stepper
 from kd2edge.errors import Interrupted
 from kd2edge.events import EpochEvent, OnEvent, ResumedEvent, SavedEvent, StepEvent, ignore
 from kd2edge.nets import Net
-from kd2edge.tasks.spec import TaskName
+from kd2edge.ragged import Column
+from kd2edge.tasks.spec import TaskName, TaskSpec
 
 #: Steps between two StepEvents: often enough for a bar, and a GPU is waited for at each.
 _EVENT_STEPS = 10
@@ -145,6 +153,13 @@ class Training:
         )
         self.on_event(ResumedEvent(self.cursor.step, str(self.job.checkpoints), note))
 
+    def fitted_tasks(self) -> tuple[TaskSpec, ...]:
+        """The net's tasks, with what of their decisions is fitted to the validation rows."""
+        split, tasks = self.job.validation, self.net.tasks
+        if split is None or not any(map(is_fitted, tasks)):
+            return tasks
+        return fitted_tasks(tasks, split, self._said(split))
+
     def time(self) -> Time:
         """Where the training is."""
         cursor = self.cursor
@@ -224,10 +239,13 @@ class Training:
     def _validated(self) -> dict[TaskName, float]:
         if self.job.validation is None:
             return {}
-        tasks, split = self.job.tasks, self.job.validation
+        split = self.job.validation
+        return metric_values(self.job.tasks, split, self._said(split))
+
+    def _said(self, split: EncodedSplit) -> dict[str, Column]:
         size = 4 * self.settings.batch_size  # no gradients: room for more rows
-        logits = predict_split(self.net, split, tasks, batch_size=size, device=str(self.device))
-        return metric_values(tasks, split, logits)
+        tasks, device = self.job.tasks, str(self.device)
+        return predict_split(self.net, split, tasks, batch_size=size, device=device)
 
     def _tell_step(self) -> None:
         cursor, plan = self.cursor, self.plan

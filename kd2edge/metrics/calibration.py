@@ -10,6 +10,7 @@ from kd2edge.errors import DataError
 from kd2edge.metrics.items import items_of
 from kd2edge.metrics.metric import Floats
 from kd2edge.ragged import Ragged
+from kd2edge.tasks.reject import reject_label
 from kd2edge.tasks.spec import MISSING, Decoded, TaskSpec, Truth
 
 
@@ -39,7 +40,8 @@ def reliability(spec: TaskSpec, truth: Truth, decoded: Decoded, *, bins: int = 1
     """Compare confidence with accuracy in bins of equal width (Guo et al. 2017, 15 bins).
 
     The confidence of a decision is the probability of the decided label.  Items without a label
-    and words that the length limit cut off are left out.
+    and words that the length limit cut off are left out, and so are rows that a threshold rejected:
+    theirs is another label's.
 
     Args:
         spec: the task.
@@ -76,6 +78,8 @@ def _confidences(spec: TaskSpec, truth: Truth, decoded: Decoded) -> tuple[Floats
     scores = decoded.scores.values if isinstance(decoded.scores, Ragged) else decoded.scores
     flat = np.reshape(np.asarray(scores, dtype=np.float64), (len(true), -1))  # [item, 1 or C]
     counts = (true != MISSING) & (said >= 0)
+    if (label := reject_label(spec)) is not None:
+        counts &= (said != label) | (flat.argmax(axis=1) == label)
     chosen, decided = flat[counts], said[counts]
     if flat.shape[1] == 1:  # of yes alone
         confidence = np.where(decided == 1, chosen[:, 0], 1 - chosen[:, 0])

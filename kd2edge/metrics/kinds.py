@@ -10,18 +10,22 @@ from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.binary_f1 import BinaryF1
 from kd2edge.metrics.entity_f1 import EntityF1
 from kd2edge.metrics.exact_match import ExactMatch
+from kd2edge.metrics.in_scope_recall import InScopeRecall
 from kd2edge.metrics.level_mae import LevelMae
 from kd2edge.metrics.macro_f1 import MacroF1
 from kd2edge.metrics.mae import Mae
 from kd2edge.metrics.mean_average_precision import MeanAveragePrecision
 from kd2edge.metrics.metric import Metric, RankMetric
 from kd2edge.metrics.micro_f1 import MicroF1
+from kd2edge.metrics.out_of_scope_recall import OutOfScopeRecall
 from kd2edge.metrics.quadratic_kappa import QuadraticKappa
 from kd2edge.metrics.r2 import R2
 from kd2edge.metrics.rmse import Rmse
+from kd2edge.metrics.scope import needs_reject
 from kd2edge.metrics.spearman import Spearman
 from kd2edge.metrics.weighted_f1 import WeightedF1
 from kd2edge.scale import Scale
+from kd2edge.tasks.reject import reject_label
 from kd2edge.tasks.spans import are_tags, read_tag
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.wording import meant
@@ -32,6 +36,8 @@ METRICS: Mapping[str, Metric | RankMetric] = {
         Accuracy(),
         MacroF1(),
         WeightedF1(),
+        InScopeRecall(),
+        OutOfScopeRecall(),
         BinaryF1(),
         Auc(),
         EntityF1(),
@@ -82,6 +88,8 @@ def misfit(spec: TaskSpec, name: str) -> str:
             f"metric {name} needs labels O, B-x, I-x (or E-x and S-x too: BIOES), found {odd!r}"
             f"{bilou}; use accuracy or macro_f1"
         )
+    if name in {InScopeRecall.name, OutOfScopeRecall.name} and reject_label(spec) is None:
+        return needs_reject(name)
     return ""
 
 

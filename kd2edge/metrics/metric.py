@@ -42,6 +42,14 @@ class Measure(ABC):
         least, most = self.limits(spec)
         return most - least
 
+    def require_rows(self, spec: TaskSpec, truth: Truth) -> None:
+        """Refuse rows on which it has no value.
+
+        Raises:
+            DataError: it has none.
+        """
+        del spec, truth
+
     def large(self, spec: TaskSpec) -> float:
         """What is large for its values and drops: a budget that nobody stated is a share of it."""
         least, most = (0.0, 1.0) if self.scale.is_share else self.limits(spec)

@@ -88,6 +88,7 @@ def resampled(
     rows = np.flatnonzero(has_label(truth))  # [labelled row]
     if not len(rows):
         raise DataError(f"task {spec.name!r}: no row has a label, so there is nothing to measure")
+    metric.require_rows(spec, truth)
     random = np.random.default_rng(seed)
     keys = np.arange(len(rows)) if inputs is None else np.asarray(inputs)[rows]  # [labelled row]
     if isinstance(metric, RankMetric):

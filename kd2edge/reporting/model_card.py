@@ -20,6 +20,7 @@ from kd2edge.reporting.reading import (
     rows_text,
     task_block,
 )
+from kd2edge.tasks.reject import rejection_of
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.wording import PATH, shown
 from kd2edge.wording import value as short
@@ -257,6 +258,12 @@ def _limits(manifest: Manifest, report: Json | None) -> Iterator[str]:
             height, width = spec.options["size"]
             yield f"{_line(name)}: pictures of {height} x {width} pixels (height x width)."
     yield "It knows the labels above and no others: any other input still gets one of them."
+    for name, task in manifest.tasks.items():
+        if (rejection := rejection_of(task)) is not None:
+            yield (
+                f"{_line(name)}: {_line(rejection.text(task))}; the score of that answer is the"
+                " label's own probability, which may be small."
+            )
     yield "Scores are not probabilities that can be relied on outside the data it was measured on."
     if any(artefact.precision == "int8" for artefact in manifest.artefacts.values()):
         yield (

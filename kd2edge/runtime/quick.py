@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping
-from math import exp, isfinite
+from math import exp, isfinite, log
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kd2edge.tasks.probabilities import border
+from kd2edge.tasks.reject import Rejection, rejection_of
 from kd2edge.tasks.settings import bounds, centre, most, spread, temperature, threshold, top_k
 from kd2edge.tasks.spec import TaskSpec
 
@@ -29,6 +30,8 @@ _FEW = 160
 _FEW_VALUES = 32
 # Task kinds decide or order in another way: where scores are this close theirs has the say.
 _CLOSE = 1e-6
+# As close is a score to a threshold that was fitted to a sure model's: in double precision.
+_CLOSER = 1e-10
 #: exp() of this, and the sum over thousands of them, is an ordinary number in single precision.
 _LARGEST = 60.0
 
@@ -41,6 +44,9 @@ def classification(spec: TaskSpec) -> Quick | None:
     """
     if top_k(spec, None) != 1:
         return None
+    rejection = rejection_of(spec)
+    if rejection is not None:
+        return _rejecting(spec, rejection)
     names, scale = spec.labels, 1.0 / temperature(spec)
     largest = _LARGEST / scale
     # Single precision where the logits have it: exp() of doubles takes seven times as long.
@@ -71,6 +77,49 @@ def classification(spec: TaskSpec) -> Quick | None:
             [{"label": names[label], "score": top / total}]
             for label, top, total in zip(labels, tops, totals)  # noqa: B905  (one of each a row)
         ]
+
+    return lambda logits: few(logits) if logits.size <= _FEW else many(logits)
+
+
+def _rejecting(spec: TaskSpec, rejection: Rejection) -> Quick:
+    """The likeliest label, or the reject label, and its probability."""
+    names, reject, limit = spec.labels, rejection.label, rejection.threshold
+    heat, by_energy = temperature(spec), rejection.by == "energy"
+    scale, close = 1.0 / heat, _CLOSER * (heat if by_energy else 1.0)
+
+    def decided(label: int, top: float, own: float, total: float) -> Any:
+        """An answer from the powers of the likeliest and of the reject label; None: too close."""
+        if label != reject:
+            scope = heat * log(total - own) if by_energy else top / total
+            if abs(scope - limit) < close:
+                return None
+            if scope < limit:
+                label = reject
+        return [{"label": names[label], "score": (own if label == reject else top) / total}]
+
+    def few(logits: npt.NDArray[Any]) -> list[Any] | None:
+        found: list[Any] = []
+        scaled = np.multiply(logits, scale, dtype=np.float64)
+        for row, label in zip(scaled.tolist(), logits.argmax(1).tolist()):  # noqa: B905
+            if not -_LARGEST < row[label] < _LARGEST:  # also NaN, which argmax takes for a peak
+                return None
+            powers = [exp(one) for one in row]
+            answer = decided(label, powers[label], powers[reject], sum(powers))
+            if answer is None:
+                return None
+            found.append(answer)
+        return found
+
+    def many(logits: npt.NDArray[Any]) -> list[Any] | None:
+        scaled = np.multiply(logits, scale, dtype=np.float64)
+        peaks = np.maximum.reduce(scaled, 1).tolist()
+        if not (isfinite(sum(peaks)) and max(peaks) < _LARGEST and min(peaks) > -_LARGEST):
+            return None
+        powers = np.exp(scaled)
+        tops, totals = np.maximum.reduce(powers, 1).tolist(), np.add.reduce(powers, 1).tolist()
+        labels, own = logits.argmax(1).tolist(), powers[:, reject].tolist()
+        found = list(map(decided, labels, tops, own, totals))
+        return None if None in found else found
 
     return lambda logits: few(logits) if logits.size <= _FEW else many(logits)
 

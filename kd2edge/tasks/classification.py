@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 
 from kd2edge.tasks import packing, settings
+from kd2edge.tasks.decisions import margins_of
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import class_target, inventory
 from kd2edge.tasks.origin import NO_ORIGIN, Origin
 from kd2edge.tasks.probabilities import row_decisions, softmax_decisions
 from kd2edge.tasks.ranked import decided_names, ranked_answers
+from kd2edge.tasks.reject import (
+    IN_SCOPE_RECALL,
+    rejected,
+    rejecting_margins,
+    rejection_of,
+    scope_of,
+    with_limit,
+)
+from kd2edge.tasks.reject_fit import fitted_threshold
 from kd2edge.tasks.spans import Word
-from kd2edge.tasks.spec import Decoded, Logits, Output, Target, TaskSpec
+from kd2edge.tasks.spec import Decoded, Logits, Output, Target, TaskSpec, Truth
 
 
 @final
 class Classification(TaskKind):
     """Softmax over ``spec.labels``; the largest logit decides, the first of equal ones.
 
-    Decode settings: ``temperature`` (scores are softmax(logits / temperature)), ``top_k``.
+    Decode settings: ``temperature`` (scores are softmax(logits / temperature)), ``top_k``; those of
+    :mod:`~kd2edge.tasks.reject`, with which rows may be answered with a label of lower score.  Such
+    a task's decisions have a third column, ``scope`` ``[row]``, in double precision: a sure model's
+    are next to 1.
     """
 
     name = "classification"
@@ -40,7 +54,33 @@ class Classification(TaskKind):
 
     def decode(self, spec: TaskSpec, logits: Logits) -> Decoded:
         assert isinstance(logits, np.ndarray)  # row-level: the head's own output
-        return Decoded(*softmax_decisions(logits, settings.temperature(spec)))
+        found, rejection = softmax_decisions(logits, settings.temperature(spec)), rejection_of(spec)
+        if rejection is None:
+            return Decoded(*found)
+        scope = scope_of(spec, rejection, logits)
+        labels = rejected(found, rejection, scope)
+        return Decoded(labels, found.scores, scope=scope)
+
+    def is_fitted(self, spec: TaskSpec) -> bool:
+        return rejection_of(spec) is not None
+
+    def fitted(self, spec: TaskSpec, truth: Truth, logits: Logits) -> TaskSpec:
+        """With the threshold that its aim asks for; as it is where no row is decided by one."""
+        rejection = rejection_of(spec)
+        if rejection is None:
+            return spec
+        assert isinstance(logits, np.ndarray)  # row-level: the head's own output
+        likeliest = softmax_decisions(logits, settings.temperature(spec)).labels
+        scope, labels = scope_of(spec, rejection, logits), np.asarray(truth.labels)
+        aim = spec.decode.get(IN_SCOPE_RECALL)
+        found = fitted_threshold(scope, likeliest, labels, rejection.label, aim)
+        return spec if found is None else replace(spec, decode=with_limit(spec, found))
+
+    def margins(self, spec: TaskSpec, decoded: Decoded) -> npt.NDArray[np.float64]:
+        rejection = rejection_of(spec)
+        if rejection is None:
+            return margins_of(spec, decoded)
+        return rejecting_margins(spec, rejection, decoded)
 
     def answers(
         self,
@@ -64,7 +104,12 @@ class Classification(TaskKind):
         return decided_names(spec, decoded)
 
     def pack(self, decoded: Decoded, top_k: int = 5) -> dict[str, npt.NDArray[Any]]:
-        return packing.pack(row_decisions(decoded), top_k)
+        packed = packing.pack(row_decisions(decoded), top_k)
+        scope = dict(decoded.items()).get("scope")
+        return packed if scope is None else {**packed, "scope": np.asarray(scope)}
 
     def unpack(self, spec: TaskSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> Decoded:
-        return Decoded(*packing.unpack(arrays, len(spec.labels)))
+        found = packing.unpack(arrays, len(spec.labels))
+        if rejection_of(spec) is None:
+            return Decoded(*found)
+        return Decoded(*found, scope=arrays["scope"].astype(np.float64))

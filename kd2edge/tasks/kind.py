@@ -127,6 +127,22 @@ class TaskKind(ABC):
         NaN where a score should be is decided -1 with score 0; equal logits go to the first label.
         """
 
+    def is_fitted(self, spec: TaskSpec) -> bool:
+        """Whether :meth:`fitted` has anything to find for a task."""
+        del spec
+        return False
+
+    def fitted(self, spec: TaskSpec, truth: Truth, logits: Logits) -> TaskSpec:
+        """The task with those settings of its decision that follow from labelled rows.
+
+        Args:
+            spec: the task.
+            truth: labels of rows that the model did not learn from.
+            logits: of the same rows: each model has settings of its own.
+        """
+        del truth, logits
+        return spec
+
     @abstractmethod
     def answers(
         self,

@@ -20,6 +20,9 @@ from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 
 __all__ = ["Estimates"]
 
+#: Columns of what a model says that only metrics which rank look at.
+_GRADED = {"scores", "scope"}
+
 _Key = tuple[str, str, float, bytes]
 
 
@@ -88,10 +91,10 @@ class Estimates:
 
 
 def _digest(name: str, truth: Truth, inputs: npt.NDArray[Any], *models: Decoded) -> bytes:
-    """What a metric sees: decisions, and scores where it ranks by them."""
+    """What a metric sees: decisions, and what they came from where it ranks by that."""
     ranks = isinstance(metric(name), RankMetric)
     seen: list[Any] = [inputs, *(column for _, column in truth.items())]
-    seen += [column for one in models for key, column in one.items() if ranks or key != "scores"]
+    seen += [column for one in models for key, column in one.items() if ranks or key not in _GRADED]
     whole = blake2b(digest_size=16)
     for one in seen:
         for array in (one.values, one.offsets) if isinstance(one, Ragged) else (one,):

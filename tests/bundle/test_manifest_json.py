@@ -34,6 +34,19 @@ def test_the_text_is_sorted_indented_utf8_with_a_newline(manifest: Manifest) -> 
     assert "größer".encode() in content
 
 
+def rejecting(manifest: dict[str, Any], **settings: float) -> None:
+    """Let the first task reject, by settings that are right but for those given."""
+    decode = {"reject": 1, "least_probability": 0.6, **settings}
+    manifest["tasks"]["intent"]["decode"].update(decode)
+
+
+def test_a_threshold_comes_back_to_the_last_bit(manifest: Manifest) -> None:
+    for setting in ({"least_probability": 0.1 + 0.2}, {"most_energy": -1.7976931348623157e308}):
+        task = replace(manifest.tasks["intent"], decode={"reject": 1, **setting})
+        whole = replace(manifest, tasks={**manifest.tasks, "intent": task})
+        assert manifest_from_json(manifest_to_json(whole)) == whole
+
+
 def changed(manifest: Manifest, change: Callable[[dict[str, Any]], object]) -> bytes:
     value = json.loads(manifest_to_json(manifest))
     change(value)
@@ -59,6 +72,13 @@ def changed(manifest: Manifest, change: Callable[[dict[str, Any]], object]) -> b
         (lambda m: m["tasks"]["intent"]["decode"].update(threshold=1.1), "from 0 to 1"),
         (lambda m: m["tasks"]["intent"]["decode"].update(top_k=0), "whole number from 1"),
         (lambda m: m["tasks"]["intent"]["decode"].update(top_k=1.5), "whole number from 1"),
+        (lambda m: rejecting(m, reject=99), "decode.reject: there are . labels"),
+        (lambda m: rejecting(m, reject=0.5), "reject: expected a whole number"),
+        (lambda m: rejecting(m, reject=-1), "reject: expected a whole number"),
+        (lambda m: rejecting(m, least_probability=1.5), "least_probability: .* from 0 to 1"),
+        (lambda m: rejecting(m, in_scope_recall=97), "in_scope_recall: .* from 0 to 1"),
+        (lambda m: rejecting(m, most_energy=-3.0), "needs one of least_probability, most_energy"),
+        (lambda m: m["tasks"]["intent"]["decode"].update(reject=1), "needs one of"),
         (lambda m: m["gate"].update(max_drop=[1]), "max_drop: expected an object"),
         (lambda m: m["gate"]["max_drop"].update(intent=[1]), "max_drop.intent: expected a number"),
         (lambda m: m["gate"]["max_drop"].update(intent=-1), "max_drop.intent: .* from 0"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import torch
 
 from distill.tiny import DARK, IMAGES, SHAPE, TAG, TOKENS, image_rows, token_rows
 from kd2edge.data.batch import at_words
-from kd2edge.distill import metric_values, predict_split
+from kd2edge.distill import fitted_tasks, metric_values, predict_split
 from kd2edge.ragged import Ragged
+from kd2edge.tasks.reject import unfitted
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100])
@@ -52,6 +54,22 @@ def test_metrics_are_of_the_rows_that_have_the_label(tmp_path: Path) -> None:
         DARK.name: 1.0,
     }
     assert metric_values((SHAPE,), split, {SHAPE.name: some}) == {SHAPE.name: 0.75}
+
+
+def test_a_task_that_rejects_is_measured_with_the_threshold_that_fits_its_rows(
+    tmp_path: Path,
+) -> None:
+    split = IMAGES.split(tmp_path, image_rows(30, 5))
+    truth = split.truth(SHAPE.name).labels
+    logits = np.zeros((35, 3))
+    logits[np.arange(30), truth[:30]] = 1.0 + 4.0 * (truth[:30] != 2)
+    logits[:30, 2] = -9.0  # never the largest: what is out of scope is unsure of the others
+    rejecting = replace(SHAPE, decode=unfitted(2, "probability", None))
+    assert metric_values((SHAPE,), split, {SHAPE.name: logits})[SHAPE.name] < 1
+    assert metric_values((rejecting,), split, {SHAPE.name: logits}) == {SHAPE.name: 1.0}
+    fitted, other = fitted_tasks((rejecting, DARK), split, {SHAPE.name: logits})
+    assert other is DARK
+    assert 0.5 < fitted.decode["least_probability"] < 1
 
 
 def test_a_task_without_labels_has_no_metric(tmp_path: Path) -> None:

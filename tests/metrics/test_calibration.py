@@ -6,7 +6,7 @@ import pytest
 from kd2edge.errors import DataError
 from kd2edge.metrics import reliability
 from kd2edge.ragged import Ragged
-from kd2edge.tasks.spec import MISSING, Decoded, Truth
+from kd2edge.tasks.spec import MISSING, Decoded, TaskName, TaskSpec, Truth
 
 
 def plain_ece(confidence, right, bins):
@@ -52,6 +52,15 @@ def test_unlabelled_and_cut_off_words_are_left_out(spec, ragged):
     scores = Ragged(np.array([[0.9, 0.1], [0.2, 0.8], [0, 0]], dtype=np.float32), labels.offsets)
     found = reliability(spec(2, "token_classification"), truth, Decoded(labels, scores))
     assert sum(bin_.count for bin_ in found.bins) == 1
+
+
+def test_rows_that_a_threshold_rejected_are_left_out(spec):
+    task = TaskSpec(TaskName("t"), "classification", ("oos", "a", "b"), "", decode={"reject": 0})
+    scores = np.array([[0.1, 0.6, 0.3], [0.7, 0.2, 0.1], [0.1, 0.9, 0.0]], dtype=np.float32)
+    decoded = Decoded(np.array([0, 0, 1]), scores)
+    found = reliability(task, Truth(np.array([0, 0, 1])), decoded)
+    assert sum(one.count for one in found.bins) == 2
+    assert found.ece == pytest.approx((0.3 + 0.1) / 2)
 
 
 def test_nothing_to_measure_is_refused(spec, decided):

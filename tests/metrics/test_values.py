@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -335,6 +337,9 @@ def test_rows_without_label_contribute_zeros(name, spec, ragged, decided):
         )
         said = np.array([[1, 1], [1, 1], [0, 0]])
         decoded = Decoded(said, said.astype(np.float32))
+    elif name in {"in_scope_recall", "out_of_scope_recall"}:
+        task = replace(spec(2), decode={"reject": int(name == "out_of_scope_recall")})
+        truth, decoded = Truth(np.array([1, MISSING, MISSING])), decided(np.array([1, 1, 0]), 2)
     else:
         task, truth = spec(2, "binary"), Truth(np.array([1, MISSING, MISSING]))
         decoded = decided(np.array([1, 1, 0]), 2)

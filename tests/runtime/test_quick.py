@@ -60,6 +60,54 @@ def test_one_label_a_row_is_what_its_kind_answers(few, kind, data, channels, row
         assert_same(quick(spec, logits), slow(spec, logits))
 
 
+REJECTING = st.sampled_from(
+    [{"least_probability": one} for one in (0.0, 0.4, 0.9, 1.0)]
+    + [{"most_energy": one} for one in (-9.0, -1.5, 0.0, 1.7976931348623157e308)]
+)
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@given(
+    data=st.data(),
+    channels=st.integers(2, 5),
+    rows=st.integers(1, 4),
+    temperature=TEMPERATURE,
+    setting=REJECTING,
+)
+def test_what_is_rejected_is_what_its_kind_rejects(few, data, channels, rows, temperature, setting):
+    values = data.draw(st.lists(LOGIT, min_size=channels * rows, max_size=channels * rows))
+    reject = data.draw(st.integers(0, channels - 1))
+    logits = np.array(values, np.float32).reshape(rows, channels)
+    decode = {"temperature": temperature, "reject": reject, **setting}
+    spec = spec_of("classification", channels, **decode)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kd2edge.runtime.quick._FEW", few)
+        assert_same(quick(spec, logits), slow(spec, logits))
+
+
+@pytest.mark.parametrize("setting", [{"least_probability": 0.5}, {"most_energy": -2.0}])
+def test_ordinary_rows_are_rejected_without_the_kind_alone_and_together(setting):
+    spec = spec_of("classification", 8, reject=3, **setting)
+    logits = np.random.default_rng(1).normal(0, 1.5, (64, 8)).astype(np.float32)
+    together = quick(spec, logits)
+    assert together is not None
+    assert_same(together, slow(spec, logits))
+    alone = [quick(spec, row[None]) for row in logits]
+    assert_same([one[0] for one in alone if one is not None], together)
+    counts = [answer[0]["label"] == "label 3" for answer in together]
+    assert 10 < sum(counts) < 54
+
+
+def test_a_score_on_the_threshold_is_left_to_the_kind():
+    even = np.array([[0.0, 0.0, -9.0]], np.float32)
+    top = float(1 / (2 + np.exp(-9.0)))
+    for setting in ({"least_probability": top}, {"most_energy": -float(np.log(2))}):
+        spec = spec_of("classification", 3, reject=2, **setting)
+        assert quick(spec, even) is None
+        assert quick(spec, np.tile(even, (64, 1))) is None
+        assert quick(spec, even + [[0.1, 0, 0]]) is not None
+
+
 @pytest.mark.parametrize("few", [0, 1000])
 @given(
     data=st.data(),

@@ -15,6 +15,7 @@ from kd2edge.metrics.kinds import misfit
 from kd2edge.pipeline.reading.learned import Learned, fitted_files, learned_tokenizers
 from kd2edge.pipeline.reading.model_inputs import input_spec, word_cutters
 from kd2edge.pipeline.reading.phases import lacking_rows
+from kd2edge.pipeline.reading.rejecting import rejecting, unrejectable
 from kd2edge.pipeline.reading.sources import (
     SPLITS,
     HoldOutPlan,
@@ -206,6 +207,7 @@ def _unmeasurable(loaded: LoadedRecipe, data: Prepared) -> Iterator[Problem]:
     By those of validation no epoch could be chosen, by those of test no gate be passed.
     """
     for name, spec in data.tasks.items():
+        yield from unrejectable(loaded, data.checks, spec)
         for split in ("validation", "test"):
             counts = data.checks[split].labels[name]
             there = [label for label, count in counts.items() if count]
@@ -325,6 +327,7 @@ def _tasks(loaded: LoadedRecipe, plan: RowsPlan) -> dict[TaskName, TaskSpec]:
     open_ones = [spec for spec in specs if not spec.labels and task_kind(spec.kind).fewest_labels]
     found = _labels(loaded, plan, open_ones) if open_ones else {}
     whole = [replace(spec, labels=found.get(spec.name, spec.labels)) for spec in specs]
+    whole = [rejecting(loaded, spec) for spec in whole]
     odd = [problem for spec in whole for problem in _misfits(loaded, spec)]
     if odd:
         raise RecipeError(odd)

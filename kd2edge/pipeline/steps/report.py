@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,21 +21,28 @@ from kd2edge.metrics.errors import errors
 from kd2edge.metrics.groups import GroupF1, class_groups, group_scores, is_long_tailed
 from kd2edge.metrics.items import cut_off, distinct
 from kd2edge.metrics.per_class import ClassScore, confusion, per_class
-from kd2edge.nets import Net, describe_net
+from kd2edge.nets import describe_net
 from kd2edge.pipeline.reading.learned import learned_summary
 from kd2edge.pipeline.reading.prepare import Prepared
+from kd2edge.pipeline.steps.decided import (
+    Logits,
+    ModelResult,
+    Specs,
+    cached_logits,
+    decided_by,
+    thresholds_of,
+)
 from kd2edge.pipeline.steps.finite import finite
 from kd2edge.pipeline.steps.lacking import JUDGED, lacked, student_without
 from kd2edge.pipeline.steps.provenance import code_fingerprint
 from kd2edge.pipeline.steps.saved import trained_stem
 from kd2edge.pipeline.steps.training import NetRecord
 from kd2edge.pipeline.steps.work import Learner, Splits, Work
-from kd2edge.ragged import Ragged
 from kd2edge.reporting import html_report
 from kd2edge.reporting.reading import SCHEMA
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.outputs import arrays_of, logits_of, outputs_of
-from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
+from kd2edge.tasks.outputs import logits_of, outputs_of
+from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 from kd2edge.teacher import TeacherCache
 from kd2edge.validate.meaning import Meaning, SplitMeaning, meaning_of
 from kd2edge.validate.reference import Lacking, pack_reference, row_keys
@@ -51,33 +58,9 @@ _OWN = ("baseline", "student", "reference")
 #: Ids of a split's rows, and hashes of their inputs.
 Keys: TypeAlias = tuple[list[str], list[int]]
 Inputs: TypeAlias = "npt.NDArray[np.uint64]"
-Logits: TypeAlias = "npt.NDArray[Any] | Ragged"
 #: Model (``teacher``, ``baseline``, ``student``, ``reference``) -> array of a head -> it for every
 #: row of a split.
 Said: TypeAlias = "dict[str, dict[str, Logits]]"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelResult:
-    """A model of the run: its record, and how to get at what it says.
-
-    Args:
-        record: of its training.
-        net: the model; None: a teacher, which was asked before.
-        caches: split -> what it said.
-        lacking: (split, input) -> what it said of the rows without that input.
-        said: split -> its logits for every row, of a cheap reference.
-        kind: what a cheap reference is, for people.
-        phases: name -> record of each phase that its record is the sum of; "" of the only one.
-    """
-
-    record: NetRecord
-    net: Net | None = None
-    caches: Mapping[str, TeacherCache] = field(default_factory=dict)
-    lacking: Mapping[tuple[str, str], TeacherCache] = field(default_factory=dict)
-    said: Mapping[str, Mapping[str, Logits]] = field(default_factory=dict)
-    kind: str = ""
-    phases: Mapping[str, NetRecord] = field(default_factory=dict)
 
 
 class _Outputs(NamedTuple):
@@ -102,20 +85,21 @@ def write_report(work: Work, learner: Learner, results: Mapping[str, ModelResult
     splits = learner.splits
     parts: dict[str, Any] = {}
     keys = {split: row_keys(work.data.rows[split], work.data.inputs) for split in JUDGED}
-    meaning = _meaning(work, splits, keys, results["student"])
+    specs = decided_by(work, splits["validation"], results)
+    meaning = _meaning(work, splits, keys, results["student"], specs["student"])
     write_atomic(work.run.meaning, meaning.to_json())
     for split in JUDGED:
         said = _predictions(work, splits[split], results, _caches(results, split))
         said |= {name: dict(one.said[split]) for name, one in results.items() if one.said}
-        parts[split] = _split_report(work.data, splits[split], said, _hashes(keys[split]))
-        without = dict(_without(work, learner, results, split))
+        parts[split] = _split_report(work.data, specs, splits[split], said, _hashes(keys[split]))
+        without = dict(_without(work, learner, results, specs, split))
         if without:
             parts[split]["without"] = {name: part for name, (part, _) in without.items()}
         stored = {name: lacking for name, (_, lacking) in without.items()}
         truths = _truths(work, splits[split])
         outputs = _Outputs(keys[split], said["student"], truths, stored)
-        _write_reference(work, split, meaning, outputs)
-    report = finite(_report(work, splits, results, parts, meaning))
+        _write_reference(work, specs["student"], split, meaning, outputs)
+    report = finite(_report(work, splits, results, specs, parts, meaning))
     text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
     write_atomic(work.run.html, html_report(report).encode())
     write_atomic(work.run.report, f"{text}\n".encode())
@@ -125,6 +109,7 @@ def _report(
     work: Work,
     splits: Splits,
     results: Mapping[str, ModelResult],
+    specs: Specs,
     parts: Mapping[str, Any],
     meaning: Meaning,
 ) -> dict[str, Any]:
@@ -134,7 +119,10 @@ def _report(
         "name": work.recipe.name,
         "seed": work.recipe.seed,
         "created_by": f"kd2edge {__version__}",
-        "tasks": {str(name): _task(spec) for name, spec in work.data.tasks.items()},
+        "tasks": {
+            str(name): _task(spec) | thresholds_of(name, specs)
+            for name, spec in work.data.tasks.items()
+        },
         "models": _models(results),
         "splits": parts,
         "curves": _curves(results),
@@ -199,7 +187,7 @@ def _cost(records: Sequence[NetRecord]) -> dict[str, Any]:
 
 
 def _without(
-    work: Work, learner: Learner, results: Mapping[str, ModelResult], split: str
+    work: Work, learner: Learner, results: Mapping[str, ModelResult], specs: Specs, split: str
 ) -> Iterator[tuple[str, tuple[dict[str, Any], Lacking]]]:
     """What is reached without each input that may be absent, and what the student says there."""
     for one in lacked(work.data, split):
@@ -218,13 +206,13 @@ def _without(
             "tasks": {
                 name: {
                     model: {"metrics": _metrics(spec, encoded.truth(name), decoded, inputs)}
-                    for model, decoded in _decoded(spec, said).items()
+                    for model, decoded in _decoded(name, specs, said).items()
                 }
                 for name, spec in work.data.tasks.items()
             },
         }
         logits = said["student"]
-        decoded = _student_decoded(work, logits)
+        decoded = _student_decoded(specs["student"], logits)
         stored = Lacking(one.rows.positions, hashes, decoded, logits)
         yield one.name, (part, stored)
 
@@ -244,7 +232,7 @@ def _predictions(
     for model, one in results.items():
         if one.net is None:
             if model in asked:
-                said.setdefault("teacher", {}).update(_cached(asked[model], work.tasks))
+                said.setdefault("teacher", {}).update(cached_logits(asked[model], work.tasks))
             continue
         said[model] = predict_split(
             one.net, split, work.tasks, device=work.recipe.train.device, on_event=work.on_event
@@ -253,30 +241,18 @@ def _predictions(
     return said
 
 
-def _cached(cache: TeacherCache, tasks: Sequence[TaskSpec]) -> dict[str, Logits]:
-    everything = np.arange(cache.rows, dtype=np.int64)
-    taught = arrays_of(task for task in tasks if task.name in cache.tasks)
-    return {name: _float32(cache.logits(name, everything)) for name in taught}
-
-
-def _float32(logits: Logits) -> Logits:
-    if isinstance(logits, Ragged):
-        return Ragged(logits.values.astype(np.float32), logits.offsets)
-    return logits.astype(np.float32)
-
-
 def _hashes(keys: Keys) -> Inputs:
     return np.array(keys[1], dtype=np.uint64)
 
 
 def _split_report(
-    data: Prepared, split: EncodedSplit, said: Said, inputs: Inputs
+    data: Prepared, specs: Specs, split: EncodedSplit, said: Said, inputs: Inputs
 ) -> dict[str, Any]:
     tasks: dict[str, Any] = {}
     gains: dict[str, Any] = {}
     for name, spec in data.tasks.items():
         truth = split.truth(name)
-        decoded = _decoded(spec, said)
+        decoded = _decoded(name, specs, said)
         support = list(data.train_support[name].values())
         tasks[name] = {
             model: _model_report(spec, truth, one, support, inputs)
@@ -292,13 +268,14 @@ def _split_report(
     }
 
 
-def _decoded(spec: TaskSpec, said: Said) -> dict[str, Decoded]:
+def _decoded(task: TaskName, specs: Specs, said: Said) -> dict[str, Decoded]:
     """Model -> its decisions on a task, for those that answer it."""
-    return {
-        model: task_kind(spec.kind).decode(spec, logits_of(spec, logits))
-        for model, logits in said.items()
-        if outputs_of(spec).keys() <= logits.keys()
-    }
+    found: dict[str, Decoded] = {}
+    for model, logits in said.items():
+        spec = specs[model].get(task)
+        if spec is not None and outputs_of(spec).keys() <= logits.keys():
+            found[model] = task_kind(spec.kind).decode(spec, logits_of(spec, logits))
+    return found
 
 
 def _metrics(
@@ -402,7 +379,13 @@ def _truths(work: Work, split: EncodedSplit) -> dict[str, Truth]:
     return {str(task): split.truth(task) for task in work.data.tasks}
 
 
-def _meaning(work: Work, splits: Splits, keys: Mapping[str, Keys], student: ModelResult) -> Meaning:
+def _meaning(
+    work: Work,
+    splits: Splits,
+    keys: Mapping[str, Keys],
+    student: ModelResult,
+    tasks: Mapping[TaskName, TaskSpec],
+) -> Meaning:
     """What the student's outputs mean, and the rows of the splits that it is measured on."""
     assert student.net is not None
     inputs = {spec.name: spec for spec in student.net.inputs}
@@ -416,16 +399,22 @@ def _meaning(work: Work, splits: Splits, keys: Mapping[str, Keys], student: Mode
         )
         for split in keys
     }
-    return meaning_of(student.record.weights, work.data.tasks, inputs, files, rows)
+    return meaning_of(student.record.weights, tasks, inputs, files, rows)
 
 
-def _write_reference(work: Work, split: str, meaning: Meaning, outputs: _Outputs) -> None:
+def _write_reference(
+    work: Work,
+    tasks: Mapping[TaskName, TaskSpec],
+    split: str,
+    meaning: Meaning,
+    outputs: _Outputs,
+) -> None:
     """Keep what PyTorch decided on every row of a split: what artefacts are held against."""
     content = pack_reference(
         *outputs.keys,
-        _student_decoded(work, outputs.logits),
+        _student_decoded(tasks, outputs.logits),
         outputs.logits,
-        work.data.tasks,
+        tasks,
         truths=outputs.truths,
         meaning=meaning.key,
         split=split,
@@ -434,10 +423,12 @@ def _write_reference(work: Work, split: str, meaning: Meaning, outputs: _Outputs
     write_atomic(work.run.samples / f"reference-{split}.npz", content)
 
 
-def _student_decoded(work: Work, logits: Mapping[str, Logits]) -> dict[str, Decoded]:
+def _student_decoded(
+    tasks: Mapping[TaskName, TaskSpec], logits: Mapping[str, Logits]
+) -> dict[str, Decoded]:
     return {
         str(task): task_kind(spec.kind).decode(spec, logits_of(spec, logits))
-        for task, spec in work.data.tasks.items()
+        for task, spec in tasks.items()
     }
 
 

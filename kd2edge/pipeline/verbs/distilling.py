@@ -22,6 +22,7 @@ from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sou
 from kd2edge.pipeline.reading.sources import SPLITS, left_out, write_rows_plan
 from kd2edge.pipeline.steps.boosting import BoostingJob
 from kd2edge.pipeline.steps.cheap import cheap_reference
+from kd2edge.pipeline.steps.decided import ModelResult
 from kd2edge.pipeline.steps.events import Listener, Log
 from kd2edge.pipeline.steps.folders import RUNS, RunFolder, mark_latest, run_to_write
 from kd2edge.pipeline.steps.learning import Students, students_of
@@ -29,7 +30,7 @@ from kd2edge.pipeline.steps.phases import joined_record, phase_places
 from kd2edge.pipeline.steps.probing import write_probes
 from kd2edge.pipeline.steps.recaching import caches_set_aside
 from kd2edge.pipeline.steps.rehearsal import rehearse
-from kd2edge.pipeline.steps.report import ModelResult, write_report
+from kd2edge.pipeline.steps.report import write_report
 from kd2edge.pipeline.steps.samples import write_calibration, write_golden
 from kd2edge.pipeline.steps.saved import trained_stem
 from kd2edge.pipeline.steps.teaching import (

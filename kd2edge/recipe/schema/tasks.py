@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from kd2edge.metrics.kinds import METRICS
 from kd2edge.recipe.schema.base import Inner, Label, Name, Number, Part, Text
 from kd2edge.recipe.schema.choices import ByKind
+from kd2edge.tasks.reject import ScoreKind
 from kd2edge.tasks.settings import THRESHOLD
 
 _Labels = Annotated[tuple[Label, ...], Field(min_length=2)]
@@ -61,12 +62,32 @@ class TaskPart(Part):
         return {}
 
 
+class Reject(Part):
+    """One label, such as `oos`, answers where no other is sure enough: the row is out of scope.
+
+    The threshold is fitted to the validation rows once training is over.
+    """
+
+    label: Label
+    """The label that means none of the others. It may have training rows, too: then it is a class
+    like any other, and also answers where its own logit is the largest."""
+    by: ScoreKind = "probability"
+    """What tells how far a row is in scope: the largest `probability` of another label, or the
+    `energy` of their logits."""
+    in_scope_recall: Annotated[float, Strict(), Field(gt=0, le=1)] | None = None
+    """Share of the validation rows in scope that must not be rejected: the threshold is the highest
+    that keeps it. null: the threshold with the best accuracy on validation rows, those of the
+    reject label among them."""
+
+
 class Classification(TaskPart):
     """One of several labels a row."""
 
     kind: Literal["classification"] = "classification"
     labels: _Labels | None = None
     """The labels; null: those that occur in the data.  A label outside the list is an error."""
+    reject: Reject | None = None
+    """One of the labels answers where no other is sure enough; null: the largest logit decides."""
     metric: _Rows = "accuracy"
     """The metric that decides: best checkpoint, tables, gate."""
     metrics: tuple[_Rows, ...] = ()

@@ -43,7 +43,24 @@ def section(report: Json, task: str, index: int) -> Section:
     labels = f"{count} labels" if count else f"in {unit}" if unit else "values"
     lead = Note(f"{kind}, {labels}, {split} split", "lead")
     cut = _cut_words(report, split, task)
+    cut += _rejection(report, task)
     return Section(f"task-{index}", f"Task: {task}", [lead, *cut, *blocks], menu=task)
+
+
+def _rejection(report: Json, task: str) -> list[Block]:
+    """Which label answers where no other is sure enough, and each model's threshold."""
+    found = report["tasks"][task].get("reject")
+    if not found:
+        return []
+    what, way = {
+        "probability": ("largest probability of another label", "below"),
+        "energy": ("energy of the other labels", "above"),
+    }[found["by"]]
+    limits = ", ".join(
+        f"{FORMS[form]} {formats.score(found['thresholds'].get(form))}" for form in forms(report)
+    )
+    text = f"Answered {found['label']} by the {what} {way} a threshold, fitted on validation rows"
+    return [Note(f"{text}: {limits}")]
 
 
 def _cut_words(report: Json, split: str, task: str) -> list[Block]:

@@ -13,6 +13,7 @@ from kd2edge.errors import Problem, RecipeError
 from kd2edge.pipeline.reading.prepare import prepare_data, require_sound
 from kd2edge.pipeline.verbs.gallery import started
 from kd2edge.recipe import load_recipe
+from kd2edge.tasks.spec import TaskName
 from products import QUICKSTART, write_jsonl, write_text_project, write_token_project
 
 
@@ -78,6 +79,67 @@ def test_auc_cannot_decide_where_a_split_has_one_label(tmp_path: Path, split: st
     require_sound(loaded, prepare_data(loaded))
 
 
+REJECT = "tasks.intent.reject={label: cancel}"
+
+
+def test_a_task_that_rejects_knows_the_label_and_its_usual_metrics(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    loaded = load_recipe(recipe, overrides=[REJECT])
+    task = prepare_data(loaded).tasks[TaskName("intent")]
+    assert task.decode == {"reject": task.labels.index("cancel"), "least_probability": 0.0}
+    own = ("macro_f1", "accuracy", "in_scope_recall", "out_of_scope_recall")
+    assert task.metrics == own
+    loaded = load_recipe(recipe, overrides=[REJECT, "tasks.intent.metrics=[weighted_f1]"])
+    assert prepare_data(loaded).tasks[TaskName("intent")].metrics == ("macro_f1", "weighted_f1")
+
+
+def test_a_reject_label_that_nobody_knows_is_refused_with_the_one_that_is_meant(
+    tmp_path: Path,
+) -> None:
+    (problem,) = problems_of(write_text_project(tmp_path), "tasks.intent.reject={label: cancle}")
+    assert problem.field == "tasks.intent.reject.label"
+    assert problem.message == "unknown label 'cancle'; did you mean 'cancel'?"
+
+
+def test_the_best_accuracy_needs_validation_rows_out_of_scope(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    _keep(tmp_path / "validation.jsonl", lambda label: label != "cancel", "intent")
+    (problem,) = problems_of(recipe, REJECT)
+    assert problem.field == "tasks.intent.reject"
+    assert "none of them has the label 'cancel'" in problem.message
+    share = "tasks.intent.reject={label: cancel, in_scope_recall: 0.97}"
+    loaded = load_recipe(recipe, overrides=[share])
+    require_sound(loaded, prepare_data(loaded))
+
+
+def test_a_threshold_needs_validation_rows_in_scope(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    _keep(tmp_path / "validation.jsonl", lambda label: label == "cancel", "intent")
+    share = "tasks.intent.reject={label: cancel, in_scope_recall: 0.97}"
+    (problem,) = problems_of(recipe, share)
+    assert problem.field == "tasks.intent.reject"
+    assert "every labelled validation row has the label 'cancel'" in problem.message
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_recall_out_of_scope_cannot_decide_where_all_rows_are_in_scope(
+    tmp_path: Path, split: str
+) -> None:
+    recipe = write_text_project(tmp_path)
+    _keep(tmp_path / f"{split}.jsonl", lambda label: label != "cancel", "intent")
+    how = "tasks.intent.reject={label: cancel, in_scope_recall: 0.9}"
+    (problem,) = problems_of(recipe, how, "tasks.intent.metric=out_of_scope_recall")
+    assert problem.field == "tasks.intent.metric"
+    assert f"with the label 'cancel', the {split} split has none" in problem.message
+
+
+def test_recall_out_of_scope_is_of_tasks_that_reject(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    (problem,) = problems_of(recipe, "tasks.intent.metric=out_of_scope_recall")
+    assert problem.field == "tasks.intent.metric"
+    assert "needs a task that rejects; state `reject: {label: ...}`" in problem.message
+
+
 def test_the_words_of_a_raw_text_are_counted_as_its_tokenizer_cuts_them(tmp_path: Path) -> None:
     recipe = write_token_project(tmp_path)
     raw = "inputs.tokens.kind=text"
@@ -111,6 +173,6 @@ def _change(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> N
     write_jsonl(path, [row | change(row) for row in rows])
 
 
-def _keep(path: Path, wanted: Callable[[str | None], bool]) -> None:
+def _keep(path: Path, wanted: Callable[[str | None], bool], column: str = "urgent") -> None:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    write_jsonl(path, [row for row in rows if wanted(row["urgent"])])
+    write_jsonl(path, [row for row in rows if wanted(row[column])])

@@ -16,6 +16,7 @@ from kd2edge.pipeline.verbs.study.plan import BASE, Plan
 from kd2edge.pipeline.verbs.study.runs import StudyFolder, TrialRun, runs_of
 from kd2edge.pipeline.verbs.study.storage import Trial
 from kd2edge.reporting.study import SCHEMA
+from kd2edge.tasks.reject import without_limit
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.validate import Reference, open_reference
 from kd2edge.verdict import CONFIDENCE
@@ -133,9 +134,17 @@ def _same_rows(runs: Sequence[FinishedRun], base: Sequence[FinishedRun]) -> bool
     """Whether two variants were measured on the same rows, labels and tasks."""
     first = base[0].meaning
     return all(
-        run.meaning.splits[_SPLIT] == first.splits[_SPLIT] and run.meaning.tasks == first.tasks
+        run.meaning.splits[_SPLIT] == first.splits[_SPLIT] and _asked(run) == _asked(base[0])
         for run in (*base, *runs)
     )
+
+
+def _asked(run: FinishedRun) -> dict[str, Json]:
+    """What the tasks ask, without how a student was fitted to answer it."""
+    return {
+        task: {**said, "decode": without_limit(said["decode"])}
+        for task, said in run.meaning.tasks.items()
+    }
 
 
 def _specs(run: FinishedRun) -> dict[str, TaskSpec]:

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kd2edge.pipeline.steps.folders import RunFolder
+from kd2edge.pipeline.verbs.finished import FinishedRun
+from kd2edge.pipeline.verbs.study.findings import _same_rows
+from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.validate.meaning import SplitMeaning, meaning_of
+
+ROWS = {"test": SplitMeaning(9, "inputs", {"t": "labels"})}
+TASK = TaskSpec(TaskName("t"), "classification", ("a", "oos"), "accuracy")
+
+
+def run(seed: int, **decode: float) -> FinishedRun:
+    task = replace(TASK, decode=decode)
+    meaning = meaning_of(f"weights {seed}", {"t": task}, {}, {}, ROWS)
+    return FinishedRun(RunFolder(Path()), {}, meaning, "")
+
+
+@pytest.mark.parametrize(
+    ("decode", "same"),
+    [
+        ({"reject": 1, "least_probability": 0.7}, True),
+        ({"reject": 1, "least_probability": 0.6, "in_scope_recall": 0.9}, True),
+        ({"reject": 1, "most_energy": -3.0}, True),
+        ({"reject": 0, "least_probability": 0.6}, False),
+        ({"reject": 1, "least_probability": 0.6, "temperature": 2.0}, False),
+        ({}, False),
+    ],
+)
+def test_thresholds_of_their_own_leave_runs_comparable(
+    decode: dict[str, float], same: bool
+) -> None:
+    base = [run(seed, reject=1, least_probability=0.6 + seed / 10) for seed in range(2)]
+    assert _same_rows([run(2, **decode)], base) == same
