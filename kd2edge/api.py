@@ -26,6 +26,7 @@ def distill(
     run_dir: PathLike | None = None,
     resume: bool = False,
     overrides: Sequence[str] = (),
+    allow_code: bool = False,
     on_event: Callable[[Any], None] = lambda event: None,
 ) -> Path:
     """Run a recipe; the run's folder.
@@ -35,6 +36,7 @@ def distill(
         run_dir: the run's folder; None: ``runs/NAME``.
         resume: go on with what was interrupted.
         overrides: ``train.lr=1e-3``: values that replace the recipe's.
+        allow_code: let code run that the recipe names (teachers of family ``python``).
         on_event: told about stages and progress.
 
     Raises:
@@ -45,7 +47,7 @@ def distill(
     from kd2edge.recipe import load_recipe
 
     loaded = load_recipe(Path(recipe), overrides=overrides, check_files=True)
-    options = RunOptions(None if run_dir is None else Path(run_dir), resume)
+    options = RunOptions(None if run_dir is None else Path(run_dir), resume, allow_code=allow_code)
     return distill_recipe(loaded, options, on_event=on_event).path
 
 

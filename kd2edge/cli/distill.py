@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from kd2edge.cli.output import emit, json_option, overrides_option, say, say_lines
+from kd2edge.cli.output import (
+    allow_code_option,
+    emit,
+    json_option,
+    overrides_option,
+    say,
+    say_lines,
+)
 
 
 @click.command("distill")
@@ -21,6 +28,7 @@ from kd2edge.cli.output import emit, json_option, overrides_option, say, say_lin
     "--cache-dir", type=click.Path(path_type=Path), default=None,
     help="Encoded rows and teachers' outputs, shared by runs (default: in the run).",
 )  # fmt: skip
+@allow_code_option
 @overrides_option
 @json_option
 def command(
@@ -29,6 +37,7 @@ def command(
     resume: bool,
     recache: bool,
     cache_dir: Path | None,
+    allow_code: bool,
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -44,7 +53,7 @@ def command(
     from kd2edge.reporting import headline_table
 
     with display() as show:
-        options = RunOptions(run_dir, resume, recache, cache_dir)
+        options = RunOptions(run_dir, resume, recache, cache_dir, allow_code)
         run = distill_recipe(loaded, options, on_event=show)
     report = read_report(run.report)
     if as_json:

@@ -39,6 +39,14 @@ def overrides_option(command: Command) -> Command:
     )(command)  # fmt: skip
 
 
+def allow_code_option(command: Command) -> Command:
+    """``--allow-code``: no recipe can say it, as whoever runs one need not have written it."""
+    return click.option(
+        "--allow-code", is_flag=True,
+        help="Let code run that the recipe names (teachers of family python).",
+    )(command)  # fmt: skip
+
+
 def open_streams() -> None:
     """Make the standard streams fit to be written to, before a verb begins.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kd2edge.cli.output import emit, json_option, say_lines
+from kd2edge.cli.output import allow_code_option, emit, json_option, say_lines
 
 
 @click.command("replay")
@@ -19,8 +19,11 @@ from kd2edge.cli.output import emit, json_option, say_lines
     "--cache-dir", type=click.Path(path_type=Path), default=None,
     help="The run's --cache-dir, where it had one.",
 )  # fmt: skip
+@allow_code_option
 @json_option
-def command(run: Path, precision: str | None, cache_dir: Path | None, as_json: bool) -> int:
+def command(
+    run: Path, precision: str | None, cache_dir: Path | None, allow_code: bool, as_json: bool
+) -> int:
     """Take the step again at which a training of RUN stopped because something was not finite.
 
     Shows every loss with its worst rows, gradient norms and the largest outputs of modules; writes
@@ -30,7 +33,9 @@ def command(run: Path, precision: str | None, cache_dir: Path | None, as_json: b
     from kd2edge.pipeline.verbs.replaying import replay_run
 
     with display() as show:
-        found = replay_run(run, precision=precision, cache_dir=cache_dir, on_event=show)
+        found = replay_run(
+            run, precision=precision, cache_dir=cache_dir, allow_code=allow_code, on_event=show
+        )
     if as_json:
         emit(found.to_json())
     else:

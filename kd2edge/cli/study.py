@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from kd2edge.cli.output import emit, json_option, overrides_option, pairs, say, say_lines
+from kd2edge.cli.output import (
+    allow_code_option,
+    emit,
+    json_option,
+    overrides_option,
+    pairs,
+    say,
+    say_lines,
+)
 from kd2edge.recipe.names import FOLDER_NAME
 
 
@@ -55,6 +63,7 @@ def _folder_name(ctx: click.Context, param: click.Parameter, value: str | None) 
     "--storage", metavar="URL", default=None,
     help="An Optuna storage (default: SQLite in the study's folder).",
 )  # fmt: skip
+@allow_code_option
 @overrides_option
 @json_option
 def command(
@@ -85,6 +94,7 @@ def command(
         how["sampler"],
         how["trials"],
         pairs(metrics, "--metric"),
+        how["allow_code"],
     )
     plan = plan_study(recipe, overrides, asked)
     with display() as show:

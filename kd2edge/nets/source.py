@@ -14,6 +14,9 @@ from kd2edge.files.fingerprint import fingerprint_file
 #: What is fetched from the hub: weights and JSON; never code, never pickles.
 _PATTERNS = ("*.safetensors", "*.json", "*.txt", "LICENSE*", "README.md")
 
+#: Read, as tensors alone, where a folder has no safetensors; never fetched.
+PICKLED = "pytorch_model.bin"
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -66,7 +69,14 @@ def source_fingerprints(source_dir: Path) -> dict[str, str]:
         StorageError: a file that cannot be read.
     """
     files = [source_dir / "config.json", *source_dir.glob("*.safetensors*")]
+    files += [] if has_safetensors(source_dir) else [source_dir / PICKLED]
     return {path.name: fingerprint_file(path) for path in sorted(files) if path.is_file()}
+
+
+def has_safetensors(source_dir: Path) -> bool:
+    """Whether a folder's weights are safetensors, in one file or several."""
+    names = ("model.safetensors", "model.safetensors.index.json")
+    return any((source_dir / name).is_file() for name in names)
 
 
 def _folder(path: Path) -> Path:

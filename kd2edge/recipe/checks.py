@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.recipe.boosting_checks import boosting_fits
+from kd2edge.recipe.given_checks import given_fit
 from kd2edge.recipe.phase_checks import faults_of_phases, phases_have_names
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.reference_checks import reference_fits
 from kd2edge.recipe.schema import (
-    BoostingModel,
     CnnModel,
     ConvModel,
     ImageInput,
@@ -19,6 +19,7 @@ from kd2edge.recipe.schema import (
     JointModel,
     MlpModel,
     Model,
+    NoNet,
     OfInput,
     Recipe,
     StaticModel,
@@ -138,7 +139,7 @@ def _models(recipe: Recipe) -> Iterator[tuple[Steps, Model, Mapping[str, Input]]
     """Every net with the inputs that it is given."""
     for index, teacher in enumerate(recipe.teachers):
         own = recipe.inputs if teacher.inputs is None else teacher.inputs
-        if not isinstance(teacher.model, BoostingModel):
+        if not isinstance(teacher.model, NoNet):
             yield ("teachers", index, "model"), teacher.model, own
     yield ("student", "model"), recipe.student.model, recipe.inputs
 
@@ -292,7 +293,7 @@ def _views_are_the_same_for_all(recipe: Recipe) -> Iterator[Fault]:
 def _inits_fit(recipe: Recipe) -> Iterator[Fault]:
     init = recipe.student.started_by
     teacher = _teacher(recipe, init.teacher) if init else None
-    if init is None or teacher is None or isinstance(teacher.model, BoostingModel):
+    if init is None or teacher is None or isinstance(teacher.model, NoNet):
         return
     both = [single_models(one.model).values() for one in (teacher, recipe.student)]
     worded = [any(isinstance(part, _WORDED) for part in parts) for parts in both]
@@ -349,6 +350,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     phases_have_names,
     boosting_fits,
     reference_fits,
+    given_fit,
     tables_name_columns,
     _lists_name_things_once,
     targets_come_out,

@@ -9,6 +9,8 @@ from pathlib import Path
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import (
     Input,
+    OnnxModel,
+    PythonModel,
     Recipe,
     TeacherModel,
     TokenizerFile,
@@ -33,6 +35,7 @@ def missing_files(recipe: Recipe) -> Iterator[Fault]:
     for index, teacher in enumerate(recipe.teachers):
         steps: Steps = ("teachers", index)
         yield from _weights((*steps, "model"), teacher.model)
+        yield from _given((*steps, "model"), teacher.model)
         if teacher.checkpoint is not None and not _is_file(teacher.checkpoint):
             yield (*steps, "checkpoint"), _gone(teacher.checkpoint)
         for name, spec in (teacher.inputs or {}).items():
@@ -69,6 +72,13 @@ def _weights(steps: Steps, model: TeacherModel) -> Iterator[Fault]:
             continue
         if not _is_dir(one.source.path):
             yield (*steps, *step, "source"), f"no folder {shown_path(one.source.path)}"
+
+
+def _given(steps: Steps, model: TeacherModel) -> Iterator[Fault]:
+    if isinstance(model, OnnxModel) and not _is_file(model.path):
+        yield (*steps, "path"), _gone(model.path)
+    if isinstance(model, PythonModel) and model.folder is not None and not _is_dir(model.folder):
+        yield (*steps, "folder"), f"no folder {shown_path(model.folder)}"
 
 
 def _is_file(path: Path) -> bool:

@@ -7,6 +7,7 @@ the rest (weights above all) by its length.  Every byte is looked at once at mos
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 
 from kd2edge.errors import IntegrityError
@@ -22,6 +23,7 @@ _INSIDE: Mapping[str, Mapping[int, str]] = {
     "training": {1: "graph", 2: "graph"},
 }
 _NAME, _EXTERNAL_DATA, _DATA_LOCATION = 8, 13, 14  # fields of a tensor
+_KEY, _VALUE = 1, 2  # fields of an entry of its external data
 
 _VARINT, _BYTES = 0, 2
 _SIZES = {1: 8, 5: 4}  # wire type -> bytes
@@ -52,7 +54,16 @@ def external_tensors(graph: bytes, label: str) -> list[str]:
     Raises:
         IntegrityError: bytes that are no ONNX graph.
     """
-    found: list[str] = []
+    return [name for name, _ in external_places(graph, label)]
+
+
+def external_places(graph: bytes, label: str) -> list[tuple[str, tuple[str, ...]]]:
+    """The same, each with every file that it names: parsers differ in which of several they take.
+
+    Raises:
+        IntegrityError: bytes that are no ONNX graph.
+    """
+    found: list[tuple[str, tuple[str, ...]]] = []
     todo = [("model", 0, len(graph))]  # no recursion: depth is for the file to choose
     try:
         while todo:
@@ -71,16 +82,29 @@ def external_tensors(graph: bytes, label: str) -> list[str]:
     return found
 
 
-def _outside(graph: bytes, start: int, end: int) -> list[str]:
-    """The tensor's name if its values are not in it."""
+def _outside(graph: bytes, start: int, end: int) -> list[tuple[str, tuple[str, ...]]]:
+    """The tensor's name and the files it names, if its values are not in it."""
     name, is_outside = "", False
+    files: list[str] = []
     for number, wire, at, stop in _fields(graph, start, end):
         if number == _NAME and wire == _BYTES:
             name = graph[at : min(stop, at + 200)].decode("utf-8", "replace")
         elif number == _EXTERNAL_DATA or (number == _DATA_LOCATION and at):
             # Any location but 0: parsers cut the number to 32 bits before they compare it.
             is_outside = True
-    return [name] if is_outside else []
+            files += _locations(graph, at, stop) if wire == _BYTES else ()
+    return [(name, tuple(files))] if is_outside else []
+
+
+def _locations(graph: bytes, start: int, end: int) -> list[str]:
+    """The file that an entry of a tensor's external data names, if it is one of files."""
+    entry: dict[int, list[bytes]] = {}
+    for number, wire, at, stop in _fields(graph, start, end):
+        if wire == _BYTES:
+            entry.setdefault(number, []).append(graph[at:stop])
+    if b"location" not in entry.get(_KEY, ()):
+        return []
+    return [os.fsdecode(one) for one in entry.get(_VALUE, ())]
 
 
 def _fields(graph: bytes, at: int, end: int) -> Iterator[_Field]:

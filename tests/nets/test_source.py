@@ -87,12 +87,12 @@ def test_nothing_in_a_config_file_is_followed_that_could_fetch_or_run_code(tmp_p
     assert "auto_map" not in net.model.config
 
 
-def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+def test_weights_in_other_pickles_are_refused(tmp_path: Path) -> None:
     folder = _folder(make_net("bert"), tmp_path)
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(UsageError, match=r"pytorch_model\.bin.*runs code"):
+    (folder / "model.safetensors").rename(folder / "pytorch_model-00001-of-00002.bin")
+    with pytest.raises(UsageError, match=r"00002\.bin, which runs code"):
         _pretrained(folder)
-    (folder / "pytorch_model.bin").unlink()
+    (folder / "pytorch_model-00001-of-00002.bin").unlink()
     with pytest.raises(UsageError, match="found none"):
         _pretrained(folder)
 

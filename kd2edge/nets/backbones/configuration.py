@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from kd2edge.errors import IntegrityError, UsageError
 from kd2edge.json_text import json_value
+from kd2edge.nets.backbones.pickled import tensors_from_pickle
+from kd2edge.nets.source import PICKLED, has_safetensors
 from kd2edge.wording import meant
 
 if TYPE_CHECKING:
@@ -112,7 +115,8 @@ def model_from(
         source_dir: folder of pretrained weights; None: a fresh model.
 
     Raises:
-        UsageError: a folder without safetensors, or fields that no model can have together.
+        UsageError: a folder without weights that can be read, or fields that no model can have
+            together.
         IntegrityError: a folder whose weights do not fill the model.
     """
     from kd2edge.nets.backbones import attention
@@ -121,12 +125,13 @@ def model_from(
     config._attn_implementation = attention.NAME if model_class._supports_sdpa else "eager"
     if source_dir is None:
         return _fresh(model_class, config, options)
-    _require_safetensors(source_dir)
+    place, tensors = _weights(source_dir)
     try:
         with _quiet():
             model, found = model_class.from_pretrained(
-                source_dir,
+                place,
                 config=config,
+                state_dict=tensors,
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,
@@ -170,20 +175,22 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _require_safetensors(folder: Path) -> None:
-    """Refuse a folder whose weights would have to be unpickled.
+def _weights(folder: Path) -> tuple[Path | None, dict[str, Tensor] | None]:
+    """Where ``transformers`` finds the weights of a folder, or these tensors themselves.
 
     Raises:
-        UsageError: no ``model.safetensors`` (or its index); says so when there are pickled weights.
+        UsageError: neither safetensors nor a ``pytorch_model.bin`` of tensors alone.
+        IntegrityError: the latter is damaged.
     """
-    names = ("model.safetensors", "model.safetensors.index.json")
-    if any((folder / name).is_file() for name in names):
-        return
+    if has_safetensors(folder):
+        return folder, None
+    if (folder / PICKLED).is_file():
+        return None, tensors_from_pickle(folder / PICKLED)
     unsafe = sorted(
         path.name for ext in ("bin", "pt", "pth", "ckpt") for path in folder.glob(f"*.{ext}")
     )
     found = f"only {', '.join(unsafe)}, which runs code when it is loaded" if unsafe else "none"
     raise UsageError(
-        f"{folder}: expected model.safetensors, found {found};"
+        f"{folder}: expected model.safetensors (or a {PICKLED} of tensors), found {found};"
         " convert the weights to safetensors where you trust them"
     )

@@ -67,7 +67,7 @@ class ImageAdapter(Adapter):
         self._input = spec.name
         self._name = spec.prefix + "pixel_values"
         self._grid = readout.grid
-        scale, shift = _affine(spec)
+        scale, shift = affine(spec)
         # Not persistent: the input's spec is the only place that states them.
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
@@ -150,8 +150,12 @@ def _feature_shape(backbone: nn.Module, shape: Sequence[int]) -> MapSize:
     return channels, height, width
 
 
-def _affine(spec: InputSpec) -> tuple[Tensor, Tensor]:
-    """``pixel * scale + shift`` = ``(pixel / 255 - mean) / std``, mean and std in units of 0..1."""
+def affine(spec: InputSpec) -> tuple[Tensor, Tensor]:
+    """``pixel * scale + shift`` = ``(pixel / 255 - mean) / std``, mean and std in units of 0..1.
+
+    Returns:
+        Scale and shift, ``[1, channel, 1, 1]`` each.
+    """
     channels, _, _ = image_shape(spec)
     mean = _per_channel(spec, "mean", 0.0, channels)
     std = _per_channel(spec, "std", 1.0, channels)

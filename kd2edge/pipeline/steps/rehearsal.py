@@ -42,7 +42,7 @@ from kd2edge.pipeline.steps.piece_table import PieceTable, piece_ids_of, tried_t
 from kd2edge.pipeline.steps.teaching import checkpoint_of
 from kd2edge.pipeline.steps.work import fresh_net
 from kd2edge.recipe import LoadedRecipe, Recipe
-from kd2edge.recipe.schema import BoostingModel, Model, Teacher, TrainPart
+from kd2edge.recipe.schema import BoostingModel, GivenModel, Model, Teacher, TrainPart
 from kd2edge.recipe.schema.models import Init
 from kd2edge.tasks.outputs import outputs_of
 from kd2edge.tasks.spec import TaskSpec
@@ -187,7 +187,7 @@ class _Rehearsal:
             require_cheap(self.loaded.recipe, self.inputs, self.tasks)
 
     def made_teacher(self, index: int, teacher: Teacher, *, always: bool) -> Net | None:
-        """A teacher's net that runs; None for trees, and where something was wrong.
+        """A teacher's net that runs; None for what is no net, and where something was wrong.
 
         Args:
             index: of the teacher.
@@ -197,6 +197,8 @@ class _Rehearsal:
         net: Net | None = None
         with self._noted(f"teachers.{index}"):
             inputs = teacher_inputs(self.loaded.recipe, teacher.name, self.learned)
+            if isinstance(teacher.model, GivenModel):  # tried by ``given``, which has rows
+                return None
             if isinstance(teacher.model, BoostingModel):
                 self._require_trees(teacher, teacher.model, inputs)
                 return None

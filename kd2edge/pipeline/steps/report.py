@@ -183,7 +183,12 @@ def _curves(results: Mapping[str, ModelResult]) -> dict[str, Any]:
 
 def _cost(records: Sequence[NetRecord]) -> dict[str, Any]:
     keys = ("parameters", "embedding_parameters", "flops", "bytes", "train_seconds", "steps")
-    return {key: sum(getattr(record, key) for record in records) for key in keys}
+    return {key: _sum([getattr(record, key) for record in records]) for key in keys}
+
+
+def _sum(values: Sequence[Any]) -> Any:
+    """Of all of them; None where one is not known."""
+    return None if None in values else sum(values)
 
 
 def _without(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from kd2edge.pipeline.steps.boosting import (
     trees_that_speak,
 )
 from kd2edge.pipeline.steps.folds import fold_of_rows
+from kd2edge.pipeline.steps.given import Given, given_teacher
 from kd2edge.pipeline.steps.lacking import JUDGED, lacked, teacher_without
 from kd2edge.pipeline.steps.saved import require_same_inputs, trained_stem
 from kd2edge.pipeline.steps.training import (
@@ -34,9 +35,11 @@ from kd2edge.pipeline.steps.training import (
     measured_net,
     origin_of,
     train_net,
+    write_record,
 )
 from kd2edge.pipeline.steps.work import Learner, Work, fresh_net
-from kd2edge.recipe.schema import BoostingModel, Teacher
+from kd2edge.recipe.code import require_code_allowed
+from kd2edge.recipe.schema import BoostingModel, GivenModel, NoNet, Teacher
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher import NetTeacher, TeacherCache, cache_outputs, label_order
 from kd2edge.teacher import Teacher as Speaker
@@ -57,9 +60,10 @@ class Tutor:
         teacher: what the recipe says of it.
         learner: what it reads.
         stem: its net, or its trees.
-        job: what trains it; None where the recipe names a checkpoint.
+        job: what trains it; None where the recipe names a checkpoint, or what is only asked.
         folds: what trains it without the rows of each fold, where it is cross-fitted.
         at: ``[row]`` fold of each training row; None where it is not.
+        given: the teacher itself, where it is only asked.
     """
 
     teacher: Teacher
@@ -68,6 +72,7 @@ class Tutor:
     job: TeacherJob | None
     folds: tuple[TeacherJob, ...] = ()
     at: npt.NDArray[np.int64] | None = None
+    given: Given | None = None
 
     @property
     def jobs(self) -> list[TeacherJob]:
@@ -103,10 +108,15 @@ def tutor_of(work: Work, teacher: Teacher) -> Tutor:
     Raises:
         UsageError: a checkpoint that is not there, or that reads other inputs than the recipe's.
         DataError: a checkpoint of other tasks or labels.
+        RecipeError: code that may not run.
     """
     inputs = teacher_inputs(work.recipe, teacher.name, work.data.learned)
     seed = teacher_seed(work.recipe, teacher)
     learner = Learner(inputs, work.encode(inputs, seed))
+    if isinstance(teacher.model, GivenModel):
+        require_code_allowed(work.loaded, work.allow_code)
+        given = given_teacher(work.recipe, teacher, inputs, _tasks(work, teacher))
+        return Tutor(teacher, learner, work.run.teachers / teacher.name, None, given=given)
     if teacher.checkpoint is not None:
         return Tutor(teacher, learner, checkpoint_of(teacher, inputs, _tasks(work, teacher)), None)
     boosted = isinstance(teacher.model, BoostingModel)
@@ -128,15 +138,15 @@ def ask_teacher(work: Work, tutor: Tutor) -> AskedTeacher:
     name, stem = tutor.teacher.name, tutor.stem
     folds = [_speaker(tutor, job.stem, _made(work, job)) for job in tutor.folds]
     record = _record(work, tutor)
-    speaker = _speaker(tutor, stem, record)
-    of_training = speaker
+    speak = _speak(tutor, record)
+    speakers = {split: speak(work.data.rows[split]) for split in SPLITS}
     if tutor.at is not None:
-        of_training = CrossFitted(folds, speaker, tutor.at, tutor.learner.splits["train"])
-    speakers = {split: of_training if split == "train" else speaker for split in SPLITS}
+        split = tutor.learner.splits["train"]
+        speakers["train"] = CrossFitted(folds, speakers["train"], tutor.at, split)
     caches = _caches(work, tutor.teacher, speakers, tutor.learner)
     detail = f"{caches['train'].bytes / 1e6:,.1f} MB"
     work.on_event(StageEvent(f"cache {name}", detail, skipped=caches["train"].reused))
-    return AskedTeacher(name, record, caches, stem, _lacking(work, tutor, speaker))
+    return AskedTeacher(name, record, caches, stem, _lacking(work, tutor, speak))
 
 
 def _tasks(work: Work, teacher: Teacher) -> list[TaskSpec]:
@@ -144,7 +154,7 @@ def _tasks(work: Work, teacher: Teacher) -> list[TaskSpec]:
 
 
 def _job(work: Work, teacher: Teacher, learner: Learner) -> TrainingJob:
-    assert not isinstance(teacher.model, BoostingModel)
+    assert not isinstance(teacher.model, NoNet)
     tasks, settings = _tasks(work, teacher), teacher_settings(work.recipe, teacher)
     return TrainingJob(
         name=f"teacher {teacher.name}",
@@ -186,9 +196,26 @@ def _speaker(tutor: Tutor, stem: Path, record: NetRecord) -> Speaker:
     return NetTeacher(partial(load_net, stem), describe_net(stem).tasks, record.weights)
 
 
+def _speak(tutor: Tutor, record: NetRecord) -> Callable[..., Speaker]:
+    """What answers some rows, and their specs where they lack an input; nets are the same for all.
+
+    A teacher that reads rows by column is one over these very rows.
+    """
+    if tutor.given is not None:
+        return tutor.given.over
+    speaker = _speaker(tutor, tutor.stem, record)
+    return lambda *rows: speaker
+
+
 def _record(work: Work, tutor: Tutor) -> NetRecord:
     if tutor.job is not None:
         return _made(work, tutor.job)
+    if tutor.given is not None:
+        record = tutor.given.record(tutor.given.over(work.data.rows["train"]).fingerprint)
+        write_record(tutor.stem, record)
+        detail = "asked as it is, not trained"
+        work.on_event(StageEvent(f"teacher {tutor.teacher.name}", detail, skipped=True))
+        return record
     name = tutor.teacher.name
     kept, split = work.run.teachers / name, tutor.learner.splits["validation"]
     if isinstance(tutor.teacher.model, BoostingModel):
@@ -223,12 +250,15 @@ def _caches(
     }
 
 
-def _lacking(work: Work, tutor: Tutor, speaker: Speaker) -> dict[tuple[str, str], TeacherCache]:
+def _lacking(
+    work: Work, tutor: Tutor, speak: Callable[..., Speaker]
+) -> dict[tuple[str, str], TeacherCache]:
     """What a teacher says of the rows without each input that may be absent."""
     found: dict[tuple[str, str], TeacherCache] = {}
     for one in (part for split in JUDGED for part in lacked(work.data, split)):
         inputs = teacher_without(tutor.learner.inputs, one)
         if inputs is not None:
+            speaker = speak(one.rows, inputs.specs)
             found[one.key] = cache_outputs(
                 speaker,
                 work.encode_lacking(one.rows, inputs),

@@ -48,7 +48,8 @@ class NetRecord:
 
     Args:
         key: fingerprint of everything it was trained from.
-        weights: SHA-256 of its safetensors.
+        weights: SHA-256 of its safetensors; of a teacher that is only asked, of all it is known by.
+        parameters: None, like other sizes: not known, of a teacher that is only asked.
         flops: of one row of median length.
         curve: a point an epoch, as ``report.json`` keeps it.
         files: name -> SHA-256 of every file of the net; empty in records of before it was kept.
@@ -56,10 +57,10 @@ class NetRecord:
 
     key: str
     weights: str
-    parameters: int
-    embedding_parameters: int
-    flops: int
-    bytes: int
+    parameters: int | None
+    embedding_parameters: int | None
+    flops: int | None
+    bytes: int | None
     train_seconds: float = 0.0
     steps: int = 0
     best_epoch: int = 0

@@ -38,6 +38,7 @@ class Work:
         cache: folder of encoded rows and teachers' outputs.
         resume: take over what an interrupted run left.
         on_event: told about stages and progress.
+        allow_code: whether code may run that the recipe names.
     """
 
     loaded: LoadedRecipe
@@ -46,6 +47,7 @@ class Work:
     cache: Path
     resume: bool
     on_event: Listener
+    allow_code: bool = False
 
     @property
     def recipe(self) -> Recipe:

@@ -25,6 +25,7 @@ from kd2edge.pipeline.steps.cheap import cheap_reference
 from kd2edge.pipeline.steps.decided import ModelResult
 from kd2edge.pipeline.steps.events import Listener, Log
 from kd2edge.pipeline.steps.folders import RUNS, RunFolder, mark_latest, run_to_write
+from kd2edge.pipeline.steps.given import require_given
 from kd2edge.pipeline.steps.learning import Students, students_of
 from kd2edge.pipeline.steps.phases import joined_record, phase_places
 from kd2edge.pipeline.steps.probing import write_probes
@@ -50,6 +51,7 @@ from kd2edge.pipeline.steps.training import (
 )
 from kd2edge.pipeline.steps.work import Learner, Work
 from kd2edge.recipe import LoadedRecipe
+from kd2edge.recipe.code import require_code_allowed
 
 __all__ = ["RunOptions", "distill_recipe"]
 
@@ -65,12 +67,14 @@ class RunOptions:
             run may write.
         cache_dir: folder for encoded rows and teachers' outputs, shared by runs; None: ``cache/``
             in the run.
+        allow_code: let code run that the recipe names.
     """
 
     run_dir: Path | None = None
     resume: bool = False
     recache: bool = False
     cache_dir: Path | None = None
+    allow_code: bool = False
 
 
 def distill_recipe(
@@ -91,18 +95,20 @@ def distill_recipe(
 
     Raises:
         UsageError: a folder that is a link to itself.
-        RecipeError: rows that cannot be used, or nets that do not fit, all problems at once.
+        RecipeError: code that may not run; rows that cannot be used, or nets that do not fit, all
+            problems at once.
         Interrupted: stopped; the state was saved.
         StorageError: disk full, no permission, or another process works on this run.
         IntegrityError: a cache, net or checkpoint that is damaged.
     """
     options = options or RunOptions()
+    require_code_allowed(loaded, options.allow_code)
     run = run_to_write(options.run_dir or RUNS / loaded.recipe.name)
     data = prepare_data(loaded)
     require_sound(loaded, data)
     with folder_lock(run.path), Log(run.log, on_event) as log:
         cache = options.cache_dir or run.cache
-        work = Work(loaded, run, data, cache, options.resume, log)
+        work = Work(loaded, run, data, cache, options.resume, log, options.allow_code)
         _run(work, recache=options.recache)
     mark_latest(run)
     return run
@@ -113,6 +119,7 @@ def _run(work: Work, *, recache: bool) -> None:
     require_pieces(work.data, inputs)
     rehearse(work.loaded, work.tasks, inputs, work.data.learned)
     _require_another_start(work)
+    require_given(work.loaded, work.data, allow_code=work.allow_code)
     _tell_rows(work)
     with caches_set_aside(work.cache) if recache else nullcontext(_nothing) as forget_old:
         tutors = [tutor_of(work, teacher) for teacher in work.recipe.teachers]

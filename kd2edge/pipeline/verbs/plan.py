@@ -13,19 +13,28 @@ from kd2edge.data.layout import aligned
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.metrics.items import distinct
 from kd2edge.metrics.kinds import metric
+from kd2edge.nets.source import PICKLED, has_safetensors
 from kd2edge.pipeline.reading.budgets import gate_of
 from kd2edge.pipeline.reading.label_notes import absent_labels, label_notes
-from kd2edge.pipeline.reading.model_inputs import ModelInputs, student_inputs, views_of
+from kd2edge.pipeline.reading.model_inputs import (
+    ModelInputs,
+    student_inputs,
+    views_of,
+    weights_of,
+)
 from kd2edge.pipeline.reading.phases import followed_layers, hidden_rows, is_taught, phases_of
 from kd2edge.pipeline.reading.piece_fit import PieceFit, fit_lines, piece_fits, require_pieces
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
 from kd2edge.pipeline.reading.sources import SPLITS, left_out
 from kd2edge.pipeline.reading.truncation import Cut, cut_rows
 from kd2edge.pipeline.steps.cheap import told_kind
+from kd2edge.pipeline.steps.given import GivenPlan, require_given
 from kd2edge.pipeline.steps.rehearsal import NetSize, rehearse
 from kd2edge.recipe import LoadedRecipe, Recipe
+from kd2edge.recipe.code import require_code_allowed
 from kd2edge.recipe.schema import BoostingModel, Teacher
 from kd2edge.recipe.schema.data import FilePart
+from kd2edge.recipe.schema.models import single_models
 from kd2edge.rows.check import SplitCheck
 from kd2edge.rows.hashes import row_hashes
 from kd2edge.rows.leak import leaks
@@ -76,6 +85,9 @@ class TreesPlan:
         return f"boosted trees, at most {self.trees:,}{leaves}, on {self.rows:,} labelled rows"
 
 
+AnyPlan = ModelPlan | TreesPlan | GivenPlan
+
+
 @dataclass(frozen=True, slots=True)
 class PhasePlan:
     """A phase of the student's training: rows of an epoch, and steps."""
@@ -98,7 +110,7 @@ class Plan:
         held_out: source -> share of its training rows that each other split has.
         tasks: task -> kind, labels, labelled rows or words of training, labels that training lacks,
             metric and what artefacts may lose of it, and notes on its labels.
-        models: teacher, student, baseline -> size and steps, or how many trees.
+        models: teacher, student, baseline -> size and steps, how many trees, or what is asked.
         cache_bytes: estimate of the teachers' cached logits, of all splits.
         uncounted: teachers' layers and maps that are cached too, and not in ``cache_bytes``.
         truncated: input -> share of training rows that ``max_length`` cuts.
@@ -109,6 +121,7 @@ class Plan:
         reference: what the cheap reference is; "": there is none.
         left_out: a line a source whose rows are not all trained on: how many, and why.
         phases: of the student's training, by name; none: it has one part.
+        pickled: models that start from a pickle of tensors, where safetensors are safer.
     """
 
     name: str
@@ -116,7 +129,7 @@ class Plan:
     distinct: Mapping[str, int]
     held_out: Mapping[str, Mapping[str, float]]
     tasks: Mapping[str, Mapping[str, Any]]
-    models: Mapping[str, ModelPlan | TreesPlan]
+    models: Mapping[str, AnyPlan]
     cache_bytes: int
     uncounted: tuple[str, ...]
     truncated: Mapping[str, float]
@@ -127,6 +140,7 @@ class Plan:
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     reference: str = ""
     phases: Mapping[str, PhasePlan] = field(default_factory=dict[str, PhasePlan])
+    pickled: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -145,6 +159,10 @@ class Plan:
         lines += [f"model      {name}: {model.text()}" for name, model in self.models.items()]
         lines += [f"model      reference: {self.reference}"] if self.reference else []
         lines += [f"phase      {name}: {phase.text()}" for name, phase in self.phases.items()]
+        lines += [
+            f"weights    {name}: {PICKLED}, read as tensors alone; safetensors are preferred"
+            for name in self.pickled
+        ]
         lines += [f"cache      {cache}"]
         lines += [
             f"input      {name}: max_length cuts {share:.1%} of the training rows"
@@ -172,18 +190,26 @@ class Plan:
             yield f"rows       {split}: {count:,} rows, {self.distinct[split]:,} distinct"
 
 
-def plan_of(loaded: LoadedRecipe) -> Plan:
+def plan_of(loaded: LoadedRecipe, *, allow_code: bool = False) -> Plan:
     """Read a recipe's data and say what would happen.  Trains nothing, writes nothing.
 
+    Args:
+        loaded: the recipe.
+        allow_code: whether code may run that it names.
+
     Raises:
-        RecipeError: all problems of the data, with file and line; else all nets that do not fit.
+        RecipeError: code that may not run; all problems of the data, with file and line; else all
+            nets that do not fit.
         DataError: a source that cannot be opened.
     """
+    require_code_allowed(loaded, allow_code)
     recipe = loaded.recipe
     data = prepare_data(loaded)
     require_sound(loaded, data)
     inputs = student_inputs(recipe, data.rows["train"], data.learned)
     require_pieces(data, inputs)
+    sizes = rehearse(loaded, list(data.tasks.values()), inputs, data.learned)
+    given = require_given(loaded, data, allow_code=allow_code)
     cut = cut_rows(data, inputs)
     return Plan(
         name=recipe.name,
@@ -191,9 +217,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         distinct=_distinct(data),
         held_out=_held_out(recipe),
         tasks=_tasks(recipe, data),
-        models=_models(
-            recipe, data, rehearse(loaded, list(data.tasks.values()), inputs, data.learned)
-        ),
+        models={**given, **_models(recipe, data, sizes)},
         cache_bytes=sum(_cache_bytes(recipe, data, split) for split in SPLITS),
         uncounted=_uncounted(recipe, data),
         truncated={name: splits["train"].share for name, splits in cut.items()},
@@ -204,6 +228,7 @@ def plan_of(loaded: LoadedRecipe) -> Plan:
         notes=_notes(inputs),
         reference=told_kind(recipe),
         phases={name: phase for name, phase in _phases(recipe, data).items() if name},
+        pickled=tuple(_pickled(recipe)),
     )
 
 
@@ -212,6 +237,15 @@ def _counted(cut: Mapping[str, Cut]) -> str:
     if not any(one.cut for one in cut.values()):
         return ""
     return "".join([": ", ", ".join(f"{one.text()} in {split}" for split, one in cut.items())])
+
+
+def _pickled(recipe: Recipe) -> Iterator[str]:
+    """Models that start from a folder without safetensors."""
+    models = {one.name: one.model for one in recipe.teachers} | {"student": recipe.student.model}
+    for name, model in models.items():
+        folders = [weights_of(one) for one in single_models(model).values()]
+        if any(one is not None and not has_safetensors(one) for one in folders):
+            yield name
 
 
 def _held_out(recipe: Recipe) -> dict[str, dict[str, float]]:
@@ -270,10 +304,8 @@ def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
     } | ({} if spread is None else {"spread": asdict(spread), "unit": spec.unit})
 
 
-def _models(
-    recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]
-) -> dict[str, ModelPlan | TreesPlan]:
-    found: dict[str, ModelPlan | TreesPlan] = {}
+def _models(recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]) -> dict[str, AnyPlan]:
+    found: dict[str, AnyPlan] = {}
     steps = _steps(recipe, data)
     for teacher in recipe.teachers:
         if isinstance(teacher.model, BoostingModel) and teacher.checkpoint is None:

@@ -22,6 +22,7 @@ from kd2edge.pipeline.steps.teaching import ask_teacher, tutor_of
 from kd2edge.pipeline.steps.training import finished_record
 from kd2edge.pipeline.steps.work import Learner, Work
 from kd2edge.recipe import load_recipe
+from kd2edge.recipe.code import require_code_allowed
 from kd2edge.wording import value as short
 
 __all__ = ["Replay", "replay_run"]
@@ -99,6 +100,7 @@ def replay_run(
     *,
     precision: str | None = None,
     cache_dir: Path | None = None,
+    allow_code: bool = False,
     on_event: Listener = lambda event: None,
 ) -> Replay:
     """Take the step that went wrong in a run again.
@@ -107,6 +109,7 @@ def replay_run(
         path: the run.
         precision: in place of the one that the step had.
         cache_dir: of the run, where it was not in it.
+        allow_code: let code run that its recipe names.
         on_event: told about progress.
 
     Raises:
@@ -122,10 +125,12 @@ def replay_run(
     if not failed:
         raise UsageError(f"{path}: no step of this run went wrong: nothing to replay")
     loaded = load_recipe(run.recipe, check_files=True)
+    require_code_allowed(loaded, allow_code)
     data = prepare_data(loaded)
     require_sound(loaded, data)
     with folder_lock(run.path):
-        work = Work(loaded, run, data, cache_dir or run.cache, resume=True, on_event=on_event)
+        cache = cache_dir or run.cache
+        work = Work(loaded, run, data, cache, True, on_event, allow_code)
         job = _job(work, failed)
         return Replay(job.name, replay(job, precision=precision, most=_MOST))
 

@@ -7,6 +7,7 @@ from kd2edge.recipe.schema.choices import by_task
 from kd2edge.recipe.schema.data import Builtin, Conll, Csv, Data, Jsonl, Parquet, Source
 from kd2edge.recipe.schema.distill import Distill
 from kd2edge.recipe.schema.features import Feature
+from kd2edge.recipe.schema.given import OnnxModel, PythonModel
 from kd2edge.recipe.schema.inputs import (
     ImageInput,
     Input,
@@ -23,11 +24,13 @@ from kd2edge.recipe.schema.models import (
     BoostingModel,
     CnnModel,
     ConvModel,
+    GivenModel,
     Init,
     InitOfRun,
     JointModel,
     MlpModel,
     Model,
+    NoNet,
     StaticModel,
     Student,
     Teacher,
@@ -69,6 +72,7 @@ __all__ = [
     "Export",
     "Feature",
     "Gate",
+    "GivenModel",
     "ImageInput",
     "Init",
     "InitOfRun",
@@ -80,10 +84,13 @@ __all__ = [
     "MlpModel",
     "Model",
     "MultiLabel",
+    "NoNet",
     "OfInput",
+    "OnnxModel",
     "Ordinal",
     "Parquet",
     "Phase",
+    "PythonModel",
     "Recipe",
     "Regression",
     "Source",

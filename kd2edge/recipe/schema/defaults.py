@@ -82,7 +82,7 @@ def _joint(owner: Mapping[str, Any]) -> dict[str, Any]:
 def _is_net(model: Any) -> bool:
     """Whether a model is trained in epochs."""
     family = model.get("family") if isinstance(model, Mapping) else model
-    return family != "boosting"
+    return family not in ("boosting", "onnx", "python")
 
 
 def _teacher(teacher: Any, tasks: list[str]) -> Any:

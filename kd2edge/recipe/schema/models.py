@@ -22,6 +22,7 @@ from kd2edge.recipe.schema.base import (
     Text,
 )
 from kd2edge.recipe.schema.choices import ByKey, ByKind
+from kd2edge.recipe.schema.given import OnnxModel, PythonModel
 from kd2edge.recipe.schema.inputs import Input
 from kd2edge.recipe.schema.train import TeacherTrain
 
@@ -45,7 +46,10 @@ class WeightsOfHub(Part):
 
 
 class WeightsFolder(Part):
-    """Pretrained weights on this machine: `config.json` and safetensors."""
+    """Pretrained weights on this machine.
+
+    `config.json` and safetensors; without these a `pytorch_model.bin` that holds tensors alone.
+    """
 
     path: LocalPath
     """The folder; a relative path starts at the recipe's folder."""
@@ -238,15 +242,21 @@ class BoostingModel(Part):
     """A gain in the loss below it is none."""
 
 
+#: Teachers that are there already, and only asked.
+GivenModel = OnnxModel | PythonModel
+#: Teachers that are no nets of ours: they have no features, and nothing starts from them.
+NoNet = BoostingModel | OnnxModel | PythonModel
 #: What a teacher may be made of: a net, or what is none.
-TeacherModel = Annotated[OneInput | JointModel | BoostingModel, ByKind("family")]
+TeacherModel = Annotated[
+    OneInput | JointModel | BoostingModel | OnnxModel | PythonModel, ByKind("family")
+]
 
 
 def single_models(model: TeacherModel) -> dict[tuple[str, ...], OneInput]:
     """Every part of a net that reads one input, by the way from the model to it."""
     if isinstance(model, JointModel):
         return {("encoders", name): one for name, one in model.encoders.items()}
-    return {} if isinstance(model, BoostingModel) else {(): model}
+    return {} if isinstance(model, NoNet) else {(): model}
 
 
 def pretrained_of(model: TeacherModel, name: str) -> Weights | None:
@@ -258,7 +268,7 @@ def pretrained_of(model: TeacherModel, name: str) -> Weights | None:
 def models_of(model: TeacherModel, inputs: Iterable[str]) -> dict[str, OneInput]:
     """Input -> the net that reads it, as far as the recipe says so."""
     names = list(inputs)
-    if isinstance(model, BoostingModel):
+    if isinstance(model, NoNet):
         return {}
     if isinstance(model, JointModel):
         return {name: model.encoders[name] for name in names if name in model.encoders}

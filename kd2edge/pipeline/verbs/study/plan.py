@@ -14,6 +14,7 @@ from kd2edge.files import fingerprint
 from kd2edge.json_text import json_value
 from kd2edge.recipe import LoadedRecipe, load_recipe
 from kd2edge.recipe.ablation import override, without
+from kd2edge.recipe.code import require_code_allowed
 from kd2edge.recipe.yaml_text import parse_yaml
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.wording import meant
@@ -81,6 +82,7 @@ class Asked:
         sampler: how the fields' values are chosen; None: every combination, ``tpe`` with a range.
         trials: variants of a search; None: :data:`TRIALS`.
         metrics: task -> metric that a search looks at on validation; none: each task's own.
+        allow_code: let code run that the recipe names.
     """
 
     fields: tuple[str, ...] = ()
@@ -89,6 +91,7 @@ class Asked:
     sampler: Sampler | None = None
     trials: int | None = None
     metrics: Mapping[str, str] | None = None
+    allow_code: bool = False
 
 
 @final
@@ -105,6 +108,7 @@ class Plan:
         trials: variants that a search tries, beside the recipe as it is.
         seeds: of every variant.
         objective: task -> metric on validation, of which a search wants the mean large.
+        allow_code: let code run that the recipe names.
     """
 
     loaded: LoadedRecipe
@@ -115,6 +119,7 @@ class Plan:
     trials: int
     seeds: tuple[int, ...]
     objective: Mapping[str, str]
+    allow_code: bool = False
 
     @property
     def is_search(self) -> bool:
@@ -160,6 +165,7 @@ def plan_study(recipe: Path, overrides: Sequence[str], asked: Asked) -> Plan:
         UsageError: fields, parts or metrics that there are none of.
     """
     loaded = load_recipe(recipe, overrides=overrides, check_files=True)
+    require_code_allowed(loaded, asked.allow_code)
     if bool(asked.fields) == bool(asked.ablate):
         raise UsageError("expected --field (repeatable) or --ablate PARTS, one of the two")
     space = dict(_field(text) for text in asked.fields)
@@ -185,6 +191,7 @@ def plan_study(recipe: Path, overrides: Sequence[str], asked: Asked) -> Plan:
         0 if sampler == "grid" else asked.trials or TRIALS,
         tuple(loaded.recipe.seed + at for at in range(asked.seeds)),
         _objective(loaded, asked.metrics or {}),
+        asked.allow_code,
     )
 
 

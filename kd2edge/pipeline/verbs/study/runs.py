@@ -17,6 +17,7 @@ from kd2edge.files.lock import LOCK, claimed, inherited_lock
 from kd2edge.pipeline.steps.folders import RunFolder
 from kd2edge.pipeline.verbs.study.storage import Trial
 from kd2edge.recipe import LoadedRecipe, load_recipe
+from kd2edge.recipe.schema import GivenModel
 
 __all__ = ["StudyFolder", "TrialRun", "runs_of"]
 
@@ -123,12 +124,15 @@ class TrialRun:
         parts = {key: recipe[key] for key in ("data", "inputs", "tasks", "teachers", "seed")}
         return fingerprint({**parts, "train": train})
 
-    def start(self, *, alone: bool, teachers: Path | None) -> subprocess.Popen[bytes]:
+    def start(
+        self, *, alone: bool, teachers: Path | None, allow_code: bool = False
+    ) -> subprocess.Popen[bytes]:
         """Start it, or go on with it.
 
         Args:
             alone: no other runs beside it: it may use all cores.
             teachers: those of another run, taken over if they are the same.
+            allow_code: let code run that the recipe names.
         """
         self.folder.path.mkdir(parents=True, exist_ok=True)
         if self.leader is not None and self._has_folds():
@@ -139,6 +143,7 @@ class TrialRun:
         arguments = [
             *("distill", str(self.study.recipe), "--run-dir", str(self.folder.path), "--resume"),
             *("--cache-dir", str(self.study.cache)),
+            *["--allow-code"][: int(allow_code)],
             *(word for setting in settings for word in ("--set", setting)),
         ]
         log = inherited_lock(self.said)
@@ -187,7 +192,7 @@ def _loaded_teachers(leader: TrialRun) -> list[str]:
         if teacher.folds is not None:  # several nets: taken over, not loaded
             seed = leader.seed if teacher.seed is None else teacher.seed
             found.append(f"teachers.{teacher.name}.seed={seed}")
-        elif teacher.checkpoint is None:
+        elif teacher.checkpoint is None and not isinstance(teacher.model, GivenModel):
             made = leader.folder.teachers / f"{teacher.name}.safetensors"
             if not made.is_file():
                 made = made.with_suffix(".npz")  # trees

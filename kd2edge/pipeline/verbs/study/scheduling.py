@@ -214,7 +214,7 @@ class _Work:
     def _start(self, run: TrialRun) -> None:
         alone = self._jobs == 1
         teachers = self._teachers(run) if run.leader is None else None
-        process = run.start(alone=alone, teachers=teachers)
+        process = run.start(alone=alone, teachers=teachers, allow_code=self._plan.allow_code)
         self._active[process] = run
         detail = f"{run.trial.variant.name}, seed {run.seed}"
         self._tell(StageEvent(f"trial {run.trial.number}", detail))

@@ -1,0 +1,28 @@
+"""Teachers that somebody has already: asked for the rows' own inputs, and never trained."""
+
+from __future__ import annotations
+
+from kd2edge.teacher.given.cells import Cells
+from kd2edge.teacher.given.feeds import ArrayFeed, ColumnsFeed, Feed, ZerosFeed
+from kd2edge.teacher.given.graph_file import GraphFile, graph_file
+from kd2edge.teacher.given.named_object import NamedObject, named_object
+from kd2edge.teacher.given.onnx_teacher import OnnxTeacher
+from kd2edge.teacher.given.python_teacher import PythonTeacher, RowTeacher
+from kd2edge.teacher.given.said import Said, require_same_labels
+
+__all__ = [
+    "ArrayFeed",
+    "Cells",
+    "ColumnsFeed",
+    "Feed",
+    "GraphFile",
+    "NamedObject",
+    "OnnxTeacher",
+    "PythonTeacher",
+    "RowTeacher",
+    "Said",
+    "ZerosFeed",
+    "graph_file",
+    "named_object",
+    "require_same_labels",
+]
