@@ -27,6 +27,7 @@ from kd2edge.recipe.schema.balance import Balance
 from kd2edge.recipe.schema.choices import kind_of, members
 from kd2edge.recipe.schema.features import FeatureLoss, Projector
 from kd2edge.recipe.schema.inputs import Augment
+from kd2edge.recipe.schema.joins import Join
 from kd2edge.recipe.schema.logits import LogitLoss
 from kd2edge.recipe.schema.long_tail import LongTail
 from kd2edge.recipe.schema.models import Fusion
@@ -36,6 +37,7 @@ from kd2edge.recipe.schema.ship import Precision, Target
 from kd2edge.rows.kinds import ROW_KINDS
 from kd2edge.runtime.backends.table import BACKENDS
 from kd2edge.tasks import TASK_KINDS
+from kd2edge.teacher.joins import JOINS
 
 FAMILIES = {family for family, _ in BACKBONES} | {"joint"}
 
@@ -55,6 +57,7 @@ def kinds(union: Any, key: str = "kind") -> set[str]:
         (kinds(Balance), BALANCERS),
         (kinds(LongTail), LONG_TAILS),
         (kinds(Reference), REFERENCES),
+        (kinds(Join) - {"none"}, JOINS),
         (kinds(Augment) | {"none"}, AUGMENTATIONS),
         (kinds(Task), TASK_KINDS),
         (kinds(Input), INPUT_KINDS),

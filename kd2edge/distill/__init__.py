@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kd2edge.distill.evaluate import fitted_tasks, metric_values, predict_split
 from kd2edge.distill.job import TrainingJob, require_resumable
-from kd2edge.distill.knowledge import Knowledge, TeacherOfTask, knowledge_of
+from kd2edge.distill.knowledge import Knowledge, knowledge_of
 from kd2edge.distill.long_tail.long_tail import Support
 from kd2edge.distill.loop import train
 from kd2edge.distill.method import Method
@@ -30,7 +30,6 @@ __all__ = [
     "Moment",
     "Schedule",
     "Support",
-    "TeacherOfTask",
     "Time",
     "TrainResult",
     "TrainSettings",

@@ -13,17 +13,36 @@ from kd2edge.data.batch import Batch, Words
 from kd2edge.data.split import EncodedSplit
 from kd2edge.errors import DataError, UsageError
 from kd2edge.ragged import Ragged
-from kd2edge.tasks.spec import Activation, TaskName
+from kd2edge.tasks.spec import Output, TaskName, TaskSpec
 from kd2edge.teacher.cache import TeacherCache
 from kd2edge.teacher.features import words_at
+from kd2edge.teacher.joins import Answer, Ensemble, Joint
+
+_ALONE: Mapping[TaskName, Ensemble] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class TeacherOfTask:
-    """One teacher of a task, and the weight of its word among several."""
+class Heard:
+    """What the teachers of a task say of the items of an array.
 
-    cache: TeacherCache
-    weight: float
+    Args:
+        said: of the only teacher, or of several as one: ``[item, channel]`` fp32 on the CPU.
+        classes: ``[item, k]`` which classes that is of; None: of all.
+    """
+
+    said: Tensor | Joint
+    classes: Tensor | None
+
+    def at(self, temperature: float | Tensor) -> Tensor:
+        """Logits ``[item, channel]``; NaN for a word that no teacher saw.
+
+        Args:
+            temperature: of the distributions that are joined; a teacher alone is given as it is.
+        """
+        if isinstance(self.said, Tensor):
+            return self.said
+        # That of the items, as the losses take it, is on their device.
+        return self.said.at(temperature.cpu() if isinstance(temperature, Tensor) else temperature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,144 +50,81 @@ class Knowledge:
     """All teachers.
 
     Args:
-        caches: teacher's name -> its cache, for features.
-        teachers: task -> who teaches it, one or several.
+        caches: teacher's name -> its cache.
+        teachers: task -> the names of those who teach it, one or several.
+        ensembles: task -> how its teachers are joined, where it has several.
     """
 
     caches: Mapping[str, TeacherCache]
-    teachers: Mapping[TaskName, Sequence[TeacherOfTask]]
+    teachers: Mapping[TaskName, Sequence[str]]
+    ensembles: Mapping[TaskName, Ensemble]
 
     def fingerprints(self) -> dict[str, object]:
-        """What the losses depend on: which caches teach what."""
+        """What the losses depend on: which caches teach what, and how several are joined."""
         return {
             "caches": {name: cache.fingerprint for name, cache in self.caches.items()},
-            "teachers": {
-                task: [[one.cache.fingerprint, one.weight] for one in several]
-                for task, several in self.teachers.items()
-            },
+            "teachers": {task: sorted(names) for task, names in self.teachers.items()},
+            **({"ensembles": dict(self.ensembles)} if self.ensembles else {}),
         }
 
-    def said(self, array: str, task: TaskName, batch: Batch, words: Words | None) -> list[Tensor]:
-        """What each teacher of a task says of a batch: ``[item, channel]`` fp32 on the CPU.
+    def require_fits(self, task: TaskSpec) -> None:
+        """Refuse a task whose teachers cannot be joined as they are to be.
 
-        Words that a teacher did not see are NaN.
+        Raises:
+            UsageError: a join that is not defined for the task.
+        """
+        if task.name in self.ensembles:
+            self.ensembles[task.name].join.require_fits(task)
+
+    def heard(
+        self, array: str, task: TaskName, output: Output, batch: Batch, words: Words | None
+    ) -> Heard:
+        """What the teachers of a task say of a batch.
 
         Args:
             array: of the task's head.
             task: its name.
+            output: what the array is.
             batch: the rows.
             words: where the student's words or frames stand, of an array of such.
         """
-        return [
-            _items(one.cache.logits(array, batch.positions, batch.view), array, batch, words)
-            for one in self.teachers[task]
-        ]
-
-    def classes(
-        self, array: str, task: TaskName, batch: Batch, words: Words | None
-    ) -> Tensor | None:
-        """Which classes the logits of a task's only teacher are of ``[item, k]``; None: of all.
-
-        Args:
-            array: of the task's head.
-            task: its name.
-            batch: the rows.
-            words: as for :meth:`said`.
-        """
-        cache = self.teachers[task][0].cache
-        if array not in cache.top_k:
-            return None
-        found = cache.classes(array, batch.positions, batch.view)
-        return _items(found, array, batch, words).long()
+        names = self.teachers[task]
+        answers = {name: _answer(self.caches[name], array, batch, words) for name in names}
+        if len(answers) == 1:
+            (only,) = answers.values()
+            return Heard(only.logits, only.classes)
+        joint = self.ensembles[task].asked(answers, output, ragged=words is not None)
+        return Heard(joint, joint.classes)
 
     def is_cut(self, array: str, task: TaskName) -> bool:
-        """Whether a teacher of a task kept only the likeliest classes of an array.
-
-        Raises:
-            UsageError: several teachers, whose likeliest classes are not the same.
-        """
-        cut = [array in one.cache.top_k for one in self.teachers[task]]
-        if any(cut) and len(cut) > 1:
-            raise UsageError(
-                f"logits of {task}: each of its {len(cut)} teachers has likeliest classes of its"
-                " own, which cannot be put together: let all classes be cached (top_k: null)"
-            )
-        return any(cut)
-
-    def combined(
-        self,
-        task: TaskName,
-        said: Sequence[Tensor],
-        temperature: float | Tensor,
-        activation: Activation,
-    ) -> Tensor:
-        """What the teachers of a task say together: one as it is, several by their weights.
-
-        Several become one by what ``activation`` makes of their softened logits.
-
-        Args:
-            task: its name.
-            said: logits of each of its teachers, in the student's order of labels.
-            temperature: what logits are divided by.
-            activation: what makes probabilities of logits.
-        """
-        if len(said) == 1:
-            return said[0]
-        weights = [one.weight for one in self.teachers[task]]
-        return combined(said, weights, temperature, activation)
-
-    def logits(
-        self, task: TaskName, batch: Batch, temperature: float, activation: Activation
-    ) -> Tensor:
-        """Both: what the teachers of a task say together of a batch.
-
-        Args:
-            task: its name.
-            batch: the rows.
-            temperature: what logits are divided by.
-            activation: what makes probabilities of logits.
-        """
-        return self.combined(
-            task, self.said(task, task, batch, batch.words_of(task)), temperature, activation
-        )
+        """Whether a teacher of a task kept only the likeliest classes of an array."""
+        return any(array in self.caches[name].top_k for name in self.teachers[task])
 
 
-def knowledge_of(caches: Mapping[str, TeacherCache]) -> Knowledge:
-    """Every teacher teaches all of its own tasks, several for one task with equal weights."""
-    teachers: dict[TaskName, list[TeacherOfTask]] = {}
-    for cache in caches.values():
-        for task in cache.tasks:
-            teachers.setdefault(task, []).append(TeacherOfTask(cache, 1.0))
-    return Knowledge(caches, teachers)
-
-
-def combined(
-    logits: Sequence[Tensor],
-    weights: Sequence[float],
-    temperature: float | Tensor,
-    activation: Activation,
-) -> Tensor:
-    """Logits whose softened probabilities are the weighted mean of the teachers' softened ones.
-
-    Values that become no probabilities are averaged as they are.
+def knowledge_of(
+    caches: Mapping[str, TeacherCache], ensembles: Mapping[TaskName, Ensemble] = _ALONE
+) -> Knowledge:
+    """Every teacher teaches all of its own tasks.
 
     Args:
-        logits: ``[item, channel]`` of each teacher.
-        weights: of each teacher; only their shares count.
-        temperature: what logits are divided by.
-        activation: what makes probabilities of logits.
+        caches: teacher's name -> its cache.
+        ensembles: task -> how its teachers are joined; those of one teacher are not looked at.
+
+    Raises:
+        UsageError: a task of several teachers that nobody says how to join.
     """
-    if isinstance(temperature, Tensor):  # that of the items, as the losses take it
-        temperature = temperature.cpu()
-    share = torch.tensor(weights) / sum(weights)
-    if activation == "none":
-        return (torch.stack(list(logits)) * share.view(-1, 1, 1)).sum(0)
-    stacked = torch.stack(list(logits)) / temperature  # [teacher, item, channel]
-    if activation == "sigmoid":
-        mean = (stacked.sigmoid() * share.view(-1, 1, 1)).sum(0)
-        return torch.logit(mean, eps=1e-7) * temperature
-    spread = torch.log_softmax(stacked, dim=-1) + share.log().view(-1, 1, 1)
-    return torch.logsumexp(spread, dim=0) * temperature
+    teachers: dict[TaskName, list[str]] = {}
+    for name, cache in caches.items():
+        for task in cache.tasks:
+            teachers.setdefault(task, []).append(name)
+    several = {task: names for task, names in teachers.items() if len(names) > 1}
+    for task, names in several.items():
+        if task not in ensembles:
+            raise UsageError(
+                f"task {task}: expected one teacher, or how several are joined, found"
+                f" {', '.join(names)}: state a join"
+            )
+    return Knowledge(caches, teachers, {task: ensembles[task] for task in several})
 
 
 def require_match(knowledge: Knowledge, split: EncodedSplit) -> None:
@@ -207,6 +163,14 @@ def feature_of(cache: TeacherCache, path: str, batch: Batch, target: str) -> Ten
     words = words_at(target, batch)
     _require_words(values.offsets, words.offsets, batch, path)
     return torch.from_numpy(values.values).float()
+
+
+def _answer(cache: TeacherCache, array: str, batch: Batch, words: Words | None) -> Answer:
+    where = (batch.positions, batch.view)
+    logits = _items(cache.logits(array, *where), array, batch, words)
+    if array not in cache.top_k:
+        return Answer(logits)
+    return Answer(logits, _items(cache.classes(array, *where), array, batch, words).long())
 
 
 def _items(values: np.ndarray | Ragged, array: str, batch: Batch, words: Words | None) -> Tensor:

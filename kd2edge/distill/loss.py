@@ -46,7 +46,7 @@ class Given:
         temperature: one value, or ``[item, 1]``.
         activation: what the task's logits become.
         student_logits: ``[item, channel]``, fp32.
-        teacher_logits: ``[item, channel]``, fp32; those of several teachers are already combined.
+        teacher_logits: ``[item, channel]``, fp32; those of several teachers are already joined.
         targets: field of the task's kind -> ``[item, ...]``: ``labels`` are class indices, with
             ``MISSING`` where there is none.
         labelled: ``[item]``, 1 for an item that has a label and was seen, else 0.

@@ -104,8 +104,9 @@ class Objective(nn.Module):
             for task, values in self._values.items()
         }
         for name in names:
-            if name in self._taught:
+            if knowledge is not None and name in self._taught:
                 self._values[name].alpha.require_fits(self._specs[name])
+                knowledge.require_fits(self._specs[name])
         # Indexed, not named: a task may be called as an attribute of modules is (train, half).
         self.hard = nn.ModuleList([HARD_LOSSES[task.kind](task, smoothing) for task in tasks])
         self.tails = nn.ModuleList([_long_tail(settings, task) for task in tasks])

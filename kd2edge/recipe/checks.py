@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.recipe.boosting_checks import boosting_fits
 from kd2edge.recipe.given_checks import given_fit
-from kd2edge.recipe.phase_checks import faults_of_phases, phases_have_names
+from kd2edge.recipe.phase_checks import (
+    faults_of_phases,
+    phases_have_names,
+    phases_join_alike,
+)
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.reference_checks import reference_fits
 from kd2edge.recipe.schema import (
@@ -30,6 +34,7 @@ from kd2edge.recipe.schema import (
     TransformersModel,
 )
 from kd2edge.recipe.schema.inputs import WordsPart
+from kd2edge.recipe.schema.joins import NoJoin
 from kd2edge.recipe.schema.models import OneInput, models_of, pretrained_of, single_models
 from kd2edge.recipe.ship_checks import budgets_of_shares_are_shares, targets_come_out
 from kd2edge.recipe.source_checks import (
@@ -93,12 +98,24 @@ def _tasks_are_taught(recipe: Recipe) -> Iterator[Fault]:
     elif untaught and alpha != 0:  # one mistake, often: no teacher at all
         names = ", ".join(map(repr, untaught))
         yield ("distill", "alpha"), f"no teacher teaches {names}: give it one, or set alpha to 0"
+
+
+def _several_teachers_are_joined(recipe: Recipe) -> Iterator[Fault]:
+    """Teachers teach all tasks where they name none: that several do must be meant."""
+    join = recipe.distill.join
     for index, teacher in enumerate(recipe.teachers):
         for at, task in enumerate(teacher.tasks):
-            if taught[task] > 1:
-                others = [one.name for one in recipe.teachers if task in one.tasks]
-                steps = ("teachers", index, "tasks", at)
-                yield steps, f"{task!r} has several teachers: {', '.join(others)}; name one"
+            several = recipe.teachers_of(task)
+            # A map that lacks a task is reported with the references.
+            own = join.get(task) if isinstance(join, dict) else join
+            if len(several) > 1 and isinstance(own, NoJoin):
+                names = ", ".join(one.name for one in several)
+                message = (
+                    f"{task!r} has several teachers: {names}; let one of them name it under"
+                    " `tasks`, or say how they answer together (distill.join: mean, confidence or"
+                    " skill)"
+                )
+                yield ("teachers", index, "tasks", at), message
 
 
 def _teachers_are_trained_or_loaded(recipe: Recipe) -> Iterator[Fault]:
@@ -333,6 +350,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     schemes_are_of_tags,
     builders_choose_their_split,
     _tasks_are_taught,
+    _several_teachers_are_joined,
     _teachers_are_trained_or_loaded,
     _models_can_be_made,
     _every_input_is_read,
@@ -348,6 +366,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _views_are_the_same_for_all,
     _inits_fit,
     phases_have_names,
+    phases_join_alike,
     boosting_fits,
     reference_fits,
     given_fit,

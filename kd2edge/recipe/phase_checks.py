@@ -20,6 +20,14 @@ def phases_have_names(recipe: Recipe) -> Iterator[Fault]:
                 yield ("phases", index, "rows", at), f"{name!r} stands twice"
 
 
+def phases_join_alike(recipe: Recipe) -> Iterator[Fault]:
+    """Several teachers of a task are one throughout: the report measures them as one."""
+    for index, phase in enumerate(recipe.phases):
+        if phase.distill.join != recipe.distill.join:
+            message = "teachers are joined alike in all phases: state it under distill.join"
+            yield ("phases", index, "distill", "join"), message
+
+
 def faults_of_phases(
     recipe: Recipe, checks: Iterable[Callable[[Recipe], Iterator[Fault]]]
 ) -> Iterator[Fault]:

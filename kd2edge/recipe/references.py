@@ -16,6 +16,7 @@ _DISTILL = (
     ("distill.alpha.@", "task"),
     ("distill.temperature.@", "task"),
     ("distill.logits.@", "task"),
+    ("distill.join.@", "task"),
     ("distill.long_tail.@", "task"),
     ("distill.features.*.teacher", "teacher"),
     ("distill.balance.weights.@", "task"),

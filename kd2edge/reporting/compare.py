@@ -12,6 +12,7 @@ from kd2edge.reporting.reading import (
     ArtefactLine,
     artefact_lines,
     check_report,
+    each_teacher,
     estimate,
     lacked,
     leading_split,
@@ -51,6 +52,7 @@ def compare_reports(
         artefact_lines(validations[1], benches[1], b),
     )
     groups = [_task_group(a, b, split, task, lines) for task in tasks]
+    groups += _teacher_groups(a, b, split, tasks)
     groups += [
         _lacking_group(a, b, split, task, name)
         for name in lacked(a, split)
@@ -85,6 +87,21 @@ def _task_group(
     metric = str(a["tasks"][task]["metric"])
     rows = _model_rows(a, b, split, task)
     return Group(f"{task}: {metric} on {split}", (*rows, *_artefact_rows(task, metric, lines)))
+
+
+def _teacher_groups(a: Json, b: Json, split: str, tasks: Sequence[str]) -> list[Group]:
+    """Each teacher of the tasks that several teach in either run; by its name in the other."""
+    sides = [each_teacher(side, split) for side in (a, b)]
+    groups: list[Group] = []
+    for task in tasks:
+        first, second = (side.get(task, {}) for side in sides)
+        rows = [
+            _row(name, first.get(name, {}), second.get(name, {})) for name in {**first, **second}
+        ]
+        if rows:
+            metric = str(a["tasks"][task]["metric"])
+            groups.append(Group(f"{task}: {metric} of each teacher on {split}", tuple(rows)))
+    return groups
 
 
 def _lacking_group(a: Json, b: Json, split: str, task: str, name: str) -> Group:

@@ -62,6 +62,26 @@ def lacked(report: Json, split: str) -> dict[str, Json]:
     return dict(report["splits"].get(split, _NOTHING).get("without", _NOTHING))
 
 
+def each_teacher(report: Json, split: str) -> dict[str, dict[str, Json]]:
+    """Task that several teachers teach together -> teacher -> its leading metric alone."""
+    found = report["splits"].get(split, _NOTHING).get("teachers", _NOTHING)
+    return {
+        task: {
+            name: one["metrics"].get(str(report["tasks"][task]["metric"]), _NOTHING)
+            for name, one in several.items()
+        }
+        for task, several in found.items()
+    }
+
+
+def join_text(report: Json, task: str) -> str:
+    """How the teachers of a task were joined: "skill, power 1"."""
+    stated = {**report.get("joins", _NOTHING).get(task, _NOTHING)}
+    kind = str(stated.pop("kind", ""))
+    stated.pop("lacks", None)
+    return ", ".join([kind, *(f"{name} {value:g}" for name, value in stated.items())])
+
+
 def task_block(report: Json, split: str, task: str, form: str, without: str = "") -> Json:
     """Everything the report says of one task of one model on one split; empty when absent.
 

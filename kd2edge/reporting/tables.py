@@ -12,9 +12,11 @@ from kd2edge.reporting.reading import (
     ArtefactLine,
     artefact_lines,
     check_report,
+    each_teacher,
     estimate,
     forms,
     gate_text,
+    join_text,
     lacked,
     leading_split,
     measured_rows,
@@ -23,7 +25,7 @@ from kd2edge.reporting.reading import (
 )
 from kd2edge.wording import shown
 
-__all__ = ["Group", "Table", "headline", "headline_table", "lacking", "long_tails"]
+__all__ = ["Group", "Table", "headline", "headline_table", "lacking", "long_tails", "teachers"]
 
 Json = Mapping[str, Any]
 
@@ -113,11 +115,16 @@ def _wrapped(note: str, width: int) -> Iterator[str]:
 
 
 def headline_table(report: Json, validation: Json | None = None, bench: Json | None = None) -> str:
-    """The headline as plain text for a terminal of 80 columns, then tails and absent inputs.
+    """The headline as plain text for a terminal of 80 columns, then what else there is.
 
-    See :func:`headline`, :func:`long_tails` and :func:`lacking`.
+    See :func:`headline`, :func:`teachers`, :func:`long_tails` and :func:`lacking`.
     """
-    tables = [headline(report, validation, bench), long_tails(report), lacking(report)]
+    tables = [
+        headline(report, validation, bench),
+        teachers(report),
+        long_tails(report),
+        lacking(report),
+    ]
     return "\n".join(table.text(80) for table in tables if table.groups)
 
 
@@ -135,6 +142,28 @@ def headline(report: Json, validation: Json | None = None, bench: Json | None = 
     groups = [_group(report, split, task, lines) for task in report["tasks"]]
     columns = ("model", "metric", "size", "p50", "speed-up", "gate")
     return Table(columns, tuple(groups), frozenset({0, 5}), tuple(_notes(lines)))
+
+
+def teachers(report: Json) -> Table:
+    """What each teacher reaches alone, of the tasks that several teach together; perhaps no group.
+
+    Each row: a teacher and its leading metric; the last is what they reach together.
+    """
+    split = leading_split(report)
+    groups = [
+        Group(
+            f"{task}: {str(report['tasks'][task]['metric']).replace('_', ' ')} of each teacher",
+            (
+                *((name, _estimate(part)) for name, part in several.items()),
+                (
+                    f"together ({join_text(report, task)})",
+                    _estimate(estimate(report, split, task, "teacher")),
+                ),
+            ),
+        )
+        for task, several in each_teacher(report, split).items()
+    ]
+    return Table(("teacher", "metric"), tuple(groups))
 
 
 def long_tails(report: Json) -> Table:

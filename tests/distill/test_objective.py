@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,18 @@ import torch
 from torch import Tensor
 
 from distill.logits.cases import DEFAULTS
-from distill.tiny import DARK, DISTILL, IMAGES, SHAPE, TAG, TOKENS, follow, image_rows, token_rows
+from distill.tiny import (
+    DARK,
+    DISTILL,
+    IMAGES,
+    SHAPE,
+    TAG,
+    TOKENS,
+    follow,
+    image_rows,
+    taught,
+    token_rows,
+)
 from kd2edge.data import Batch, EncodedSplit
 from kd2edge.distill import (
     DistillSettings,
@@ -19,12 +30,10 @@ from kd2edge.distill import (
     Method,
     Schedule,
     Support,
-    TeacherOfTask,
     Time,
     knowledge_of,
 )
 from kd2edge.distill.balance import LossKey
-from kd2edge.distill.knowledge import combined
 from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.distill.logits.kl import kl
 from kd2edge.distill.loss import Given, Loss, Need
@@ -36,8 +45,13 @@ from kd2edge.distill.schedules.correct import Correct
 from kd2edge.distill.schedules.labelled import Labelled
 from kd2edge.distill.schedules.linear import Linear
 from kd2edge.errors import UsageError
-from kd2edge.tasks.spec import MISSING
+from kd2edge.files import fingerprint
+from kd2edge.tasks.spec import MISSING, TaskSpec
 from kd2edge.teacher import TeacherCache, cache_outputs
+from kd2edge.teacher.joins import Ensemble
+from kd2edge.teacher.joins.confidence import Confidence as Confident
+from kd2edge.teacher.joins.mean import Mean
+from kd2edge.teacher.joins.skill import Skill
 
 NOW = Time(0, 10, 0)
 
@@ -87,7 +101,7 @@ def test_terms_are_alpha_and_weight_times_the_two_means(
     terms, raw = Objective(IMAGES.tasks, settings, taught_images, 0.0).terms(
         outputs, {}, batch, NOW
     )
-    teacher = taught_images.logits(SHAPE.name, batch, 2.0, "softmax")
+    teacher = taught(taught_images, SHAPE, batch, 2.0)
     soft = kl(outputs[SHAPE.name], teacher, 2.0).mean()
     hard = torch.nn.functional.cross_entropy(
         outputs[SHAPE.name][:3], batch.targets[SHAPE.name]["labels"][:3]
@@ -161,10 +175,10 @@ def test_a_task_that_nobody_teaches_has_its_hard_loss_whole(
     settings = replace(DISTILL, alpha=0.9)
     batch = images.batch(np.arange(4))
     outputs = outputs_of(batch)
-    taught = Objective(IMAGES.tasks, settings, knowledge_of({"t": cache}), 0.0)
+    objective = Objective(IMAGES.tasks, settings, knowledge_of({"t": cache}), 0.0)
     plain = Objective(IMAGES.tasks, settings, None, 0.0)
     key = LossKey(DARK.name, "task")
-    one, two = (each.terms(outputs, {}, batch, NOW).terms for each in (taught, plain))
+    one, two = (each.terms(outputs, {}, batch, NOW).terms for each in (objective, plain))
     assert torch.equal(one[key], two[key])
     assert LossKey(DARK.name, "kd") not in one
 
@@ -186,7 +200,7 @@ def test_words_count_each_and_words_cut_off_do_not(
     )
     seen = words.index >= 0
     student = outputs[TAG.name].flatten(0, 1)[words.index[seen]]
-    teacher = taught_tokens.logits(TAG.name, batch, 1.0, "softmax")[seen]
+    teacher = taught(taught_tokens, TAG, batch, 1.0)[seen]
     labels = batch.targets[TAG.name]["labels"]
     expected = kl(student, teacher, 1.0).mean()
     torch.testing.assert_close(terms[LossKey(TAG.name, "kd")], 0.5 * expected)
@@ -214,35 +228,105 @@ def test_zero_when_the_student_is_the_teacher(
         assert found.raw[LossKey(task.name, "kd")] < 1e-5  # fp16 in the cache
 
 
-def test_several_teachers_are_the_mean_of_what_they_say(
-    images: EncodedSplit, tmp_path: Path
-) -> None:
-    caches = [
-        cache_outputs(IMAGES.net_teacher(seed=seed), images, tmp_path, tasks=IMAGES.tasks)
-        for seed in (2, 3)
-    ]
-    several = [TeacherOfTask(caches[0], 3.0), TeacherOfTask(caches[1], 1.0)]
-    knowledge = Knowledge({}, {SHAPE.name: several, DARK.name: several})
-    batch = images.batch(np.arange(5))
-    single = [knowledge_of({"t": cache}) for cache in caches]
-    for task, soften, activation in (
-        (SHAPE.name, lambda x: x.softmax(-1), "softmax"),
-        (DARK.name, torch.sigmoid, "sigmoid"),
-    ):
-        mean = sum(
-            weight * soften(one.logits(task, batch, 2.0, activation) / 2)
-            for one, weight in zip(single, (0.75, 0.25), strict=True)
+MEAN, CONFIDENCE = Ensemble(Mean()), Ensemble(Confident())
+
+
+@pytest.fixture
+def caches(images: EncodedSplit, tmp_path: Path) -> dict[str, TeacherCache]:
+    return {
+        str(seed): cache_outputs(
+            IMAGES.net_teacher(seed=seed), images, tmp_path / str(seed), tasks=IMAGES.tasks
         )
-        torch.testing.assert_close(soften(knowledge.logits(task, batch, 2.0, activation) / 2), mean)
+        for seed in (2, 3)
+    }
 
 
-def test_one_teacher_twice_is_that_teacher() -> None:
-    said = torch.randn(4, 3)
-    found = combined([said, said], [1.0, 2.0], 1.5, "softmax")
-    torch.testing.assert_close(found.log_softmax(-1), said.log_softmax(-1))
-    yes = torch.randn(4, 1)
-    torch.testing.assert_close(combined([yes, yes], [1.0, 2.0], 1.5, "sigmoid"), yes)
-    torch.testing.assert_close(combined([yes, -yes], [3.0, 1.0], 1.5, "none"), yes / 2)
+def joined(
+    caches: Mapping[str, TeacherCache], ensemble: Ensemble = MEAN, tasks: Sequence[TaskSpec] = ()
+) -> Knowledge:
+    return knowledge_of(caches, {task.name: ensemble for task in tasks or IMAGES.tasks})
+
+
+def softened(logits: Tensor, task: TaskSpec, temperature: float) -> Tensor:
+    soft = logits / temperature
+    return soft.softmax(-1) if task is SHAPE else soft.sigmoid()
+
+
+@pytest.mark.parametrize("task", [SHAPE, DARK], ids=lambda one: one.name)
+def test_several_teachers_are_the_mean_of_what_they_say_at_the_temperature_of_the_loss(
+    images: EncodedSplit, caches: dict[str, TeacherCache], task: TaskSpec
+) -> None:
+    batch = images.batch(np.arange(5))
+    single = [taught(knowledge_of({"t": cache}), task, batch, 2.0) for cache in caches.values()]
+    mean = sum(softened(one, task, 2.0) for one in single) / 2
+    found = taught(joined(caches), task, batch, 2.0)
+    torch.testing.assert_close(softened(found, task, 2.0), mean)
+
+
+def test_a_teacher_alone_is_given_to_the_bit_whatever_join_is_stated(
+    images: EncodedSplit, taught_images: Knowledge
+) -> None:
+    batch = images.batch(np.arange(5))
+    for ensemble in (MEAN, CONFIDENCE):
+        alone = joined(taught_images.caches, ensemble)
+        assert not alone.ensembles
+        assert alone.fingerprints() == taught_images.fingerprints()
+        for temperature in (1.0, 3.0):
+            assert torch.equal(
+                taught(alone, SHAPE, batch, temperature),
+                taught(taught_images, SHAPE, batch, temperature),
+            )
+
+
+def test_the_order_of_teachers_changes_no_bit_and_no_fingerprint(
+    images: EncodedSplit, caches: dict[str, TeacherCache]
+) -> None:
+    batch = images.batch(np.arange(20))
+    outputs = outputs_of(batch)
+    forth, back = joined(caches), joined(dict(reversed(caches.items())))
+    assert fingerprint(forth.fingerprints()) == fingerprint(back.fingerprints())
+    terms = [Objective(IMAGES.tasks, DISTILL, one, 0.0) for one in (forth, back)]
+    first, second = (one.terms(outputs, {}, batch, NOW).terms for one in terms)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_another_join_is_another_training(caches: dict[str, TeacherCache]) -> None:
+    several = [MEAN, CONFIDENCE, *(Ensemble(Skill(1.0), {"2": at, "3": 0.5}) for at in (0.1, 0.2))]
+    found = {fingerprint(joined(caches, one).fingerprints()) for one in several}
+    assert len(found) == len(several)
+
+
+def test_several_teachers_that_nobody_joins_are_refused(caches: dict[str, TeacherCache]) -> None:
+    with pytest.raises(UsageError, match="task shape: expected one teacher, .* found 2, 3: state"):
+        knowledge_of(caches)
+
+
+def test_a_join_that_is_not_defined_for_a_task_is_refused(images: EncodedSplit) -> None:
+    value = TaskSpec(SHAPE.name, "regression", (), "mae")
+    knowledge = Knowledge({}, {value.name: ["a", "b"]}, {value.name: CONFIDENCE})
+    with pytest.raises(UsageError, match="join of shape: confidence is defined for tasks that"):
+        Objective((value,), DISTILL, knowledge, 0.0)
+
+
+@pytest.mark.parametrize("ensemble", [MEAN, CONFIDENCE], ids=["mean", "confidence"])
+def test_words_are_joined_each_and_those_cut_off_count_for_nothing(
+    tokens: EncodedSplit, tmp_path: Path, ensemble: Ensemble
+) -> None:
+    nets = {str(seed): TOKENS.net_teacher(seed=seed) for seed in (2, 3)}
+    found = {
+        name: cache_outputs(net, tokens, tmp_path / name, tasks=TOKENS.tasks)
+        for name, net in nets.items()
+    }
+    knowledge, batch = joined(found, ensemble, TOKENS.tasks), tokens.batch(np.arange(8))
+    outputs = {name: one.requires_grad_() for name, one in token_outputs(tokens, batch).items()}
+    terms = Objective(TOKENS.tasks, replace(DISTILL, alpha=1.0), knowledge, 0.0).terms(
+        outputs, {}, batch, NOW
+    )
+    torch.stack(list(terms.terms.values())).sum().backward()
+    for name, one in outputs.items():
+        assert one.grad is not None, name
+        assert one.grad.isfinite().all()
+        assert (one.grad != 0).any()
 
 
 MANY = replace(SHAPE, labels=(*SHAPE.labels, *(f"more {at}" for at in range(300))))
@@ -305,13 +389,35 @@ def test_of_many_classes_the_teacher_itself_is_right(tmp_path: Path) -> None:
     assert terms_of(cache, batch, student, DISTILL.logits).item() < 1e-5  # fp16 in the cache
 
 
-def test_of_many_classes_only_one_teacher_can_be_kept_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ensemble", [MEAN, CONFIDENCE], ids=["mean", "confidence"])
+def test_of_many_classes_the_same_teacher_cut_twice_teaches_as_it_does_alone(
+    tmp_path: Path, ensemble: Ensemble
+) -> None:
+    split = IMAGES.split(tmp_path, image_rows(), tasks=(MANY,))
+    cut, batch = cut_knowledge(split, tmp_path), split.batch(np.arange(8))
+    student = torch.randn(8, 303, generator=torch.Generator().manual_seed(0))
+    settings = replace(DISTILL, alpha=1.0, temperature=2.0)
+    knowledge = joined({"a": cut, "b": cut}, ensemble, (MANY,))
+    twice = Objective((MANY,), settings, knowledge, 0.0)
+    found = twice.terms({MANY.name: student}, {}, batch, NOW).terms[LossKey(MANY.name, "kd")]
+    torch.testing.assert_close(found, terms_of(cut, batch, student, DISTILL.logits))
+
+
+def test_of_many_classes_one_teacher_may_be_cut_and_another_whole(tmp_path: Path) -> None:
     split = IMAGES.split(tmp_path, image_rows(), tasks=(MANY,))
     cut, whole = (cut_knowledge(split, tmp_path, top_k) for top_k in (4, None))
-    for caches in ({"a": cut, "b": cut}, {"a": whole, "b": cut}):
-        with pytest.raises(UsageError, match="each of its 2 teachers has likeliest classes"):
-            Objective((MANY,), DISTILL, knowledge_of(caches), 0.0)
-    assert Objective((MANY,), DISTILL, knowledge_of({"a": whole, "b": whole}), 0.0)
+    knowledge = joined({"a": cut, "b": whole}, MEAN, (MANY,))
+    assert knowledge.is_cut(MANY.name, MANY.name)
+    ranked = replace(DISTILL, logits=Method("dist", {"beta": 1.0, "gamma": 1.0}))
+    with pytest.raises(UsageError, match="top_k to null"):
+        Objective((MANY,), ranked, knowledge, 0.0)
+    batch = split.batch(np.arange(40))
+    student = torch.randn(40, 303, requires_grad=True)
+    settings = replace(DISTILL, alpha=Confidence(0.0, 1.0, "probability"))
+    terms = Objective((MANY,), settings, knowledge, 0.0).terms({MANY.name: student}, {}, batch, NOW)
+    torch.stack(list(terms.terms.values())).sum().backward()
+    assert student.grad is not None
+    assert student.grad.isfinite().all()
 
 
 class Recording(Loss):
@@ -431,7 +537,7 @@ def test_an_alpha_an_item_weighs_each_items_two_losses(
     outputs = outputs_of(batch)
     schedule = Confidence(0.1, 0.9, "probability")
     found = terms_with(schedule, taught_images, batch, outputs)
-    teacher = taught_images.logits(SHAPE.name, batch, 2.0, "softmax")
+    teacher = taught(taught_images, SHAPE, batch, 2.0)
     alpha = 0.1 + 0.8 * (3 * teacher.softmax(-1).amax(-1) - 1) / 2
     assert len(alpha.unique()) == 6
     soft = alpha * kl(outputs[SHAPE.name], teacher, 2.0)
@@ -477,7 +583,7 @@ def test_where_the_teacher_is_right_the_label_does_not_count_and_the_other_way_r
     batch = images.batch(np.array([*range(10), 35]))
     outputs = outputs_of(batch)
     found = terms_with(Correct(0.0, 1.0), taught_images, batch, outputs)
-    teacher = taught_images.logits(SHAPE.name, batch, 1.0, "softmax")
+    teacher = taught(taught_images, SHAPE, batch, 1.0)
     labels = batch.targets[SHAPE.name]["labels"]
     right = (teacher.argmax(-1) == labels)[:10]
     assert 0 < right.sum() < 10
@@ -537,7 +643,7 @@ def test_words_have_an_alpha_each_and_those_cut_off_count_for_nothing(
     index = batch.words["words"].index
     seen = index >= 0
     assert not seen.all()
-    teacher = taught_tokens.logits(TAG.name, batch, 1.0, "softmax")[seen]
+    teacher = taught(taught_tokens, TAG, batch, 1.0)[seen]
     chances = teacher.double().softmax(-1)
     entropy = -(chances * chances.log()).sum(-1) / np.log(2)
     alpha = (0.9 - 0.8 * entropy).float()
@@ -553,23 +659,17 @@ def test_words_have_an_alpha_each_and_those_cut_off_count_for_nothing(
 
 
 def test_of_several_teachers_the_confidence_is_that_of_what_they_say_together(
-    images: EncodedSplit, tmp_path: Path
+    images: EncodedSplit, caches: dict[str, TeacherCache]
 ) -> None:
-    caches = {
-        str(seed): cache_outputs(
-            IMAGES.net_teacher(seed=seed), images, tmp_path / str(seed), tasks=IMAGES.tasks
-        )
-        for seed in (2, 3)
-    }
-    knowledge, batch = knowledge_of(caches), images.batch(np.arange(5))
+    knowledge, batch = joined(caches), images.batch(np.arange(5))
     outputs = outputs_of(batch)
     found = terms_with(Confidence(0.0, 1.0, "probability"), knowledge, batch, outputs)
     single = [
-        knowledge_of({"t": cache}).logits(SHAPE.name, batch, 1.0, "softmax").softmax(-1)
+        taught(knowledge_of({"t": cache}), SHAPE, batch, 1.0).softmax(-1)
         for cache in caches.values()
     ]
     alpha = (3 * (single[0] + single[1]).amax(-1) / 2 - 1) / 2
-    soft = kl(outputs[SHAPE.name], knowledge.logits(SHAPE.name, batch, 2.0, "softmax"), 2.0)
+    soft = kl(outputs[SHAPE.name], taught(knowledge, SHAPE, batch, 2.0), 2.0)
     torch.testing.assert_close(found[LossKey(SHAPE.name, "kd")], 3 * (alpha * soft).mean())
 
 
@@ -629,7 +729,7 @@ def test_a_prior_is_added_for_the_labels_and_where_asked_for_the_teacher(
     labels = batch.targets[SHAPE.name]["labels"]
     hard = torch.nn.functional.cross_entropy(adjusted, labels, ignore_index=MISSING)
     torch.testing.assert_close(found[LossKey(SHAPE.name, "task")], hard.detach())
-    said = taught_images.logits(SHAPE.name, batch, 2.0, "softmax")
+    said = taught(taught_images, SHAPE, batch, 2.0)
     soft = kl(adjusted if teacher else outputs[SHAPE.name], said, 2.0).mean()
     torch.testing.assert_close(found[LossKey(SHAPE.name, "kd")], soft.detach())
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kd2edge.data import EncodedSplit, Views, encode_split
-from kd2edge.distill import DistillSettings, FeatureSpec, Method, TrainSettings
+from kd2edge.data import Batch, EncodedSplit, Views, encode_split
+from kd2edge.distill import DistillSettings, FeatureSpec, Knowledge, Method, TrainSettings
 from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.inputs import InputSpec, input_kind
 from kd2edge.nets import ModelSpec, Net, build_net
@@ -22,6 +22,7 @@ from kd2edge.recipe.schema.features import FeatureLoss, Projector
 from kd2edge.recipe.schema.train import Train
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.rows import Row, Rows
+from kd2edge.tasks.outputs import outputs_of
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.teacher import NetTeacher
 
@@ -146,6 +147,15 @@ def method_of(projector: str) -> Method:
     """A projector with the options of a recipe that states none."""
     stated = {kind_of(part, "kind"): part for part in members(get_args(Projector)[0])}
     return Method(projector, stated[projector]().model_dump(exclude={"kind"}))
+
+
+def taught(
+    knowledge: Knowledge, task: TaskSpec, batch: Batch, temperature: float | Tensor
+) -> Tensor:
+    """What the teachers of a task of one array say together ``[item, channel]``."""
+    ((name, output),) = outputs_of(task).items()
+    words = batch.words_of(task.name)
+    return knowledge.heard(name, task.name, output, batch, words).at(temperature)
 
 
 def random_logits(seed: int, items: int = 6, channels: int = 4) -> Tensor:

@@ -33,6 +33,7 @@ from kd2edge.rows.kinds import ROW_KINDS
 from kd2edge.runtime.backends.table import BACKENDS
 from kd2edge.student import MAPPINGS
 from kd2edge.tasks import TASK_KINDS
+from kd2edge.teacher.joins import JOINS
 
 REFERENCE = ROOT / "docs" / "reference"
 PACKAGE = ROOT / "kd2edge"
@@ -49,6 +50,7 @@ TABLES: dict[str, Iterable[str]] = {
     "Hard losses": HARD_LOSSES,
     "Long tails": set(LONG_TAILS) - {"none"},
     "Logit losses": LOGIT_LOSSES,
+    "Joins": JOINS,
     "Schedules": SCHEDULES,
     "Training": {"freeze", "layer_decay", "phases", "rates"},
     "Feature losses": FEATURE_LOSSES,

@@ -28,9 +28,7 @@ def test_loads_and_says_what_it_means(full: Path) -> None:
     assert recipe.teacher("tagger").train is None
     assert recipe.teachers[0].train is not None
     assert recipe.teachers[0].train.lr == 3e-4
-    teacher = recipe.teacher_of("ner")
-    assert teacher is not None
-    assert teacher.name == "tagger"
+    assert [one.name for one in recipe.teachers_of("ner")] == ["tagger"]
     assert by_task(recipe.distill.alpha, ["ner", "intent"]) == {"ner": 1, "intent": 0.9}
     assert by_task(recipe.distill.temperature, ["ner", "intent"]) == {"ner": 4, "intent": 4}
     assert by_task(recipe.distill.logits, ["ner"])["ner"].kind == "kl"

@@ -188,12 +188,33 @@ def test_a_teacher_is_trained_or_loaded(problems: Problems, small: str) -> None:
     assert "found both" in found[0].message
 
 
-def test_a_task_has_one_teacher(problems: Problems, small: str) -> None:
-    more = "  - {name: other, tasks: [intent], model: {family: transformers, source: x}}\n"
-    found = problems(edited(small, "student:", f"{more}student:"))
-    assert {problem.message for problem in found} == {
-        "'intent' has several teachers: big, other; name one"
-    }
+_OTHER = "  - {name: other, tasks: [intent], model: {family: transformers, source: x}}\n"
+
+
+def test_a_task_has_one_teacher_or_says_how_several_are_joined(
+    problems: Problems, load: Load, small: str
+) -> None:
+    several = edited(small, "student:", f"{_OTHER}student:")
+    refused = (
+        "'intent' has several teachers: big, other; let one of them name it under `tasks`, or say"
+        " how they answer together (distill.join: mean, confidence or skill)"
+    )
+    for join in ("none", "{intent: none, urgent: mean}"):
+        found = problems(several, f"distill.join={join}")
+        assert {problem.message for problem in found} == {refused}
+    assert {problem.message for problem in problems(several)} == {refused}
+    for join in ("mean", "{kind: skill, power: 2.0}", "{intent: confidence, urgent: none}"):
+        recipe = load(several, f"distill.join={join}").recipe
+        assert [one.name for one in recipe.teachers_of("intent")] == ["big", "other"]
+        assert [one.name for one in recipe.teachers_of("urgent")] == ["big"]
+
+
+def test_a_map_of_joins_names_every_task(problems: Problems, small: str) -> None:
+    several = edited(small, "student:", f"{_OTHER}student:")
+    found = problems(several, "distill.join={intent: mean}")
+    assert [one.message for one in found] == ["a map by task names every task; no 'urgent'"]
+    found = problems(several, "distill.join={intent: mean, urgnt: mean}")
+    assert "no task 'urgnt'; did you mean 'urgent'?" in [one.message for one in found]
 
 
 def test_only_a_fresh_table_can_be_cut(problems: Problems, load: Load, small: str) -> None:
@@ -233,7 +254,7 @@ def test_labels_a_word_are_for_the_words_that_came_with_them(
 
 def test_alpha_0_needs_no_teacher(load: Load, small: str) -> None:
     recipe = load(small, "teachers=[]", "distill.alpha=0").recipe
-    assert recipe.teacher_of("intent") is None
+    assert recipe.teachers_of("intent") == ()
     load(small, "teachers.big.tasks=[intent]", "distill.alpha={intent: 1, urgent: 0}")
 
 

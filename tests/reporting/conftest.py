@@ -242,6 +242,21 @@ def report() -> Report:
 
 
 @pytest.fixture
+def joint(report: Report) -> Report:
+    """The report of a run whose first task has two teachers."""
+    found = copy.deepcopy(report)
+    found["joins"] = {"left": {"kind": "skill", "power": 1.5, "lacks": {"net": 0.1, "trees": 0.2}}}
+    for split in found["splits"].values():
+        split["teachers"] = {
+            "left": {
+                name: {"metrics": {"accuracy": estimate(value)}}
+                for name, value in (("net", 0.96), ("trees", 0.95))
+            }
+        }
+    return found
+
+
+@pytest.fixture
 def validation() -> Report:
     return make_validation(["left", "right", "larger"])
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from kd2edge.errors import UsageError
-from kd2edge.reporting import compare_reports
+from kd2edge.reporting import compare_reports, formats
 
 
 def test_equal_runs_differ_by_nothing(report):
@@ -28,6 +28,18 @@ def test_another_teacher_or_other_data_is_pointed_out(report):
     notes = compare_reports(report, other).notes
     assert len(notes) == 1
     assert "data" in notes[0]
+
+
+def test_each_teacher_is_compared_by_its_name(report, joint):
+    other = copy.deepcopy(joint)
+    del other["splits"]["test"]["teachers"]["left"]["trees"]
+    titles = {group.title: group for group in compare_reports(joint, other).groups}
+    found = titles["left: accuracy of each teacher on test"]
+    assert [row[0] for row in found.rows] == ["net", "trees"]
+    assert found.rows[0][3] == "0.000"
+    assert found.rows[1][2:] == (formats.ABSENT, formats.ABSENT)
+    titles = {group.title: group for group in compare_reports(report, joint).groups}
+    assert len(titles["left: accuracy of each teacher on test"].rows) == 2
 
 
 def test_runs_without_a_common_task_cannot_be_compared(report, report_of):

@@ -191,6 +191,14 @@ def test_several_teachers_have_curves_of_their_own(report):
     assert "</svg>teacher</li>" in html
 
 
+def test_several_teachers_of_a_task_are_shown_each_and_together(report, joint):
+    html = html_report(joint)
+    assert "Each teacher" in html
+    assert "joined by skill, power 1.5" in html
+    assert ">trees<" in html
+    assert "Each teacher" not in html_report(report)
+
+
 def test_every_fault_its_cause_and_what_int8_does_not_gain_are_said(report, validation, bench):
     name = "onnx-int8-qdq"
     found = validation["artefacts"][name]

@@ -4,7 +4,7 @@ import pytest
 
 from kd2edge.reporting import Group, Table, headline, headline_table, html_report
 from kd2edge.reporting.reading import rows_text
-from kd2edge.reporting.tables import long_tails
+from kd2edge.reporting.tables import long_tails, teachers
 
 
 def test_the_headline_has_every_model_of_every_task(report, validation, bench):
@@ -35,6 +35,21 @@ def test_a_long_tail_has_a_line_a_group_and_other_tasks_have_none(report):
     report["splits"]["test"]["tasks"][first]["student"]["groups"] = {}
     assert long_tails(report).groups == ()
     assert headline_table(report) == headline(report).text(80)
+
+
+def test_each_of_several_teachers_has_a_line_and_what_they_say_together_the_last(joint):
+    (group,) = teachers(joint).groups
+    assert group.title == "left: accuracy of each teacher"
+    assert group.rows == (
+        ("net", "0.960 [.952, .968]"),
+        ("trees", "0.950 [.942, .958]"),
+        ("together (skill, power 1.5)", "0.972 [.964, .980]"),
+    )
+    assert group.rows[0][1] in headline_table(joint)
+
+
+def test_one_teacher_a_task_needs_no_table_of_its_own(report):
+    assert teachers(report).groups == ()
 
 
 def test_the_headline_fits_a_terminal(report, validation, bench):

@@ -21,7 +21,7 @@ from kd2edge.tasks.spec import TaskSpec
 class MSE(LogitLoss):
     """Half the mean squared difference of an item's logits; no temperature is in it.
 
-    Softmax leaves a constant in its logits open, and so do several teachers whose word is combined:
+    Softmax leaves a constant in its logits open, and so do several teachers that are joined:
     only the difference's deviation from its own mean counts.  A sigmoid's logits are compared as
     they are, an eighth of each label's squared difference, summed.  Of values it is ``kl``.
     """

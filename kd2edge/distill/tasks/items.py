@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kd2edge.data.batch import Batch
-from kd2edge.distill.knowledge import Knowledge
+from kd2edge.distill.knowledge import Heard, Knowledge
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Output, TaskSpec
 from kd2edge.teacher.top_k import merged, placed
@@ -74,7 +74,7 @@ class Items:
         self.array = values
         self.device = values.device
         self._knowledge = knowledge
-        self._said: list[Tensor] | None = None
+        self._heard: Heard | None = None
         self._classes: Tensor | None = None
         if words is None:
             self.logits = values.float().flatten(0, -2)  # [item, channel]
@@ -117,17 +117,16 @@ class Items:
         }
 
     def said(self, temperature: float | Tensor) -> Said | None:
-        """What the task's teachers say, several of them combined at a temperature; None: nobody."""
+        """What the task's teachers say, several of them joined at a temperature; None: nobody."""
         if self._knowledge is None:
             return None
-        if self._said is None:
-            where = (self.name, self.task, self.batch, self._words)
-            self._said = self._knowledge.said(*where)
-            classes = self._knowledge.classes(*where)
+        if self._heard is None:
+            self._heard = self._knowledge.heard(
+                self.name, self.task, self.output, self.batch, self._words
+            )
+            classes = self._heard.classes
             self._classes = None if classes is None else classes.to(self.device, non_blocking=True)
-        logits = self._knowledge.combined(
-            self.task, self._said, temperature, self.output.activation
-        )
+        logits = self._heard.at(temperature)
         seen = self.seen
         if self.are_words:
             unseen = logits[:, 0].isnan()

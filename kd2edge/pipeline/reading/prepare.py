@@ -24,7 +24,7 @@ from kd2edge.pipeline.reading.sources import (
     open_labelled,
     open_split,
 )
-from kd2edge.recipe import LoadedRecipe
+from kd2edge.recipe import LoadedRecipe, by_task
 from kd2edge.recipe.schema import (
     Binary,
     BoostingModel,
@@ -38,6 +38,7 @@ from kd2edge.recipe.schema import (
 )
 from kd2edge.recipe.schema.data import FilePart
 from kd2edge.recipe.schema.inputs import WordsPart
+from kd2edge.recipe.schema.joins import SkillJoin
 from kd2edge.recipe.table_checks import inputs_of
 from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.join import JoinedRows
@@ -172,6 +173,7 @@ def require_sound(loaded: LoadedRecipe, data: Prepared) -> None:
     if hidden:
         problems.append(Problem(f"... and {hidden} more problems"))
     problems += _unmeasurable(loaded, data)
+    problems += _unweighable(loaded, data)
     problems += _nothing_to_grow(loaded, data)
     if not problems and loaded.recipe.phases:
         labelled = data.checks["train"].any_labelled(data.tasks)
@@ -217,6 +219,21 @@ def _unmeasurable(loaded: LoadedRecipe, data: Prepared) -> Iterator[Problem]:
                     "rows of the other, or let another metric decide"
                 )
                 yield loaded.problem(f"tasks.{name}.metric", message)
+
+
+def _unweighable(loaded: LoadedRecipe, data: Prepared) -> Iterator[Problem]:
+    """Teachers that are weighed by their skill in a task that no validation row has a label of."""
+    recipe = loaded.recipe
+    for name, join in by_task(recipe.distill.join, recipe.tasks).items():
+        several = len(recipe.teachers_of(name)) > 1
+        labelled = data.checks["validation"].labelled_rows([TaskName(name)])
+        if several and isinstance(join, SkillJoin) and not labelled:
+            place = "distill.join" + f".{name}" * isinstance(recipe.distill.join, dict)
+            message = (
+                f"no validation row has a label of {name}, by which its teachers could be weighed:"
+                " add some, or write mean"
+            )
+            yield loaded.problem(place, message)
 
 
 def _placed(loaded: LoadedRecipe, problem: Problem) -> Problem:

@@ -34,12 +34,14 @@ from kd2edge.recipe.schema.base import Part
 from kd2edge.rows.check import SplitCheck
 from kd2edge.tasks.spec import TaskName
 from kd2edge.teacher.boosted import BoostingSettings
+from kd2edge.teacher.joins import JOINS, Join
 
 __all__ = [
     "balance_method",
     "baseline_settings",
     "boosting_settings",
     "feature_specs",
+    "joins",
     "logit_losses",
     "long_tails",
     "model_spec",
@@ -166,8 +168,20 @@ def logit_losses(recipe: Recipe, tasks: Sequence[TaskName]) -> dict[TaskName, Me
         tasks: of the student.
     """
     alpha = _named(recipe.distill.alpha, tasks)
-    taught = [task for task in tasks if recipe.teacher_of(task) is not None and alpha[task] != 0]
+    taught = [task for task in tasks if recipe.teachers_of(task) and alpha[task] != 0]
     return _methods(recipe.distill.logits, taught)
+
+
+def joins(recipe: Recipe, tasks: Sequence[TaskName]) -> dict[TaskName, Join]:
+    """How the teachers of each task that has several answer together.
+
+    Args:
+        recipe: the recipe.
+        tasks: of the student.
+    """
+    several = [task for task in tasks if len(recipe.teachers_of(task)) > 1]
+    methods = _methods(recipe.distill.join, several)
+    return {task: made(f"join of {task}", JOINS, method) for task, method in methods.items()}
 
 
 def long_tails(recipe: Recipe, tasks: Sequence[TaskName]) -> dict[TaskName, Method]:

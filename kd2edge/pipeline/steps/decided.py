@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
 from kd2edge.data import EncodedSplit
@@ -20,7 +19,7 @@ from kd2edge.tasks.reject import LIMITS, rejection_of
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.teacher import TeacherCache
 
-__all__ = ["Logits", "ModelResult", "Specs", "cached_logits", "decided_by", "thresholds_of"]
+__all__ = ["Logits", "ModelResult", "Specs", "decided_by", "thresholds_of"]
 
 Logits: TypeAlias = "npt.NDArray[Any] | Ragged"
 #: Model (``teacher``, ``baseline``, ``student``, ``reference``) -> task -> how it decides.
@@ -51,7 +50,10 @@ class ModelResult:
 
 
 def decided_by(
-    work: Work, validation: EncodedSplit, results: Mapping[str, ModelResult]
+    work: Work,
+    validation: EncodedSplit,
+    results: Mapping[str, ModelResult],
+    taught: Mapping[str, Logits],
 ) -> dict[str, dict[TaskName, TaskSpec]]:
     """Every model with settings of its own: a threshold says nothing of another model's scores.
 
@@ -62,21 +64,19 @@ def decided_by(
         work: the run.
         validation: the rows that they are fitted to.
         results: every model of the run.
+        taught: array -> what the teachers say of these rows, together where several know a task.
     """
-    specs: dict[str, dict[TaskName, TaskSpec]] = {}
-    said: dict[str, Logits] = {}
+    specs = {"teacher": _fitted(work, validation, taught)}
     for model, one in results.items():
         if one.said:
             specs[model] = _fitted(work, validation, one.said["validation"])
             continue
         if one.net is None:
-            said |= cached_logits(one.caches["validation"], work.tasks)
             continue
         own = {task.name: task.decode for task in one.net.tasks}
         specs[model] = {
             name: replace(spec, decode=own[name]) for name, spec in work.data.tasks.items()
         }
-    specs["teacher"] = _fitted(work, validation, said)
     return specs
 
 
@@ -86,19 +86,6 @@ def _fitted(
     """The tasks that somebody answers, with settings fitted to what was said."""
     told = [task for task in work.tasks if arrays_of([task]).keys() <= said.keys()]
     return {one.name: one for one in fitted_tasks(told, validation, said)}
-
-
-def cached_logits(cache: TeacherCache, tasks: Sequence[TaskSpec]) -> dict[str, Logits]:
-    """Array -> what a teacher said of every row, in single precision."""
-    everything = np.arange(cache.rows, dtype=np.int64)
-    taught = arrays_of(task for task in tasks if task.name in cache.tasks)
-    return {name: _float32(cache.logits(name, everything)) for name in taught}
-
-
-def _float32(logits: Logits) -> Logits:
-    if isinstance(logits, Ragged):
-        return Ragged(logits.values.astype(np.float32), logits.offsets)
-    return logits.astype(np.float32)
 
 
 def thresholds_of(task: TaskName, specs: Specs) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from kd2edge.pipeline.reading.phases import StudentPhase, phases_of
 from kd2edge.pipeline.reading.settings import (
     balance_method,
     feature_specs,
+    joins,
     logit_losses,
     long_tails,
     values_of,
@@ -87,6 +88,7 @@ def rehearse(
     rehearsal.student()
     rehearsal.logits()
     rehearsal.alphas()
+    rehearsal.joins()
     rehearsal.long_tails()
     rehearsal.reference()
     if rehearsal.problems:
@@ -236,9 +238,18 @@ class _Rehearsal:
             by_task = isinstance(recipe.distill.alpha, dict)
             for task in self.tasks:
                 value = alpha[task.name]
-                if isinstance(value, Schedule) and recipe.teacher_of(task.name) is not None:
+                if isinstance(value, Schedule) and recipe.teachers_of(task.name):
                     with self._noted(place + f".{task.name}" * by_task):
                         value.require_fits(task)
+
+    def joins(self) -> None:
+        """Whether teachers of one task can be joined as they are to be."""
+        found = joins(self.loaded.recipe, [task.name for task in self.tasks])
+        by_task = isinstance(self.loaded.recipe.distill.join, dict)
+        for task in self.tasks:
+            if task.name in found:
+                with self._noted("distill.join" + f".{task.name}" * by_task):
+                    found[task.name].require_fits(task)
 
     def long_tails(self) -> None:
         """Whether what makes rare classes count fits the tasks."""
@@ -256,10 +267,12 @@ class _Rehearsal:
         return phases_of(whole) + ([StudentPhase("", whole)] if whole.phases else [])
 
     def _is_cut(self, task: TaskSpec) -> bool:
-        """Whether the cache of a task's teacher keeps its likeliest classes alone."""
-        teacher = self.loaded.recipe.teacher_of(task.name)
-        top_k = None if teacher is None else teacher.top_k
-        return any(kept_of(output, top_k) is not None for output in outputs_of(task).values())
+        """Whether the cache of a teacher of a task keeps its likeliest classes alone."""
+        return any(
+            kept_of(output, teacher.top_k) is not None
+            for teacher in self.loaded.recipe.teachers_of(task.name)
+            for output in outputs_of(task).values()
+        )
 
     def _tried(self, name: str) -> PieceTable:
         """What the student's table would be started from, with hardly any piece asked about."""

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from kd2edge.bundle import machine
 from kd2edge.data import EncodedSplit
-from kd2edge.distill import predict_split
+from kd2edge.distill import fitted_tasks, predict_split
 from kd2edge.errors import DataError
 from kd2edge.files import fingerprint, fingerprint_file, write_atomic
+from kd2edge.files.fingerprint import as_json
 from kd2edge.metrics import drop, evaluate
 from kd2edge.metrics.calibration import reliability
 from kd2edge.metrics.errors import errors
@@ -28,11 +29,11 @@ from kd2edge.pipeline.steps.decided import (
     Logits,
     ModelResult,
     Specs,
-    cached_logits,
     decided_by,
     thresholds_of,
 )
 from kd2edge.pipeline.steps.finite import finite
+from kd2edge.pipeline.steps.joining import ensembles_of, said_of_task, taught_by
 from kd2edge.pipeline.steps.lacking import JUDGED, lacked, student_without
 from kd2edge.pipeline.steps.provenance import code_fingerprint
 from kd2edge.pipeline.steps.saved import trained_stem
@@ -44,6 +45,7 @@ from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.outputs import logits_of, outputs_of
 from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 from kd2edge.teacher import TeacherCache
+from kd2edge.teacher.joins import Ensemble
 from kd2edge.validate.meaning import Meaning, SplitMeaning, meaning_of
 from kd2edge.validate.reference import Lacking, pack_reference, row_keys
 from kd2edge.validate.truths import inputs_fingerprint, labels_fingerprint
@@ -58,6 +60,7 @@ _OWN = ("baseline", "student", "reference")
 #: Ids of a split's rows, and hashes of their inputs.
 Keys: TypeAlias = tuple[list[str], list[int]]
 Inputs: TypeAlias = "npt.NDArray[np.uint64]"
+Ensembles: TypeAlias = "Mapping[TaskName, Ensemble]"
 #: Model (``teacher``, ``baseline``, ``student``, ``reference``) -> array of a head -> it for every
 #: row of a split.
 Said: TypeAlias = "dict[str, dict[str, Logits]]"
@@ -85,21 +88,28 @@ def write_report(work: Work, learner: Learner, results: Mapping[str, ModelResult
     splits = learner.splits
     parts: dict[str, Any] = {}
     keys = {split: row_keys(work.data.rows[split], work.data.inputs) for split in JUDGED}
-    specs = decided_by(work, splits["validation"], results)
+    ensembles = ensembles_of(work, learner, _caches(results, "validation"))
+    taught = taught_by(work.tasks, _caches(results, "validation"), ensembles)
+    specs = decided_by(work, splits["validation"], results, taught)
     meaning = _meaning(work, splits, keys, results["student"], specs["student"])
     write_atomic(work.run.meaning, meaning.to_json())
     for split in JUDGED:
-        said = _predictions(work, splits[split], results, _caches(results, split))
+        caches, hashes = _caches(results, split), _hashes(keys[split])
+        said = _predictions(work, splits[split], results, caches, ensembles)
         said |= {name: dict(one.said[split]) for name, one in results.items() if one.said}
-        parts[split] = _split_report(work.data, specs, splits[split], said, _hashes(keys[split]))
-        without = dict(_without(work, learner, results, specs, split))
+        parts[split] = _split_report(work.data, specs, splits[split], said, hashes)
+        if ensembles:
+            parts[split]["teachers"] = _each_teacher(
+                work, learner, results, split, ensembles, hashes
+            )
+        without = dict(_without(work, learner, results, specs, split, ensembles))
         if without:
             parts[split]["without"] = {name: part for name, (part, _) in without.items()}
         stored = {name: lacking for name, (_, lacking) in without.items()}
         truths = _truths(work, splits[split])
         outputs = _Outputs(keys[split], said["student"], truths, stored)
         _write_reference(work, specs["student"], split, meaning, outputs)
-    report = finite(_report(work, splits, results, specs, parts, meaning))
+    report = finite(_report(work, splits, results, specs, parts, meaning) | _joins(ensembles))
     text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
     write_atomic(work.run.html, html_report(report).encode())
     write_atomic(work.run.report, f"{text}\n".encode())
@@ -192,7 +202,12 @@ def _sum(values: Sequence[Any]) -> Any:
 
 
 def _without(
-    work: Work, learner: Learner, results: Mapping[str, ModelResult], specs: Specs, split: str
+    work: Work,
+    learner: Learner,
+    results: Mapping[str, ModelResult],
+    specs: Specs,
+    split: str,
+    ensembles: Ensembles,
 ) -> Iterator[tuple[str, tuple[dict[str, Any], Lacking]]]:
     """What is reached without each input that may be absent, and what the student says there."""
     for one in lacked(work.data, split):
@@ -202,7 +217,7 @@ def _without(
             for model, part in results.items()
             if one.key in part.lacking
         }
-        said = _predictions(work, encoded, results, asked)
+        said = _predictions(work, encoded, results, asked, ensembles)
         _, hashes = row_keys(one.rows, work.data.inputs)
         inputs = np.array(hashes, np.uint64)
         part = {
@@ -231,19 +246,55 @@ def _predictions(
     split: EncodedSplit,
     results: Mapping[str, ModelResult],
     asked: Mapping[str, TeacherCache],
+    ensembles: Ensembles,
 ) -> Said:
-    """What every model says of some rows; teachers were asked before, and are not asked again."""
-    said: Said = {}
+    """What every model says of some rows; teachers were asked before, and are not asked again.
+
+    Several teachers of a task are one, ``teacher``: those of them that were asked.
+    """
+    said: Said = {"teacher": taught_by(work.tasks, asked, ensembles)} if asked else {}
     for model, one in results.items():
         if one.net is None:
-            if model in asked:
-                said.setdefault("teacher", {}).update(cached_logits(asked[model], work.tasks))
             continue
         said[model] = predict_split(
             one.net, split, work.tasks, device=work.recipe.train.device, on_event=work.on_event
         )
         one.net.cpu()
     return said
+
+
+def _each_teacher(
+    work: Work,
+    learner: Learner,
+    results: Mapping[str, ModelResult],
+    split: str,
+    ensembles: Ensembles,
+    inputs: Inputs,
+) -> dict[str, Any]:
+    """What each teacher reaches alone: task that has several -> teacher -> its metrics."""
+    found: dict[str, Any] = {}
+    for task in ensembles:
+        truth = learner.splits[split].truth(task)
+        found[task] = {}
+        for name, cache in _caches(results, split).items():
+            if task in cache.tasks:
+                validation = {name: results[name].caches["validation"]}
+                spec = work.data.tasks[task]
+                told = said_of_task(spec, validation, None)
+                (spec,) = fitted_tasks([spec], learner.splits["validation"], told)
+                said = said_of_task(spec, {name: cache}, None)
+                decoded = task_kind(spec.kind).decode(spec, logits_of(spec, said))
+                found[task][name] = {"metrics": _metrics(spec, truth, decoded, inputs)}
+    return found
+
+
+def _joins(ensembles: Ensembles) -> dict[str, Any]:
+    """How several teachers of a task were joined; nothing where none has several."""
+    joins = {
+        str(task): as_json(one.join) | ({"lacks": dict(one.lacks)} if one.lacks else {})
+        for task, one in ensembles.items()
+    }
+    return {"joins": joins} if joins else {}
 
 
 def _hashes(keys: Keys) -> Inputs:

@@ -25,6 +25,7 @@ from kd2edge.pipeline.reading.model_inputs import (
 from kd2edge.pipeline.reading.phases import followed_layers, hidden_rows, is_taught, phases_of
 from kd2edge.pipeline.reading.piece_fit import PieceFit, fit_lines, piece_fits, require_pieces
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
+from kd2edge.pipeline.reading.settings import joins
 from kd2edge.pipeline.reading.sources import SPLITS, left_out
 from kd2edge.pipeline.reading.truncation import Cut, cut_rows
 from kd2edge.pipeline.steps.cheap import told_kind
@@ -40,6 +41,7 @@ from kd2edge.rows.hashes import row_hashes
 from kd2edge.rows.leak import leaks
 from kd2edge.tasks.outputs import arrays_of, outputs_of
 from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.teacher.joins import Join
 from kd2edge.teacher.top_k import bytes_of
 from kd2edge.wording import shown
 
@@ -109,7 +111,8 @@ class Plan:
         distinct: split -> different inputs among them: what bounds rest on.
         held_out: source -> share of its training rows that each other split has.
         tasks: task -> kind, labels, labelled rows or words of training, labels that training lacks,
-            metric and what artefacts may lose of it, and notes on its labels.
+            metric and what artefacts may lose of it, and notes on its labels; of one that several
+            teach together, who they are and how they are joined.
         models: teacher, student, baseline -> size and steps, how many trees, or what is asked.
         cache_bytes: estimate of the teachers' cached logits, of all splits.
         uncounted: teachers' layers and maps that are cached too, and not in ``cache_bytes``.
@@ -265,7 +268,12 @@ def task_lines(task: str, one: Mapping[str, Any]) -> list[str]:
         f"task       {task}: {one['kind']}, {_labels(one)}, {counted}, metric {one['metric']}, "
         f"max_drop {most}"
     )
-    return [head, *(f"           {note}" for note in one["notes"])]
+    return [head, *(f"           {note}" for note in [*_joined(one), *one["notes"]])]
+
+
+def _joined(one: Mapping[str, Any]) -> Iterator[str]:
+    if "join" in one:
+        yield f"taught by {', '.join(one['teachers'])} together, joined by {one['join']}"
 
 
 def _several(one: Mapping[str, Any]) -> str:
@@ -286,7 +294,16 @@ def _labels(one: Mapping[str, Any]) -> str:
 def _tasks(recipe: Recipe, data: Prepared) -> dict[str, dict[str, Any]]:
     specs = {str(name): spec for name, spec in data.tasks.items()}
     most = gate_of(recipe, specs).max_drop
-    return {name: {**_task(data, spec), "max_drop": most[name]} for name, spec in specs.items()}
+    joined = joins(recipe, [spec.name for spec in specs.values()])
+    return {
+        name: {**_task(data, spec), "max_drop": most[name]}
+        | (_ensemble(recipe, name, joined[spec.name]) if spec.name in joined else {})
+        for name, spec in specs.items()
+    }
+
+
+def _ensemble(recipe: Recipe, task: str, join: Join) -> dict[str, Any]:
+    return {"teachers": [one.name for one in recipe.teachers_of(task)], "join": join.kind}
 
 
 def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
@@ -368,9 +385,12 @@ def _model(size: NetSize, steps: int) -> ModelPlan:
 def _cache_bytes(recipe: Recipe, data: Prepared, split: str) -> int:
     """fp16 logits of every row (word) of a split; training rows have them in every view."""
     check = data.checks[split]
-    taught = {name: one for name in data.tasks if (one := recipe.teacher_of(str(name)))}
-    kept = {name: one.top_k if split == "train" else None for name, one in taught.items()}
-    a_row = sum(_of_row(data, check, name, top_k) for name, top_k in kept.items())
+    kept = [
+        (name, one.top_k if split == "train" else None)
+        for name in data.tasks
+        for one in recipe.teachers_of(str(name))
+    ]
+    a_row = sum(_of_row(data, check, name, top_k) for name, top_k in kept)
     views = views_of(recipe).count if split == "train" else 1
     return check.rows * views * (a_row + _PLACE * len(recipe.teachers))
 
@@ -397,7 +417,8 @@ def _uncounted(recipe: Recipe, data: Prepared) -> tuple[str, ...]:
     maps = {
         f"{teacher.name} {array}"
         for array, (spec, output) in arrays_of(data.tasks.values()).items()
-        if output.per not in {"row", "word"} and (teacher := recipe.teacher_of(str(spec.name)))
+        if output.per not in {"row", "word"}
+        for teacher in recipe.teachers_of(str(spec.name))
     }
     return tuple(sorted(layers | maps))
 

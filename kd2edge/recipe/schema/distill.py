@@ -6,6 +6,7 @@ from kd2edge.recipe.schema.balance import Balance, Static
 from kd2edge.recipe.schema.base import Part
 from kd2edge.recipe.schema.choices import ByTask
 from kd2edge.recipe.schema.features import Feature
+from kd2edge.recipe.schema.joins import Join, NoJoin
 from kd2edge.recipe.schema.logits import Kl, LogitLoss
 from kd2edge.recipe.schema.long_tail import LongTail, NoLongTail
 from kd2edge.recipe.schema.schedules import Alpha, Temperature
@@ -22,6 +23,8 @@ class Distill(Part):
     scaled by its square."""
     logits: ByTask[LogitLoss] = Kl()
     """How the outputs are compared."""
+    join: ByTask[Join] = NoJoin()
+    """How several teachers of one task answer together. A task of one teacher is not touched."""
     features: tuple[Feature, ...] = ()
     """Hidden features to follow."""
     balance: Balance = Static()

@@ -283,7 +283,7 @@ class Teacher(Part):
     model: TeacherModel
     """What it is made of."""
     tasks: Names
-    """Tasks that it teaches; by default all.  A task has at most one teacher."""
+    """Tasks that it teaches; by default all.  Several teachers of one task need `distill.join`."""
     train: TeacherTrain | None = None
     """How a net is trained; with a `checkpoint` it is not."""
     seed: Natural | None = None

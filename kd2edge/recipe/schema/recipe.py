@@ -73,9 +73,9 @@ class Recipe(Part):
             update={"train": phase.train, "distill": phase.distill, "phases": ()}
         )
 
-    def teacher_of(self, task: str) -> Teacher | None:
-        """The teacher of a task; None when nobody teaches it."""
-        return next((teacher for teacher in self.teachers if task in teacher.tasks), None)
+    def teachers_of(self, task: str) -> tuple[Teacher, ...]:
+        """The teachers of a task; none when nobody teaches it."""
+        return tuple(teacher for teacher in self.teachers if task in teacher.tasks)
 
 
 def json_schema() -> dict[str, Any]:

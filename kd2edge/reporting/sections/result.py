@@ -11,9 +11,11 @@ from kd2edge.reporting.plots import Bar, interval_plot
 from kd2edge.reporting.reading import (
     FORMS,
     ArtefactLine,
+    each_teacher,
     estimate,
     forms,
     gain,
+    join_text,
     kept,
     lacked,
     leading_split,
@@ -36,6 +38,8 @@ def section(report: Json, artefacts: Sequence[ArtefactLine]) -> Section:
         Note(_legend_of_table(report, split)),
         _plots(report, split, artefacts),
     ]
+    if each_teacher(report, split):
+        blocks += [_teachers(report, split), Note(_LEGEND_OF_TEACHERS)]
     if lacked(report, split):
         blocks += [_lacking(report, split, artefacts), Note(_legend_of_lacking(report, split))]
     blocks += [
@@ -44,6 +48,27 @@ def section(report: Json, artefacts: Sequence[ArtefactLine]) -> Section:
         if other != split
     ]
     return Section("result", "Result", blocks)
+
+
+_LEGEND_OF_TEACHERS = (
+    "Of tasks that several teachers teach together: each of them alone, and what they say together,"
+    " which the student learned from and is compared with."
+)
+
+
+def _teachers(report: Json, split: str) -> Grid:
+    """What each of a task's several teachers reaches alone: a row each, and one of them joined."""
+    columns = [Column(title, is_text=True) for title in ("Task", "Metric", "Teacher")]
+    rows: list[list[Cell]] = []
+    for task, several in each_teacher(report, split).items():
+        metric = Cell(str(report["tasks"][task]["metric"]).replace("_", " "))
+        rows += [
+            [Cell(task), metric, Cell(name), estimate_cell(part)] for name, part in several.items()
+        ]
+        together = estimate(report, split, task, "teacher")
+        name = Cell("together", f"joined by {join_text(report, task)}", "strong")
+        rows.append([Cell(task), metric, name, estimate_cell(together, strong=True)])
+    return Grid([*columns, Column("Reached")], rows, "Each teacher")
 
 
 def _legend_of_table(report: Json, split: str) -> str:

@@ -6,9 +6,9 @@ import torch
 
 from distill.logits.cases import TASKS, TEMPERATURES, given
 from distill.tiny import random_logits
-from kd2edge.distill.knowledge import combined
 from kd2edge.distill.logits.kl import binary_kl, kl, value_kl
 from kd2edge.distill.logits.mse import MSE, binary_mse, mse, value_mse
+from kd2edge.teacher.joins.mixture import mixture
 
 
 def test_is_half_the_mean_square_of_centred_differences() -> None:
@@ -47,9 +47,10 @@ def test_unchanged_by_adding_a_constant_to_the_logits_of_a_softmax() -> None:
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 def test_one_teacher_twice_is_that_teacher(temperature: float) -> None:
-    """Combined logits come with another constant: the centred form does not see it."""
+    """Joined logits come with another constant: the centred form does not see it."""
     student, teacher = random_logits(0), random_logits(1)
-    twice = combined([teacher, teacher], [1.0, 2.0], temperature, "softmax")
+    shares = torch.tensor([1 / 3, 2 / 3]).unsqueeze(-1).expand(2, len(teacher))
+    twice = mixture(torch.stack([teacher, teacher]), shares, temperature, "softmax")
     assert not torch.allclose(twice, teacher)
     torch.testing.assert_close(mse(student, twice), mse(student, teacher))
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.tiny import World
+from distill.tiny import World, taught
 from kd2edge.distill import Moment, Time, knowledge_of
 from kd2edge.distill.tasks.items import Items
 from kd2edge.tasks.outputs import outputs_of
@@ -42,6 +42,6 @@ def asked(
     ((name, output),) = outputs_of(task).items()
     knowledge = knowledge_of({"t": cache})
     items = Items(task, batch, name, output, outputs[name], knowledge)
-    whole = knowledge.logits(task.name, batch, 1.0, output.activation)
+    whole = taught(knowledge, task, batch, 1.0)
     labels = batch.targets[task.name]["labels"]
     return Asked(Moment(Time(0, 10, 0), items), whole, torch.as_tensor(labels))
