@@ -30,11 +30,13 @@ from kd2edge.recipe.schema.inputs import Augment
 from kd2edge.recipe.schema.joins import Join
 from kd2edge.recipe.schema.logits import LogitLoss
 from kd2edge.recipe.schema.long_tail import LongTail
+from kd2edge.recipe.schema.made import Make
 from kd2edge.recipe.schema.models import Fusion
 from kd2edge.recipe.schema.reference import Reference
 from kd2edge.recipe.schema.schedules import AlphaSchedule, TemperatureSchedule
 from kd2edge.recipe.schema.ship import Precision, Target
 from kd2edge.rows.kinds import ROW_KINDS
+from kd2edge.rows.made.kinds import MAKERS
 from kd2edge.runtime.backends.table import BACKENDS
 from kd2edge.tasks import TASK_KINDS
 from kd2edge.teacher.joins import JOINS
@@ -62,6 +64,7 @@ def kinds(union: Any, key: str = "kind") -> set[str]:
         (kinds(Task), TASK_KINDS),
         (kinds(Input), INPUT_KINDS),
         (kinds(Source), ROW_KINDS),
+        (kinds(Make), MAKERS),
         (kinds(Model, "family"), FAMILIES),
         (kinds(Fusion) | {"single"}, FUSIONS),
         (set(get_args(Target)), TARGETS),

@@ -15,6 +15,7 @@ from kd2edge.distill.settings import (
     DistillSettings,
     FeatureSpec,
     LongTailSpec,
+    Mixup,
     TrainSettings,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "FeatureSpec",
     "Knowledge",
     "LongTailSpec",
+    "Mixup",
     "Method",
     "Moment",
     "Schedule",

@@ -79,6 +79,19 @@ class DistillSettings:
     long_tail: Mapping[TaskName, LongTailSpec]
 
 
+@dataclass(frozen=True, slots=True)
+class Mixup:
+    """How rows of a batch are mixed in pairs.
+
+    Args:
+        alpha: the share of a row is drawn from Beta(alpha, alpha).
+        at: ``inputs`` or ``features``: what is mixed.
+    """
+
+    alpha: float
+    at: str
+
+
 #: No teacher has a say, and the tasks' losses are summed.
 LABELS_ALONE = DistillSettings(
     alpha=0.0,
@@ -108,6 +121,7 @@ class TrainSettings:
         max_steps: steps in all, whatever ``epochs`` says (most baselines get the student's).
         validate_every: epochs between validations; the last epoch is always validated.
         keep: ``best`` epoch by the mean of the tasks' metrics, or ``last``.
+        mixup: how rows are mixed in pairs; None: they are shown as they are.
         distill: losses and balance.
         precision: ``auto``, ``fp32`` or ``bf16``.
         device: ``auto``, ``cpu``, ``cuda``.
@@ -130,6 +144,7 @@ class TrainSettings:
     max_steps: int | None
     validate_every: int
     keep: str
+    mixup: Mixup | None
     distill: DistillSettings
     precision: str
     device: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import final
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from kd2edge.data.batch import Batch
 from kd2edge.distill.balance import LossKey, Shared
+from kd2edge.distill.mixup import mixed_terms, pairs_of, require_mixable
 from kd2edge.distill.objective import Objective, Terms
 from kd2edge.distill.optimizer import adamw, set_rate
 from kd2edge.distill.precision import autocast
@@ -18,7 +20,7 @@ from kd2edge.distill.random_state import device_random_state, drawn_again
 from kd2edge.distill.rates import rate_factors
 from kd2edge.distill.saving import Learned, named_parameters, trained
 from kd2edge.distill.schedule import Time
-from kd2edge.distill.settings import TrainSettings
+from kd2edge.distill.settings import Mixup, TrainSettings
 from kd2edge.nets import Net
 
 
@@ -36,6 +38,9 @@ class Stepper:
     Attributes:
         learned: everything that steps change.
         named: name and parameter of everything that is trained.
+
+    Raises:
+        UsageError: rows that are to be mixed, of which this cannot be done.
     """
 
     def __init__(
@@ -46,6 +51,8 @@ class Stepper:
         device: torch.device,
         precision: str,
     ) -> None:
+        if settings.mixup is not None:
+            require_mixable(net, settings.mixup.at, follows=bool(settings.distill.features))
         named = list(named_parameters(net, objective))
         rates = rate_factors(net, settings.layer_decay, settings.rates)
         factors = {f"net.{name}": one for name, one in rates.items()}
@@ -60,6 +67,7 @@ class Stepper:
         self._others = [one for one in self._parameters if id(one) not in trunk]
         self._some_frozen = not all(one.requires_grad for one in net.parameters())
         self._clip_norm = settings.clip_norm
+        self._mixup, self._seed = settings.mixup, settings.seed
         self._device = device
         self._precision = precision
 
@@ -108,9 +116,33 @@ class Stepper:
 
     def losses(self, batch: Batch, features: Mapping[str, Tensor], time: Time) -> Terms:
         """The losses of a batch (on the CPU), as :meth:`take` takes them."""
+        arrays = batch.to(self._device).inputs
+        if self._mixup is not None:
+            return self._mixed(self._mixup, arrays, features, batch, time)
         with autocast(self._precision, self._device):
-            outputs = self._net(batch.to(self._device).inputs)
+            outputs = self._net(arrays)
         return self._objective.terms(outputs, features, batch, time)
+
+    def _mixed(
+        self,
+        how: Mixup,
+        arrays: Mapping[str, Tensor],
+        features: Mapping[str, Tensor],
+        batch: Batch,
+        time: Time,
+    ) -> Terms:
+        pairs = pairs_of(how.alpha, self._seed, time.step, len(batch))
+        with autocast(self._precision, self._device):
+            if how.at == "inputs":
+                outputs = self._net({name: pairs.mixed(one) for name, one in arrays.items()})
+            else:
+                seen = self._net.features(arrays)
+                outputs = self._net.answers(replace(seen, pooled=pairs.mixed(seen.pooled)))
+        own, others = (
+            self._objective.terms(outputs, features, one, time)
+            for one in (batch, pairs.partners(batch))
+        )
+        return mixed_terms(own, others, pairs.share)
 
     @contextmanager
     def _unchanged_buffers(self) -> Iterator[None]:

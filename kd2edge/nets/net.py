@@ -99,7 +99,10 @@ class Net(nn.Module):
 
         That of a task whose head gives one bears its name, see ``tasks.outputs``.
         """
-        features = self.features(arrays)
+        return self.answers(self.features(arrays))
+
+    def answers(self, features: Features) -> dict[str, Tensor]:
+        """What the heads make of what they read, see :meth:`forward`."""
         return {
             name: one
             for task in self.tasks

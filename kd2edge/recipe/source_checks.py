@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import Builtin, Recipe, TokenClassification
 from kd2edge.recipe.schema.data import FilePart, SourcePart
-from kd2edge.recipe.schema.inputs import WordsPart
+from kd2edge.recipe.schema.inputs import TabularInput, WordsPart
+from kd2edge.rows.made.kinds import MAKERS
+from kd2edge.rows.made.maker import Changes
 
 SPLITS = ("train", "validation", "test")
+_CHANGED: Mapping[Changes, str] = {
+    "words": "words, and no input is of kind text or tokens",
+    "cells": "numbers and categories, and no input is of kind tabular",
+}
 
 
 def sources_have_splits(recipe: Recipe) -> Iterator[Fault]:
@@ -67,19 +73,25 @@ def _only_train(source: SourcePart, steps: Steps) -> Iterator[Fault]:
             yield (*steps, split), "unlabelled rows are for training only"
 
 
-def remixed_are_unlabelled_texts(recipe: Recipe) -> Iterator[Fault]:
-    """What is made of labelled texts has other labels, which only a teacher can tell."""
-    texts = any(isinstance(one, WordsPart) for one in recipe.inputs.values())
+def made_rows_are_unlabelled(recipe: Recipe) -> Iterator[Fault]:
+    """What is made of labelled rows has other labels, which only a teacher can tell."""
+    inputs = recipe.inputs.values()
+    there = {
+        "words": any(isinstance(one, WordsPart) for one in inputs),
+        "cells": any(isinstance(one, TabularInput) for one in inputs),
+    }
     for key, sources in (("sources", recipe.data.sources), ("unlabelled", recipe.data.unlabelled)):
         for index, source in enumerate(sources):
-            if getattr(source, "remix", None) is None:
+            make = source.make if isinstance(source, FilePart) else None
+            if make is None:
                 continue
-            steps: Steps = ("data", key, index, "remix")
+            steps: Steps = ("data", key, index, "make")
+            changes = MAKERS[make.kind].changes
             if key == "sources":
-                message = "labels do not hold for remixed rows: name the files under `unlabelled`"
+                message = "labels do not hold for made rows: name the files under `unlabelled`"
                 yield steps, f"{message}, where teachers label them"
-            elif not texts:
-                yield steps, "no input is of kind text or tokens: there are no words to remix"
+            elif not there[changes]:
+                yield steps, f"{make.kind} changes {_CHANGED[changes]}"
 
 
 def cut_words_have_no_labels(recipe: Recipe) -> Iterator[Fault]:

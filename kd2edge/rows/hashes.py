@@ -50,7 +50,7 @@ def row_hashes(
         loose: as in :func:`row_hash`.
         pictures: those of the columns that hold images, see :func:`with_files`.
     """
-    seen: Iterable[Row] = _readable(rows, columns)
+    seen: Iterable[Row] = readable(rows, columns)
     if pictures:
         placed = enumerate(seen)
         seen = (with_files(row, pictures, rows.root_of(position)) for position, row in placed)
@@ -96,8 +96,8 @@ def row_id(row: Row, position: int) -> str:
     return str(position) if own is None else str(own)
 
 
-def _readable(rows: Rows, columns: Sequence[str]) -> Iterator[Row]:
-    """The rows; one that cannot be read has its place in every column."""
+def readable(rows: Rows, columns: Sequence[str]) -> Iterator[Row]:
+    """The rows, in order; one that cannot be read has its place in every one of ``columns``."""
     position = 0
     try:
         for row in rows:

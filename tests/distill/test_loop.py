@@ -31,6 +31,7 @@ from kd2edge.distill import (
     Knowledge,
     LongTailSpec,
     Method,
+    Mixup,
     Moment,
     Schedule,
     Support,
@@ -183,6 +184,12 @@ def assert_resumes(
         lesson.run(parts, folder / "parts", settings, stop=lambda: next(counter) == after)
     lesson.run(parts, folder / "parts", settings, resume=True)
     assert_same_bits(weights(parts), weights(whole))
+
+
+@pytest.mark.parametrize("at", ["inputs", "features"])
+def test_mixed_rows_resume_to_the_same_bits(images: Lesson, tmp_path: Path, at: str) -> None:
+    settings = replace(PLAIN, mixup=Mixup(0.4, at))
+    assert_resumes(images, IMAGES.net(), IMAGES.net(), settings, tmp_path, after=10)
 
 
 def test_text_nets_resume_to_the_same_bits_too(tokens: Lesson, tmp_path: Path) -> None:

@@ -60,6 +60,20 @@ def project(folder: Path, rows: list[dict[str, Any]], recipe: str = _RECIPE) -> 
     return folder / "recipe.yaml"
 
 
+def test_rows_of_a_table_with_categories_are_mixed_at_features_alone(tmp_path: Path) -> None:
+    recipe = project(tmp_path, rows_of(80))
+    refused = kd2edge("check", recipe, "--set", "train.mixup={}")
+    assert refused.code == 2
+    assert "train.mixup: mixup: array categories of the inputs holds ids" in " ".join(
+        refused.err.split()
+    )
+    run = tmp_path / "run"
+    mixed = ("--set", "train.mixup={at: features}", "--set", "train.epochs=1")
+    result = kd2edge("distill", recipe, "--run-dir", run, *mixed)
+    assert result.code == 0, result.err
+    assert "mixup" in (run / "recipe.yaml").read_text()
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tables")

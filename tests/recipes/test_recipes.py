@@ -81,7 +81,7 @@ def student(
         few = "rec_census_income/test.csv.gz"
         overrides += [f"data.sources.census.{split}={few}" for split in ("train", "validation")]
     if name == "customer_service/nlupp":
-        overrides.append("data.unlabelled.remixed.remix.copies=1")
+        overrides.append("data.unlabelled.remixed.make.copies=1")
     loaded = load_recipe(RECIPES / f"{name}.yaml", overrides=overrides, check_files=True)
     recipe = loaded.recipe
     folder = tmp_path_factory.mktemp("recipe")

@@ -37,14 +37,15 @@ from kd2edge.recipe.schema import (
     TokenClassification,
 )
 from kd2edge.recipe.schema.data import FilePart
-from kd2edge.recipe.schema.inputs import WordsPart
+from kd2edge.recipe.schema.inputs import TabularInput, WordsPart
 from kd2edge.recipe.schema.joins import SkillJoin
 from kd2edge.recipe.table_checks import inputs_of
 from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.join import JoinedRows
+from kd2edge.rows.made.kinds import MAKERS
+from kd2edge.rows.made.maker import Making
 from kd2edge.rows.problems import told_once
 from kd2edge.rows.reading import labels_of
-from kd2edge.rows.remix import Remix
 from kd2edge.rows.rows import Rows
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.labels import label_index
@@ -288,18 +289,25 @@ def _plans(
         columns, words = dict(source.columns), dict(source.words)
         schemes = _schemes(recipe, source, tasks)
         held = _hold_out(recipe, source, split, tasks, files)
-        remix = _remix(recipe, source)
+        made = _making(recipe, source)
         yield SourcePlan(
-            name, source.kind, str(path), options, columns, tasks, words, schemes, held, remix
+            name, source.kind, str(path), options, columns, tasks, words, schemes, held, made
         )
 
 
-def _remix(recipe: Recipe, source: FilePart) -> Remix | None:
-    if source.remix is None:
+def _making(recipe: Recipe, source: FilePart) -> Making | None:
+    if source.make is None:
         return None
-    texts = _columns(one for one in recipe.inputs.values() if isinstance(one, WordsPart))
-    columns = tuple(source.columns.get(column, column) for column in texts)
-    return Remix(columns, **source.remix.model_dump())
+    options = source.make.model_dump(exclude={"kind", "copies", "seed"})
+    how = Making(source.make.kind, source.make.copies, source.make.seed, options)
+    own = {name: source.columns.get(name, name) for name in _columns(recipe.inputs.values())}
+    if MAKERS[how.kind].changes == "words":
+        texts = _columns(one for one in recipe.inputs.values() if isinstance(one, WordsPart))
+        return replace(how, words=tuple(own[name] for name in texts))
+    tables = [one for one in recipe.inputs.values() if isinstance(one, TabularInput)]
+    categorical = {own[name] for one in tables for name in one.categorical}
+    numeric = {own[name] for one in tables for name in one.numeric} - categorical
+    return replace(how, numeric=tuple(sorted(numeric)), categorical=tuple(sorted(categorical)))
 
 
 def _hold_out(

@@ -12,6 +12,7 @@ from kd2edge.distill import (
     FeatureSpec,
     LongTailSpec,
     Method,
+    Mixup,
     Schedule,
     Support,
     TrainSettings,
@@ -85,6 +86,7 @@ def teacher_settings(recipe: Recipe, teacher: Teacher) -> TrainSettings:
         threads=run.threads,
         checkpoint_every=run.checkpoint_every,
         max_steps=None,
+        mixup=None,
         distill=LABELS_ALONE,
     )
 
@@ -117,9 +119,9 @@ def student_settings(recipe: Recipe, tasks: Sequence[TaskName], check: SplitChec
             if method.kind != "none"
         },
     )
-    return TrainSettings(
-        **recipe.train.model_dump(), seed=recipe.seed, max_steps=None, distill=settings
-    )
+    own, stated = recipe.train.model_dump(exclude={"mixup"}), recipe.train.mixup
+    mixup = None if stated is None else Mixup(stated.alpha, stated.at)
+    return TrainSettings(**own, seed=recipe.seed, max_steps=None, mixup=mixup, distill=settings)
 
 
 def baseline_settings(

@@ -67,7 +67,7 @@ def forms_json(plan: RowsPlan) -> bytes:
     for sources in plan.splits.values():
         for source in sources:
             if source.kind in FILE_KINDS:
-                bare = replace(source, place="", hold_out=None, remix=None)
+                bare = replace(source, place="", hold_out=None, made=None)
                 _, files = found.setdefault(canonical_json(asdict(bare)), (bare, []))
                 files.append(Path(str(source.place)).name)
     forms = [
@@ -126,7 +126,7 @@ def _options(value: object, place: str) -> dict[str, Any]:
 
 
 #: What is no way of reading: where a file stands, and which of its rows a split has.
-_ELSEWHERE = {"place", "hold_out", "remix"}
+_ELSEWHERE = {"place", "hold_out", "made"}
 _KEYS = tuple(one.name for one in fields(SourcePlan) if one.name not in _ELSEWHERE)
 _READ: Mapping[str, Callable[[object, str], Any]] = {
     "name": as_text, "kind": as_text, "options": _options, "columns": _texts, "tasks": as_texts,

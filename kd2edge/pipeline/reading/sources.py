@@ -19,7 +19,8 @@ from kd2edge.rows.holdout import REST, held_out
 from kd2edge.rows.join import JoinedRows, Source, joined
 from kd2edge.rows.kinds import open_rows
 from kd2edge.rows.leak import ChosenRows, without
-from kd2edge.rows.remix import Remix, RemixedRows
+from kd2edge.rows.made.maker import Making
+from kd2edge.rows.made.rows import MadeRows
 from kd2edge.rows.rows import Rows
 from kd2edge.rows.tags import tag_rows
 from kd2edge.rows.words import cut_rows
@@ -30,6 +31,7 @@ __all__ = [
     "RowsPlan",
     "SourcePlan",
     "left_out",
+    "made_rows",
     "open_labelled",
     "open_split",
     "opened",
@@ -42,8 +44,9 @@ _HELD_OUT = "stand in validation or test"
 _LABELLED = "stand among the labelled rows"
 _UNLABELLED = "stand in an earlier unlabelled source"
 SPLITS = ("train", "validation", "test")
-#: Version of ``rows.json``.  In 1 a column file could have more columns than were named.
-SCHEMA = 2
+#: Version of ``rows.json``.  In 1 a column file could have more columns than were named; in 2 rows
+#: could be made in one way alone.
+SCHEMA = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class SourcePlan:
         words: new column of words -> the column of text in the rows that is cut.
         schemes: column of tags in the rows -> the scheme that they are written in.
         hold_out: which rows of the file these are; None: all.
-        remix: how they are made into other rows; None: they are not.
+        made: how other rows are made of them, which take their place; None: none are.
     """
 
     name: str
@@ -93,7 +96,7 @@ class SourcePlan:
     words: Mapping[str, str] = field(default_factory=dict)
     schemes: Mapping[str, str] = field(default_factory=dict)
     hold_out: HoldOutPlan | None = None
-    remix: Remix | None = None
+    made: Making | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +160,8 @@ def as_planned(rows: Rows, plan: SourcePlan) -> Rows:
         rows = cut_rows(rows, plan.words)
     if plan.schemes:
         rows = tag_rows(rows, plan.schemes)
-    if plan.remix is not None:
-        rows = RemixedRows(rows, plan.remix)
+    if plan.made is not None:
+        rows = MadeRows(rows, plan.made)
     return rows
 
 
@@ -207,17 +210,17 @@ def _without_leaks(plan: RowsPlan, planned: Sequence[SourcePlan]) -> list[Source
 
 
 def _made_of_kept(source: SourcePlan, plan: RowsPlan, barred: Mapping[str, Hashes]) -> Source:
-    """A source; what is remixed was made of rows that may be trained on.
+    """A source; what is made was made of rows that may be trained on.
 
     A held-out row with one word exchanged is another row to every hash.
     """
-    if source.remix is None:
+    if source.made is None:
         return _opened(source, plan)
-    kept = _less(_opened(replace(source, remix=None), plan), plan, barred)
+    kept = _less(_opened(replace(source, made=None), plan), plan, barred)
     if not kept.left_out:
         return _opened(source, plan)
-    left_out = {reason: count * source.remix.copies for reason, count in kept.left_out.items()}
-    return replace(kept, rows=RemixedRows(kept.rows, source.remix), left_out=left_out)
+    left_out = {reason: count * source.made.copies for reason, count in kept.left_out.items()}
+    return replace(kept, rows=MadeRows(kept.rows, source.made), left_out=left_out)
 
 
 def hashes_of(rows: Rows, plan: RowsPlan) -> Hashes:
@@ -233,6 +236,15 @@ def _less(
     rows = without(source.rows, barred, names, pictures=pictures, duplicates=duplicates)
     counts = Counter(source.left_out) + Counter(rows.left_out)
     return replace(source, rows=rows, left_out=dict(counts))
+
+
+def made_rows(rows: JoinedRows) -> list[str]:
+    """How many rows of each source were made of others, as lines for people."""
+    return [
+        f"{source.name}: {len(source.rows):,} rows were made of others, for the teachers to label"
+        for source in rows.sources
+        if len(source.rows) and source.rows.is_made(0)
+    ]
 
 
 def left_out(rows: JoinedRows) -> list[str]:
@@ -263,13 +275,26 @@ def _source(value: dict[str, Any], schema: int) -> SourcePlan:
     if held is not None:
         lists = {name: tuple(held[name]) for name in ("files", "labels")}
         held = HoldOutPlan(**{**held, **lists})
-    remix = value.get("remix")
-    if remix is not None:
-        remix = Remix(**{**remix, "columns": tuple(remix["columns"])})
+    made = value.get("made")
+    if schema < SCHEMA:
+        value = dict(value)
+        made = _remixed(value.pop("remix", None))
+    if made is not None:
+        lists = {name: tuple(made[name]) for name in ("words", "numeric", "categorical")}
+        made = Making(**{**made, **lists})
     tasks = tuple(value["tasks"])
     return SourcePlan(
-        **{**value, "options": options, "tasks": tasks, "hold_out": held, "remix": remix}
+        **{**value, "options": options, "tasks": tasks, "hold_out": held, "made": made}
     )
+
+
+def _remixed(remix: dict[str, Any] | None) -> dict[str, Any] | None:
+    if remix is None:
+        return None
+    options = {name: remix[name] for name in ("splice", "swap", "digits")}
+    kept = {name: remix[name] for name in ("copies", "seed")}
+    columns = {"words": remix["columns"], "numeric": (), "categorical": ()}
+    return {"kind": "remix", "options": options, **kept, **columns}
 
 
 def read_rows_plan(path: Path) -> RowsPlan:

@@ -22,6 +22,7 @@ from kd2edge.distill.freezing import freeze
 from kd2edge.distill.logit_term import logit_loss
 from kd2edge.distill.long_tail import require_fits
 from kd2edge.distill.method import made
+from kd2edge.distill.mixup import require_mixable
 from kd2edge.distill.rates import rate_factors
 from kd2edge.errors import Problem, RecipeError, UsageError
 from kd2edge.nets import Net, load_net
@@ -175,6 +176,10 @@ class _Rehearsal:
             self._require_trainable(net, phase.recipe.train, f"{phase.place}train")
             with self._noted(phase.at("balance", recipe)):
                 self._balance(net, phase.recipe)
+            if phase.recipe.train.mixup is not None:
+                follows = bool(phase.recipe.distill.features)
+                with self._noted(f"{phase.place}train.mixup"):
+                    require_mixable(net, phase.recipe.train.mixup.at, follows=follows)
         if recipe.student.started_as is not None:
             with self._noted("student.init"):
                 start_as(net, trained_student(recipe.student.started_as, self.inputs))

@@ -19,7 +19,7 @@ from kd2edge.pipeline.reading.model_inputs import student_inputs
 from kd2edge.pipeline.reading.phases import phases_of
 from kd2edge.pipeline.reading.piece_fit import require_pieces
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
-from kd2edge.pipeline.reading.sources import SPLITS, left_out, write_rows_plan
+from kd2edge.pipeline.reading.sources import SPLITS, left_out, made_rows, write_rows_plan
 from kd2edge.pipeline.steps.boosting import BoostingJob
 from kd2edge.pipeline.steps.cheap import cheap_reference
 from kd2edge.pipeline.steps.decided import ModelResult
@@ -276,7 +276,7 @@ def _begin(work: Work, learner: Learner, waiting: Sequence[TeacherJob]) -> None:
 
 def _tell_rows(work: Work) -> None:
     work.on_event(StageEvent("rows", _sizes(work.data)))
-    for line in left_out(work.data.rows["train"]):
+    for line in (*made_rows(work.data.rows["train"]), *left_out(work.data.rows["train"])):
         work.on_event(StageEvent("rows", line))
 
 

@@ -26,7 +26,7 @@ from kd2edge.pipeline.reading.phases import followed_layers, hidden_rows, is_tau
 from kd2edge.pipeline.reading.piece_fit import PieceFit, fit_lines, piece_fits, require_pieces
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
 from kd2edge.pipeline.reading.settings import joins
-from kd2edge.pipeline.reading.sources import SPLITS, left_out
+from kd2edge.pipeline.reading.sources import SPLITS, left_out, made_rows
 from kd2edge.pipeline.reading.truncation import Cut, cut_rows
 from kd2edge.pipeline.steps.cheap import told_kind
 from kd2edge.pipeline.steps.given import GivenPlan, require_given
@@ -125,6 +125,7 @@ class Plan:
         left_out: a line a source whose rows are not all trained on: how many, and why.
         phases: of the student's training, by name; none: it has one part.
         pickled: models that start from a pickle of tensors, where safetensors are safer.
+        made: a line a source whose rows are made of others: how many.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Plan:
     cut: Mapping[str, Mapping[str, Cut]]
     leaks: Mapping[str, int]
     left_out: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
     pieces: Mapping[str, PieceFit] = field(default_factory=dict[str, PieceFit])
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     reference: str = ""
@@ -186,7 +188,7 @@ class Plan:
             yield f"rows       {rows}"
         else:
             yield from self._counted_lines()
-        yield from (f"rows       {line}" for line in self.left_out)
+        yield from (f"rows       {line}" for line in (*self.made, *self.left_out))
 
     def _counted_lines(self) -> Iterator[str]:
         for split, count in self.rows.items():
@@ -228,6 +230,7 @@ def plan_of(loaded: LoadedRecipe, *, allow_code: bool = False) -> Plan:
         leaks=_leaks(data),
         pieces=piece_fits(data, recipe, inputs),
         left_out=tuple(left_out(data.rows["train"])),
+        made=tuple(made_rows(data.rows["train"])),
         notes=_notes(inputs),
         reference=told_kind(recipe),
         phases={name: phase for name, phase in _phases(recipe, data).items() if name},

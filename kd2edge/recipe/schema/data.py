@@ -9,17 +9,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Strict
 
 from kd2edge.recipe.schema.base import (
-    Count,
     LocalPath,
     Name,
     Names,
     Part,
     Seed,
-    Share,
     Text,
     Texts,
 )
 from kd2edge.recipe.schema.choices import ByKind
+from kd2edge.recipe.schema.made import Make
 from kd2edge.rows.conll import COLUMNS
 from kd2edge.rows.csv import DELIMITER
 
@@ -65,21 +64,6 @@ class HoldOut(Part):
         return {split: share for split, share in both.items() if share is not None}
 
 
-class Remix(Part):
-    """Texts made of a source's own, for the teachers to label, where labelled ones are few."""
-
-    copies: Annotated[Count, Field(le=1000)] = 10
-    """Rows made of each row; one that comes out as another row is left out."""
-    splice: Share = 0.5
-    """Share of the rows that go on as another row does, from some word on."""
-    swap: Share = 0.1
-    """Share of the words that a word of another row takes the place of."""
-    digits: Share = 0.5
-    """Share of the words with digits whose digits are drawn anew."""
-    seed: Seed = 17
-    """Another one makes other rows. The recipe's own seed does not: runs stay comparable."""
-
-
 class FilePart(SourcePart):
     """A source that reads files."""
 
@@ -95,9 +79,9 @@ class FilePart(SourcePart):
     words: dict[Text, Text] = {}
     """Texts that nobody cut into words: the new column -> the column of text that is cut, at ASCII
     blanks and around punctuation. Not with tasks that have a label a word."""
-    remix: Remix | None = None
-    """Other rows made of these, which take their place, e.g. `{copies: 10}`; unlabelled sources
-    alone."""
+    make: Make | None = None
+    """Other rows made of these, which take their place, e.g. `{kind: remix, copies: 10}`;
+    unlabelled sources alone."""
     scheme: Scheme | dict[Name, Scheme] | None = None
     """How the labels of words write entities, for all tasks with a label a word or by task; they
     are read as `iob2`, where `B-` begins every entity. null: labels are taken as they are."""

@@ -68,6 +68,19 @@ class Baseline(Part):
     """Largest learning rate; null: the student's."""
 
 
+class Mixup(Part):
+    """Rows of a batch are mixed in pairs, with their labels and their teachers' word.
+
+    After Zhang et al. (2018). A teacher is not asked about what is mixed.
+    """
+
+    alpha: Annotated[Positive, Field(ge=0.01, le=10)] = 0.2
+    """A row's share is drawn from Beta(alpha, alpha): the smaller, the nearer to 0 or 1."""
+    at: Literal["inputs", "features"] = "inputs"
+    """`inputs` mixes pictures, and the numbers of tables; `features` the vectors that the heads
+    read, whatever they were made of."""
+
+
 class Train(TrainPart):
     """How the student (and the baseline) is trained, and on what."""
 
@@ -83,3 +96,6 @@ class Train(TrainPart):
     """CPU threads; null: the physical cores."""
     checkpoint_every: Annotated[Count, Field(le=1_000_000)] = 200
     """Steps between two checkpoints that a stopped run resumes from."""
+    mixup: Mixup | None = None
+    """Mixes the training rows of the student and the baseline, e.g. `{alpha: 0.2}`; null: they are
+    shown as they are."""

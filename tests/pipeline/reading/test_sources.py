@@ -11,12 +11,13 @@ from kd2edge.pipeline.reading.sources import (
     RowsPlan,
     SourcePlan,
     left_out,
+    made_rows,
     open_labelled,
     open_split,
     read_rows_plan,
     write_rows_plan,
 )
-from kd2edge.rows.remix import Remix
+from kd2edge.rows.made.maker import Making
 from products import write_jsonl
 
 
@@ -83,14 +84,19 @@ def test_texts_that_nobody_cut_are_cut_and_told_apart_by_their_words(tmp_path: P
     )
 
 
+def remix(copies: int, *, swap: float, digits: float) -> Making:
+    options = {"splice": 0.5, "swap": swap, "digits": digits}
+    return Making("remix", copies, 1, options, words=("text",))
+
+
 def test_remixed_texts_are_unlabelled_rows_that_no_other_row_says(tmp_path: Path) -> None:
     texts = [{"text": f"pay {at} euros to {name}"} for at, name in enumerate(("Ann", "Bob", "Cy"))]
     train = write_jsonl(tmp_path / "train.jsonl", [{**row, "y": "a"} for row in texts])
     test = write_jsonl(tmp_path / "test.jsonl", [{"text": "pay 0 euros to Bob", "y": "a"}])
     own = SourcePlan("own", "jsonl", str(train), tasks=("y",))
     held = SourcePlan("own", "jsonl", str(test), tasks=("y",))
-    how = Remix(("text",), copies=30, splice=0.5, swap=0.1, digits=0.5, seed=1)
-    remixed = SourcePlan("remixed", "jsonl", str(train), remix=how)
+    how = remix(30, swap=0.1, digits=0.5)
+    remixed = SourcePlan("remixed", "jsonl", str(train), made=how)
     plan = RowsPlan({"train": (own, remixed), "test": (held,)}, ("text",))
     rows = open_split(plan, "train")
     made = [rows[at]["text"] for at in range(3, len(rows))]
@@ -109,8 +115,8 @@ def test_no_piece_of_a_held_out_row_is_remixed(tmp_path: Path) -> None:
     every = [{"text": f"{name} pays", "y": "a"} for name in ("Ann", "Bob", "Cy", "Secret")]
     file = write_jsonl(tmp_path / "all.jsonl", every)
     test = write_jsonl(tmp_path / "test.jsonl", [{"text": "secret  pays", "y": "a"}])
-    how = Remix(("text",), copies=20, splice=0.5, swap=0.5, digits=0.0, seed=1)
-    more = SourcePlan("more", "jsonl", str(file), remix=how)
+    how = remix(20, swap=0.5, digits=0.0)
+    more = SourcePlan("more", "jsonl", str(file), made=how)
     held = SourcePlan("own", "jsonl", str(test), tasks=("y",))
     rows = open_split(RowsPlan({"train": (more,), "test": (held,)}, ("text",)), "train")
     assert len(rows) > 3
@@ -121,6 +127,49 @@ def test_no_piece_of_a_held_out_row_is_remixed(tmp_path: Path) -> None:
     # Where none is held out the rows are those of before.
     alone = open_split(RowsPlan({"train": (more,)}, ("text",)), "train")
     assert any("Secret" in row["text"] for row in alone)
+
+
+def test_no_cell_of_a_held_out_row_is_munged(tmp_path: Path) -> None:
+    every = [{"age": 20 + 3 * at, "job": job, "y": "a"} for at, job in enumerate("abcdefgh")]
+    file = write_jsonl(tmp_path / "all.jsonl", every)
+    test = write_jsonl(tmp_path / "test.jsonl", [{"job": "d", "age": 29, "y": "a"}])
+    options = {"share": 0.5, "local_variance": 1.0}
+    how = Making("munge", 20, 1, options, numeric=("age",), categorical=("job",))
+    own = SourcePlan("own", "jsonl", str(file), tasks=("y",))
+    more = SourcePlan("more", "jsonl", str(file), made=how)
+    held = SourcePlan("own", "jsonl", str(test), tasks=("y",))
+    plan = RowsPlan({"train": (own, more), "test": (held,)}, ("age", "job"))
+    rows = open_split(plan, "train")
+    made = [(rows[at]["age"], rows[at]["job"]) for at in range(len(rows)) if rows.is_made(at)]
+    assert len(set(made)) == len(made) > 30
+    assert {job for _, job in made} == set("abcefgh")
+    assert not {(row["age"], row["job"]) for row in every} & set(made)
+    assert made_rows(rows) == [
+        f"more: {len(made)} rows were made of others, for the teachers to label"
+    ]
+    write_rows_plan(tmp_path / "rows.json", plan)
+    assert read_rows_plan(tmp_path / "rows.json") == plan
+    assert open_split(read_rows_plan(tmp_path / "rows.json"), "train").fingerprint == (
+        rows.fingerprint
+    )
+
+
+def test_rows_that_were_remixed_before_there_were_other_makers_are_read(tmp_path: Path) -> None:
+    how = remix(3, swap=0.1, digits=0.5)
+    plans = tuple(
+        SourcePlan(name, "jsonl", "x", made=one) for name, one in (("a", how), ("b", None))
+    )
+    write_rows_plan(tmp_path / "rows.json", RowsPlan({"train": plans}, ("text",)))
+    value = json.loads((tmp_path / "rows.json").read_text())
+    assert value["schema"] == 3
+    for source in value["splits"]["train"]:
+        made = source.pop("made")
+        source["remix"] = made and {
+            "columns": ["text"], "copies": 3, "seed": 1, "splice": 0.5, "swap": 0.1, "digits": 0.5,
+        }  # fmt: skip
+    old = json.dumps({**value, "schema": 2})
+    (tmp_path / "rows.json").write_text(old)
+    assert read_rows_plan(tmp_path / "rows.json").splits["train"] == plans
 
 
 def test_pictures_of_one_name_in_two_folders_are_no_leak(tmp_path: Path) -> None:
@@ -186,7 +235,7 @@ def test_column_files_of_older_runs_may_have_columns_without_a_name(tmp_path: Pa
     write_rows_plan(path, RowsPlan({"test": (source,)}, ("tokens",)))
     with pytest.raises(DataError, match="expected 2 columns"):
         open_split(read_rows_plan(path), "test")[0]
-    path.write_text(path.read_text("utf-8").replace('"schema": 2', '"schema": 1'), "utf-8")
+    path.write_text(path.read_text("utf-8").replace('"schema": 3', '"schema": 1'), "utf-8")
     old = open_split(read_rows_plan(path), "test")
     assert old[0] == {"tokens": ["EU", "it"], "pos": ["NNP", "PRP"]}
     new = SourcePlan("old", "conll", str(file), {"columns": ["tokens", "pos", "_"]}, tasks=("pos",))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from kd2edge.rows.remix import Remix, RemixedRows
+from kd2edge.rows.made.maker import Making
+from kd2edge.rows.made.rows import MadeRows
+from kd2edge.rows.rows import Rows
 
-_NOTHING = Remix(("tokens",), copies=1, splice=0.0, swap=0.0, digits=0.0, seed=1)
 _ROWS = [
     {"id": 1, "tokens": ["call", "me", "at", "25", "past", "7"], "slots": ["O"] * 6},
     {"id": 2, "tokens": ["book", "a", "table", "for", "two"]},
@@ -16,10 +17,16 @@ _ROWS = [
 ]
 
 
+def remixed(rows: Rows, copies: int = 1, *columns: str, **options: float) -> MadeRows:
+    """Rows of which nothing is changed but what is asked for."""
+    every: dict[str, Any] = {"splice": 0.0, "swap": 0.0, "digits": 0.0, **options}
+    return MadeRows(rows, Making("remix", copies, 1, every, words=columns or ("tokens",)))
+
+
 def test_copies_of_nothing_changed_are_the_rows(list_rows):
-    rows = RemixedRows(list_rows(_ROWS, "own"), replace(_NOTHING, copies=3))
+    rows = remixed(list_rows(_ROWS, "own"), 3)
     assert [rows[at]["tokens"] for at in range(9)] == [row["tokens"] for row in _ROWS] * 3
-    assert (len(rows), rows.root, rows.place(4)) == (9, "/own", "own:2 (remixed)")
+    assert (len(rows), rows.root, rows.place(4)) == (9, "/own", "own:2 (remix)")
     assert rows.root_of(4) == "/own"
     assert rows.is_made(4)
     for outside in (-1, 9):
@@ -28,7 +35,7 @@ def test_copies_of_nothing_changed_are_the_rows(list_rows):
 
 
 def test_a_spliced_row_begins_as_its_own_and_ends_as_another(list_rows):
-    rows = RemixedRows(list_rows(_ROWS), replace(_NOTHING, copies=50, splice=1.0))
+    rows = remixed(list_rows(_ROWS), 50, splice=1.0)
     ends = [tuple(row["tokens"][at:]) for row in _ROWS for at in range(len(row["tokens"]) + 1)]
     lengths = set()
     for at in range(len(rows)):
@@ -40,7 +47,7 @@ def test_a_spliced_row_begins_as_its_own_and_ends_as_another(list_rows):
 
 
 def test_a_swapped_word_is_one_of_these_rows(list_rows):
-    rows = RemixedRows(list_rows(_ROWS), replace(_NOTHING, copies=40, swap=0.5))
+    rows = remixed(list_rows(_ROWS), 40, swap=0.5)
     words = {word for row in _ROWS for word in row["tokens"]}
     kept = total = 0
     for at in range(len(rows)):
@@ -54,7 +61,7 @@ def test_a_swapped_word_is_one_of_these_rows(list_rows):
 
 def test_numbers_become_other_numbers_of_the_same_length(list_rows):
     own = list_rows([{"tokens": ["25", "7", "07", "p.m.5", "x"]}])
-    rows = RemixedRows(own, replace(_NOTHING, copies=300, digits=1.0))
+    rows = remixed(own, 300, digits=1.0)
     seen = [set(words) for words in zip(*(rows[at]["tokens"] for at in range(300)), strict=True)]
     assert all(len(word) == 2 and word.isdigit() and word[0] != "0" for word in seen[0])
     assert seen[1] == set("0123456789")
@@ -66,9 +73,7 @@ def test_numbers_become_other_numbers_of_the_same_length(list_rows):
 
 def test_text_is_remixed_between_its_blanks_and_other_columns_stay(list_rows):
     own = list_rows([{"text": "pay 20 now", "image": "x"}, {"text": "please wait"}])
-    rows = RemixedRows(
-        own, Remix(("text", "nowhere"), 20, splice=1.0, swap=0.2, digits=1.0, seed=3)
-    )
+    rows = remixed(own, 20, "text", "nowhere", splice=1.0, swap=0.2, digits=1.0)
     assert all(rows[at]["image"] == "x" for at in range(0, 40, 2))
     assert all(rows[at].keys() == own[at % 2].keys() for at in range(40))
     assert any(rows[at]["text"].startswith("pay ") for at in range(0, 40, 2))
@@ -77,17 +82,5 @@ def test_text_is_remixed_between_its_blanks_and_other_columns_stay(list_rows):
 
 @pytest.mark.parametrize("value", [None, "", [], 3, ["a", 4]])
 def test_what_is_no_text_stays_for_the_walk_over_the_rows_to_name(list_rows, value):
-    rows = RemixedRows(list_rows([{"text": value}]), Remix(("text",), 2, 1.0, 1.0, 1.0, 1))
+    rows = remixed(list_rows([{"text": value}]), 2, "text", splice=1.0, swap=1.0, digits=1.0)
     assert rows[1]["text"] == value
-
-
-def test_a_variant_depends_on_seed_and_position_alone(list_rows):
-    how = Remix(("tokens",), copies=5, splice=0.5, swap=0.3, digits=0.5, seed=1)
-    one, same = (RemixedRows(list_rows(_ROWS), how) for _ in range(2))
-    assert [one[at] for at in reversed(range(15))] == [same[at] for at in range(15)][::-1]
-    assert one.fingerprint == same.fingerprint
-    for key, value in {"copies": 6, "splice": 0.6, "swap": 0.4, "digits": 0.1, "seed": 2}.items():
-        other = RemixedRows(list_rows(_ROWS), replace(how, **{key: value}))
-        assert other.fingerprint != one.fingerprint
-    reseeded = RemixedRows(list_rows(_ROWS), replace(how, seed=2))
-    assert [reseeded[at] for at in range(15)] != [one[at] for at in range(15)]
