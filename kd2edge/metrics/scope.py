@@ -55,6 +55,12 @@ def span_of(truth: Truth, own: Flags) -> float:
 def require_some(spec: TaskSpec, own: Flags, metric: str, which: str) -> None:
     """Refuse rows of which none is on a side.
 
+    Args:
+        spec: the task.
+        own: ``[row]`` those of the side.
+        metric: its name.
+        which: the side, ``in`` or ``out of``.
+
     Raises:
         DataError: none is.
     """

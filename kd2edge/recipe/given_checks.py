@@ -28,7 +28,7 @@ def given_fit(recipe: Recipe) -> Iterator[Fault]:
         if feature.teacher in names:
             message = f"{feature.teacher!r} is only asked, it has no features to follow"
             yield ("distill", "features", at, "teacher"), message
-    init = recipe.student.init
+    init = recipe.student.started_by
     if init is not None and init.teacher in names:
         message = f"{init.teacher!r} is only asked, a net cannot start from it"
         yield ("student", "init", "from"), message

@@ -185,7 +185,7 @@ def rejecting_margins(spec: TaskSpec, rejection: Rejection, decoded: Decoded) ->
     1, and rounding moves them by less than others.
     """
     ahead = margins_of(spec, decoded)
-    above = _above(rejection, np.asarray(decoded["scope"]))
+    above = _above(rejection, np.asarray(decoded["scope"], np.float64))
     scores, labels = np.asarray(decoded.scores), np.asarray(decoded.labels)
     apart = np.minimum(np.abs(above), 1.0)
     won = scores.argmax(axis=1) == rejection.label

@@ -84,7 +84,7 @@ def fed(feed: Feed, spec: ArraySpec, arrays: Mapping[str, Array], rows: Sequence
         found = np.zeros(arrays[feed.like].shape, spec.dtype)
     else:
         found = _array(feed, spec, arrays[feed.array])
-    if len(spec.shape) == 1 and found.ndim == 2 and found.shape[1] == 1:
+    if len(spec.shape) == 1 and found.ndim == 2 and found.size == len(found):
         found = found[:, 0]
     if found.ndim != len(spec.shape):
         raise UsageError(
