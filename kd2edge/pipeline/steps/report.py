@@ -8,20 +8,13 @@ from dataclasses import asdict
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from kd2edge.bundle import machine
 from kd2edge.data import EncodedSplit
 from kd2edge.distill import fitted_tasks, predict_split
-from kd2edge.errors import DataError
 from kd2edge.files import fingerprint, fingerprint_file, write_atomic
 from kd2edge.files.fingerprint import as_json
-from kd2edge.metrics import drop, evaluate
-from kd2edge.metrics.calibration import reliability
-from kd2edge.metrics.errors import errors
-from kd2edge.metrics.groups import GroupF1, class_groups, group_scores, is_long_tailed
-from kd2edge.metrics.items import cut_off, distinct
-from kd2edge.metrics.per_class import ClassScore, confusion, per_class
+from kd2edge.metrics.items import distinct
 from kd2edge.nets import describe_net
 from kd2edge.pipeline.reading.learned import learned_summary
 from kd2edge.pipeline.reading.prepare import Prepared
@@ -35,6 +28,7 @@ from kd2edge.pipeline.steps.decided import (
 from kd2edge.pipeline.steps.finite import finite
 from kd2edge.pipeline.steps.joining import ensembles_of, said_of_task, taught_by
 from kd2edge.pipeline.steps.lacking import JUDGED, lacked, student_without
+from kd2edge.pipeline.steps.measured import Inputs, gain_over, measured, metrics_of
 from kd2edge.pipeline.steps.provenance import code_fingerprint
 from kd2edge.pipeline.steps.saved import trained_stem
 from kd2edge.pipeline.steps.training import NetRecord
@@ -53,13 +47,10 @@ from kd2edge.version import __version__
 
 __all__ = ["ModelResult", "write_report"]
 
-#: Confusion matrices of more classes are left out of the report.
-_CONFUSED = 200
 _OWN = ("baseline", "student", "reference")
 
 #: Ids of a split's rows, and hashes of their inputs.
 Keys: TypeAlias = tuple[list[str], list[int]]
-Inputs: TypeAlias = "npt.NDArray[np.uint64]"
 Ensembles: TypeAlias = "Mapping[TaskName, Ensemble]"
 #: Model (``teacher``, ``baseline``, ``student``, ``reference``) -> array of a head -> it for every
 #: row of a split.
@@ -225,7 +216,7 @@ def _without(
             "distinct": distinct(inputs),
             "tasks": {
                 name: {
-                    model: {"metrics": _metrics(spec, encoded.truth(name), decoded, inputs)}
+                    model: {"metrics": metrics_of(spec, encoded.truth(name), decoded, inputs)}
                     for model, decoded in _decoded(name, specs, said).items()
                 }
                 for name, spec in work.data.tasks.items()
@@ -284,7 +275,7 @@ def _each_teacher(
                 (spec,) = fitted_tasks([spec], learner.splits["validation"], told)
                 said = said_of_task(spec, {name: cache}, None)
                 decoded = task_kind(spec.kind).decode(spec, logits_of(spec, said))
-                found[task][name] = {"metrics": _metrics(spec, truth, decoded, inputs)}
+                found[task][name] = {"metrics": metrics_of(spec, truth, decoded, inputs)}
     return found
 
 
@@ -311,11 +302,10 @@ def _split_report(
         decoded = _decoded(name, specs, said)
         support = list(data.train_support[name].values())
         tasks[name] = {
-            model: _model_report(spec, truth, one, support, inputs)
-            for model, one in decoded.items()
+            model: measured(spec, truth, one, support, inputs) for model, one in decoded.items()
         }
         if {"baseline", "student"} <= decoded.keys():
-            gains[name] = _gain(spec, truth, decoded["student"], decoded["baseline"], inputs)
+            gains[name] = gain_over(spec, truth, decoded["student"], decoded["baseline"], inputs)
     return {
         "rows": len(split),
         "distinct": distinct(inputs),
@@ -332,103 +322,6 @@ def _decoded(task: TaskName, specs: Specs, said: Said) -> dict[str, Decoded]:
         if spec is not None and outputs_of(spec).keys() <= logits.keys():
             found[model] = task_kind(spec.kind).decode(spec, logits_of(spec, logits))
     return found
-
-
-def _metrics(
-    spec: TaskSpec, truth: Truth, decoded: Decoded, inputs: Inputs
-) -> dict[str, dict[str, Any]]:
-    return {name: _estimate(spec, truth, decoded, name, inputs) for name in spec.metrics}
-
-
-def _model_report(
-    spec: TaskSpec, truth: Truth, decoded: Decoded, support: Sequence[int], inputs: Inputs
-) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "metrics": _metrics(spec, truth, decoded, inputs),
-        "cut_words": cut_off(spec, truth, decoded),
-    }
-    sections = task_kind(spec.kind).sections
-    if "classes" in sections:
-        found |= _classes(spec, truth, decoded, support, inputs)
-    if "reliability" in sections:
-        found["reliability"] = _reliability(spec, truth, decoded)
-    if "errors" in sections:
-        found["errors"] = _errors(spec, truth, decoded)
-    if "confusion" in sections and len(spec.labels) <= _CONFUSED:
-        found["confusion"] = confusion(spec, truth, decoded).tolist()
-    return found
-
-
-def _classes(
-    spec: TaskSpec, truth: Truth, decoded: Decoded, support: Sequence[int], inputs: Inputs
-) -> dict[str, Any]:
-    """What is reached of every class, and of a long tail's frequent and rare ones together."""
-    groups = class_groups(support)
-    scores = per_class(spec, truth, decoded)
-    return {
-        "per_class": [
-            _class(score, count, group)
-            for score, count, group in zip(scores, support, groups, strict=True)
-        ],
-        "groups": {
-            one.group: {**asdict(one), **_bounds(spec, truth, decoded, members, inputs)}
-            for one in (group_scores(scores, groups) if is_long_tailed(support) else ())
-            if (members := _members(scores, groups, one.group))
-        },
-    }
-
-
-def _members(scores: Sequence[ClassScore], groups: Sequence[str], name: str) -> list[int]:
-    """The classes of a group that occur in the split."""
-    both = enumerate(zip(scores, groups, strict=True))
-    return [at for at, (score, group) in both if group == name and score.support]
-
-
-def _bounds(
-    spec: TaskSpec, truth: Truth, decoded: Decoded, members: Sequence[int], inputs: Inputs
-) -> dict[str, float]:
-    """Of the mean F1 of some classes."""
-    found = evaluate(spec, truth, decoded, GroupF1(members), inputs=inputs)
-    return {"low": found.low, "high": found.high, "confidence": found.confidence}
-
-
-def _reliability(spec: TaskSpec, truth: Truth, decoded: Decoded) -> dict[str, Any] | None:
-    try:
-        return asdict(reliability(spec, truth, decoded))
-    except DataError:  # every labelled word was cut off, or has no piece: all are wrong
-        return None
-
-
-def _errors(spec: TaskSpec, truth: Truth, decoded: Decoded) -> dict[str, Any] | None:
-    try:
-        return asdict(errors(spec, truth, decoded))
-    except DataError:  # no row of the split has a label
-        return None
-
-
-def _estimate(
-    spec: TaskSpec, truth: Truth, decoded: Decoded, metric: str, inputs: Inputs
-) -> dict[str, Any]:
-    try:
-        return asdict(evaluate(spec, truth, decoded, metric, inputs=inputs))
-    except DataError as error:
-        # E.g. AUC where all rows have one label.  It must not cost a finished training its report.
-        return {"value": None, "low": None, "high": None, "reason": str(error)}
-
-
-def _gain(
-    spec: TaskSpec, truth: Truth, student: Decoded, baseline: Decoded, inputs: Inputs
-) -> dict[str, float | None]:
-    """What the teacher gave: the student's leading metric less the baseline's, rows paired."""
-    try:
-        lost = drop(spec, truth, student, baseline, spec.metric, inputs=inputs)
-    except DataError:
-        return {"value": None, "low": None, "high": None}
-    return {"value": lost.value, "low": lost.low, "high": lost.high}
-
-
-def _class(score: ClassScore, train_support: int, group: str) -> dict[str, Any]:
-    return {**asdict(score), "train_support": int(train_support), "group": group}
 
 
 def _truths(work: Work, split: EncodedSplit) -> dict[str, Truth]:

@@ -8,7 +8,7 @@ import pytest
 
 from commands import kd2edge, succeed
 from kd2edge.pipeline.reading.piece_fit import PieceFit, fit_lines
-from kd2edge.pipeline.steps.report import _model_report
+from kd2edge.pipeline.steps.measured import measured
 from kd2edge.ragged import Ragged
 from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 from products import write_jsonl, write_text_project
@@ -68,6 +68,6 @@ def test_a_report_of_words_that_no_piece_stands_for_has_no_reliability() -> None
     labels = Ragged(np.full(3, -1), edges)
     decoded = Decoded(labels, Ragged(np.zeros((3, 2), np.float32), edges))
     truth = Truth(Ragged(np.array([0, 1, 0]), edges))
-    found = _model_report(spec, truth, decoded, [2, 1], np.arange(2))
+    found = measured(spec, truth, decoded, [2, 1], np.arange(2))
     assert found["reliability"] is None
     assert found["cut_words"] == 3

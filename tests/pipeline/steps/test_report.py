@@ -13,6 +13,7 @@ from commands import kd2edge
 from kd2edge.metrics import measure
 from kd2edge.pipeline.reading.sources import open_split, read_rows_plan
 from kd2edge.pipeline.steps import report as module
+from kd2edge.pipeline.steps.measured import classes_of
 from kd2edge.pipeline.verbs.finished import FinishedRun, finished_run
 from kd2edge.reporting.reading import check_report
 from kd2edge.validate import Reference, open_reference, row_keys
@@ -57,10 +58,10 @@ def test_classes_are_grouped_where_their_training_rows_differ_tenfold(run: Finis
     for task, spec in tasks.items():
         truth, decoded = reference.truths[task], reference.decoded[task]
         inputs = np.arange(run.report["splits"]["test"]["rows"], dtype=np.uint64)
-        even = module._classes(spec, truth, decoded, [30] * len(spec.labels), inputs)
+        even = classes_of(spec, truth, decoded, [30] * len(spec.labels), inputs)
         assert even["groups"] == {}
         support = [5000, *[7] * (len(spec.labels) - 1)]
-        long = module._classes(spec, truth, decoded, support, inputs)
+        long = classes_of(spec, truth, decoded, support, inputs)
         own = {"head": long["per_class"][:1], "tail": long["per_class"][1:]}
         assert list(long["groups"]) == [
             name for name in own if any(c["support"] for c in own[name])
