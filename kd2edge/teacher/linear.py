@@ -220,8 +220,10 @@ def _fit(model: Any, shown: Any, labels: Array) -> Any:
 
 def _goodness(task: TaskSpec, truth: Truth, logits: Array) -> float:
     """The leading metric on some rows, higher where better; -inf where it cannot be measured."""
-    decoded = task_kind(task.kind).decode(task, logits.astype(np.float32))
+    kind, said = task_kind(task.kind), logits.astype(np.float32)
+    spec = kind.fitted(task, truth, said) if kind.is_fitted(task) else task
+    decoded = kind.decode(spec, said)
     try:
-        return goodness(task, task.metric, measure(task, truth, decoded, task.metric))
+        return goodness(spec, spec.metric, measure(spec, truth, decoded, spec.metric))
     except DataError:
         return -np.inf
