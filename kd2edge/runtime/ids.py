@@ -83,7 +83,7 @@ def id_faults(
         for mean in [probed.means[task]]
     }
     for task, head in heads.items():
-        faults[task] = head.fault(precision)
+        faults[task] = head.not_finite()
     sound = {task: head for task, head in heads.items() if not faults[task]}
     # An fp32 graph claims to be PyTorch's own in each head.  What is rounded away differs from head
     # to head; a row of the table that is wrong is wrong in all of them.
@@ -92,6 +92,8 @@ def id_faults(
         off = {task: sound[task].off() for task in group}
         fault, worst = _fault([sound[task] for task in group], precision)
         faults[max(group, key=lambda task: off[task][worst])] = fault
+    for task, head in sound.items():
+        faults[task] = faults[task] or head.together(precision)
     return {task: fault for task, fault in faults.items() if fault}
 
 
@@ -129,11 +131,13 @@ class _Head:
         """How far each id is off ``[id]``, beside what all are."""
         return _apart(self.found - self.wanted - self.alike())
 
-    def fault(self, precision: str) -> str:
+    def not_finite(self) -> str:
+        """Which ids give NaN or infinity; "" when none does."""
+        bad = np.flatnonzero(~np.isfinite(self.found).all(-1))
+        return f"its outputs are not finite for the ids {_listed(bad)}" if len(bad) else ""
+
+    def together(self, precision: str) -> str:
         """What is wrong over all ids; "" when nothing is."""
-        if not np.isfinite(self.found).all():
-            bad = np.flatnonzero(~np.isfinite(self.found).all(-1))
-            return f"its outputs are not finite for the ids {_listed(bad)}"
         if precision == "fp32":  # no id of which may be off by that much
             return ""
         alike = float(_apart(self.alike())) * self.unit / max(self.spread, self.size, 1e-6)
