@@ -31,7 +31,10 @@ class Pretend:
         self.seen: list[tuple[str, Path | None]] = []
         patch.setattr(TrialRun, "start", lambda run, **how: self.start(run, **how))
 
-    def start(self, run: TrialRun, *, alone: bool, teachers: Path | None) -> object:
+    def start(
+        self, run: TrialRun, *, alone: bool, teachers: Path | None, allow_code: bool
+    ) -> object:
+        assert not allow_code
         del alone
         if run.leader is not None:
             assert run.leader.folder.finished  # whose teachers it loads
