@@ -36,7 +36,7 @@ from kd2edge.recipe.schema.reference import Reference
 from kd2edge.recipe.schema.schedules import AlphaSchedule, TemperatureSchedule
 from kd2edge.recipe.schema.ship import Precision, Target
 from kd2edge.rows.kinds import ROW_KINDS
-from kd2edge.rows.made.kinds import MAKERS
+from kd2edge.rows.made import MAKERS
 from kd2edge.runtime.backends.table import BACKENDS
 from kd2edge.tasks import TASK_KINDS
 from kd2edge.teacher.joins import JOINS

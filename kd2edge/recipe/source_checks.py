@@ -8,7 +8,7 @@ from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import Builtin, Recipe, TokenClassification
 from kd2edge.recipe.schema.data import FilePart, SourcePart
 from kd2edge.recipe.schema.inputs import TabularInput, WordsPart
-from kd2edge.rows.made.kinds import MAKERS
+from kd2edge.rows.made import MAKERS
 from kd2edge.rows.made.maker import Changes
 
 SPLITS = ("train", "validation", "test")

@@ -30,7 +30,7 @@ from kd2edge.pipeline.steps.folders import RunFolder
 from kd2edge.quantize import METHODS, QUANTIZERS
 from kd2edge.rows.builtin import BUILDERS
 from kd2edge.rows.kinds import ROW_KINDS
-from kd2edge.rows.made.kinds import MAKERS
+from kd2edge.rows.made import MAKERS
 from kd2edge.runtime.backends.table import BACKENDS
 from kd2edge.student import MAPPINGS
 from kd2edge.tasks import TASK_KINDS

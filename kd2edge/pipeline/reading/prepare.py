@@ -42,7 +42,7 @@ from kd2edge.recipe.schema.joins import SkillJoin
 from kd2edge.recipe.table_checks import inputs_of
 from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.join import JoinedRows
-from kd2edge.rows.made.kinds import MAKERS
+from kd2edge.rows.made import MAKERS
 from kd2edge.rows.made.maker import Making
 from kd2edge.rows.problems import told_once
 from kd2edge.rows.reading import labels_of

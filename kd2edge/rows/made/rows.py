@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 
 from kd2edge.files.fingerprint import fingerprint
-from kd2edge.rows.made.kinds import MAKERS
+from kd2edge.rows.made import MAKERS
 from kd2edge.rows.made.maker import Maker, Making
 from kd2edge.rows.rows import Row, Rows
 

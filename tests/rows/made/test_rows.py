@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kd2edge.rows.made.kinds import MAKERS
+from kd2edge.rows.made import MAKERS
 from kd2edge.rows.made.maker import Making
 from kd2edge.rows.made.rows import MadeRows
 
