@@ -44,6 +44,7 @@ RECIPES = (
     "recipes/quickstart.yaml",
     "recipes/customer_service/clinc150.yaml",
     "recipes/customer_service/nlupp.yaml",
+    "recipes/multimodal/womens_clothing.yaml",
     "recipes/recommendation/census.yaml",
     "recipes/token/uner_ewt.yaml",
 )

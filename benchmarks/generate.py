@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "results.md"
 
-RECIPES = ("quickstart", "clinc150", "nlupp", "census", "uner_ewt")
+RECIPES = ("quickstart", "clinc150", "nlupp", "womens_clothing", "census", "uner_ewt")
 
 HEAD = """\
 # Results

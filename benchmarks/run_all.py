@@ -15,7 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 #: Names of runs and bundles of the gallery's recipes, as ``accuracy.py`` makes them.
-NAMES = ("quickstart", "clinc150", "nlupp", "census", "uner_ewt")
+NAMES = ("quickstart", "clinc150", "nlupp", "womens_clothing", "census", "uner_ewt")
 _QUICK = "recipes/quickstart.yaml"
 
 

@@ -48,6 +48,7 @@ def test_what_a_recipe_needs_are_the_folders_of_its_sources() -> None:
     assert NAMES == [
         "customer_service/clinc150",
         "customer_service/nlupp",
+        "multimodal/womens_clothing",
         "quickstart",
         "recommendation/census",
         "token/uner_ewt",
@@ -80,7 +81,7 @@ def student(
     if name == "recommendation/census":
         few = "rec_census_income/test.csv.gz"
         overrides += [f"data.sources.census.{split}={few}" for split in ("train", "validation")]
-    if name == "customer_service/nlupp":
+    if name in ("customer_service/nlupp", "multimodal/womens_clothing"):
         overrides.append("data.unlabelled.remixed.make.copies=1")
     loaded = load_recipe(RECIPES / f"{name}.yaml", overrides=overrides, check_files=True)
     recipe = loaded.recipe
