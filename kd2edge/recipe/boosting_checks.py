@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from kd2edge.recipe.places import Fault
 from kd2edge.recipe.schema import BoostingModel, Recipe, TabularInput, TokenClassification
@@ -31,11 +31,28 @@ def boosting_fits(recipe: Recipe) -> Iterator[Fault]:
             if isinstance(recipe.tasks.get(name), TokenClassification):
                 message = f"{name!r} has a label a word, trees answer rows: name another teacher"
                 yield ("teachers", index, "tasks", at), message
+    yield from nothing_of_a_net(
+        recipe,
+        names,
+        "is made of trees, which have no features to follow",
+        "is made of trees, a net cannot start from them",
+    )
+
+
+def nothing_of_a_net(
+    recipe: Recipe, names: Collection[str], no_features: str, no_start: str
+) -> Iterator[Fault]:
+    """Teachers that are no nets: nobody follows their features, no student starts from them.
+
+    Args:
+        recipe: the recipe.
+        names: of these teachers.
+        no_features: what to say of one whose features are followed, behind its name.
+        no_start: what to say of one that a student starts from.
+    """
     for at, feature in enumerate(recipe.distill.features):
         if feature.teacher in names:
-            message = f"{feature.teacher!r} is made of trees, which have no features to follow"
-            yield ("distill", "features", at, "teacher"), message
+            yield ("distill", "features", at, "teacher"), f"{feature.teacher!r} {no_features}"
     init = recipe.student.started_by
     if init is not None and init.teacher in names:
-        message = f"{init.teacher!r} is made of trees, a net cannot start from them"
-        yield ("student", "init", "from"), message
+        yield ("student", "init", "from"), f"{init.teacher!r} {no_start}"

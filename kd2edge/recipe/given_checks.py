@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kd2edge.recipe.boosting_checks import nothing_of_a_net
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import (
     GivenModel,
@@ -24,14 +25,12 @@ def given_fit(recipe: Recipe) -> Iterator[Fault]:
             names.add(teacher.name)
             yield from _not_trained(("teachers", index), teacher)
             yield from _outputs(("teachers", index), teacher, teacher.model, recipe)
-    for at, feature in enumerate(recipe.distill.features):
-        if feature.teacher in names:
-            message = f"{feature.teacher!r} is only asked, it has no features to follow"
-            yield ("distill", "features", at, "teacher"), message
-    init = recipe.student.started_by
-    if init is not None and init.teacher in names:
-        message = f"{init.teacher!r} is only asked, a net cannot start from it"
-        yield ("student", "init", "from"), message
+    yield from nothing_of_a_net(
+        recipe,
+        names,
+        "is only asked, it has no features to follow",
+        "is only asked, a net cannot start from it",
+    )
 
 
 def _not_trained(steps: Steps, teacher: Teacher) -> Iterator[Fault]:

@@ -18,11 +18,15 @@ import numpy.typing as npt
 from kd2edge.errors import DataError
 from kd2edge.metrics.estimate import measure
 from kd2edge.metrics.kinds import goodness
-from kd2edge.tasks import settings as decode
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import TaskSpec, Truth, is_stated
-from kd2edge.teacher.boosted.boosting import FORMS
-from kd2edge.teacher.boosted.forest import UNSEEN, among_all
+from kd2edge.tasks.spec import TaskSpec, Truth
+from kd2edge.teacher.estimators import (
+    FORMS,
+    among_all,
+    labels_of,
+    nothing_to_learn,
+    odds_of_all,
+)
 
 __all__ = ["Linear", "LinearSettings", "TextRows", "linear_over_words"]
 
@@ -112,10 +116,12 @@ def linear_over_words(
     parameters = 0
     for task in tasks:
         name = str(task.name)
-        labels, known = _labels(task, train.truths[name])
+        labels, known = labels_of(task, train.truths[name])
+        if not known.any():
+            raise DataError(f"task {task.name}: no training row has a label")
         best: tuple[float, float, _Fitted] | None = None
         for strength in settings.strengths:
-            fitted = _fitted(task, shown[known], labels, strength, settings.seed)
+            fitted = _fitted(task, shown[known], labels[known], strength, settings.seed)
             found = _goodness(task, validation.truths[name], fitted.answer(judged))
             if best is None or found > best[0]:
                 best = (found, strength, fitted)
@@ -123,23 +129,6 @@ def linear_over_words(
         answers[name], strengths[name] = best[2].answer, best[1]
         parameters += best[2].parameters
     return Linear(vectorizer, answers, strengths, parameters)
-
-
-def _labels(task: TaskSpec, truth: Truth) -> tuple[Array, Array]:
-    """What models learn ``[row, model]`` of the rows that have a label, and which rows these are.
-
-    Raises:
-        DataError: no row has one.
-    """
-    labels = np.asarray(truth.first)
-    labels = labels[:, None] if labels.ndim == 1 else labels
-    known = np.asarray(is_stated(labels).any(axis=1))
-    if not known.any():
-        raise DataError(f"task {task.name}: no training row has a label")
-    labels = labels[known]
-    if FORMS[task.kind] == "value":  # as nets give them
-        labels = (labels.astype(np.float64) - decode.centre(task)) / decode.spread(task)
-    return labels, known
 
 
 class _Fitted(NamedTuple):
@@ -167,12 +156,8 @@ def _logistic(task: TaskSpec, shown: Any, labels: Array, strength: float, seed: 
     """Log-odds ``[row]`` of one label."""
     if len(np.unique(labels)) < 2:
         if task.kind != "multi_label":
-            raise DataError(
-                f"task {task.name}: every labelled training row says"
-                f" {task.labels[int(labels[0])]!r}: there is nothing to learn"
-            )
-        # Half a row of the other kind.
-        odds = np.log((len(labels) + UNSEEN) / UNSEEN) * (1.0 if labels[0] else -1.0)
+            raise nothing_to_learn(task, int(labels[0]))
+        odds = odds_of_all(len(labels)) * (1.0 if labels[0] else -1.0)
         return _Fitted(lambda rows: np.full(rows.shape[0], odds), 1)
     model = _fit(_estimator(strength, seed), shown, labels)
     return _Fitted(model.decision_function, shown.shape[1] + 1)
@@ -186,10 +171,7 @@ def _distribution(
 
     classes = np.unique(labels).astype(np.int64)
     if len(classes) < 2:
-        raise DataError(
-            f"task {task.name}: every labelled training row says"
-            f" {task.labels[int(labels[0])]!r}: there is nothing to learn"
-        )
+        raise nothing_to_learn(task, int(labels[0]))
     model = _fit(OneVsRestClassifier(_estimator(strength, seed)), shown, labels)
     count, rows = len(classes) if len(classes) > 2 else 1, len(labels)
 

@@ -27,11 +27,10 @@ from kd2edge.pipeline.steps.training import (
     write_record,
 )
 from kd2edge.pipeline.steps.work import Learner, Work
-from kd2edge.ragged import Ragged
 from kd2edge.recipe.reference_checks import read_by_reference, told_by_reference
 from kd2edge.recipe.schema import BoostedTrees, BoostingModel, Recipe, TfIdf
 from kd2edge.rows.rows import Rows
-from kd2edge.tasks.spec import TaskSpec, is_stated
+from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher.boosted import boosted_from, require_boostable
 from kd2edge.teacher.boosted.model import arrays_of
 from kd2edge.teacher.linear import LinearSettings, TextRows, linear_over_words
@@ -176,7 +175,7 @@ def _words(
     work: Work, learner: Learner, name: str, tasks: Sequence[TaskSpec], reference: TfIdf
 ) -> _Found:
     spec = work.data.inputs[name]
-    labelled = _labelled(learner, tasks)
+    labelled = np.flatnonzero(learner.splits["train"].labelled([task.name for task in tasks]))
     shown = {
         "train": _texts(work.data.rows["train"], spec, labelled),
         **{split: _texts(work.data.rows[split], spec) for split in JUDGED},
@@ -212,16 +211,6 @@ def _trees(work: Work, learner: Learner, name: str, tasks: Sequence[TaskSpec]) -
         boosted.trees,
         f"{boosted.trees:,} trees",
     )
-
-
-def _labelled(learner: Learner, tasks: Sequence[TaskSpec]) -> npt.NDArray[np.int64]:
-    """Positions of the training rows that have a label of any of the tasks."""
-    known = np.zeros(len(learner.splits["train"]), np.bool_)
-    for task in tasks:
-        first = learner.splits["train"].truth(task.name).first
-        assert not isinstance(first, Ragged)  # the recipe's checks leave word by word out
-        known |= np.asarray(is_stated(first)).reshape(len(first), -1).any(axis=1)
-    return np.flatnonzero(known)
 
 
 def _texts(rows: Rows, spec: InputSpec, at: Sequence[int] | Any = None) -> list[str]:

@@ -18,25 +18,17 @@ from kd2edge.errors import BackendError, DataError, UsageError
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.inputs.table_cells import KNOWN
 from kd2edge.inputs.tabular import categories_of
-from kd2edge.tasks import settings as decode
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import TaskSpec, Truth, is_stated
+from kd2edge.tasks.spec import TaskSpec, Truth
 from kd2edge.teacher.boosted.columns import fitted_columns
-from kd2edge.teacher.boosted.forest import Forest, Form
+from kd2edge.teacher.boosted.forest import Forest
 from kd2edge.teacher.boosted.trees import MOST, NONE, Trees
+from kd2edge.teacher.estimators import FORMS, Form, labels_of, nothing_to_learn, odds_of_all
 
-__all__ = ["FORMS", "BoostingSettings", "Labelled", "boosted_forest", "require_boostable"]
+__all__ = ["BoostingSettings", "Labelled", "boosted_forest", "require_boostable"]
 
 Array = npt.NDArray[Any]
 
-#: Task kind -> how its estimators answer.
-FORMS: Mapping[str, Form] = {
-    "binary": "chance",
-    "classification": "distribution",
-    "multi_label": "chance",
-    "ordinal": "distribution",
-    "regression": "value",
-}
 #: Rows on which our arrays and the estimator must say the same.
 _COMPARED = 512
 
@@ -91,16 +83,11 @@ class Labelled:
 
     def of(self, task: TaskSpec) -> tuple[dict[str, Array], Array]:
         """The rows that have a label, and what estimators learn of them ``[row, estimator]``."""
-        truth = np.asarray(self.truth.first)
-        truth = truth[:, None] if truth.ndim == 1 else truth  # [row, estimator]
-        known = np.asarray(is_stated(truth).any(axis=1))
+        labels, known = labels_of(task, self.truth)
         if self.hidden is not None:
             known[self.hidden] = False
-        labels = truth[known]
-        if FORMS[task.kind] == "value":  # as nets give them
-            labels = (labels.astype(np.float64) - decode.centre(task)) / decode.spread(task)
         shown = {name: one[known] for name, one in self.arrays.items()}
-        return shown, labels
+        return shown, labels[known]
 
 
 def require_boostable(
@@ -234,12 +221,8 @@ class _Growth:
     def _same(self, labels: Array) -> Trees:
         """Every row says the same.  Of one label among several that is its chance, and no tree."""
         if self.task.kind != "multi_label":
-            raise DataError(
-                f"task {self.task.name}: every labelled training row says"
-                f" {self.task.labels[int(labels[0])]!r}: there is nothing to learn"
-            )
-        # Half a row of the other kind, as of classes that training never showed.
-        odds = np.log((len(labels) + 0.5) / 0.5)
+            raise nothing_to_learn(self.task, int(labels[0]))
+        odds = odds_of_all(len(labels))
         return _no_trees(odds if labels[0] else -odds)
 
 

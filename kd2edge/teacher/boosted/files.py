@@ -17,9 +17,9 @@ from kd2edge.json_text import json_value
 from kd2edge.nets.files import input_of, task_of
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import TaskSpec
-from kd2edge.teacher.boosted.boosting import FORMS
 from kd2edge.teacher.boosted.forest import Forest, forest_of
 from kd2edge.teacher.boosted.model import Boosted
+from kd2edge.teacher.estimators import FORMS
 
 #: Version of the JSON.
 SCHEMA = 1

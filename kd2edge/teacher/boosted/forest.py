@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, final, get_args
+from typing import Any, final, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +12,11 @@ import numpy.typing as npt
 from kd2edge.errors import IntegrityError
 from kd2edge.teacher.boosted.columns import Columns
 from kd2edge.teacher.boosted.trees import MOST, Trees, trees_of
+from kd2edge.teacher.estimators import Form, among_all
 
 Array = npt.NDArray[Any]
 
-#: How trees answer: with log-odds by channel, with a distribution over classes, with a value.
-Form = Literal["chance", "distribution", "value"]
 _FORMS = get_args(Form)
-#: Rows of a class that training never showed, for its chance: more than none, less than one.
-UNSEEN = 0.5
 _OWN = ("form", "channels", "classes", "rows", "codes")
 
 
@@ -72,20 +69,6 @@ class Forest:
             "codes": self.columns.codes,
         }
         return {f"{prefix}{name}": one for name, one in (own | self.trees.arrays()).items()}
-
-
-def among_all(chances: Array, classes: Array, channels: int, rows: int) -> Array:
-    """Logarithms of chances ``[row, channel]`` float32 from those of the classes that were shown.
-
-    Args:
-        chances: ``[row, class]``, logarithms.
-        classes: ``[class]``, the channels that they are of.
-        channels: how many there are in all.
-        rows: training rows that had a label; a class that they never showed has half of one.
-    """
-    found = np.full((len(chances), channels), np.log(UNSEEN / rows), np.float32)
-    found[:, classes] = chances
-    return found
 
 
 def forest_of(arrays: Mapping[str, Array], prefix: str, columns: int, categorical: int) -> Forest:
