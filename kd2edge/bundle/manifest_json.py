@@ -167,6 +167,8 @@ def _above_zero(value: object, where: str) -> float:
 _SETTINGS: Mapping[str, Callable[[object, str], float]] = {
     "temperature": _above_zero,
     "threshold": as_share,
+    "quantile": as_share,
+    "fitted": partial(as_integer, least=0),
     "spread": _above_zero,
     "top_k": partial(as_integer, least=1),
     "reject": as_integer,

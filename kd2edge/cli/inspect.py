@@ -17,6 +17,7 @@ def command(bundle: Path, as_json: bool) -> None:
     """Show BUNDLE's tasks, inputs, artefacts and provenance."""
     from kd2edge.bundle import manifest_to_json, open_bundle
     from kd2edge.runtime.known import known_here
+    from kd2edge.tasks.cut import cut_text
     from kd2edge.tasks.reject import rejection_of
 
     opened = open_bundle(bundle)
@@ -38,7 +39,8 @@ def command(bundle: Path, as_json: bool) -> None:
     for task, spec in manifest.tasks.items():
         said = f"{len(spec.labels)} labels" if spec.labels else f"in {spec.unit or 'its own unit'}"
         rejects = rejection_of(spec)
-        when = "" if rejects is None else f"; {rejects.text(spec)}"
+        how = cut_text(spec) if rejects is None else rejects.text(spec)
+        when = f"; {how}" if how else ""
         say(f"task       {task}: {spec.kind}, {said}, {spec.metric}{when}")
     for artefact in manifest.artefacts.values():
         size = sum(entry.bytes for entry in artefact.files)

@@ -14,6 +14,7 @@ from kd2edge.data.device import device_of, full_fp32
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.precision import autocast
 from kd2edge.events import OnProgress, Progress, ignore
+from kd2edge.metrics.fitting import fitted_task, is_fitted
 from kd2edge.metrics.kinds import goodness, metric
 from kd2edge.metrics.metric import Metric
 from kd2edge.ragged import Column, Ragged, concatenated, taken
@@ -76,7 +77,7 @@ def metric_values(
 def fitted_tasks(
     tasks: Sequence[TaskSpec], split: EncodedSplit, logits: Mapping[str, Column]
 ) -> tuple[TaskSpec, ...]:
-    """The tasks with what of their decisions is fitted to a split, see ``TaskKind.fitted``.
+    """The tasks with what of their decisions is fitted to a split, see :func:`fitted_task`.
 
     Args:
         tasks: those that are answered.
@@ -84,16 +85,11 @@ def fitted_tasks(
         logits: array -> what a model says of them; may lack those of tasks with nothing to fit.
     """
     return tuple(
-        task_kind(task.kind).fitted(task, split.truth(task.name), logits_of(task, logits))
+        fitted_task(task, split.truth(task.name), logits_of(task, logits))
         if is_fitted(task) and task.name in split.tasks
         else task
         for task in tasks
     )
-
-
-def is_fitted(task: TaskSpec) -> bool:
-    """Whether anything of a task's decision is fitted to rows that were not learned from."""
-    return task_kind(task.kind).is_fitted(task)
 
 
 def mean_goodness(tasks: Sequence[TaskSpec], values: Mapping[TaskName, float]) -> float:
@@ -121,7 +117,7 @@ def _answers(
 def _metric_value(task: TaskSpec, split: EncodedSplit, logits: Logits) -> float:
     kind, truth = task_kind(task.kind), split.truth(task.name)
     # As the net would ship: what is fitted to these rows in the end is fitted to every epoch's.
-    task = kind.fitted(task, truth, logits)
+    task = fitted_task(task, truth, logits)
     decoded = kind.decode(task, logits)
     leading = metric(task.metric)
     if isinstance(leading, Metric):

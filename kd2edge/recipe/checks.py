@@ -50,6 +50,7 @@ from kd2edge.recipe.table_checks import inputs_of, tables_name_columns
 from kd2edge.recipe.task_checks import (
     binary_tasks_have_two_sides,
     bounds_are_in_order,
+    cuts_have_a_metric,
     labels_are_unique,
 )
 from kd2edge.tasks.kinds import task_kind
@@ -358,6 +359,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _tasks_of_inputs_have_theirs,
     binary_tasks_have_two_sides,
     bounds_are_in_order,
+    cuts_have_a_metric,
     labels_are_unique,
     _tokenizers_are_there,
     _cut_tables_are_fresh,

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from kd2edge.metrics.kinds import metric
+from kd2edge.metrics.metric import RankMetric
 from kd2edge.recipe.places import Fault
 from kd2edge.recipe.schema import Binary, Recipe, Regression
+from kd2edge.tasks.cut import is_cut_fitted
+from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.labels import label_text
 from kd2edge.tasks.numbers import LARGEST
 
@@ -33,6 +37,18 @@ def bounds_are_in_order(recipe: Recipe) -> Iterator[Fault]:
         if task.low is not None and task.high is not None and not task.low < task.high:
             message = f"expected more than low ({task.low:g}), found {task.high:g}"
             yield ("tasks", name, "high"), message
+
+
+def cuts_have_a_metric(recipe: Recipe) -> Iterator[Fault]:
+    """A cut is fitted to a metric of decisions, not of scores, which no cut changes."""
+    for name, task in recipe.tasks.items():
+        key = task_kind(task.kind).cut
+        if is_cut_fitted(task.decode) and isinstance(metric(task.metric), RankMetric):
+            message = (
+                f"{task.metric} compares scores, whatever {key} they are decided at: state one, or"
+                " let another metric lead"
+            )
+            yield ("tasks", name, key), message
 
 
 def labels_are_unique(recipe: Recipe) -> Iterator[Fault]:

@@ -20,6 +20,7 @@ from kd2edge.reporting.reading import (
     rows_text,
     task_block,
 )
+from kd2edge.tasks.cut import cut_text
 from kd2edge.tasks.reject import rejection_of
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.wording import PATH, shown
@@ -264,6 +265,8 @@ def _limits(manifest: Manifest, report: Json | None) -> Iterator[str]:
                 f"{_line(name)}: {_line(rejection.text(task))}; the score of that answer is the"
                 " label's own probability, which may be small."
             )
+        if cut := cut_text(task):
+            yield f"{_line(name)}: {cut}."
     yield "Scores are not probabilities that can be relied on outside the data it was measured on."
     if any(artefact.precision == "int8" for artefact in manifest.artefacts.values()):
         yield (

@@ -18,7 +18,16 @@ import numpy.typing as npt
 
 from kd2edge.tasks.probabilities import border
 from kd2edge.tasks.reject import Rejection, rejection_of
-from kd2edge.tasks.settings import bounds, centre, most, spread, temperature, threshold, top_k
+from kd2edge.tasks.settings import (
+    bounds,
+    centre,
+    most,
+    quantile,
+    spread,
+    temperature,
+    threshold,
+    top_k,
+)
 from kd2edge.tasks.spec import TaskSpec
 
 #: Logits ``[row, channel]`` -> what ``predict`` answers, or None: ask the task kind.
@@ -144,11 +153,12 @@ def binary(spec: TaskSpec) -> Quick:
 
 
 def ordinal(spec: TaskSpec) -> Quick | None:
-    """The median level and its probability; None for tasks that answer with several levels."""
+    """The decided level and its probability; None for tasks that answer with several levels."""
     if top_k(spec, None) != 1:
         return None
     names, scale = spec.labels, 1.0 / temperature(spec)
-    low, high = 0.5 - _CLOSE, 0.5 + _CLOSE
+    limit = quantile(spec)
+    low, high = limit - _CLOSE, limit + _CLOSE
 
     def few(logits: npt.NDArray[Any]) -> list[Any] | None:
         if scale != 1.0:
@@ -178,8 +188,8 @@ def ordinal(spec: TaskSpec) -> Quick | None:
         powers = np.exp(scaled)
         below = np.add.accumulate(powers, 1)
         shares = below[:, :-1] / below[:, -1:]
-        levels = np.add.reduce(shares < 0.5, 1)
-        if (np.abs(shares - 0.5) < _CLOSE).any():
+        levels = np.add.reduce(shares < limit, 1)
+        if (np.abs(shares - limit) < _CLOSE).any():
             return None
         scores = powers[np.arange(len(levels)), levels] / below[:, -1]
         return [

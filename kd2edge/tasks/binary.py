@@ -25,6 +25,7 @@ class Binary(TaskKind):
     """
 
     name = "binary"
+    cut = "threshold"
     default_metrics = ("binary_f1", "accuracy", "auc")
 
     def outputs(self, spec: TaskSpec) -> tuple[Output, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.tasks import packing, settings
+from kd2edge.tasks.cut import Goodness
 from kd2edge.tasks.decisions import margins_of
 from kd2edge.tasks.kind import TaskKind
 from kd2edge.tasks.labels import class_target, inventory
@@ -64,8 +65,9 @@ class Classification(TaskKind):
     def is_fitted(self, spec: TaskSpec) -> bool:
         return rejection_of(spec) is not None
 
-    def fitted(self, spec: TaskSpec, truth: Truth, logits: Logits) -> TaskSpec:
+    def fitted(self, spec: TaskSpec, truth: Truth, logits: Logits, goodness: Goodness) -> TaskSpec:
         """With the threshold that its aim asks for; as it is where no row is decided by one."""
+        del goodness
         rejection = rejection_of(spec)
         if rejection is None:
             return spec

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from kd2edge.ragged import Column, Ragged, listed, offsets_of
+from kd2edge.tasks.cut import Goodness, fitted_cut, is_cut_fitted
 from kd2edge.tasks.decisions import Compared, compared, margins_of
 from kd2edge.tasks.origin import NO_ORIGIN, Origin
 from kd2edge.tasks.spans import Word
 from kd2edge.tasks.spec import (
+    MISSING,
     Decoded,
     Field,
     Logits,
@@ -44,6 +47,8 @@ class TaskKind(ABC):
     ranked: bool = False
     #: Parts of a report that say something of such a task.
     sections: frozenset[Section] = frozenset({"classes", "confusion", "reliability"})
+    #: The decode setting at which decisions are cut; "" where there is none.
+    cut: str = ""
     #: Metrics that a report of this kind computes when the recipe names none; the first one leads.
     default_metrics: tuple[str, ...]
 
@@ -129,19 +134,28 @@ class TaskKind(ABC):
 
     def is_fitted(self, spec: TaskSpec) -> bool:
         """Whether :meth:`fitted` has anything to find for a task."""
-        del spec
-        return False
+        return bool(self.cut) and is_cut_fitted(spec.decode)
 
-    def fitted(self, spec: TaskSpec, truth: Truth, logits: Logits) -> TaskSpec:
+    def fitted(self, spec: TaskSpec, truth: Truth, logits: Logits, goodness: Goodness) -> TaskSpec:
         """The task with those settings of its decision that follow from labelled rows.
+
+        Here that is the best cut of the task's decisions; as it was where no row has a label.
 
         Args:
             spec: the task.
             truth: labels of rows that the model did not learn from.
             logits: of the same rows: each model has settings of its own.
+            goodness: of decisions of these rows, by the task's leading metric.
         """
-        del truth, logits
-        return spec
+        first = truth[self.fields(spec)[0].name]
+        labels = first.values if isinstance(first, Ragged) else first
+        if not self.is_fitted(spec) or not (np.asarray(labels) != MISSING).any():
+            return spec
+
+        def at(cut: float) -> TaskSpec:
+            return replace(spec, decode={**spec.decode, self.cut: cut})
+
+        return at(fitted_cut(lambda cut: self.decode(at(cut), logits), goodness))
 
     @abstractmethod
     def answers(

@@ -34,6 +34,7 @@ class MultiLabel(TaskKind):
     lists = True
     fewest_labels = 1
     sections: frozenset[Section] = frozenset({"classes", "reliability"})
+    cut = "threshold"
     default_metrics = ("micro_f1", "macro_f1", "map")
 
     def fields(self, spec: TaskSpec) -> tuple[Field, ...]:

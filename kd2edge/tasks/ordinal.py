@@ -24,12 +24,16 @@ class Ordinal(TaskKind):
 
     The median is what has the least absolute error in expectation (Gneiting 2011, "Making and
     Evaluating Point Forecasts"): a row that is a 2 or a 4 is answered with what lies between.
+    Another quantile has the least expected error where levels too high and too low cost unlike
+    (Koenker and Bassett 1978), and may be what another metric asks for.
 
-    Decode settings: ``temperature`` (of the distribution, so of the decision, too), ``top_k``.
+    Decode settings: ``quantile`` (0.5), ``temperature`` (of the distribution, so of the decision,
+    too), ``top_k``.
     """
 
     name = "ordinal"
     ranked = True
+    cut = "quantile"
     default_metrics = ("level_mae", "accuracy", "quadratic_kappa", "spearman")
 
     def outputs(self, spec: TaskSpec) -> tuple[Output, ...]:
@@ -56,8 +60,8 @@ class Ordinal(TaskKind):
     def decode(self, spec: TaskSpec, logits: Logits) -> Decoded:
         assert isinstance(logits, np.ndarray)  # row-level: the head's own output
         likeliest, scores = softmax_decisions(logits, settings.temperature(spec))
-        median = (_below(scores) >= 0.5).argmax(axis=1)
-        return Decoded(np.where(likeliest < 0, -1, median), scores)
+        level = (_below(scores) >= settings.quantile(spec)).argmax(axis=1)
+        return Decoded(np.where(likeliest < 0, -1, level), scores)
 
     def answers(
         self,
@@ -67,7 +71,7 @@ class Ordinal(TaskKind):
         top_k: int | None = None,
         origin: Origin = NO_ORIGIN,
     ) -> list[Any]:
-        """``[{label, score}, ...]`` a row: the median and its chance, then the likeliest others."""
+        """``[{label, score}, ...]`` a row: the decided level, then the likeliest others."""
         del origin
         return ranked_answers(spec, decoded, top_k)
 
@@ -81,9 +85,9 @@ class Ordinal(TaskKind):
         return decided_names(spec, decoded)
 
     def margins(self, spec: TaskSpec, decoded: Decoded) -> npt.NDArray[np.float64]:
-        """How far the chances of a lower and of a higher level are from one half, at least."""
-        del spec
-        return np.abs(_below(row_decisions(decoded).scores)[:, :-1] - 0.5).min(axis=1)
+        """How far the chances of each level or a lower one are from the quantile, at least."""
+        below = _below(row_decisions(decoded).scores)[:, :-1]
+        return np.abs(below - settings.quantile(spec)).min(axis=1)
 
     def pack(self, decoded: Decoded, top_k: int = 5) -> dict[str, npt.NDArray[Any]]:
         """Scores stay float32: rounding them would make ties among their means, which rank."""

@@ -36,7 +36,6 @@ __all__ = [
     "scope_of",
     "unfitted",
     "with_limit",
-    "without_limit",
 ]
 
 #: What a row is scored by.
@@ -103,12 +102,6 @@ def with_limit(spec: TaskSpec, threshold: float) -> dict[str, float]:
     """
     by = _scored_by(spec)
     return {**spec.decode, LIMITS[by]: -threshold if by == "energy" else threshold}
-
-
-def without_limit(decode: Mapping[str, float]) -> dict[str, float]:
-    """Decode settings without a model's threshold, and what it is on and was fitted to."""
-    own = {IN_SCOPE_RECALL, *LIMITS.values()}
-    return {key: value for key, value in decode.items() if key not in own}
 
 
 def reject_label(spec: TaskSpec) -> int | None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
+from kd2edge.tasks.cut import STATED_CUT
 from kd2edge.tasks.spec import TaskSpec
-
-#: From which probability on the answer is yes where nobody says it.
-THRESHOLD = 0.5
 
 
 def temperature(spec: TaskSpec) -> float:
@@ -17,7 +15,12 @@ def temperature(spec: TaskSpec) -> float:
 
 def threshold(spec: TaskSpec) -> float:
     """From which probability on a task says yes; 0.5 unless the task says so."""
-    return spec.decode.get("threshold", THRESHOLD)
+    return spec.decode.get("threshold", STATED_CUT)
+
+
+def quantile(spec: TaskSpec) -> float:
+    """Which quantile of its levels decides a row; the median unless the task says otherwise."""
+    return spec.decode.get("quantile", STATED_CUT)
 
 
 def centre(spec: TaskSpec) -> float:

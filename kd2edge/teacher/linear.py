@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from kd2edge.errors import DataError
 from kd2edge.metrics.estimate import measure
+from kd2edge.metrics.fitting import fitted_task
 from kd2edge.metrics.kinds import goodness
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import TaskSpec, Truth
@@ -203,7 +204,7 @@ def _fit(model: Any, shown: Any, labels: Array) -> Any:
 def _goodness(task: TaskSpec, truth: Truth, logits: Array) -> float:
     """The leading metric on some rows, higher where better; -inf where it cannot be measured."""
     kind, said = task_kind(task.kind), logits.astype(np.float32)
-    spec = kind.fitted(task, truth, said) if kind.is_fitted(task) else task
+    spec = fitted_task(task, truth, said)
     decoded = kind.decode(spec, said)
     try:
         return goodness(spec, spec.metric, measure(spec, truth, decoded, spec.metric))

@@ -18,7 +18,6 @@ from kd2edge.tasks.reject import (
     scope_of,
     unfitted,
     with_limit,
-    without_limit,
 )
 
 Spec = Callable[..., TaskSpec]
@@ -54,7 +53,6 @@ def test_settings_say_when_a_row_is_rejected(task: Spec, spec: Spec) -> None:
         before = spec("classification", LABELS, **unfitted(0, by, 0.9))
         after = with_limit(before, 0.5)
         assert after == {"reject": 0, key: limit, "in_scope_recall": 0.9}
-        assert without_limit(after) == {"reject": 0}
     assert "in_scope_recall" not in unfitted(0, "energy", None)
 
 

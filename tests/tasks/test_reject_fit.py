@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kd2edge.metrics.fitting import fitted_task
 from kd2edge.tasks import MISSING, TaskSpec, Truth, task_kind
 from kd2edge.tasks.reject import rejection_of, unfitted
 from kd2edge.tasks.reject_fit import fitted_threshold, needed_rows
@@ -116,12 +117,12 @@ def test_a_kind_fits_its_task_to_labelled_rows(by, spec: Callable[..., TaskSpec]
     assert kind.is_fitted(task)
     logits = np.array([[9, -5, 0], [0, -5, 9], [1, -5, 0.5], [0, -5, 0], [0, 8, 0]], np.float32)
     truth = Truth(np.array([0, 2, 1, MISSING, 1]))
-    found = kind.fitted(task, truth, logits)
+    found = fitted_task(task, truth, logits)
     assert np.asarray(kind.decode(task, logits).labels).tolist() == [0, 2, 0, 0, 1]
     assert np.asarray(kind.decode(found, logits).labels).tolist() == [0, 2, 1, 1, 1]
-    assert kind.fitted(found, truth, logits) == found  # whatever threshold there was before
+    assert fitted_task(found, truth, logits) == found  # whatever threshold there was before
     nothing = Truth(np.full(5, MISSING))
-    assert rejection_of(kind.fitted(task, nothing, logits)) == rejection_of(task)
+    assert rejection_of(fitted_task(task, nothing, logits)) == rejection_of(task)
 
 
 def test_other_tasks_have_nothing_to_fit(spec: Callable[..., TaskSpec]):
@@ -129,4 +130,4 @@ def test_other_tasks_have_nothing_to_fit(spec: Callable[..., TaskSpec]):
         task, kind = spec(name, labels), task_kind(name)
         logits = np.zeros((2, len(kind.outputs(task)) if name == "binary" else 2), np.float32)
         assert not kind.is_fitted(task)
-        assert kind.fitted(task, Truth(np.array([0, 1])), logits) is task
+        assert fitted_task(task, Truth(np.array([0, 1])), logits) is task

@@ -14,6 +14,8 @@ from kd2edge.nets import Net
 from kd2edge.pipeline.steps.training import NetRecord
 from kd2edge.pipeline.steps.work import Work
 from kd2edge.ragged import Ragged
+from kd2edge.tasks.cut import is_cut_fitted
+from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.outputs import arrays_of
 from kd2edge.tasks.reject import LIMITS, rejection_of
 from kd2edge.tasks.spec import TaskName, TaskSpec
@@ -89,20 +91,19 @@ def _fitted(
 
 
 def thresholds_of(task: TaskName, specs: Specs) -> dict[str, Any]:
-    """What a report says of how a task rejects, each model's threshold among it; nothing of others.
+    """What a report says of where each model cuts its scores, of tasks that this is fitted for.
 
     Thresholds are those of the decode setting: of the energy, above which a row is rejected.
     """
     spec = specs["student"][task]
-    rejection = rejection_of(spec)
-    if rejection is None:
-        return {}
-    key = LIMITS[rejection.by]
-    limits = {model: own[task].decode[key] for model, own in specs.items() if task in own}
-    return {
-        "reject": {
-            "label": spec.labels[rejection.label],
-            "by": rejection.by,
-            "thresholds": limits,
-        }
-    }
+    if (rejection := rejection_of(spec)) is not None:
+        label, by = spec.labels[rejection.label], rejection.by
+        return {"reject": {"label": label, "by": by, "thresholds": _each(task, LIMITS[by], specs)}}
+    if is_cut_fitted(spec.decode):
+        key = task_kind(spec.kind).cut
+        return {"cut": {"at": key, "by": spec.metric, "values": _each(task, key, specs)}}
+    return {}
+
+
+def _each(task: TaskName, key: str, specs: Specs) -> dict[str, float]:
+    return {model: own[task].decode[key] for model, own in specs.items() if task in own}

@@ -12,8 +12,8 @@ from pydantic_core.core_schema import no_info_after_validator_function
 from kd2edge.metrics.kinds import METRICS
 from kd2edge.recipe.schema.base import Inner, Label, Name, Number, Part, Text
 from kd2edge.recipe.schema.choices import ByKind
+from kd2edge.tasks.cut import STATED_CUT, cut_settings
 from kd2edge.tasks.reject import ScoreKind
-from kd2edge.tasks.settings import THRESHOLD
 
 _Labels = Annotated[tuple[Label, ...], Field(min_length=2)]
 
@@ -48,6 +48,14 @@ _Labelled = Annotated[str, _MetricOf("multi_label")]
 _Ordered = Annotated[str, _MetricOf("ordinal")]
 _Valued = Annotated[str, _MetricOf("regression")]
 _Words = Annotated[str, _MetricOf("token_classification")]
+
+
+#: Where decisions are cut: stated, or left to the validation rows.
+_Cut = Inner | Literal["fitted"]
+
+
+def _cut_settings(key: str, cut: float | str) -> dict[str, float]:
+    return cut_settings(key, None if isinstance(cut, str) else cut)
 
 
 class TaskPart(Part):
@@ -102,8 +110,9 @@ class Binary(TaskPart):
     """The negative and the positive label; null: those that occur in the data."""
     positive: Label | None = None
     """The positive label; null: the second one of `labels`, or of the sorted ones of the data."""
-    threshold: Inner = THRESHOLD
-    """Score from which on a row is positive."""
+    threshold: _Cut = STATED_CUT
+    """Score from which on a row is positive; `fitted`: the one that does best by `metric` on the
+    validation rows, each model's own."""
     metric: _Binary = "binary_f1"
     """The metric that decides: best checkpoint, tables, gate."""
     metrics: tuple[_Binary, ...] = ()
@@ -111,7 +120,7 @@ class Binary(TaskPart):
 
     @property
     def decode(self) -> dict[str, float]:
-        return {"threshold": self.threshold}
+        return _cut_settings("threshold", self.threshold)
 
 
 class MultiLabel(TaskPart):
@@ -120,8 +129,9 @@ class MultiLabel(TaskPart):
     kind: Literal["multi_label"] = "multi_label"
     labels: Annotated[tuple[Label, ...], Field(min_length=1)] | None = None
     """The labels; null: those that occur in the data.  A label outside the list is an error."""
-    threshold: Inner = THRESHOLD
-    """Score from which on a row has a label."""
+    threshold: _Cut = STATED_CUT
+    """Score from which on a row has a label; `fitted`: the one that does best by `metric` on the
+    validation rows, each model's own."""
     metric: _Labelled = "micro_f1"
     """The metric that decides: best checkpoint, tables, gate."""
     metrics: tuple[_Labelled, ...] = ()
@@ -129,7 +139,7 @@ class MultiLabel(TaskPart):
 
     @property
     def decode(self) -> dict[str, float]:
-        return {"threshold": self.threshold}
+        return _cut_settings("threshold", self.threshold)
 
 
 class Ordinal(TaskPart):
@@ -139,10 +149,17 @@ class Ordinal(TaskPart):
     labels: _Labels | None = None
     """The levels, lowest first; null: the whole numbers of the data, by size.  A label outside the
     list is an error."""
+    quantile: _Cut = STATED_CUT
+    """Which quantile of a row's levels is decided on, 0.5 the median; `fitted`: the one that does
+    best by `metric` on the validation rows, each model's own."""
     metric: _Ordered = "level_mae"
     """The metric that decides: best checkpoint, tables, gate."""
     metrics: tuple[_Ordered, ...] = ()
     """Further metrics of the report; empty: the usual ones of the kind."""
+
+    @property
+    def decode(self) -> dict[str, float]:
+        return {} if self.quantile == STATED_CUT else _cut_settings("quantile", self.quantile)
 
 
 class Regression(TaskPart):

@@ -43,7 +43,7 @@ def section(report: Json, task: str, index: int) -> Section:
     labels = f"{count} labels" if count else f"in {unit}" if unit else "values"
     lead = Note(f"{kind}, {labels}, {split} split", "lead")
     cut = _cut_words(report, split, task)
-    cut += _rejection(report, task)
+    cut += _rejection(report, task) + _fitted_cut(report, task)
     return Section(f"task-{index}", f"Task: {task}", [lead, *cut, *blocks], menu=task)
 
 
@@ -61,6 +61,18 @@ def _rejection(report: Json, task: str) -> list[Block]:
     )
     text = f"Answered {found['label']} by the {what} {way} a threshold, fitted on validation rows"
     return [Note(f"{text}: {limits}")]
+
+
+def _fitted_cut(report: Json, task: str) -> list[Block]:
+    """Where each model cuts its scores, as was best on validation rows."""
+    found = report["tasks"][task].get("cut")
+    if not found:
+        return []
+    values = ", ".join(
+        f"{FORMS[form]} {formats.score(found['values'].get(form))}" for form in forms(report)
+    )
+    text = f"Decided at the {found['at']} that is best by {found['by']} on validation rows"
+    return [Note(f"{text}: {values}")]
 
 
 def _cut_words(report: Json, split: str, task: str) -> list[Block]:

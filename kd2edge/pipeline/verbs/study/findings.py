@@ -16,7 +16,8 @@ from kd2edge.pipeline.verbs.study.plan import BASE, Plan
 from kd2edge.pipeline.verbs.study.runs import StudyFolder, TrialRun, runs_of
 from kd2edge.pipeline.verbs.study.storage import Trial
 from kd2edge.reporting.study import SCHEMA
-from kd2edge.tasks.reject import without_limit
+from kd2edge.tasks.cut import CUTS, FITTED
+from kd2edge.tasks.reject import IN_SCOPE_RECALL, LIMITS
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.validate import Reference, open_reference
 from kd2edge.verdict import CONFIDENCE
@@ -27,6 +28,9 @@ __all__ = ["findings", "reached"]
 #: The rows that a search never looks at.
 _SPLIT = "test"
 _RESAMPLES = 2000
+
+#: Decode settings that a variant may have of its own: where scores are cut, and to what end.
+_CUT = {*CUTS, FITTED, IN_SCOPE_RECALL, *LIMITS.values()}
 
 Json = dict[str, Any]
 
@@ -140,9 +144,12 @@ def _same_rows(runs: Sequence[FinishedRun], base: Sequence[FinishedRun]) -> bool
 
 
 def _asked(run: FinishedRun) -> dict[str, Json]:
-    """What the tasks ask, without how a student was fitted to answer it."""
+    """What the tasks ask, without where a student cuts its scores to answer it."""
     return {
-        task: {**said, "decode": without_limit(said["decode"])}
+        task: {
+            **said,
+            "decode": {key: one for key, one in said["decode"].items() if key not in _CUT},
+        }
         for task, said in run.meaning.tasks.items()
     }
 
