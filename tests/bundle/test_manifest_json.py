@@ -70,6 +70,8 @@ def changed(manifest: Manifest, change: Callable[[dict[str, Any]], object]) -> b
         (lambda m: m["tasks"]["intent"]["decode"].update(temperature=-1.0), "above 0"),
         (lambda m: m["tasks"]["intent"]["decode"].update(temperature=10**400), "a float can hold"),
         (lambda m: m["tasks"]["intent"]["decode"].update(threshold=1.1), "from 0 to 1"),
+        (lambda m: m["tasks"]["intent"]["decode"].update(quantile=-0.1), "from 0 to 1"),
+        (lambda m: m["tasks"]["intent"]["decode"].update(fitted=0.5), "fitted: .* whole number"),
         (lambda m: m["tasks"]["intent"]["decode"].update(top_k=0), "whole number from 1"),
         (lambda m: m["tasks"]["intent"]["decode"].update(top_k=1.5), "whole number from 1"),
         (lambda m: rejecting(m, reject=99), "decode.reject: there are . labels"),

@@ -60,6 +60,25 @@ def test_one_label_a_row_is_what_its_kind_answers(few, kind, data, channels, row
         assert_same(quick(spec, logits), slow(spec, logits))
 
 
+@pytest.mark.parametrize("few", [0, 1000])
+@given(
+    data=st.data(),
+    levels=st.integers(2, 6),
+    rows=st.integers(1, 4),
+    temperature=TEMPERATURE,
+    quantile=st.sampled_from((0.0, 0.001, 0.2, 0.5, 0.77, 0.999, 1.0)),
+)
+def test_levels_are_decided_at_the_quantile_of_their_kind(
+    few, data, levels, rows, temperature, quantile
+):
+    values = data.draw(st.lists(LOGIT, min_size=levels * rows, max_size=levels * rows))
+    logits = np.array(values, np.float32).reshape(rows, levels)
+    spec = spec_of("ordinal", levels, temperature=temperature, quantile=quantile)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kd2edge.runtime.quick._FEW", few)
+        assert_same(quick(spec, logits), slow(spec, logits))
+
+
 REJECTING = st.sampled_from(
     [{"least_probability": one} for one in (0.0, 0.4, 0.9, 1.0)]
     + [{"most_energy": one} for one in (-9.0, -1.5, 0.0, 1.7976931348623157e308)]

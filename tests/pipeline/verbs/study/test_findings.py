@@ -37,3 +37,16 @@ def test_thresholds_of_their_own_leave_runs_comparable(
 ) -> None:
     base = [run(seed, reject=1, least_probability=0.6 + seed / 10) for seed in range(2)]
     assert _same_rows([run(2, **decode)], base) == same
+
+
+@pytest.mark.parametrize(
+    ("decode", "same"),
+    [
+        ({"quantile": 0.5}, True),
+        ({}, True),
+        ({"threshold": 0.9}, True),
+        ({"quantile": 0.4, "fitted": 1, "temperature": 2.0}, False),
+    ],
+)
+def test_so_do_cuts_stated_or_fitted(decode: dict[str, float], same: bool) -> None:
+    assert _same_rows([run(2, **decode)], [run(0, quantile=0.4, fitted=1)]) == same
