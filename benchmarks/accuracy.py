@@ -3,7 +3,7 @@
 For every recipe the teacher is trained once, by the run of the first seed; the runs of the others
 load it, and share its cache.  Everything is resumable: what is finished is not done again.  Then
 the first run is exported and judged by the gate, and all students' and baselines' decisions on the
-test rows go into a paired bootstrap over seeds and rows.  Hours for all three recipes.
+test rows go into a paired bootstrap over rows, with Student's t over seeds.  Hours for all recipes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,6 +73,7 @@ def main() -> None:
             "seeds": [loaded.recipe.seed + at for at in range(given.seeds)],
             "models": read_report(runs[0].report)["models"],
             "baseline_start": "the student's",
+            "bounds_over_seeds": "Student's t",
             "code_unchanged_since": all(same_code(run) for run in runs),
             **tasks(loaded.recipe.name, runs, given.runs),
             "gate": gate(bundle),
@@ -182,6 +183,7 @@ def compared(
             "student": [measure(spec, truth, one, spec.metric) for one in students],
             "baseline": [measure(spec, truth, one, spec.metric) for one in baselines],
         }
+        require_as_reported(task, spec.metric, values, reports)
         scale = metric(spec.metric).scale
         teacher = reports[0][task]["teacher"]["metrics"][spec.metric]
         gain = paired_gain_over_seeds(spec, truth, students, baselines, spec.metric, inputs=inputs)
@@ -250,8 +252,26 @@ def decided(run: RunFolder, cache: Path) -> dict[str, Said]:
 
 
 def decisions(stem: Path, split: EncodedSplit, specs: Sequence[TaskSpec]) -> dict[str, Decoded]:
-    logits = predict_split(load_net(stem), split, specs, batch_size=256)
-    return {str(spec.name): task_kind(spec.kind).decode(spec, logits[spec.name]) for spec in specs}
+    """Decisions by task, each cut where the net's own fitted settings cut it."""
+    net = load_net(stem)
+    logits = predict_split(net, split, specs, batch_size=256)
+    own = {task.name: task.decode for task in net.tasks}
+    return {
+        str(spec.name): task_kind(spec.kind).decode(
+            replace(spec, decode=own[spec.name]), logits[spec.name]
+        )
+        for spec in specs
+    }
+
+
+def require_as_reported(
+    task: str, metric_name: str, said: Mapping[str, Sequence[float]], reports: Sequence[Any]
+) -> None:
+    """Refuse values that are not those of the runs' reports: one of both decides otherwise."""
+    for model, values in said.items():
+        told = [one[task][model]["metrics"][metric_name]["value"] for one in reports]
+        if not np.allclose(values, told, rtol=0, atol=1e-3):
+            raise SystemExit(f"{task}, {model}: {metric_name} is {values} here, {told} in reports")
 
 
 def gate(path: Path) -> dict[str, Any]:
