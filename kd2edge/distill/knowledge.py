@@ -102,21 +102,26 @@ class Knowledge:
 
 
 def knowledge_of(
-    caches: Mapping[str, TeacherCache], ensembles: Mapping[TaskName, Ensemble] = _ALONE
+    caches: Mapping[str, TeacherCache],
+    ensembles: Mapping[TaskName, Ensemble] = _ALONE,
+    teachers: Mapping[TaskName, Sequence[str]] | None = None,
 ) -> Knowledge:
-    """Every teacher teaches all of its own tasks.
+    """What is known of caches: by default every teacher teaches all of its own tasks.
 
     Args:
         caches: teacher's name -> its cache.
         ensembles: task -> how its teachers are joined; those of one teacher are not looked at.
+        teachers: task -> those of them who teach it; None: all who answer it.
 
     Raises:
         UsageError: a task of several teachers that nobody says how to join.
     """
-    teachers: dict[TaskName, list[str]] = {}
-    for name, cache in caches.items():
-        for task in cache.tasks:
-            teachers.setdefault(task, []).append(name)
+    if teachers is None:
+        answered = dict.fromkeys(task for cache in caches.values() for task in cache.tasks)
+        teachers = {
+            task: [name for name, cache in caches.items() if task in cache.tasks]
+            for task in answered
+        }
     several = {task: names for task, names in teachers.items() if len(names) > 1}
     for task, names in several.items():
         if task not in ensembles:

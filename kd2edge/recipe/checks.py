@@ -34,7 +34,6 @@ from kd2edge.recipe.schema import (
     TransformersModel,
 )
 from kd2edge.recipe.schema.inputs import WordsPart
-from kd2edge.recipe.schema.joins import NoJoin
 from kd2edge.recipe.schema.models import OneInput, models_of, pretrained_of, single_models
 from kd2edge.recipe.ship_checks import budgets_of_shares_are_shares, targets_come_out
 from kd2edge.recipe.source_checks import (
@@ -52,6 +51,11 @@ from kd2edge.recipe.task_checks import (
     bounds_are_in_order,
     cuts_have_a_metric,
     labels_are_unique,
+)
+from kd2edge.recipe.teaching_checks import (
+    several_teachers_are_joined,
+    tasks_are_taught,
+    taught_teachers_fit,
 )
 from kd2edge.tasks.kinds import task_kind
 
@@ -84,39 +88,6 @@ def _names_are_unique(recipe: Recipe) -> Iterator[Fault]:
     for name, group in (("tasks", recipe.tasks), ("inputs", recipe.inputs)):
         if "kind" in group:
             yield (name, "kind"), "the name 'kind' is taken: every method has that key"
-
-
-def _tasks_are_taught(recipe: Recipe) -> Iterator[Fault]:
-    taught = Counter(task for teacher in recipe.teachers for task in set(teacher.tasks))
-    alpha = recipe.distill.alpha
-    untaught = [task for task in recipe.tasks if not taught[task]]
-    if isinstance(alpha, dict):
-        for task in untaught:
-            # A map that lacks a task is reported with the references.
-            if alpha.get(task, 0) != 0:
-                steps = ("distill", "alpha", task)
-                yield steps, f"no teacher teaches {task!r}: give it one, or set its alpha to 0"
-    elif untaught and alpha != 0:  # one mistake, often: no teacher at all
-        names = ", ".join(map(repr, untaught))
-        yield ("distill", "alpha"), f"no teacher teaches {names}: give it one, or set alpha to 0"
-
-
-def _several_teachers_are_joined(recipe: Recipe) -> Iterator[Fault]:
-    """Teachers teach all tasks where they name none: that several do must be meant."""
-    join = recipe.distill.join
-    for index, teacher in enumerate(recipe.teachers):
-        for at, task in enumerate(teacher.tasks):
-            several = recipe.teachers_of(task)
-            # A map that lacks a task is reported with the references.
-            own = join.get(task) if isinstance(join, dict) else join
-            if len(several) > 1 and isinstance(own, NoJoin):
-                names = ", ".join(one.name for one in several)
-                message = (
-                    f"{task!r} has several teachers: {names}; let one of them name it under"
-                    " `tasks`, or say how they answer together (distill.join: mean, confidence or"
-                    " skill)"
-                )
-                yield ("teachers", index, "tasks", at), message
 
 
 def _teachers_are_trained_or_loaded(recipe: Recipe) -> Iterator[Fault]:
@@ -332,9 +303,11 @@ def _lists_name_things_once(recipe: Recipe) -> Iterator[Fault]:
         (("export", "precisions"), recipe.export.precisions),
     ]
     lists += [
-        (("teachers", index, "tasks"), teacher.tasks)
+        (("teachers", index, key), getattr(teacher, key))
         for index, teacher in enumerate(recipe.teachers)
+        for key in ("tasks", "taught_by")
     ]
+    lists.append((("student", "taught_by"), recipe.student.taught_by or ()))
     for steps, names in lists:
         for name, count in Counter(names).items():
             if count > 1:
@@ -350,8 +323,9 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     cut_words_have_no_labels,
     schemes_are_of_tags,
     builders_choose_their_split,
-    _tasks_are_taught,
-    _several_teachers_are_joined,
+    tasks_are_taught,
+    several_teachers_are_joined,
+    taught_teachers_fit,
     _teachers_are_trained_or_loaded,
     _models_can_be_made,
     _every_input_is_read,

@@ -19,7 +19,7 @@ from kd2edge.recipe.overrides import apply_override
 from kd2edge.recipe.places import Places, Steps
 from kd2edge.recipe.references import reference_problems
 from kd2edge.recipe.schema.base import FOLDER
-from kd2edge.recipe.schema.inherited import is_inherited, stated
+from kd2edge.recipe.schema.inherited import is_inherited, stated, stated_by_teacher
 from kd2edge.recipe.schema.recipe import Recipe
 from kd2edge.recipe.schema.written import written
 from kd2edge.recipe.yaml_text import LONGEST, dump_yaml, parse_yaml
@@ -56,9 +56,10 @@ class LoadedRecipe:
         """A recipe that loads as the same one from any folder: what a run keeps.
 
         Nothing is left out but what says nothing: a method without options is its bare name, and a
-        phase states what is not as in the whole recipe.
+        phase or a taught teacher states what is not as in the whole recipe.
         """
         tree = written(self.recipe)
+        tree["teachers"] = [stated_by_teacher(teacher, tree) for teacher in tree["teachers"]]
         tree["phases"] = [stated(phase, tree) for phase in tree["phases"]]
         return dump_yaml(tree)
 

@@ -12,11 +12,14 @@ from kd2edge.errors import Problem
 from kd2edge.recipe.hints import hint
 from kd2edge.recipe.places import Places, Steps
 
-_DISTILL = (
+_TEACHING = (
     ("distill.alpha.@", "task"),
     ("distill.temperature.@", "task"),
     ("distill.logits.@", "task"),
     ("distill.join.@", "task"),
+)
+_DISTILL = (
+    *_TEACHING,
     ("distill.long_tail.@", "task"),
     ("distill.features.*.teacher", "teacher"),
     ("distill.balance.weights.@", "task"),
@@ -30,8 +33,13 @@ REFERENCES: tuple[tuple[str, str], ...] = (
     ("tasks.*.input", "input"),
     ("teachers.*.tasks", "task"),
     ("teachers.*.tasks.*", "task"),
+    ("teachers.*.taught_by", "teacher"),
+    ("teachers.*.taught_by.*", "teacher"),
+    *((f"teachers.*.{pattern}", what) for pattern, what in _TEACHING),
     ("teachers.*.inputs.*.tokenizer.from", "teacher"),
     ("student.init.from", "teacher"),
+    ("student.taught_by", "teacher"),
+    ("student.taught_by.*", "teacher"),
     *_DISTILL,
     *((f"phases.*.{pattern}", what) for pattern, what in _DISTILL),
     ("phases.*.rows.*", "source"),

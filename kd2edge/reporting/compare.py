@@ -90,7 +90,7 @@ def _task_group(
 
 
 def _teacher_groups(a: Json, b: Json, split: str, tasks: Sequence[str]) -> list[Group]:
-    """Each teacher of the tasks that several teach in either run; by its name in the other."""
+    """Each teacher of the tasks that several answer in either run; by its name in the other."""
     sides = [each_teacher(side, split) for side in (a, b)]
     groups: list[Group] = []
     for task in tasks:

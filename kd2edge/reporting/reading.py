@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -63,7 +63,7 @@ def lacked(report: Json, split: str) -> dict[str, Json]:
 
 
 def each_teacher(report: Json, split: str) -> dict[str, dict[str, Json]]:
-    """Task that several teachers teach together -> teacher -> its leading metric alone."""
+    """Task that several teachers answer -> teacher -> its leading metric alone."""
     found = report["splits"].get(split, _NOTHING).get("teachers", _NOTHING)
     return {
         task: {
@@ -72,6 +72,27 @@ def each_teacher(report: Json, split: str) -> dict[str, dict[str, Json]]:
         }
         for task, several in found.items()
     }
+
+
+def taught_by(report: Json, task: str) -> dict[str, Sequence[str]]:
+    """Teacher that was taught a task, or ``student`` -> who taught it; of tasks of several."""
+    return dict(report.get("taught_by", _NOTHING).get(task, _NOTHING))
+
+
+def lesson_text(report: Json, task: str, teacher: str) -> str:
+    """What a teacher of a task is to the others: "taught by large, teaches the student"."""
+    lessons = taught_by(report, task)
+    mine, student = lessons.get(teacher, ()), lessons.get("student", ())
+    parts = [f"taught by {', '.join(mine)}"] if mine else []
+    everybody = each_teacher(report, leading_split(report)).get(task, ())
+    if teacher in student and len(student) < len(everybody):
+        parts.append("teaches the student")
+    return ", ".join(parts)
+
+
+def is_joined(report: Json, task: str) -> bool:
+    """Whether several teachers of a task teach the student as one."""
+    return task in report.get("joins", _NOTHING)
 
 
 def join_text(report: Json, task: str) -> str:

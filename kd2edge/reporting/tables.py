@@ -16,9 +16,11 @@ from kd2edge.reporting.reading import (
     estimate,
     forms,
     gate_text,
+    is_joined,
     join_text,
     lacked,
     leading_split,
+    lesson_text,
     measured_rows,
     rows_and_distinct,
     task_block,
@@ -145,24 +147,24 @@ def headline(report: Json, validation: Json | None = None, bench: Json | None = 
 
 
 def teachers(report: Json) -> Table:
-    """What each teacher reaches alone, of the tasks that several teach together; perhaps no group.
+    """What each teacher reaches alone, of the tasks that several answer; perhaps no group.
 
-    Each row: a teacher and its leading metric; the last is what they reach together.
+    Each row: a teacher and its leading metric; the last, where several teach the student, is what
+    they reach together.
     """
     split = leading_split(report)
-    groups = [
-        Group(
-            f"{task}: {str(report['tasks'][task]['metric']).replace('_', ' ')} of each teacher",
-            (
-                *((name, _estimate(part)) for name, part in several.items()),
-                (
-                    f"together ({join_text(report, task)})",
-                    _estimate(estimate(report, split, task, "teacher")),
-                ),
-            ),
-        )
-        for task, several in each_teacher(report, split).items()
-    ]
+    groups: list[Group] = []
+    for task, several in each_teacher(report, split).items():
+        metric = str(report["tasks"][task]["metric"]).replace("_", " ")
+        rows = [
+            (f"{name} ({told})" if (told := lesson_text(report, task, name)) else name, part)
+            for name, part in several.items()
+        ]
+        if is_joined(report, task):
+            together = estimate(report, split, task, "teacher")
+            rows.append((f"together ({join_text(report, task)})", together))
+        cells = tuple((name, _estimate(part)) for name, part in rows)
+        groups.append(Group(f"{task}: {metric} of each teacher", cells))
     return Table(("teacher", "metric"), tuple(groups))
 
 

@@ -53,6 +53,7 @@ TABLES: dict[str, Iterable[str]] = {
     "Long tails": set(LONG_TAILS) - {"none"},
     "Logit losses": LOGIT_LOSSES,
     "Joins": JOINS,
+    "Taught teachers": {"taught_by"},
     "Schedules": SCHEDULES,
     "Training": {"freeze", "layer_decay", "phases", "rates"},
     "Feature losses": FEATURE_LOSSES,

@@ -8,22 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.recipe import Recipe
+from kd2edge.recipe import Recipe, by_task
 from kd2edge.rows.join import JoinedRows
 
 __all__ = [
     "StudentPhase",
     "followed_layers",
+    "heard",
     "hidden_rows",
     "is_taught",
     "lacking_rows",
+    "learners_of",
     "phases_of",
+    "taught_teachers",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class StudentPhase:
-    """A part of the student's training.
+    """A part of the student's training, or a teacher's that is taught, in its place.
 
     Args:
         name: its name; "" of the only part of a recipe without phases.
@@ -58,12 +61,35 @@ def phases_of(recipe: Recipe) -> list[StudentPhase]:
     ]
 
 
+def taught_teachers(recipe: Recipe) -> list[StudentPhase]:
+    """The teachers that others teach, each as if it were the student."""
+    return [
+        StudentPhase("", recipe.learned_by(teacher), place=f"teachers.{index}.")
+        for index, teacher in enumerate(recipe.teachers)
+        if teacher.taught_by
+    ]
+
+
+def learners_of(recipe: Recipe) -> list[StudentPhase]:
+    """Everything that is taught: teachers by other teachers, then the student in its phases."""
+    return [*taught_teachers(recipe), *phases_of(recipe)]
+
+
 def is_taught(recipe: Recipe) -> bool:
     """Whether the student learns from rows without any label too."""
-    alpha = recipe.distill.alpha
-    shares = alpha.values() if isinstance(alpha, dict) else [alpha]
-    said = any(share != 0 for share in shares)
-    return bool(recipe.teachers) and (said or bool(recipe.distill.features))
+    shares = by_task(recipe.distill.alpha, list(recipe.tasks))
+    said = any(share != 0 and recipe.teachers_of(task) for task, share in shares.items())
+    return said or bool(recipe.distill.features)
+
+
+def heard(recipe: Recipe) -> list[str]:
+    """The teachers that the student learns from: their word on a task, or their features."""
+    teaching = {one.name for task in recipe.tasks for one in recipe.teachers_of(task)}
+    return [
+        one.name
+        for one in recipe.teachers
+        if one.name in teaching or followed_layers(recipe, one.name)
+    ]
 
 
 def followed_layers(recipe: Recipe, teacher: str) -> list[str]:

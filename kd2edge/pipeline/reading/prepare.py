@@ -14,7 +14,7 @@ from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.kinds import misfit
 from kd2edge.pipeline.reading.learned import Learned, fitted_files, learned_tokenizers
 from kd2edge.pipeline.reading.model_inputs import input_spec, word_cutters
-from kd2edge.pipeline.reading.phases import lacking_rows
+from kd2edge.pipeline.reading.phases import StudentPhase, lacking_rows, taught_teachers
 from kd2edge.pipeline.reading.rejecting import rejecting, unrejectable
 from kd2edge.pipeline.reading.sources import (
     SPLITS,
@@ -224,17 +224,19 @@ def _unmeasurable(loaded: LoadedRecipe, data: Prepared) -> Iterator[Problem]:
 
 def _unweighable(loaded: LoadedRecipe, data: Prepared) -> Iterator[Problem]:
     """Teachers that are weighed by their skill in a task that no validation row has a label of."""
-    recipe = loaded.recipe
-    for name, join in by_task(recipe.distill.join, recipe.tasks).items():
-        several = len(recipe.teachers_of(name)) > 1
-        labelled = data.checks["validation"].labelled_rows([TaskName(name)])
-        if several and isinstance(join, SkillJoin) and not labelled:
-            place = "distill.join" + f".{name}" * isinstance(recipe.distill.join, dict)
-            message = (
-                f"no validation row has a label of {name}, by which its teachers could be weighed:"
-                " add some, or write mean"
-            )
-            yield loaded.problem(place, message)
+    student = StudentPhase("", loaded.recipe)  # all its phases join alike
+    for learner in [*taught_teachers(loaded.recipe), student]:
+        recipe, place = learner.recipe, learner.at("join", loaded.recipe)
+        for name, join in by_task(recipe.distill.join, list(recipe.tasks)).items():
+            several = len(recipe.teachers_of(name)) > 1
+            labelled = data.checks["validation"].labelled_rows([TaskName(name)])
+            if several and isinstance(join, SkillJoin) and not labelled:
+                message = (
+                    f"no validation row has a label of {name}, by which its teachers could be"
+                    " weighed: add some, or write mean"
+                )
+                by_name = isinstance(recipe.distill.join, dict)
+                yield loaded.problem(place + f".{name}" * by_name, message)
 
 
 def _placed(loaded: LoadedRecipe, problem: Problem) -> Problem:

@@ -75,7 +75,10 @@ def teacher_seed(recipe: Recipe, teacher: Teacher) -> int:
 
 
 def teacher_settings(recipe: Recipe, teacher: Teacher) -> TrainSettings:
-    """How a teacher is trained: on hard labels alone, on the device of the recipe."""
+    """How a teacher is trained, on the device of the recipe: on labels alone, or as it is taught.
+
+    Of those who teach it, it hears the word and follows no features; its tasks are summed.
+    """
     assert teacher.train is not None
     own, run = teacher.train, recipe.train
     return TrainSettings(
@@ -87,7 +90,17 @@ def teacher_settings(recipe: Recipe, teacher: Teacher) -> TrainSettings:
         checkpoint_every=run.checkpoint_every,
         max_steps=None,
         mixup=None,
-        distill=LABELS_ALONE,
+        distill=_lessons(recipe.learned_by(teacher)) if teacher.taught_by else LABELS_ALONE,
+    )
+
+
+def _lessons(recipe: Recipe) -> DistillSettings:
+    distill, tasks = recipe.distill, [TaskName(name) for name in recipe.tasks]
+    return replace(
+        LABELS_ALONE,
+        alpha=values_of(distill.alpha, tasks),
+        temperature=values_of(distill.temperature, tasks),
+        logits=_methods(distill.logits, tasks),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from kd2edge.metrics.kinds import goodness
 from kd2edge.pipeline.reading.settings import joins
 from kd2edge.pipeline.steps.work import Learner, Work
 from kd2edge.ragged import Ragged
+from kd2edge.recipe import Recipe
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.outputs import logits_of, outputs_of
 from kd2edge.tasks.spec import Output, TaskName, TaskSpec
@@ -32,24 +33,25 @@ _TINY = 1e-12
 
 
 def ensembles_of(
-    work: Work, learner: Learner, validation: Mapping[str, TeacherCache]
+    work: Work, recipe: Recipe, learner: Learner, validation: Mapping[str, TeacherCache]
 ) -> dict[TaskName, Ensemble]:
     """How the teachers of each task that has several are joined.
 
     Args:
         work: the run.
-        learner: what the student reads, and the rows as it reads them.
+        recipe: its recipe, with who is taught in the student's place.
+        learner: what that one reads, and the rows as it reads them.
         validation: teacher -> what it says of the validation rows.
 
     Raises:
         DataError: no validation row has the labels that a metric needs.
     """
     found: dict[TaskName, Ensemble] = {}
-    for task, join in joins(work.recipe, [spec.name for spec in work.tasks]).items():
+    for task, join in joins(recipe, [TaskName(name) for name in recipe.tasks]).items():
         spec, split = work.data.tasks[task], learner.splits["validation"]
         lacks: dict[str, float] = {}
         if join.by_skill:
-            asked = {name: one for name, one in validation.items() if task in one.tasks}
+            asked = {one.name: validation[one.name] for one in recipe.teachers_of(task)}
             rows = work.data.checks["validation"].labelled_rows([task])
             lacks = {name: _lack(spec, split, cache, rows) for name, cache in asked.items()}
         found[task] = Ensemble(join, lacks)
@@ -57,20 +59,21 @@ def ensembles_of(
 
 
 def taught_by(
-    tasks: Sequence[TaskSpec],
+    work: Work,
     asked: Mapping[str, TeacherCache],
     ensembles: Mapping[TaskName, Ensemble],
 ) -> dict[str, Array]:
-    """Array -> what all who were asked say of a split; of a task that several know, together.
+    """Array -> what the student's teachers say of a split; of a task that has several, together.
 
     Args:
-        tasks: all of them; one that nobody knows is left out.
+        work: the run; a task that nobody teaches is left out.
         asked: teacher -> what it says of the split.
         ensembles: how the teachers of a task that has several are joined.
     """
     found: dict[str, Array] = {}
-    for spec in tasks:
-        own = {name: cache for name, cache in asked.items() if spec.name in cache.tasks}
+    for spec in work.tasks:
+        names = [one.name for one in work.recipe.teachers_of(spec.name)]
+        own = {name: asked[name] for name in names if name in asked}
         if own:
             found |= said_of_task(spec, own, ensembles.get(spec.name))
     return found

@@ -11,13 +11,13 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.distill import Knowledge, TrainingJob, TrainSettings, knowledge_of
+from kd2edge.distill import Knowledge, TrainingJob, TrainSettings
 from kd2edge.events import StageEvent
 from kd2edge.nets import Net, describe_net, load_net
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, teacher_inputs
 from kd2edge.pipeline.reading.phases import StudentPhase, hidden_rows, phases_of
 from kd2edge.pipeline.reading.settings import baseline_settings, student_settings
-from kd2edge.pipeline.steps.joining import ensembles_of
+from kd2edge.pipeline.steps.knowing import knowledge_for
 from kd2edge.pipeline.steps.phases import PhasePlace, phase_places
 from kd2edge.pipeline.steps.piece_table import PieceTable, piece_ids_of, piece_table
 from kd2edge.pipeline.steps.saved import require_same_inputs, trained_stem
@@ -26,8 +26,6 @@ from kd2edge.pipeline.steps.training import finished_record, origin_of
 from kd2edge.pipeline.steps.work import Learner, Work, fresh_net
 from kd2edge.recipe.schema.models import Init, InitOfRun
 from kd2edge.student import init_from, worded
-from kd2edge.tasks.spec import TaskName
-from kd2edge.teacher.joins import Ensemble
 
 __all__ = [
     "Students",
@@ -144,14 +142,13 @@ def students_of(work: Work, learner: Learner, teachers: Sequence[AskedTeacher]) 
     Args:
         work: the run.
         learner: what the student reads, and the rows as it reads them.
-        teachers: who teach.
+        teachers: all that were asked.
 
     Raises:
         UsageError: a student to start as that is not there, or that reads other inputs.
     """
-    caches = {one.name: one.caches["train"] for one in teachers}
-    ensembles = _ensembles(work, learner, teachers)
-    knowledge = knowledge_of(caches, ensembles) if teachers else None
+    asked = {one.name: one.caches for one in teachers}
+    knowledge = knowledge_for(work, work.recipe, learner, asked)
     init = work.recipe.student.started_as
     trained = None if init is None else trained_student(init, learner.inputs)
     return Students(work, learner, knowledge, _starter(work, learner, teachers), trained)
@@ -171,19 +168,6 @@ class _Start:
 
     stem: Path
     weights: str
-
-
-def _ensembles(
-    work: Work, learner: Learner, teachers: Sequence[AskedTeacher]
-) -> dict[TaskName, Ensemble]:
-    """How several teachers of a task are joined; told, as the recipe does not know all of it."""
-    validation = {one.name: one.caches["validation"] for one in teachers}
-    found = ensembles_of(work, learner, validation)
-    for task, one in found.items():
-        names = [name for name in validation if task in validation[name].tasks]
-        lacks = [f"{name} lacks {one.lacks[name]:.3g}" if one.lacks else name for name in names]
-        work.on_event(StageEvent(f"join {task}", f"{one.join.kind}: {', '.join(lacks)}"))
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from kd2edge.errors import Problem, RecipeError, UsageError
 from kd2edge.nets import Net, load_net
 from kd2edge.pipeline.reading.learned import NONE, Learned
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, require_own_tokenizer, teacher_inputs
-from kd2edge.pipeline.reading.phases import StudentPhase, phases_of
+from kd2edge.pipeline.reading.phases import StudentPhase, learners_of, phases_of
 from kd2edge.pipeline.reading.settings import (
     balance_method,
     feature_specs,
@@ -226,22 +226,24 @@ class _Rehearsal:
 
     def logits(self) -> None:
         """Try the losses on logits of the tasks that somebody teaches."""
-        for phase in phases_of(self.loaded.recipe):
-            recipe, place = phase.recipe, phase.at("logits", self.loaded.recipe)
-            methods = logit_losses(recipe, [task.name for task in self.tasks])
+        for learner in learners_of(self.loaded.recipe):
+            recipe, place = learner.recipe, learner.at("logits", self.loaded.recipe)
+            tasks = self._tasks_of(learner)
+            methods = logit_losses(recipe, [task.name for task in tasks])
             by_task = isinstance(recipe.distill.logits, dict)
-            for task in self.tasks:
+            for task in tasks:
                 if task.name in methods:
                     with self._noted(place + f".{task.name}" * by_task):
-                        logit_loss(task, methods[task.name], cut=self._is_cut(task))
+                        logit_loss(task, methods[task.name], cut=_is_cut(recipe, task))
 
     def alphas(self) -> None:
         """Ask the schedules of alpha whether the tasks that somebody teaches are theirs."""
-        for phase in phases_of(self.loaded.recipe):
-            recipe, place = phase.recipe, phase.at("alpha", self.loaded.recipe)
-            alpha = values_of(recipe.distill.alpha, [task.name for task in self.tasks])
+        for learner in learners_of(self.loaded.recipe):
+            recipe, place = learner.recipe, learner.at("alpha", self.loaded.recipe)
+            tasks = self._tasks_of(learner)
+            alpha = values_of(recipe.distill.alpha, [task.name for task in tasks])
             by_task = isinstance(recipe.distill.alpha, dict)
-            for task in self.tasks:
+            for task in tasks:
                 value = alpha[task.name]
                 if isinstance(value, Schedule) and recipe.teachers_of(task.name):
                     with self._noted(place + f".{task.name}" * by_task):
@@ -249,12 +251,15 @@ class _Rehearsal:
 
     def joins(self) -> None:
         """Whether teachers of one task can be joined as they are to be."""
-        found = joins(self.loaded.recipe, [task.name for task in self.tasks])
-        by_task = isinstance(self.loaded.recipe.distill.join, dict)
-        for task in self.tasks:
-            if task.name in found:
-                with self._noted("distill.join" + f".{task.name}" * by_task):
-                    found[task.name].require_fits(task)
+        for learner in learners_of(self.loaded.recipe):
+            recipe, place = learner.recipe, learner.at("join", self.loaded.recipe)
+            tasks = self._tasks_of(learner)
+            found = joins(recipe, [task.name for task in tasks])
+            by_task = isinstance(recipe.distill.join, dict)
+            for task in tasks:
+                if task.name in found:
+                    with self._noted(place + f".{task.name}" * by_task):
+                        found[task.name].require_fits(task)
 
     def long_tails(self) -> None:
         """Whether what makes rare classes count fits the tasks."""
@@ -271,13 +276,8 @@ class _Rehearsal:
         whole = self.loaded.recipe
         return phases_of(whole) + ([StudentPhase("", whole)] if whole.phases else [])
 
-    def _is_cut(self, task: TaskSpec) -> bool:
-        """Whether the cache of a teacher of a task keeps its likeliest classes alone."""
-        return any(
-            kept_of(output, teacher.top_k) is not None
-            for teacher in self.loaded.recipe.teachers_of(task.name)
-            for output in outputs_of(task).values()
-        )
+    def _tasks_of(self, learner: StudentPhase) -> list[TaskSpec]:
+        return [task for task in self.tasks if task.name in learner.recipe.tasks]
 
     def _tried(self, name: str) -> PieceTable:
         """What the student's table would be started from, with hardly any piece asked about."""
@@ -375,6 +375,15 @@ class _Rehearsal:
             problem = self.loaded.problem(place, str(error))
             if problem not in self.problems:  # phases may share what is wrong
                 self.problems.append(problem)
+
+
+def _is_cut(recipe: Recipe, task: TaskSpec) -> bool:
+    """Whether the cache of a teacher of a task keeps its likeliest classes alone."""
+    return any(
+        kept_of(output, teacher.top_k) is not None
+        for teacher in recipe.teachers_of(task.name)
+        for output in outputs_of(task).values()
+    )
 
 
 def _run(net: Net) -> None:

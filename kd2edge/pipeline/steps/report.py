@@ -17,6 +17,7 @@ from kd2edge.files.fingerprint import as_json
 from kd2edge.metrics.items import distinct
 from kd2edge.nets import describe_net
 from kd2edge.pipeline.reading.learned import learned_summary
+from kd2edge.pipeline.reading.phases import heard
 from kd2edge.pipeline.reading.prepare import Prepared
 from kd2edge.pipeline.steps.decided import (
     Logits,
@@ -33,6 +34,7 @@ from kd2edge.pipeline.steps.provenance import code_fingerprint
 from kd2edge.pipeline.steps.saved import trained_stem
 from kd2edge.pipeline.steps.training import NetRecord
 from kd2edge.pipeline.steps.work import Learner, Splits, Work
+from kd2edge.recipe import Recipe
 from kd2edge.reporting import html_report
 from kd2edge.reporting.reading import SCHEMA
 from kd2edge.tasks.kinds import task_kind
@@ -79,8 +81,9 @@ def write_report(work: Work, learner: Learner, results: Mapping[str, ModelResult
     splits = learner.splits
     parts: dict[str, Any] = {}
     keys = {split: row_keys(work.data.rows[split], work.data.inputs) for split in JUDGED}
-    ensembles = ensembles_of(work, learner, _caches(results, "validation"))
-    taught = taught_by(work.tasks, _caches(results, "validation"), ensembles)
+    validation = _caches(results, "validation")
+    ensembles = ensembles_of(work, work.recipe, learner, validation)
+    taught = taught_by(work, validation, ensembles)
     specs = decided_by(work, splits["validation"], results, taught)
     meaning = _meaning(work, splits, keys, results["student"], specs["student"])
     write_atomic(work.run.meaning, meaning.to_json())
@@ -89,10 +92,8 @@ def write_report(work: Work, learner: Learner, results: Mapping[str, ModelResult
         said = _predictions(work, splits[split], results, caches, ensembles)
         said |= {name: dict(one.said[split]) for name, one in results.items() if one.said}
         parts[split] = _split_report(work.data, specs, splits[split], said, hashes)
-        if ensembles:
-            parts[split]["teachers"] = _each_teacher(
-                work, learner, results, split, ensembles, hashes
-            )
+        if several := _each_teacher(work, learner, results, split, hashes):
+            parts[split]["teachers"] = several
         without = dict(_without(work, learner, results, specs, split, ensembles))
         if without:
             parts[split]["without"] = {name: part for name, (part, _) in without.items()}
@@ -100,7 +101,11 @@ def write_report(work: Work, learner: Learner, results: Mapping[str, ModelResult
         truths = _truths(work, splits[split])
         outputs = _Outputs(keys[split], said["student"], truths, stored)
         _write_reference(work, specs["student"], split, meaning, outputs)
-    report = finite(_report(work, splits, results, specs, parts, meaning) | _joins(ensembles))
+    report = finite(
+        _report(work, splits, results, specs, parts, meaning)
+        | _joins(ensembles)
+        | _lessons(work.recipe)
+    )
     text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
     write_atomic(work.run.html, html_report(report).encode())
     write_atomic(work.run.report, f"{text}\n".encode())
@@ -124,7 +129,7 @@ def _report(
             str(name): _task(spec) | thresholds_of(name, specs)
             for name, spec in work.data.tasks.items()
         },
-        "models": _models(results),
+        "models": _models(results, heard(work.recipe)),
         "splits": parts,
         "curves": _curves(results),
         "fingerprints": {**_fingerprints(work, splits, results), "meaning": meaning.key},
@@ -146,8 +151,12 @@ def _teachers(results: Mapping[str, ModelResult]) -> dict[str, ModelResult]:
     return {name: one for name, one in results.items() if name not in _OWN}
 
 
-def _models(results: Mapping[str, ModelResult]) -> dict[str, Any]:
-    """Costs of each model; several teachers count as one, ``teacher``."""
+def _models(results: Mapping[str, ModelResult], teaching: Sequence[str]) -> dict[str, Any]:
+    """Costs of each model; several teachers count as one, ``teacher``.
+
+    Its size is that of those who teach the student, its training that of all: an assistant is there
+    because somebody taught it.
+    """
     own = {
         name: _cost([results[name].record]) | _phases(results[name])
         for name in _OWN
@@ -155,11 +164,12 @@ def _models(results: Mapping[str, ModelResult]) -> dict[str, Any]:
     }
     if "reference" in own:
         own["reference"]["kind"] = results["reference"].kind
-    teachers = _teachers(results)
-    if not teachers:
+    if not teaching:
         return own
-    together = _cost([one.record for one in teachers.values()])
-    return {"teacher": {**together, "names": list(teachers)}, **own}
+    together = _cost([results[name].record for name in teaching])
+    every = _cost([one.record for one in _teachers(results).values()])
+    trained = {key: every[key] for key in ("train_seconds", "steps")}
+    return {"teacher": {**together, **trained, "names": list(teaching)}, **own}
 
 
 def _phases(one: ModelResult) -> dict[str, Any]:
@@ -241,9 +251,9 @@ def _predictions(
 ) -> Said:
     """What every model says of some rows; teachers were asked before, and are not asked again.
 
-    Several teachers of a task are one, ``teacher``: those of them that were asked.
+    The student's teachers of a task are one, ``teacher``: those of them that were asked.
     """
-    said: Said = {"teacher": taught_by(work.tasks, asked, ensembles)} if asked else {}
+    said: Said = {"teacher": taught_by(work, asked, ensembles)} if asked else {}
     for model, one in results.items():
         if one.net is None:
             continue
@@ -259,24 +269,42 @@ def _each_teacher(
     learner: Learner,
     results: Mapping[str, ModelResult],
     split: str,
-    ensembles: Ensembles,
     inputs: Inputs,
 ) -> dict[str, Any]:
-    """What each teacher reaches alone: task that has several -> teacher -> its metrics."""
+    """What each teacher reaches alone: task that several answer -> teacher -> its metrics."""
     found: dict[str, Any] = {}
-    for task in ensembles:
+    for task, told_by in _answering(work.recipe).items():
         truth = learner.splits[split].truth(task)
         found[task] = {}
-        for name, cache in _caches(results, split).items():
-            if task in cache.tasks:
-                validation = {name: results[name].caches["validation"]}
-                spec = work.data.tasks[task]
-                told = said_of_task(spec, validation, None)
-                (spec,) = fitted_tasks([spec], learner.splits["validation"], told)
-                said = said_of_task(spec, {name: cache}, None)
-                decoded = task_kind(spec.kind).decode(spec, logits_of(spec, said))
-                found[task][name] = {"metrics": metrics_of(spec, truth, decoded, inputs)}
+        for name in told_by:
+            caches = results[name].caches
+            spec = work.data.tasks[task]
+            told = said_of_task(spec, {name: caches["validation"]}, None)
+            (spec,) = fitted_tasks([spec], learner.splits["validation"], told)
+            said = said_of_task(spec, {name: caches[split]}, None)
+            decoded = task_kind(spec.kind).decode(spec, logits_of(spec, said))
+            found[task][name] = {"metrics": metrics_of(spec, truth, decoded, inputs)}
     return found
+
+
+def _answering(recipe: Recipe) -> dict[TaskName, list[str]]:
+    """Task that several teachers answer -> their names."""
+    known = {TaskName(task): [one.name for one in recipe.knowing(task)] for task in recipe.tasks}
+    return {task: names for task, names in known.items() if len(names) > 1}
+
+
+def _lessons(recipe: Recipe) -> dict[str, Any]:
+    """Who was taught by whom, of tasks that several teachers answer; nothing where none has."""
+    learners = {one.name: recipe.learned_by(one) for one in recipe.teachers if one.taught_by}
+    found = {
+        str(task): {
+            name: taught
+            for name, learner in {**learners, "student": recipe}.items()
+            if task in learner.tasks and (taught := [one.name for one in learner.teachers_of(task)])
+        }
+        for task in _answering(recipe)
+    }
+    return {"taught_by": found} if found else {}
 
 
 def _joins(ensembles: Ensembles) -> dict[str, Any]:

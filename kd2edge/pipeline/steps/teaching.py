@@ -27,6 +27,7 @@ from kd2edge.pipeline.steps.boosting import (
 )
 from kd2edge.pipeline.steps.folds import fold_of_rows
 from kd2edge.pipeline.steps.given import Given, given_teacher
+from kd2edge.pipeline.steps.knowing import Asked, knowledge_for
 from kd2edge.pipeline.steps.lacking import JUDGED, lacked, teacher_without
 from kd2edge.pipeline.steps.saved import require_same_inputs, trained_stem
 from kd2edge.pipeline.steps.training import (
@@ -46,7 +47,16 @@ from kd2edge.teacher import Teacher as Speaker
 from kd2edge.teacher.boosted import describe_boosted
 from kd2edge.teacher.cross_fitted import CrossFitted
 
-__all__ = ["AskedTeacher", "TeacherJob", "Tutor", "ask_teacher", "checkpoint_of", "tutor_of"]
+__all__ = [
+    "AskedTeacher",
+    "TeacherJob",
+    "Tutor",
+    "ask_teacher",
+    "checkpoint_of",
+    "rounds_of",
+    "taught",
+    "tutor_of",
+]
 
 #: What trains a teacher.
 TeacherJob = TrainingJob | BoostingJob
@@ -60,7 +70,8 @@ class Tutor:
         teacher: what the recipe says of it.
         learner: what it reads.
         stem: its net, or its trees.
-        job: what trains it; None where the recipe names a checkpoint, or what is only asked.
+        job: what trains it; None where the recipe names a checkpoint, or what is only asked.  Of
+            one that others teach it lacks what they say: :func:`taught` adds it.
         folds: what trains it without the rows of each fold, where it is cross-fitted.
         at: ``[row]`` fold of each training row; None where it is not.
         given: the teacher itself, where it is only asked.
@@ -126,6 +137,39 @@ def tutor_of(work: Work, teacher: Teacher) -> Tutor:
     at = fold_of_rows(work.data, job.tasks, teacher.folds, seed)
     folds = tuple(_without_fold(work, job, at, fold) for fold in range(teacher.folds))
     return Tutor(teacher, learner, job.stem, job, folds, at)
+
+
+def rounds_of(tutors: Sequence[Tutor]) -> list[list[Tutor]]:
+    """Teachers in the order in which they can be trained: who is taught comes behind those who do.
+
+    Args:
+        tutors: all of them, in the recipe's order.
+    """
+    found: list[list[Tutor]] = []
+    at: dict[str, int] = {}
+    for tutor in tutors:
+        name = tutor.teacher.name
+        at[name] = max((at[one] + 1 for one in tutor.teacher.taught_by), default=0)
+        found += [[]] * (at[name] == len(found))
+        found[at[name]] = [*found[at[name]], tutor]
+    return found
+
+
+def taught(work: Work, tutor: Tutor, asked: Asked) -> Tutor:
+    """A teacher with what those say who teach it: its jobs are known then.
+
+    Args:
+        work: the run.
+        tutor: the teacher.
+        asked: the teachers that were asked, those of this one among them.
+    """
+    teacher, job = tutor.teacher, tutor.job
+    if not teacher.taught_by or not isinstance(job, TrainingJob):
+        return tutor
+    lessons = work.recipe.learned_by(teacher)
+    knowledge = knowledge_for(work, lessons, tutor.learner, asked, teacher.name)
+    folds = [replace(one, knowledge=knowledge) for one in tutor.folds]
+    return replace(tutor, job=replace(job, knowledge=knowledge), folds=tuple(folds))
 
 
 def ask_teacher(work: Work, tutor: Tutor) -> AskedTeacher:

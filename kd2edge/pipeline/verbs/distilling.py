@@ -39,6 +39,8 @@ from kd2edge.pipeline.steps.teaching import (
     TeacherJob,
     Tutor,
     ask_teacher,
+    rounds_of,
+    taught,
     tutor_of,
 )
 from kd2edge.pipeline.steps.training import (
@@ -191,17 +193,26 @@ def _teach(
     finished are asked first, as the jobs of what learns from them are then known, too.  Old caches
     are forgotten after that.
     """
-    waiting = [job for one in tutors for job in one.jobs if finished_record(job) is None]
-    if waiting:
-        _require_teachers_resumable(work, waiting)
-        forget_old()
-        _begin(work, learner, waiting)
-    teachers = [ask_teacher(work, tutor) for tutor in tutors]
+    asked: dict[str, AskedTeacher] = {}
+    rounds, begun = rounds_of(tutors), False
+    for at, several in enumerate(rounds):
+        caches = {name: one.caches for name, one in asked.items()}
+        ready = [taught(work, tutor, caches) for tutor in several]
+        waiting = [job for one in ready for job in one.jobs if finished_record(job) is None]
+        if waiting and not begun:
+            later = [tutor for others in rounds[at + 1 :] for tutor in others]
+            behind = [job.checkpoints for tutor in later for job in tutor.jobs]
+            _require_teachers_resumable(work, waiting, behind)
+            forget_old()
+            _begin(work, learner, waiting, behind)
+            begun = True
+        asked |= {tutor.teacher.name: ask_teacher(work, tutor) for tutor in ready}
+    teachers = [asked[tutor.teacher.name] for tutor in tutors]
     students = students_of(work, learner, teachers)
-    if not waiting:
+    if not begun:
         _require_students_resumable(work, students)
         forget_old()
-        _begin(work, learner, ())
+        _begin(work, learner)
     return teachers, students
 
 
@@ -224,13 +235,20 @@ def _require_students_resumable(work: Work, students: Students) -> None:
                 raise UsageError(not_resumable(later.checkpoints))
 
 
-def _require_teachers_resumable(work: Work, waiting: Sequence[TeacherJob]) -> None:
+def _require_teachers_resumable(
+    work: Work, waiting: Sequence[TeacherJob], behind: Sequence[Path]
+) -> None:
     """Refuse to go on with teachers from checkpoints of others, or under students of others.
 
     What a teacher will be is not known before it is trained: one that goes on from its checkpoint
     may be the one that a student's checkpoint is of, one that begins anew is taken for another.
     Trees come out as they were, whose record or files somebody deleted, as long as no record is of
     others.
+
+    Args:
+        work: the run.
+        waiting: what will be trained next.
+        behind: folders of checkpoints of the teachers that are taught by what comes of it.
     """
     if not work.resume:
         return
@@ -238,7 +256,7 @@ def _require_teachers_resumable(work: Work, waiting: Sequence[TeacherJob]) -> No
         if isinstance(job, TrainingJob):
             require_resumable(job)
     if not all(_may_be_as_before(job) for job in waiting):
-        for folder in _checkpoints_of_students(work):
+        for folder in (*behind, *_checkpoints_of_students(work)):
             if has_checkpoint(folder):
                 raise UsageError(not_resumable(folder))
 
@@ -254,10 +272,22 @@ def _may_be_as_before(job: TeacherJob) -> bool:
     return has_checkpoint(job.checkpoints)
 
 
-def _begin(work: Work, learner: Learner, waiting: Sequence[TeacherJob]) -> None:
+def _begin(
+    work: Work,
+    learner: Learner,
+    waiting: Sequence[TeacherJob] = (),
+    behind: Sequence[Path] = (),
+) -> None:
     """Write what the run is made of; what will be trained anew leaves nothing to be resumed.
 
-    Phases before the last keep their records: who is finished is taken over.
+    Teachers behind them and phases before the last keep their records: who is finished is taken
+    over.
+
+    Args:
+        work: the run.
+        learner: what the student reads.
+        waiting: what will be trained next.
+        behind: folders of checkpoints of the teachers that are taught by what comes of it.
     """
     run = work.run
     # What comes is not finished until its report is written.
@@ -265,7 +295,8 @@ def _begin(work: Work, learner: Learner, waiting: Sequence[TeacherJob]) -> None:
     if not work.resume:
         for stem in (*(job.stem for job in waiting), run.student, run.baseline):
             forget_record(stem)
-        for folder in (*(job.checkpoints for job in waiting), *_checkpoints_of_students(work)):
+        own = (job.checkpoints for job in waiting)
+        for folder in (*own, *behind, *_checkpoints_of_students(work)):
             remove_checkpoint(folder)
             remove_failed(folder)
     write_atomic(run.recipe, work.loaded.dump_resolved().encode())

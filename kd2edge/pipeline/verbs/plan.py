@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,13 @@ from kd2edge.pipeline.reading.model_inputs import (
     views_of,
     weights_of,
 )
-from kd2edge.pipeline.reading.phases import followed_layers, hidden_rows, is_taught, phases_of
+from kd2edge.pipeline.reading.phases import (
+    followed_layers,
+    heard,
+    hidden_rows,
+    is_taught,
+    phases_of,
+)
 from kd2edge.pipeline.reading.piece_fit import PieceFit, fit_lines, piece_fits, require_pieces
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
 from kd2edge.pipeline.reading.settings import joins
@@ -53,17 +59,26 @@ _PLACE = 8
 
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
-    """A model that will be trained or loaded."""
+    """A model that will be trained or loaded.
+
+    Args:
+        parameters: that it has.
+        embedding_parameters: those of them in embeddings.
+        steps: that it is trained for.
+        taught_by: the teachers that teach it, where it is a teacher itself.
+    """
 
     parameters: int
     embedding_parameters: int
     steps: int
+    taught_by: tuple[str, ...] = ()
 
     def text(self) -> str:
         """For a terminal."""
+        taught = f", taught by {', '.join(self.taught_by)}" if self.taught_by else ""
         return (
             f"{self.parameters:,} parameters ({self.embedding_parameters:,} in embeddings), "
-            f"{self.steps:,} step{'' if self.steps == 1 else 's'}"
+            f"{self.steps:,} step{'' if self.steps == 1 else 's'}{taught}"
         )
 
 
@@ -275,8 +290,10 @@ def task_lines(task: str, one: Mapping[str, Any]) -> list[str]:
 
 
 def _joined(one: Mapping[str, Any]) -> Iterator[str]:
-    if "join" in one:
-        yield f"taught by {', '.join(one['teachers'])} together, joined by {one['join']}"
+    if "teachers" in one:
+        names = ", ".join(one["teachers"]) or "nobody"
+        how = f" together, joined by {one['join']}" if "join" in one else ""
+        yield f"taught by {names}{how}"
 
 
 def _several(one: Mapping[str, Any]) -> str:
@@ -300,13 +317,17 @@ def _tasks(recipe: Recipe, data: Prepared) -> dict[str, dict[str, Any]]:
     joined = joins(recipe, [spec.name for spec in specs.values()])
     return {
         name: {**_task(data, spec), "max_drop": most[name]}
-        | (_ensemble(recipe, name, joined[spec.name]) if spec.name in joined else {})
+        | _teachers(recipe, name, joined.get(spec.name))
         for name, spec in specs.items()
     }
 
 
-def _ensemble(recipe: Recipe, task: str, join: Join) -> dict[str, Any]:
-    return {"teachers": [one.name for one in recipe.teachers_of(task)], "join": join.kind}
+def _teachers(recipe: Recipe, task: str, join: Join | None) -> dict[str, Any]:
+    """Who teaches the student a task that several answer, and how they do it together."""
+    if len(recipe.knowing(task)) < 2:
+        return {}
+    names = [one.name for one in recipe.teachers_of(task)]
+    return {"teachers": names} | ({} if join is None else {"join": join.kind})
 
 
 def _task(data: Prepared, spec: TaskSpec) -> dict[str, Any]:
@@ -331,8 +352,9 @@ def _models(recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]) -> dic
         if isinstance(teacher.model, BoostingModel) and teacher.checkpoint is None:
             found[teacher.name] = _trees(teacher, teacher.model, data)
         if teacher.train is not None:  # else a checkpoint: nothing to train
-            found[teacher.name] = _model(sizes[teacher.name], steps[teacher.name])
-    names = ["student"] + ["baseline"] * (bool(recipe.baseline) and bool(recipe.teachers))
+            one = _model(sizes[teacher.name], steps[teacher.name])
+            found[teacher.name] = replace(one, taught_by=teacher.taught_by)
+    names = ["student"] + ["baseline"] * (bool(recipe.baseline) and bool(heard(recipe)))
     return found | {name: _model(sizes["student"], steps[name]) for name in names}
 
 
@@ -362,9 +384,10 @@ def _phases(recipe: Recipe, data: Prepared) -> dict[str, PhasePlan]:
 
 
 def _steps(recipe: Recipe, data: Prepared) -> dict[str, int]:
-    """Steps of the teachers that are trained, each on the labels of its own tasks, and the student.
+    """Steps of the teachers that are trained, and of the student.
 
-    The baseline takes as many as the student, where the recipe does not say otherwise.
+    A teacher walks over the rows with a label of its own tasks, one that is taught over all.  The
+    baseline takes as many as the student, where the recipe does not say otherwise.
     """
     check = data.checks["train"]
     found = {"student": sum(phase.steps for phase in _phases(recipe, data).values())}
@@ -376,7 +399,9 @@ def _steps(recipe: Recipe, data: Prepared) -> dict[str, int]:
     )
     for teacher in recipe.teachers:
         if teacher.train is not None:
-            batches = steps_an_epoch(check.labelled_rows(teacher.tasks), teacher.train.batch_size)
+            taught = bool(teacher.taught_by) and is_taught(recipe.learned_by(teacher))
+            rows = check.rows if taught else check.labelled_rows(teacher.tasks)
+            batches = steps_an_epoch(rows, teacher.train.batch_size)
             found[teacher.name] = teacher.train.epochs * batches
     return found
 
@@ -391,7 +416,7 @@ def _cache_bytes(recipe: Recipe, data: Prepared, split: str) -> int:
     kept = [
         (name, one.top_k if split == "train" else None)
         for name in data.tasks
-        for one in recipe.teachers_of(str(name))
+        for one in recipe.knowing(str(name))
     ]
     a_row = sum(_of_row(data, check, name, top_k) for name, top_k in kept)
     views = views_of(recipe).count if split == "train" else 1
@@ -421,7 +446,7 @@ def _uncounted(recipe: Recipe, data: Prepared) -> tuple[str, ...]:
         f"{teacher.name} {array}"
         for array, (spec, output) in arrays_of(data.tasks.values()).items()
         if output.per not in {"row", "word"}
-        for teacher in recipe.teachers_of(str(spec.name))
+        for teacher in recipe.knowing(str(spec.name))
     }
     return tuple(sorted(layers | maps))
 

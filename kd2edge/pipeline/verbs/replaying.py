@@ -18,7 +18,7 @@ from kd2edge.pipeline.reading.prepare import prepare_data, require_sound
 from kd2edge.pipeline.steps.events import Listener
 from kd2edge.pipeline.steps.folders import RunFolder, run_to_write
 from kd2edge.pipeline.steps.learning import students_of
-from kd2edge.pipeline.steps.teaching import ask_teacher, tutor_of
+from kd2edge.pipeline.steps.teaching import AskedTeacher, ask_teacher, rounds_of, taught, tutor_of
 from kd2edge.pipeline.steps.training import finished_record
 from kd2edge.pipeline.steps.work import Learner, Work
 from kd2edge.recipe import load_recipe
@@ -138,14 +138,19 @@ def replay_run(
 def _job(work: Work, failed: set[Path]) -> TrainingJob:
     """The first training of the run that a step of went wrong."""
     tutors = [tutor_of(work, teacher) for teacher in work.recipe.teachers]
-    for job in [job for tutor in tutors for job in tutor.jobs]:
-        if isinstance(job, TrainingJob) and job.checkpoints in failed:
-            return job
-        if finished_record(job) is None:
-            raise UsageError(_incomplete(work.run, f"{job.name} is not what the run trained"))
+    asked: dict[str, AskedTeacher] = {}
+    for several in rounds_of(tutors):
+        caches = {name: one.caches for name, one in asked.items()}
+        ready = [taught(work, tutor, caches) for tutor in several]
+        for job in [job for tutor in ready for job in tutor.jobs]:
+            if isinstance(job, TrainingJob) and job.checkpoints in failed:
+                return job
+            if finished_record(job) is None:
+                raise UsageError(_incomplete(work.run, f"{job.name} is not what the run trained"))
+        asked |= {tutor.teacher.name: ask_teacher(work, tutor) for tutor in ready}
     inputs = student_inputs(work.recipe, work.data.rows["train"], work.data.learned)
     learner = Learner(inputs, work.encode(inputs, work.recipe.seed))
-    students = students_of(work, learner, [ask_teacher(work, tutor) for tutor in tutors])
+    students = students_of(work, learner, [asked[one.teacher.name] for one in tutors])
     found = next((job for job in students.jobs() if job.checkpoints in failed), None)
     if found is None:
         raise UsageError(_incomplete(work.run, "the recipe has no such net"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kd2edge.inputs.kinds import INPUT_KINDS
-from kd2edge.recipe.schema.inherited import inheriting
+from kd2edge.recipe.schema.inherited import inheriting, inheriting_teacher
 from kd2edge.tasks.kinds import TASK_KINDS
 
 #: Keys that are filled in here where a recipe lacks them.
@@ -34,7 +34,9 @@ def completed(recipe: Mapping[str, Any]) -> dict[str, Any]:
         full["student"] = {**full["student"], **_joint(full["student"])}
     if isinstance(full.get("teachers"), (list, tuple)):
         names = list(tasks) if isinstance(tasks, Mapping) else []
-        full["teachers"] = [_teacher(teacher, names) for teacher in full["teachers"]]
+        full["teachers"] = [
+            inheriting_teacher(_teacher(teacher, names), full) for teacher in full["teachers"]
+        ]
     if isinstance(full.get("phases"), (list, tuple)):
         full["phases"] = [inheriting(phase, full) for phase in full["phases"]]
     return full

@@ -12,8 +12,8 @@ from kd2edge.recipe.schema.long_tail import LongTail, NoLongTail
 from kd2edge.recipe.schema.schedules import Alpha, Temperature
 
 
-class Distill(Part):
-    """The loss of a task is `alpha * L_kd + (1 - alpha) * L_task`."""
+class Teaching(Part):
+    """How those who teach a net are listened to."""
 
     alpha: ByTask[Alpha] = 0.5
     """Share of the teacher's word, a number or a schedule; rows without a label have the teacher's
@@ -25,10 +25,15 @@ class Distill(Part):
     """How the outputs are compared."""
     join: ByTask[Join] = NoJoin()
     """How several teachers of one task answer together. A task of one teacher is not touched."""
+
+
+class Distill(Teaching):
+    """The loss of a task is `alpha * L_kd + (1 - alpha) * L_task`."""
+
     features: tuple[Feature, ...] = ()
     """Hidden features to follow."""
     balance: Balance = Static()
     """How the losses of the tasks are combined."""
     long_tail: ByTask[LongTail] = NoLongTail()
     """What makes rare classes count where the hard loss does not. It holds for the student and the
-    baseline; teachers are trained on their labels as they are."""
+    baseline; the hard loss of teachers takes their labels as they are."""

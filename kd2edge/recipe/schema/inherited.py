@@ -1,12 +1,15 @@
-"""What a phase does not state, from the parts of the recipe that all phases share."""
+"""What a phase or a taught teacher does not state, from the parts that the recipe has for all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-#: Parts of a phase whose keys come from the recipe's part of that name.
-_INHERITED = ("train", "distill")
+#: Part -> its keys that come from the recipe's part of that name; None: all of them.
+_Parts = Mapping[str, frozenset[str] | None]
+_OF_PHASE: _Parts = {"train": None, "distill": None}
+#: The schema reads this file: the fields of its ``Teaching``, which a test compares.
+_OF_TEACHER: _Parts = {"distill": frozenset({"alpha", "temperature", "logits", "join"})}
 
 
 def inheriting(phase: Any, recipe: Mapping[str, Any]) -> Any:
@@ -14,14 +17,15 @@ def inheriting(phase: Any, recipe: Mapping[str, Any]) -> Any:
 
     What is of a wrong type stays for the schema to refuse.
     """
-    if not isinstance(phase, Mapping):
-        return phase
-    full = dict(phase)
-    for key in _INHERITED:
-        own, whole = phase.get(key, {}), recipe.get(key, {})
-        if isinstance(own, Mapping) and isinstance(whole, Mapping):
-            full[key] = {**whole, **own}
-    return full
+    return _filled(phase, recipe, _OF_PHASE) if isinstance(phase, Mapping) else phase
+
+
+def inheriting_teacher(teacher: Any, recipe: Mapping[str, Any]) -> Any:
+    """Likewise a teacher; one that nobody teaches inherits nothing."""
+    if not isinstance(teacher, Mapping) or not teacher.get("taught_by"):
+        return teacher
+    own = {"distill": {}} if teacher.get("distill") is None else {}
+    return _filled({**teacher, **own}, recipe, _OF_TEACHER)
 
 
 def stated(phase: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,24 +33,45 @@ def stated(phase: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any
 
     A value that is put into the recipe later, as a study puts many, then reaches its phases, too.
     """
-    parts = {
-        key: {name: one for name, one in phase[key].items() if recipe[key].get(name) != one}
-        for key in _INHERITED
-    }
-    rest = {key: value for key, value in phase.items() if key not in _INHERITED}
-    return rest | {key: part for key, part in parts.items() if part}
+    return _stated(phase, recipe, _OF_PHASE)
+
+
+def stated_by_teacher(teacher: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Likewise a teacher."""
+    return _stated(teacher, recipe, _OF_TEACHER) if teacher["taught_by"] else dict(teacher)
 
 
 def is_inherited(steps: tuple[str | int, ...], recipe: Mapping[str, Any]) -> bool:
-    """Whether what stands at a place of a phase is what the recipe says for all of them.
+    """Whether what stands at a place of a phase or teacher is what the recipe says for all.
 
     Args:
         steps: the way to it.
         recipe: as it was written.
     """
-    if steps[:1] != ("phases",) or len(steps) < 4 or steps[2] not in _INHERITED:
+    if len(steps) < 4 or steps[0] not in ("phases", "teachers"):
         return False
-    phases = recipe.get("phases")
-    phase = phases[steps[1]] if isinstance(phases, list) and isinstance(steps[1], int) else None
-    own = phase.get(steps[2], {}) if isinstance(phase, Mapping) else None
+    if steps[2] not in (_OF_PHASE if steps[0] == "phases" else _OF_TEACHER):
+        return False
+    owners = recipe.get(steps[0])
+    owner = owners[steps[1]] if isinstance(owners, list) and isinstance(steps[1], int) else None
+    own = (owner.get(steps[2]) or {}) if isinstance(owner, Mapping) else None
     return isinstance(own, Mapping) and steps[3] not in own
+
+
+def _filled(owner: Mapping[str, Any], recipe: Mapping[str, Any], parts: _Parts) -> dict[str, Any]:
+    full = dict(owner)
+    for part, keys in parts.items():
+        own, whole = owner.get(part, {}), recipe.get(part, {})
+        if isinstance(own, Mapping) and isinstance(whole, Mapping):
+            shared = {key: one for key, one in whole.items() if keys is None or key in keys}
+            full[part] = {**shared, **own}
+    return full
+
+
+def _stated(owner: Mapping[str, Any], recipe: Mapping[str, Any], parts: _Parts) -> dict[str, Any]:
+    own = {
+        part: {key: one for key, one in owner[part].items() if recipe[part].get(key) != one}
+        for part in parts
+    }
+    rest = {key: value for key, value in owner.items() if key not in parts}
+    return rest | {part: keys for part, keys in own.items() if keys}

@@ -22,6 +22,7 @@ from kd2edge.recipe.schema.base import (
     Text,
 )
 from kd2edge.recipe.schema.choices import ByKey, ByKind
+from kd2edge.recipe.schema.distill import Teaching
 from kd2edge.recipe.schema.given import OnnxModel, PythonModel
 from kd2edge.recipe.schema.inputs import Input
 from kd2edge.recipe.schema.train import TeacherTrain
@@ -284,6 +285,11 @@ class Teacher(Part):
     """What it is made of."""
     tasks: Names
     """Tasks that it teaches; by default all.  Several teachers of one task need `distill.join`."""
+    taught_by: Names = ()
+    """Teachers in front of it in the list that teach this one, a net that is trained here: like the
+    student it then learns from what they say of the training rows, unlabelled ones included."""
+    distill: Teaching | None = None
+    """How they are listened to: what it does not state is as in the recipe's `distill`."""
     train: TeacherTrain | None = None
     """How a net is trained; with a `checkpoint` it is not."""
     seed: Natural | None = None
@@ -335,6 +341,8 @@ class Student(Part):
     """What it is made of."""
     init: Annotated[Init | InitOfRun, ByKey(("from", "run"))] | None = None
     """What it starts from; null: from chance."""
+    taught_by: Names | None = None
+    """The teachers that teach it; null: of each task those that teach it to no other teacher."""
 
     @property
     def started_by(self) -> Init | None:

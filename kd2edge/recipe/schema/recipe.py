@@ -73,8 +73,35 @@ class Recipe(Part):
             update={"train": phase.train, "distill": phase.distill, "phases": ()}
         )
 
+    def learned_by(self, teacher: Teacher) -> Recipe:
+        """The recipe as a teacher that is taught is trained by it: in the student's place."""
+        place = {"model": teacher.model, "init": None, "taught_by": teacher.taught_by}
+        lessons = {} if teacher.distill is None else dict(teacher.distill)
+        return self.model_copy(
+            update={
+                "inputs": self.inputs if teacher.inputs is None else teacher.inputs,
+                "tasks": {name: one for name, one in self.tasks.items() if name in teacher.tasks},
+                "student": self.student.model_copy(update=place),
+                "distill": Distill().model_copy(update=lessons),
+                "phases": (),
+            }
+        )
+
     def teachers_of(self, task: str) -> tuple[Teacher, ...]:
-        """The teachers of a task; none when nobody teaches it."""
+        """Those who teach the student a task; none when nobody does.
+
+        A teacher that teaches the task to another teacher leaves the student to that one, where the
+        student does not name its teachers.
+        """
+        known = self.knowing(task)
+        named = self.student.taught_by
+        if named is not None:
+            return tuple(teacher for teacher in known if teacher.name in named)
+        passed_on = {name for teacher in known for name in teacher.taught_by}
+        return tuple(teacher for teacher in known if teacher.name not in passed_on)
+
+    def knowing(self, task: str) -> tuple[Teacher, ...]:
+        """The teachers that answer a task, whomever they teach it."""
         return tuple(teacher for teacher in self.teachers if task in teacher.tasks)
 
 

@@ -54,7 +54,7 @@ class TeacherTrain(TrainPart):
     """How a teacher is trained."""
 
     epochs: Count = 5
-    """Passes over the labelled training rows."""
+    """Passes over the labelled training rows; of one that is taught over all of them."""
     lr: Positive = 3e-4
     """Largest learning rate."""
 

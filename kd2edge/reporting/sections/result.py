@@ -15,10 +15,12 @@ from kd2edge.reporting.reading import (
     estimate,
     forms,
     gain,
+    is_joined,
     join_text,
     kept,
     lacked,
     leading_split,
+    lesson_text,
     rows_and_distinct,
     rows_text,
     scale_of,
@@ -51,20 +53,23 @@ def section(report: Json, artefacts: Sequence[ArtefactLine]) -> Section:
 
 
 _LEGEND_OF_TEACHERS = (
-    "Of tasks that several teachers teach together: each of them alone, and what they say together,"
-    " which the student learned from and is compared with."
+    "Of tasks that several teachers answer: each of them alone, and where several teach the student"
+    " what they say together, which it learned from and is compared with."
 )
 
 
 def _teachers(report: Json, split: str) -> Grid:
-    """What each of a task's several teachers reaches alone: a row each, and one of them joined."""
+    """What each of a task's several teachers reaches alone: a row each, and one of those joined."""
     columns = [Column(title, is_text=True) for title in ("Task", "Metric", "Teacher")]
     rows: list[list[Cell]] = []
     for task, several in each_teacher(report, split).items():
         metric = Cell(str(report["tasks"][task]["metric"]).replace("_", " "))
         rows += [
-            [Cell(task), metric, Cell(name), estimate_cell(part)] for name, part in several.items()
+            [Cell(task), metric, Cell(name, lesson_text(report, task, name)), estimate_cell(part)]
+            for name, part in several.items()
         ]
+        if not is_joined(report, task):
+            continue
         together = estimate(report, split, task, "teacher")
         name = Cell("together", f"joined by {join_text(report, task)}", "strong")
         rows.append([Cell(task), metric, name, estimate_cell(together, strong=True)])

@@ -19,8 +19,9 @@ from kd2edge.pipeline.steps.work import Learner, Work
 from kd2edge.recipe import load_recipe
 from products import write_text_project
 
-#: From chance, quickly; the teacher is not asked.
-QUICK = ("student.init=null", "train.epochs=1")
+#: From chance, quickly; the teacher is not asked, and teaches nobody.
+_ALONE = ("student.taught_by=[]", "distill.alpha=0", "distill.features=[]")
+QUICK = ("student.init=null", "train.epochs=1", *_ALONE)
 TWO = "phases=[{name: first}, {name: second}]"
 Make = Callable[..., Students]
 

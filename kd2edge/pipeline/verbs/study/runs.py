@@ -17,7 +17,7 @@ from kd2edge.files.lock import LOCK, claimed, inherited_lock
 from kd2edge.pipeline.steps.folders import RunFolder
 from kd2edge.pipeline.verbs.study.storage import Trial
 from kd2edge.recipe import LoadedRecipe, load_recipe
-from kd2edge.recipe.schema import GivenModel
+from kd2edge.recipe.schema import GivenModel, Teacher
 
 __all__ = ["StudyFolder", "TrialRun", "runs_of"]
 
@@ -135,7 +135,7 @@ class TrialRun:
             allow_code: let code run that the recipe names.
         """
         self.folder.path.mkdir(parents=True, exist_ok=True)
-        if self.leader is not None and self._has_folds():
+        if self.leader is not None and any(map(_is_taken_over, self.loaded().recipe.teachers)):
             teachers = self.leader.folder.teachers
         if teachers is not None:
             _offer(teachers, self.folder.teachers)
@@ -163,9 +163,6 @@ class TrialRun:
         finally:
             os.close(log)
 
-    def _has_folds(self) -> bool:
-        return any(one.folds is not None for one in self.loaded().recipe.teachers)
-
     def reason(self, code: int) -> str:
         """Why it failed: its last error, in a line."""
         try:
@@ -186,10 +183,10 @@ def runs_of(study: StudyFolder, trial: Trial, seeds: Sequence[int]) -> tuple[Tri
 
 
 def _loaded_teachers(leader: TrialRun) -> list[str]:
-    """Settings that load the teachers which another run has trained."""
+    """Settings that load the teachers which another run has trained, or let them be taken over."""
     found: list[str] = []
     for teacher in leader.loaded().recipe.teachers:
-        if teacher.folds is not None:  # several nets: taken over, not loaded
+        if _is_taken_over(teacher):
             seed = leader.seed if teacher.seed is None else teacher.seed
             found.append(f"teachers.{teacher.name}.seed={seed}")
         elif teacher.checkpoint is None and not isinstance(teacher.model, GivenModel):
@@ -199,6 +196,14 @@ def _loaded_teachers(leader: TrialRun) -> list[str]:
             found.append(f"teachers.{teacher.name}.train=null")
             found.append(f"teachers.{teacher.name}.checkpoint={made.resolve()}")
     return found
+
+
+def _is_taken_over(teacher: Teacher) -> bool:
+    """Whether a finished teacher is not loaded as a checkpoint.
+
+    Folds are several nets; one that is taught stands between the student and those who taught it.
+    """
+    return teacher.folds is not None or bool(teacher.taught_by)
 
 
 def _offer(teachers: Path, to: Path) -> None:

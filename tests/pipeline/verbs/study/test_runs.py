@@ -55,6 +55,22 @@ def test_cross_fitted_teachers_keep_their_seed_and_are_taken_over(
     assert second.loaded().recipe.teacher("bert").seed == seed
 
 
+def test_a_taught_teacher_is_taken_over_and_still_stands_before_who_taught_it(
+    folder: StudyFolder,
+) -> None:
+    text = folder.recipe.read_text(encoding="utf-8")
+    model = "{family: transformers, config: {model_type: electra}}"
+    taught = f"- {{name: assistant, model: {model}, taught_by: bert}}\n"
+    folder.recipe.write_text(text.replace("student:\n", f"{taught}student:\n", 1), encoding="utf-8")
+    first, second = runs_of(folder, Trial(7, Variant("x", ()), "running"), (3, 4))
+    assert second.overrides()[-1] == "teachers.assistant.seed=3"
+    recipe = second.loaded().recipe
+    assert recipe.teacher("bert").checkpoint is not None
+    assert [one.name for one in recipe.teachers_of("intent")] == ["assistant"]
+    other = run(folder, "distill.temperature=4.0")  # it is taught at that temperature, too
+    assert first.teacher_key() == run(folder).teacher_key() != other.teacher_key()
+
+
 def test_teachers_are_the_same_where_nothing_that_they_learn_from_differs(
     folder: StudyFolder,
 ) -> None:
