@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -53,18 +53,26 @@ class Knowledge:
         caches: teacher's name -> its cache.
         teachers: task -> the names of those who teach it, one or several.
         ensembles: task -> how its teachers are joined, where it has several.
+        lacks: task -> what its teachers together lack of a perfect one by its leading metric on the
+            validation rows, above 0; of tasks with a schedule that asks for it, and no others: it
+            is part of what a training is known by.
     """
 
     caches: Mapping[str, TeacherCache]
     teachers: Mapping[TaskName, Sequence[str]]
     ensembles: Mapping[TaskName, Ensemble]
+    lacks: Mapping[TaskName, float] = field(default_factory=dict[TaskName, float])
 
     def fingerprints(self) -> dict[str, object]:
-        """What the losses depend on: which caches teach what, and how several are joined."""
+        """What the losses depend on: which caches teach what, how several are joined, their skill.
+
+        The latter where a schedule asks for it.
+        """
         return {
             "caches": {name: cache.fingerprint for name, cache in self.caches.items()},
             "teachers": {task: sorted(names) for task, names in self.teachers.items()},
             **({"ensembles": dict(self.ensembles)} if self.ensembles else {}),
+            **({"lacks": dict(self.lacks)} if self.lacks else {}),
         }
 
     def require_fits(self, task: TaskSpec) -> None:
@@ -75,6 +83,18 @@ class Knowledge:
         """
         if task.name in self.ensembles:
             self.ensembles[task.name].join.require_fits(task)
+
+    def require_lack(self, task: TaskName) -> None:
+        """Refuse a task of whose teachers nobody measured what they lack.
+
+        Raises:
+            UsageError: of such a task.
+        """
+        if task not in self.lacks:
+            raise UsageError(
+                f"alpha of {task}: expected what its teachers lack on validation rows with labels,"
+                " found nothing: measure it, or take a schedule that does not ask for it"
+            )
 
     def heard(
         self, array: str, task: TaskName, output: Output, batch: Batch, words: Words | None

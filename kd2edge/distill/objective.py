@@ -105,7 +105,10 @@ class Objective(nn.Module):
         }
         for name in names:
             if knowledge is not None and name in self._taught:
-                self._values[name].alpha.require_fits(self._specs[name])
+                alpha = self._values[name].alpha
+                alpha.require_fits(self._specs[name])
+                if alpha.by_skill:
+                    knowledge.require_lack(name)
                 knowledge.require_fits(self._specs[name])
         # Indexed, not named: a task may be called as an attribute of modules is (train, half).
         self.hard = nn.ModuleList([HARD_LOSSES[task.kind](task, smoothing) for task in tasks])

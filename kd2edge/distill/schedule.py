@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from torch import Tensor
 
@@ -67,6 +67,13 @@ class Moment:
         """The task's metric at the last validation; None before the first."""
         return self.time.metrics().get(self.task)
 
+    def lack(self) -> float:
+        """What the task's teachers lack of a perfect one on the validation rows, more than 0.
+
+        Known where the schedule is one of ``by_skill``.
+        """
+        return self.items.lack()
+
     def student(self) -> Tensor:
         """What the student says of the items: ``[item, channel]``, without its gradient."""
         return self.items.logits.detach()
@@ -81,9 +88,13 @@ class Schedule(ABC):
 
     They are frozen dataclasses with a ``kind`` of their own: settings are part of the fingerprint
     that a checkpoint is known by.
+
+    Attributes:
+        by_skill: whether it asks what a task's teachers lack, on the validation rows.
     """
 
     kind: str
+    by_skill: ClassVar[bool] = False
 
     @abstractmethod
     def at(self, moment: Moment) -> float | Tensor:

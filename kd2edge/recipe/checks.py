@@ -15,6 +15,7 @@ from kd2edge.recipe.phase_checks import (
 )
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.reference_checks import reference_fits
+from kd2edge.recipe.schedule_checks import progress_is_looked_at
 from kd2edge.recipe.schema import (
     CnnModel,
     ConvModel,
@@ -341,6 +342,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _images_agree_with_channels,
     _views_are_the_same_for_all,
     _inits_fit,
+    progress_is_looked_at,
     phases_have_names,
     phases_join_alike,
     boosting_fits,

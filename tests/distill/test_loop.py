@@ -52,6 +52,7 @@ from kd2edge.distill.schedules import SCHEDULES
 from kd2edge.distill.schedules.correct import Correct
 from kd2edge.distill.schedules.labelled import Labelled
 from kd2edge.distill.schedules.linear import Linear
+from kd2edge.distill.schedules.progress import Progress
 from kd2edge.errors import DataError, IntegrityError, Interrupted, Kd2edgeError, UsageError
 from kd2edge.events import BeginEvent, EpochEvent, Event, ResumedEvent, SavedEvent, StepEvent
 from kd2edge.nets import Net, describe_net, load_net
@@ -123,7 +124,8 @@ def lesson(
         world.net_teacher(), split, directory, tasks=world.tasks, features=(source,)
     )
     validation = world.split(directory, rows(12, 0, seed=3))
-    return Lesson(world, split, validation, knowledge_of({"t": cache}))
+    lacks = {task.name: 0.3 for task in world.tasks}
+    return Lesson(world, split, validation, replace(knowledge_of({"t": cache}), lacks=lacks))
 
 
 @pytest.fixture
@@ -611,17 +613,40 @@ def test_every_balancer_bears_losses_of_which_nothing_counts(
     assert all(one.isfinite().all() for one in weights(net).values())
 
 
-@pytest.mark.parametrize("name", sorted(SCHEDULES))
+ALPHAS = {kind_of(part, "kind"): part for part in members(get_args(AlphaSchedule)[0])}
+
+
+@pytest.mark.parametrize("name", sorted(ALPHAS))
 def test_an_alpha_of_every_kind_resumes_to_the_same_bits(
     images: Lesson, tokens: Lesson, tmp_path: Path, name: str
 ) -> None:
-    stated = {kind_of(part, "kind"): part for part in members(get_args(AlphaSchedule)[0])}
-    alpha = SCHEDULES[name](**stated[name]().model_dump(exclude={"kind"}))
+    alpha = SCHEDULES[name](**ALPHAS[name]().model_dump(exclude={"kind"}))
     for lesson, settings in ((images, FULL), (tokens, PLAIN)):
         changed = replace(settings, distill=replace(settings.distill, alpha=alpha))
         world = lesson.world
         folder = tmp_path / world.spec.name
         assert_resumes(lesson, world.net(), world.net(), changed, folder, after=4)
+
+
+def test_progress_is_looked_up_in_the_last_validation(images: Lesson, tmp_path: Path) -> None:
+    """Also by a training that was resumed within an epoch."""
+    alpha = {SHAPE.name: Progress(0.75, 0.5, 0.25), DARK.name: 0.5}
+    settings = replace(FULL, distill=replace(FULL.distill, alpha=alpha))
+    counter = iter(range(1, 100))
+    with pytest.raises(Interrupted):
+        images.run(IMAGES.net(), tmp_path, settings, stop=lambda: next(counter) == 10)
+    curves = images.run(IMAGES.net(), tmp_path, settings, resume=True).curves
+    lacks = [1 - point.validation[SHAPE.name] for point in curves]
+    expected = [0.75, *(0.5 - 0.25 * min(1.0, 0.3 / lack) for lack in lacks[:2])]
+    assert [point.values[SHAPE.name]["alpha"] for point in curves] == pytest.approx(expected)
+
+
+def test_what_teachers_lack_is_part_of_the_key(images: Lesson, tmp_path: Path) -> None:
+    jobs = [
+        images.job(IMAGES.net(), tmp_path, FULL, knowledge=replace(images.knowledge, lacks=lacks))
+        for lacks in ({}, {SHAPE.name: 0.3}, {SHAPE.name: 0.3001})
+    ]
+    assert len({job.key for job in jobs}) == 3
 
 
 def test_curves_have_the_means_of_what_schedules_gave_also_when_resumed_within_an_epoch(

@@ -44,6 +44,7 @@ from kd2edge.distill.schedules.confidence import Confidence
 from kd2edge.distill.schedules.correct import Correct
 from kd2edge.distill.schedules.labelled import Labelled
 from kd2edge.distill.schedules.linear import Linear
+from kd2edge.distill.schedules.progress import Progress
 from kd2edge.errors import UsageError
 from kd2edge.files import fingerprint
 from kd2edge.tasks.spec import MISSING, TaskSpec
@@ -695,6 +696,15 @@ def test_a_schedule_that_does_not_fit_a_task_is_refused_where_somebody_teaches_i
     with pytest.raises(UsageError, match="alpha of shape: correct is defined for tasks"):
         Objective(tasks, settings, taught_images, 0.0)
     Objective(tasks, settings, None, 0.0)
+
+
+def test_progress_is_refused_where_nobody_measured_the_teachers(taught_images: Knowledge) -> None:
+    settings = replace(DISTILL, alpha=Progress(1.0, 1.0, 0.0))
+    with pytest.raises(UsageError, match="alpha of shape: expected what its teachers lack"):
+        Objective(IMAGES.tasks, settings, taught_images, 0.0)
+    lacks = {task.name: 0.1 for task in IMAGES.tasks}
+    Objective(IMAGES.tasks, settings, replace(taught_images, lacks=lacks), 0.0)
+    Objective(IMAGES.tasks, settings, None, 0.0)
 
 
 def test_a_task_that_nobody_teaches_has_its_hard_loss_whole_under_any_schedule(

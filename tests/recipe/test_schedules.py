@@ -82,6 +82,23 @@ def test_a_schedule_is_no_word_of_a_task_that_nobody_teaches(
     assert found.field == "distill.alpha.urgent"
 
 
+@pytest.mark.parametrize(
+    ("alpha", "field"),
+    [("progress", "distill.alpha"), ("{intent: 0.5, urgent: progress}", "distill.alpha.urgent")],
+)
+def test_progress_needs_a_validation_before_the_end(
+    problems: Problems, load: Callable[..., object], small: str, alpha: str, field: str
+) -> None:
+    stated = (f"distill.alpha={alpha}", "train.epochs=4")
+    (found,) = problems(small, *stated, "train.validate_every=4")
+    assert found.field == field
+    assert "with 4 epochs and validate_every 4 that is the end" in found.message
+    load(small, *stated, "train.validate_every=3")
+    phases = "phases=[{name: one, train: {epochs: 5}}, {name: two, train: {epochs: 4}}]"
+    (found,) = problems(small, *stated, "train.validate_every=4", phases)
+    assert found.field == f"phases.1.{field}"
+
+
 def test_infinite_and_strange_values_are_refused() -> None:
     for alpha in (float("nan"), True, None, {"kind": 3}, {"kind": "linear", "from": True}):
         with pytest.raises(ValidationError):

@@ -8,6 +8,7 @@ from kd2edge.distill.schedules.correct import Correct
 from kd2edge.distill.schedules.cosine import Cosine
 from kd2edge.distill.schedules.labelled import Labelled
 from kd2edge.distill.schedules.linear import Linear
+from kd2edge.distill.schedules.progress import Progress
 
 #: Name in recipes -> schedule, called with the recipe's options.
 SCHEDULES: dict[str, type[Schedule]] = {
@@ -16,4 +17,5 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "cosine": Cosine,
     "labelled": Labelled,
     "linear": Linear,
+    "progress": Progress,
 }

@@ -63,6 +63,7 @@ class Items:
         knowledge: Knowledge | None,
     ) -> None:
         words = batch.words_in(task, output, values)
+        self.spec = task
         self.task = task.name
         #: Whether the data says something of each of them, and not of other things in a row.
         self.are_targets = task_kind(task.kind).per == output.per
@@ -115,6 +116,16 @@ class Items:
             name: values.to(self.device, non_blocking=True)
             for name, values in self.batch.targets[self.task].items()
         }
+
+    def lack(self) -> float:
+        """What the task's teachers lack of a perfect one on the validation rows.
+
+        Raises:
+            LookupError: nobody measured it.
+        """
+        if self._knowledge is None:
+            raise LookupError(f"task {self.task} has no teacher")
+        return self._knowledge.lacks[self.task]
 
     def said(self, temperature: float | Tensor) -> Said | None:
         """What the task's teachers say, several of them joined at a temperature; None: nobody."""

@@ -14,7 +14,7 @@ from kd2edge.metrics.auc import Auc
 from kd2edge.metrics.kinds import misfit
 from kd2edge.pipeline.reading.learned import Learned, fitted_files, learned_tokenizers
 from kd2edge.pipeline.reading.model_inputs import input_spec, word_cutters
-from kd2edge.pipeline.reading.phases import StudentPhase, lacking_rows, taught_teachers
+from kd2edge.pipeline.reading.phases import StudentPhase, lacking_rows, learners_of, taught_teachers
 from kd2edge.pipeline.reading.rejecting import rejecting, unrejectable
 from kd2edge.pipeline.reading.sources import (
     SPLITS,
@@ -39,6 +39,7 @@ from kd2edge.recipe.schema import (
 from kd2edge.recipe.schema.data import FilePart
 from kd2edge.recipe.schema.inputs import TabularInput, WordsPart
 from kd2edge.recipe.schema.joins import SkillJoin
+from kd2edge.recipe.schema.schedules import Progress
 from kd2edge.recipe.table_checks import inputs_of
 from kd2edge.rows.check import SplitCheck, check_rows
 from kd2edge.rows.join import JoinedRows
@@ -175,6 +176,7 @@ def require_sound(loaded: LoadedRecipe, data: Prepared) -> None:
         problems.append(Problem(f"... and {hidden} more problems"))
     problems += _unmeasurable(loaded, data)
     problems += _unweighable(loaded, data)
+    problems += _unjudgeable(loaded, data)
     problems += _nothing_to_grow(loaded, data)
     if not problems and loaded.recipe.phases:
         labelled = data.checks["train"].any_labelled(data.tasks)
@@ -237,6 +239,23 @@ def _unweighable(loaded: LoadedRecipe, data: Prepared) -> Iterator[Problem]:
                 )
                 by_name = isinstance(recipe.distill.join, dict)
                 yield loaded.problem(place + f".{name}" * by_name, message)
+
+
+def _unjudgeable(loaded: LoadedRecipe, data: Prepared) -> list[Problem]:
+    """Alphas by the progress of a task that no validation row has a label of."""
+    recipe = loaded.recipe
+    found: dict[str, str] = {}  # phases may say the same at one place
+    for learner in learners_of(recipe):
+        own, place = learner.recipe, learner.at("alpha", recipe)
+        stated = own.distill.alpha
+        for name, alpha in by_task(stated, list(own.tasks)).items():
+            labelled = data.checks["validation"].labelled_rows([TaskName(name)])
+            if isinstance(alpha, Progress) and own.teachers_of(name) and not labelled:
+                found[place + f".{name}" * isinstance(stated, dict)] = (
+                    f"no validation row has a label of {name}, by which its progress could be told:"
+                    " add some, or state a number, or another schedule"
+                )
+    return [loaded.problem(place, message) for place, message in found.items()]
 
 
 def _placed(loaded: LoadedRecipe, problem: Problem) -> Problem:

@@ -43,6 +43,7 @@ __all__ = [
     "boosting_settings",
     "feature_specs",
     "joins",
+    "judged",
     "logit_losses",
     "long_tails",
     "model_spec",
@@ -185,6 +186,18 @@ def logit_losses(recipe: Recipe, tasks: Sequence[TaskName]) -> dict[TaskName, Me
     alpha = _named(recipe.distill.alpha, tasks)
     taught = [task for task in tasks if recipe.teachers_of(task) and alpha[task] != 0]
     return _methods(recipe.distill.logits, taught)
+
+
+def judged(recipe: Recipe, tasks: Sequence[TaskName]) -> list[TaskName]:
+    """The tasks with a teacher whose alpha asks what their teachers lack on the validation rows.
+
+    Args:
+        recipe: the recipe.
+        tasks: of the student.
+    """
+    alpha = values_of(recipe.distill.alpha, tasks)
+    asking = [task for task in tasks if isinstance(one := alpha[task], Schedule) and one.by_skill]
+    return [task for task in asking if recipe.teachers_of(task)]
 
 
 def joins(recipe: Recipe, tasks: Sequence[TaskName]) -> dict[TaskName, Join]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from kd2edge.tasks.spec import Output, TaskName, TaskSpec
 from kd2edge.teacher import TeacherCache
 from kd2edge.teacher.joins import Answer, Ensemble
 
-__all__ = ["ensembles_of", "said_of_task", "taught_by"]
+__all__ = ["ensembles_of", "lacks_of", "said_of_task", "taught_by"]
 
 #: An array of a head for every row of a split, fp32.
 Array = npt.NDArray[np.float32] | Ragged
@@ -53,8 +53,38 @@ def ensembles_of(
         if join.by_skill:
             asked = {one.name: validation[one.name] for one in recipe.teachers_of(task)}
             rows = work.data.checks["validation"].labelled_rows([task])
-            lacks = {name: _lack(spec, split, cache, rows) for name, cache in asked.items()}
+            lacks = {name: _lack(spec, split, {name: one}, rows) for name, one in asked.items()}
         found[task] = Ensemble(join, lacks)
+    return found
+
+
+def lacks_of(
+    work: Work,
+    recipe: Recipe,
+    learner: Learner,
+    validation: Mapping[str, TeacherCache],
+    ensembles: Mapping[TaskName, Ensemble],
+    tasks: Iterable[TaskName],
+) -> dict[TaskName, float]:
+    """What the teachers of each task, together, lack of a perfect one on the validation rows.
+
+    Args:
+        work: the run.
+        recipe: its recipe, with who is taught in the student's place.
+        learner: what that one reads, and the rows as it reads them.
+        validation: teacher -> what it says of the validation rows.
+        ensembles: how the teachers of a task that has several are joined.
+        tasks: some that somebody teaches.
+
+    Raises:
+        DataError: no validation row has the labels that a metric needs.
+    """
+    split, check = learner.splits["validation"], work.data.checks["validation"]
+    found: dict[TaskName, float] = {}
+    for task in tasks:
+        asked = {one.name: validation[one.name] for one in recipe.teachers_of(task)}
+        spec, rows = work.data.tasks[task], check.labelled_rows([task])
+        found[task] = _lack(spec, split, asked, rows, ensembles.get(task))
     return found
 
 
@@ -100,12 +130,18 @@ def said_of_task(
     return found
 
 
-def _lack(task: TaskSpec, split: EncodedSplit, cache: TeacherCache, rows: int) -> float:
-    """What a teacher lacks of a perfect one by the task's leading metric: more than 0.
+def _lack(
+    task: TaskSpec,
+    split: EncodedSplit,
+    caches: Mapping[str, TeacherCache],
+    rows: int,
+    ensemble: Ensemble | None = None,
+) -> float:
+    """What teachers together lack of a perfect one by the task's leading metric: more than 0.
 
     Of shares half a row at least: that none of a few rows is wrong does not make it perfect.
     """
-    said = said_of_task(task, {"": cache}, None)
+    said = said_of_task(task, caches, ensemble)
     (spec,) = fitted_tasks([task], split, said)
     decoded = task_kind(spec.kind).decode(spec, logits_of(spec, said))
     reached = measure(spec, split.truth(spec.name), decoded, spec.metric)

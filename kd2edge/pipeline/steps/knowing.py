@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from kd2edge.distill import Knowledge, knowledge_of
 from kd2edge.events import StageEvent
-from kd2edge.pipeline.reading.phases import heard
-from kd2edge.pipeline.steps.joining import ensembles_of
+from kd2edge.pipeline.reading.phases import heard, phases_of
+from kd2edge.pipeline.reading.settings import judged
+from kd2edge.pipeline.steps.joining import ensembles_of, lacks_of
 from kd2edge.pipeline.steps.work import Learner, Work
 from kd2edge.recipe import Recipe
 from kd2edge.tasks.spec import TaskName
@@ -18,6 +20,7 @@ __all__ = ["Asked", "knowledge_for"]
 
 #: Teacher -> split -> what it says of every row.
 Asked = Mapping[str, Mapping[str, TeacherCache]]
+Ensembles = Mapping[TaskName, Ensemble]
 
 
 def knowledge_for(
@@ -41,18 +44,41 @@ def knowledge_for(
         for task in recipe.tasks
         if (several := recipe.teachers_of(task))
     }
-    return knowledge_of({name: asked[name]["train"] for name in names}, ensembles, teachers)
+    knowledge = knowledge_of({name: asked[name]["train"] for name in names}, ensembles, teachers)
+    return replace(knowledge, lacks=_lacks(work, recipe, learner, asked, ensembles, whose))
 
 
 def _ensembles(
     work: Work, recipe: Recipe, learner: Learner, asked: Asked, whose: str
 ) -> dict[TaskName, Ensemble]:
     """How several teachers of a task are joined; told, as the recipe does not know all of it."""
-    validation = {name: caches["validation"] for name, caches in asked.items()}
-    found = ensembles_of(work, recipe, learner, validation)
+    found = ensembles_of(work, recipe, learner, _validation(asked))
     for task, one in found.items():
         names = [teacher.name for teacher in recipe.teachers_of(task)]
         lacks = [f"{name} lacks {one.lacks[name]:.3g}" if one.lacks else name for name in names]
-        stage = f"join {task}" + (f" for {whose}" if whose else "")
-        work.on_event(StageEvent(stage, f"{one.join.kind}: {', '.join(lacks)}"))
+        said = f"{one.join.kind}: {', '.join(lacks)}"
+        work.on_event(StageEvent(_stage("join", task, whose), said))
     return found
+
+
+def _lacks(
+    work: Work, recipe: Recipe, learner: Learner, asked: Asked, ensembles: Ensembles, whose: str
+) -> dict[TaskName, float]:
+    """What teachers lack, of the tasks whose alpha asks for it in some phase; told, too."""
+    names = [TaskName(task) for task in recipe.tasks]
+    asking = {task for one in phases_of(recipe) for task in judged(one.recipe, names)}
+    ordered = [name for name in names if name in asking]
+    found = lacks_of(work, recipe, learner, _validation(asked), ensembles, ordered)
+    for task, lack in found.items():
+        who = ", ".join(one.name for one in recipe.teachers_of(task))
+        said = f"by progress: {who} lacks {lack:.3g}"
+        work.on_event(StageEvent(_stage("alpha", task, whose), said))
+    return found
+
+
+def _validation(asked: Asked) -> dict[str, TeacherCache]:
+    return {name: caches["validation"] for name, caches in asked.items()}
+
+
+def _stage(what: str, task: TaskName, whose: str) -> str:
+    return f"{what} {task}" + (f" for {whose}" if whose else "")

@@ -16,7 +16,7 @@ from kd2edge.events import StageEvent
 from kd2edge.nets import Net, describe_net, load_net
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, teacher_inputs
 from kd2edge.pipeline.reading.phases import StudentPhase, hidden_rows, phases_of
-from kd2edge.pipeline.reading.settings import baseline_settings, student_settings
+from kd2edge.pipeline.reading.settings import baseline_settings, judged, student_settings
 from kd2edge.pipeline.steps.knowing import knowledge_for
 from kd2edge.pipeline.steps.phases import PhasePlace, phase_places
 from kd2edge.pipeline.steps.piece_table import PieceTable, piece_ids_of, piece_table
@@ -45,7 +45,7 @@ class Students:
     Args:
         work: the run.
         learner: what the student reads, and the rows as it reads them.
-        knowledge: of those who teach; None: nobody does.
+        knowledge: of those who teach, in all phases; None: nobody does.
         starter: what the student has of one of them.
         trained: the student of another run that it starts as.
     """
@@ -88,9 +88,16 @@ class Students:
         return replace(
             job,
             checkpoints=place.checkpoints,
-            knowledge=self.knowledge,
+            knowledge=self._known_in(phase),
             hidden=hidden_rows(phase, self.work.data.rows["train"], check.any_labelled(tasks)),
         )
+
+    def _known_in(self, phase: StudentPhase) -> Knowledge | None:
+        """What is known, without what this phase does not ask for: its key is its own."""
+        if self.knowledge is None:
+            return None
+        asking = judged(phase.recipe, [task.name for task in self.work.tasks])
+        return replace(self.knowledge, lacks={one: self.knowledge.lacks[one] for one in asking})
 
     def _baseline(self) -> TrainingJob:
         """The same student from the same start, on labels alone.

@@ -66,6 +66,22 @@ class Labelled(Part):
     """Where there is none, and the teacher's part stands alone."""
 
 
+class Progress(Part):
+    """An alpha by a task's progress: the nearer the student is to its teacher, the less.
+
+    By what the leading metrics of both lack of a perfect one on the validation rows: of a student
+    that lacks twice as much as its teacher it is half-way from `far` to `near`.
+    """
+
+    kind: Literal["progress"] = "progress"
+    before: Share = 1.0
+    """Before the first validation."""
+    far: Share = 1.0
+    """Of a student that lacks far more than its teacher."""
+    near: Share = 0.0
+    """Of one as good as its teacher, or better."""
+
+
 class TemperatureOverTime(Part):
     """A temperature that goes from one value to another."""
 
@@ -87,7 +103,9 @@ class CosineTemperature(TemperatureOverTime):
     kind: Literal["cosine"] = "cosine"
 
 
-AlphaSchedule = Annotated[LinearAlpha | CosineAlpha | Confidence | Correct | Labelled, ByKind()]
+AlphaSchedule = Annotated[
+    LinearAlpha | CosineAlpha | Confidence | Correct | Labelled | Progress, ByKind()
+]
 TemperatureSchedule = Annotated[LinearTemperature | CosineTemperature, ByKind()]
 
 Alpha = Annotated[Share | AlphaSchedule, OrMethod()]
