@@ -5,6 +5,7 @@ from __future__ import annotations
 from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.distill.loss import Loss, Need
 from kd2edge.distill.method import Method, made
+from kd2edge.distill.schedule import Schedule
 from kd2edge.errors import UsageError
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.outputs import outputs_of
@@ -43,6 +44,32 @@ def logit_loss(task: TaskSpec, method: Method | None, *, cut: bool) -> Loss:
         fitting = [name for name, other in LOGIT_LOSSES.items() if not _misfit(other, task)]
         raise UsageError(f"{place}: the loss {stated} {wrong}; choose one of {', '.join(fitting)}")
     return loss
+
+
+def require_learnable(task: TaskSpec, loss: Loss | type[Loss], temperature: Schedule) -> None:
+    """Refuse a temperature that learns, where nothing depends on it.
+
+    Args:
+        task: its labels known.
+        loss: of its logits, or its class.
+        temperature: the schedule that gives it.
+
+    Raises:
+        UsageError: values, or a loss that does not look at the temperature.
+    """
+    if temperature.begin() is None:
+        return
+    temperature.require_fits(task)
+    if not loss.tempered:
+        fitting = [name for name, other in LOGIT_LOSSES.items() if _looks(other, task)]
+        raise UsageError(
+            f"temperature of {task.name}: {temperature.kind} learns from a loss that looks at the"
+            f" temperature: write another loss on logits ({', '.join(fitting)}), or state a number"
+        )
+
+
+def _looks(loss: type[Loss], task: TaskSpec) -> bool:
+    return loss.tempered and not _misfit(loss, task)
 
 
 def _misfit(loss: Loss | type[Loss], task: TaskSpec) -> str:

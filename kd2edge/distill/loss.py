@@ -141,6 +141,7 @@ class Loss(nn.Module, ABC):
         activations: of the outputs that a loss on logits is defined for.
         kinds: of the tasks that it is defined for; none: of every kind.
         fewest_channels: that an item of such outputs has.
+        tempered: whether a temperature changes what a loss on logits says.
         in_place: whether a channel must be the same class in every item, or in the task's order.
         per: of a loss on features, what an item is.  Items that are rows need not be the teacher's:
             each side may have its own words, places and inputs.
@@ -156,6 +157,7 @@ class Loss(nn.Module, ABC):
     activations: frozenset[Activation] = frozenset({"softmax", "sigmoid"})
     kinds: frozenset[str] = frozenset()
     fewest_channels: int = 1
+    tempered: bool = True
     in_place: bool = False
     per: Per = "item"
     projects: bool = True

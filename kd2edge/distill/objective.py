@@ -26,7 +26,7 @@ from kd2edge.distill.balance import BALANCERS, Balancer, LossKey
 from kd2edge.distill.balance.balancer import SHARED
 from kd2edge.distill.feature_term import FeatureTerm
 from kd2edge.distill.knowledge import Knowledge
-from kd2edge.distill.logit_term import logit_loss
+from kd2edge.distill.logit_term import logit_loss, require_learnable
 from kd2edge.distill.long_tail import long_tail
 from kd2edge.distill.long_tail.long_tail import LongTail, Support
 from kd2edge.distill.loss import Given, Loss, Need
@@ -119,6 +119,7 @@ class Objective(nn.Module):
                 for name, task in zip(names, tasks, strict=True)
             ]
         )
+        self.learned = nn.ParameterDict(self._learnable())
         self.features = nn.ModuleList(
             [FeatureTerm(term, knowledge) for term in settings.features if knowledge]
         )
@@ -152,6 +153,20 @@ class Objective(nn.Module):
         for term in self._feature_terms():
             term.prepare([features[path] for path in term.targets], batch)
 
+    @property
+    def paced(self) -> tuple[str, ...]:
+        """Names of the parameters that :meth:`paces` is of."""
+        return tuple(f"learned.{at}" for at in self.learned)
+
+    def paces(self, time: Time) -> dict[str, float]:
+        """What the learning rates of learned temperatures are multiplied with, by parameter.
+
+        Args:
+            time: where the training is.
+        """
+        by_index = ((at, self._values[self._tasks[int(at)]]) for at in self.learned)
+        return {f"learned.{at}": values.temperature.pace(time) for at, values in by_index}
+
     def terms(
         self,
         outputs: Mapping[str, Tensor],
@@ -175,7 +190,7 @@ class Objective(nn.Module):
                 Items(self._specs[task], batch, name, output, outputs[name], known)
                 for name, output in self._outputs[task].items()
             ]
-            now, values = Moment(time, items[0]), self._values[task]
+            now, values = self._moment(at, time, items[0]), self._values[task]
             alpha = values.alpha.at(now) if taught else 0.0
             weight = float(values.weight.at(now))
             if self._changing[task]:
@@ -194,6 +209,26 @@ class Objective(nn.Module):
             loss = term([features[path] for path in term.targets], batch)
             _add(found, LossKey(SHARED, f"feature{at}"), term.weight, loss)
         return found
+
+    def _learnable(self) -> dict[str, nn.Parameter]:
+        """Task's index -> what its temperature learns, where somebody teaches it.
+
+        Raises:
+            UsageError: nothing that the task learns by depends on its temperature.
+        """
+        found: dict[str, nn.Parameter] = {}
+        for at, (task, loss) in enumerate(zip(self._tasks, self.soft, strict=True)):
+            schedule = self._values[task].temperature
+            begin = schedule.begin() if task in self._taught else None
+            if begin is not None:
+                assert isinstance(loss, Loss)
+                require_learnable(self._specs[task], loss, schedule)
+                found[str(at)] = nn.Parameter(torch.tensor(begin))
+        return found
+
+    def _moment(self, at: int, time: Time, items: Items) -> Moment:
+        """When a value of the task at ``at`` is asked for."""
+        return Moment(time, items, self.learned.get(str(at)))
 
     def _note(self, found: Terms, now: Moment, known: Mapping[str, float | Tensor]) -> None:
         """Keep the means of what schedules give now; ``known`` are those that were asked."""
@@ -235,7 +270,8 @@ class Objective(nn.Module):
     ) -> Tensor | None:
         """What teachers say of every array of a task, each a mean over its own items."""
         losses = [
-            self._followed(at, one, temperature.at(Moment(time, one)), shares) for one in several
+            self._followed(at, one, temperature.at(self._moment(at, time, one)), shares)
+            for one in several
         ]
         found = [loss for loss in losses if loss is not None]
         return torch.stack(found).sum() if len(found) > 1 else next(iter(found), None)

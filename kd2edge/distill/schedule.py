@@ -49,10 +49,13 @@ class Moment:
     Args:
         time: where the training is.
         items: the task's items in the batch, with the student's logits.
+        learned: what the schedule of the task's temperature has learned, one number with its
+            gradient; None where it learns nothing.
     """
 
     time: Time
     items: Items
+    learned: Tensor | None = None
 
     @property
     def task(self) -> TaskName:
@@ -86,6 +89,8 @@ class Moment:
 class Schedule(ABC):
     """A value over time.  Implementations are final, and functions of the moment alone.
 
+    What one learns is part of the moment.
+
     They are frozen dataclasses with a ``kind`` of their own: settings are part of the fingerprint
     that a checkpoint is known by.
 
@@ -102,6 +107,23 @@ class Schedule(ABC):
 
         An alpha may be one an item, ``[item]`` on the device, and a temperature ``[item, 1]``.
         """
+
+    def begin(self) -> float | None:
+        """The number that a temperature learns, as it begins; None: it learns nothing.
+
+        It is a parameter of the training, saved and restored with the others: state is kept there,
+        and nowhere else.
+        """
+        return None
+
+    def pace(self, time: Time) -> float:
+        """What the learning rate of what it learns is multiplied with.
+
+        Args:
+            time: where the training is.
+        """
+        del time
+        return 1.0
 
     def require_fits(self, task: TaskSpec) -> None:
         """Refuse a task that the value says nothing of.

@@ -56,7 +56,8 @@ class Stepper:
         named = list(named_parameters(net, objective))
         rates = rate_factors(net, settings.layer_decay, settings.rates)
         factors = {f"net.{name}": one for name, one in rates.items()}
-        optimizer = adamw(named, settings.lr, settings.weight_decay, factors)
+        paced = frozenset(f"objective.{name}" for name in objective.paced)
+        optimizer = adamw(named, settings.lr, settings.weight_decay, factors, paced)
         self.learned = Learned(net, objective, optimizer)
         self._net = net
         self._objective = objective
@@ -66,6 +67,8 @@ class Stepper:
         trunk = {id(one) for one in net.shared_parameters()}
         self._others = [one for one in self._parameters if id(one) not in trunk]
         self._some_frozen = not all(one.requires_grad for one in net.parameters())
+        # What works against the student is no part of its gradient, and must not shorten it.
+        self._clipped = [one for name, one in named if name not in paced]
         self._clip_norm = settings.clip_norm
         self._mixup, self._seed = settings.mixup, settings.seed
         self._device = device
@@ -104,8 +107,8 @@ class Stepper:
         if look is not None:
             look(found.raw)
         if self._clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self._parameters, self._clip_norm)
-        set_rate(self._optimizer, lr)
+            torch.nn.utils.clip_grad_norm_(self._clipped, self._clip_norm)
+        set_rate(self._optimizer, lr, self._paces(time))
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         if drawn is not None:
@@ -113,6 +116,9 @@ class Stepper:
                 again = self.losses(batch, features, time)
             balancer.after_step({key: again.terms[key] for key in terms})
         return found.raw
+
+    def _paces(self, time: Time) -> dict[str, float]:
+        return {f"objective.{name}": one for name, one in self._objective.paces(time).items()}
 
     def losses(self, batch: Batch, features: Mapping[str, Tensor], time: Time) -> Terms:
         """The losses of a batch (on the CPU), as :meth:`take` takes them."""

@@ -50,6 +50,7 @@ from kd2edge.distill.plan import plan_of
 from kd2edge.distill.random_state import own_randomness, random_state
 from kd2edge.distill.schedules import SCHEDULES
 from kd2edge.distill.schedules.correct import Correct
+from kd2edge.distill.schedules.curriculum import Curriculum
 from kd2edge.distill.schedules.labelled import Labelled
 from kd2edge.distill.schedules.linear import Linear
 from kd2edge.distill.schedules.progress import Progress
@@ -626,6 +627,24 @@ def test_an_alpha_of_every_kind_resumes_to_the_same_bits(
         world = lesson.world
         folder = tmp_path / world.spec.name
         assert_resumes(lesson, world.net(), world.net(), changed, folder, after=4)
+
+
+@pytest.mark.parametrize("balance", ["static", "mgda"])
+def test_a_learned_temperature_resumes_to_the_same_bits_and_is_told(
+    images: Lesson, tokens: Lesson, tmp_path: Path, balance: str
+) -> None:
+    temperature = Curriculum(4.0, 1.0, 21.0, 5.0, 0.3)
+    distill = {"temperature": temperature, "balance": Method(balance, options(balance))}
+    settings = replace(FULL, distill=replace(FULL.distill, **distill))
+    whole = IMAGES.net()
+    assert_resumes(images, whole, IMAGES.net(), settings, tmp_path / "images", after=16)
+    plain = replace(PLAIN, distill=replace(DISTILL, **distill))
+    assert_resumes(tokens, TOKENS.net(), TOKENS.net(), plain, tmp_path / "tokens", after=4)
+    found = images.run(IMAGES.net(), tmp_path / "again", settings).curves
+    told = [point.values[SHAPE.name]["temperature"] for point in found]
+    assert len(set(told)) == 3
+    assert all(1 < one < 21 for one in told)
+    assert set(whole.state_dict()) == set(IMAGES.net().state_dict())
 
 
 def test_progress_is_looked_up_in_the_last_validation(images: Lesson, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from kd2edge.errors import UsageError
 
 def test_vectors_do_not_decay() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3))
-    optimizer = adamw(net.named_parameters(), 0.1, 0.5, {})
+    optimizer = adamw(net.named_parameters(), 0.1, 0.5, {}, ())
     for parameter in net.parameters():
         parameter.grad = torch.zeros_like(parameter)
     before = [parameter.detach().clone() for parameter in net.parameters()]
@@ -25,7 +25,7 @@ def test_vectors_do_not_decay() -> None:
 def test_frozen_parameters_stay_out() -> None:
     net = nn.Linear(2, 3)
     net.bias.requires_grad_(False)
-    groups = adamw(net.named_parameters(), 0.1, 0.5, {}).param_groups
+    groups = adamw(net.named_parameters(), 0.1, 0.5, {}, ()).param_groups
     assert [len(group["params"]) for group in groups] == [1]
 
 
@@ -52,8 +52,8 @@ def test_unknown_schedules_are_named() -> None:
 
 
 def test_set_rate_reaches_every_group() -> None:
-    optimizer = adamw(nn.Linear(2, 2).named_parameters(), 0.1, 0.0, {})
-    set_rate(optimizer, 0.25)
+    optimizer = adamw(nn.Linear(2, 2).named_parameters(), 0.1, 0.0, {}, ())
+    set_rate(optimizer, 0.25, {})
     assert {group["lr"] for group in optimizer.param_groups} == {0.25}
 
 
@@ -61,11 +61,11 @@ def test_each_parameter_moves_by_its_own_multiple_of_the_rate() -> None:
     """AdamW's first step is the rate times the gradient's sign, and its decay the rate's too."""
     net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
     factors = {"0.weight": 0.25, "1.bias": 2.0}
-    optimizer = adamw(net.named_parameters(), 0.1, 0.5, factors)
+    optimizer = adamw(net.named_parameters(), 0.1, 0.5, factors, ())
     before = {name: one.detach().clone() for name, one in net.named_parameters()}
     for parameter in net.parameters():
         parameter.grad = torch.ones_like(parameter)
-    set_rate(optimizer, 0.04)
+    set_rate(optimizer, 0.04, {})
     optimizer.step()
     for name, one in net.named_parameters():
         lr = 0.04 * factors.get(name, 1.0)
@@ -73,7 +73,21 @@ def test_each_parameter_moves_by_its_own_multiple_of_the_rate() -> None:
         torch.testing.assert_close(one.detach(), before[name] * kept - lr / (1 + 1e-8))
 
 
+def test_a_paced_parameter_moves_by_its_own_multiple_of_the_rate_now() -> None:
+    net = nn.Linear(2, 3)
+    optimizer = adamw(net.named_parameters(), 0.1, 0.0, {"bias": 0.5}, ["bias"])
+    before = {name: one.detach().clone() for name, one in net.named_parameters()}
+    for lr, pace in ((0.04, 0.0), (0.02, 3.0)):
+        for parameter in net.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        set_rate(optimizer, lr, {"bias": pace})
+        optimizer.step()
+    moved = {name: before[name] - one.detach() for name, one in net.named_parameters()}
+    torch.testing.assert_close(moved["weight"], torch.full((3, 2), 0.06))
+    torch.testing.assert_close(moved["bias"], torch.full((3,), 0.5 * 0.06))
+
+
 def test_factors_of_one_are_no_groups_of_their_own() -> None:
     net = nn.Linear(2, 3)
-    groups = adamw(net.named_parameters(), 0.1, 0.5, {"weight": 1.0}).param_groups
+    groups = adamw(net.named_parameters(), 0.1, 0.5, {"weight": 1.0}, ()).param_groups
     assert [group["weight_decay"] for group in groups] == [0.5, 0.0]

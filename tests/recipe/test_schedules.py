@@ -62,6 +62,11 @@ def test_a_schedule_is_written_as_it_is_read() -> None:
         ("distill.temperature={kind: confidence}", "distill.temperature", "no kind"),
         ("distill.temperature={kind: cosine, from: 2, to: 1.0e999}", "distill.temperature",
          "1.0e999 is no finite number"),
+        ("distill.temperature={kind: curriculum, from: 1}", "distill.temperature.from",
+         "expected more than low (1) and less than high (21), found 1"),
+        ("distill.temperature={intent: 2, urgent: {kind: curriculum, high: 3}}",
+         "distill.temperature.urgent.from", "less than high (3), found 4"),
+        ("distill.alpha=curriculum", "distill.alpha", "curriculum"),
     ],
 )  # fmt: skip
 def test_what_is_no_such_value_is_refused_at_its_place(

@@ -31,6 +31,7 @@ class Bounded(LogitLoss):
 
     activations = frozenset({"none"})
     kinds = frozenset({"regression"})
+    tempered = False
     needs = LogitLoss.needs | {Need.TARGETS}
 
     def __init__(self, task: TaskSpec, *, margin: float) -> None:

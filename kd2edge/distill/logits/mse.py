@@ -27,6 +27,7 @@ class MSE(LogitLoss):
     """
 
     activations = frozenset({"softmax", "sigmoid", "none"})
+    tempered = False
 
     def __init__(self, task: TaskSpec) -> None:
         super().__init__(task, standardise=False)

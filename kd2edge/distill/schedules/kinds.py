@@ -6,6 +6,7 @@ from kd2edge.distill.schedule import Schedule
 from kd2edge.distill.schedules.confidence import Confidence
 from kd2edge.distill.schedules.correct import Correct
 from kd2edge.distill.schedules.cosine import Cosine
+from kd2edge.distill.schedules.curriculum import Curriculum
 from kd2edge.distill.schedules.labelled import Labelled
 from kd2edge.distill.schedules.linear import Linear
 from kd2edge.distill.schedules.progress import Progress
@@ -15,6 +16,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "confidence": Confidence,
     "correct": Correct,
     "cosine": Cosine,
+    "curriculum": Curriculum,
     "labelled": Labelled,
     "linear": Linear,
     "progress": Progress,

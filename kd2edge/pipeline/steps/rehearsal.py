@@ -19,7 +19,8 @@ from kd2edge.distill.balance import BALANCERS, Shared
 from kd2edge.distill.feature_form import form_of
 from kd2edge.distill.feature_join import join, loss_of
 from kd2edge.distill.freezing import freeze
-from kd2edge.distill.logit_term import logit_loss
+from kd2edge.distill.logit_term import logit_loss, require_learnable
+from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.distill.long_tail import require_fits
 from kd2edge.distill.method import made
 from kd2edge.distill.mixup import require_mixable
@@ -89,6 +90,7 @@ def rehearse(
     rehearsal.student()
     rehearsal.logits()
     rehearsal.alphas()
+    rehearsal.temperatures()
     rehearsal.joins()
     rehearsal.long_tails()
     rehearsal.reference()
@@ -248,6 +250,21 @@ class _Rehearsal:
                 if isinstance(value, Schedule) and recipe.teachers_of(task.name):
                     with self._noted(place + f".{task.name}" * by_task):
                         value.require_fits(task)
+
+    def temperatures(self) -> None:
+        """Whether temperatures that learn have a loss to learn from."""
+        names = [task.name for task in self.tasks]
+        for phase in phases_of(self.loaded.recipe):
+            recipe, place = phase.recipe, phase.at("temperature", self.loaded.recipe)
+            temperature = values_of(recipe.distill.temperature, names)
+            methods = logit_losses(recipe, names)
+            by_task = isinstance(recipe.distill.temperature, dict)
+            for task in self.tasks:
+                value = temperature[task.name]
+                if isinstance(value, Schedule) and task.name in methods:
+                    loss = LOGIT_LOSSES[methods[task.name].kind]
+                    with self._noted(place + f".{task.name}" * by_task):
+                        require_learnable(task, loss, value)
 
     def joins(self) -> None:
         """Whether teachers of one task can be joined as they are to be."""

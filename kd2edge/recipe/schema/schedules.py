@@ -103,10 +103,30 @@ class CosineTemperature(TemperatureOverTime):
     kind: Literal["cosine"] = "cosine"
 
 
+class Curriculum(Part):
+    """A temperature that is learned against the student (CTKD, Li et al. 2023).
+
+    It grows or falls to where the teacher's part of the loss is larger, more and more freely. Not
+    for values, nor for losses on logits without a temperature.
+    """
+
+    kind: Literal["curriculum"] = "curriculum"
+    first: Annotated[Positive, Field(alias="from")] = 4.0
+    """At the first step, between `low` and `high`."""
+    low: Positive = 1.0
+    """It stays above."""
+    high: Positive = 21.0
+    """It stays below."""
+    strength: Positive = 1.0
+    """How fast it may learn in the end: what its learning rate is multiplied with."""
+    rising: Share = 0.5
+    """Share of the training over which that grows from 0, along half a cosine."""
+
+
 AlphaSchedule = Annotated[
     LinearAlpha | CosineAlpha | Confidence | Correct | Labelled | Progress, ByKind()
 ]
-TemperatureSchedule = Annotated[LinearTemperature | CosineTemperature, ByKind()]
+TemperatureSchedule = Annotated[LinearTemperature | CosineTemperature | Curriculum, ByKind()]
 
 Alpha = Annotated[Share | AlphaSchedule, OrMethod()]
 Temperature = Annotated[Positive | TemperatureSchedule, OrMethod()]

@@ -25,9 +25,11 @@ def mixture(
             ``[item, 1]``.
         activation: what makes chances of logits.
     """
-    nobody = (shares.sum(0) == 0).unsqueeze(-1)  # [item, 1]
-    return _mean(logits, shares.unsqueeze(-1), temperature, activation).masked_fill(
-        nobody, torch.nan
+    nobody = shares.sum(0) == 0  # [item]
+    # The logarithm of no share at all would make the gradient of a learned temperature NaN.
+    shares = shares.masked_fill(nobody, 1.0).unsqueeze(-1)
+    return _mean(logits, shares, temperature, activation).masked_fill(
+        nobody.unsqueeze(-1), torch.nan
     )
 
 

@@ -215,3 +215,19 @@ def _pretrained(recipe: Path) -> Path:
     net.backbone.save_pretrained(recipe.parent / "weights")
     shutil.copy(recipe.parent / "tokenizer.json", recipe.parent / "weights")
     return recipe.parent / "weights"
+
+
+@pytest.mark.parametrize(
+    ("temperature", "field"),
+    [("curriculum", "distill.temperature"),
+     ("{intent: curriculum, urgent: 2}", "distill.temperature.intent")],
+)  # fmt: skip
+def test_a_temperature_learns_from_losses_that_look_at_it(
+    tmp_path: Path, temperature: str, field: str
+) -> None:
+    recipe = write_text_project(tmp_path)
+    stated = f"distill.temperature={temperature}"
+    (found, *_) = problems_of(recipe, stated, "distill.logits=mse")
+    assert found.field == field
+    assert "temperature of intent: curriculum learns from a loss that looks at" in found.message
+    assert plan_of(load_recipe(recipe, overrides=[stated]))
