@@ -9,6 +9,7 @@ from typing import ClassVar, final
 
 from torch import Tensor
 
+from kd2edge.distill.long_tail.long_tail import Support
 from kd2edge.distill.tasks.items import Items, Said
 from kd2edge.errors import UsageError
 from kd2edge.events import Losses
@@ -107,6 +108,15 @@ class Schedule(ABC):
 
         An alpha may be one an item, ``[item]`` on the device, and a temperature ``[item, 1]``.
         """
+
+    def counted(self, support: Support) -> Schedule:
+        """The same value, that knows how often the task's labels stand in the training rows.
+
+        Args:
+            support: of the task.
+        """
+        del support
+        return self
 
     def begin(self) -> float | None:
         """The number that a temperature learns, as it begins; None: it learns nothing.

@@ -621,8 +621,12 @@ ALPHAS = {kind_of(part, "kind"): part for part in members(get_args(AlphaSchedule
 def test_an_alpha_of_every_kind_resumes_to_the_same_bits(
     images: Lesson, tokens: Lesson, tmp_path: Path, name: str
 ) -> None:
-    alpha = SCHEDULES[name](**ALPHAS[name]().model_dump(exclude={"kind"}))
+    made = SCHEDULES[name](**ALPHAS[name]().model_dump(exclude={"kind"}))
     for lesson, settings in ((images, FULL), (tokens, PLAIN)):
+        alpha = {
+            task.name: made.counted(Support(tuple(range(1, len(task.labels) + 1)), 9))
+            for task in lesson.world.tasks
+        }
         changed = replace(settings, distill=replace(settings.distill, alpha=alpha))
         world = lesson.world
         folder = tmp_path / world.spec.name

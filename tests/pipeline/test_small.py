@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kd2edge.distill import LongTailSpec, Method, Support
+from kd2edge.distill.schedules.by_class import ByClass
 from kd2edge.distill.schedules.cosine import Cosine
 from kd2edge.distill.schedules.linear import Linear
 from kd2edge.errors import UsageError
@@ -106,6 +107,18 @@ def test_schedules_of_the_student_are_the_recipe_s(loaded: LoadedRecipe, check: 
     distill = student_settings(recipe, TASKS, check).distill
     assert distill.alpha == {"intent": Linear(1.0, 0.25), "urgent": 0.5}
     assert distill.temperature == dict.fromkeys(TASKS, Cosine(4.0, 1.0))
+
+
+def test_an_alpha_by_class_knows_the_counts_of_the_training_rows(
+    loaded: LoadedRecipe, check: SplitCheck
+) -> None:
+    stated = {"alpha": {"intent": 0.5, "urgent": {"kind": "by_class", "labels": {"no": 0.25}}}}
+    recipe = loaded.recipe.model_copy(update={"distill": Distill.model_validate(stated)})
+    lines = (loaded.folder / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    said = [json.loads(line)["urgent"] for line in lines]
+    expected = ByClass(0.8, 0.5, 1.0, {"no": 0.25}, (said.count("no"), said.count("yes")))
+    found = student_settings(recipe, TASKS, check).distill.alpha
+    assert found == {"intent": 0.5, "urgent": expected}
 
 
 def test_a_long_tail_knows_the_counts_of_the_training_rows_and_is_the_baseline_s_too(

@@ -29,7 +29,7 @@ def test_loads_and_says_what_it_means(full: Path) -> None:
     assert recipe.teachers[0].train is not None
     assert recipe.teachers[0].train.lr == 3e-4
     assert [one.name for one in recipe.teachers_of("ner")] == ["tagger"]
-    assert by_task(recipe.distill.alpha, ["urgent", "intent"]) == {"urgent": 0, "intent": 0.9}
+    assert by_task(recipe.distill.alpha, ["urgent"]) == {"urgent": 0}
     assert by_task(recipe.distill.temperature, ["urgent", "intent"]) == {"urgent": 1, "intent": 4}
     assert by_task(recipe.distill.logits, ["ner"])["ner"].kind == "kl"
     assert recipe.distill.features[1].projector.kind == "none"

@@ -66,6 +66,8 @@ def test_a_schedule_is_written_as_it_is_read() -> None:
          "expected more than low (1) and less than high (21), found 1"),
         ("distill.temperature={intent: 2, urgent: {kind: curriculum, high: 3}}",
          "distill.temperature.urgent.from", "less than high (3), found 4"),
+        ("distill.alpha={kind: by_class, labels: {yes: 2}}", "distill.alpha.labels.yes",
+         "at most 1, found 2"),
         ("distill.alpha=curriculum", "distill.alpha", "curriculum"),
     ],
 )  # fmt: skip

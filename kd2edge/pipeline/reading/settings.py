@@ -121,7 +121,10 @@ def student_settings(recipe: Recipe, tasks: Sequence[TaskName], check: SplitChec
     distill = recipe.distill
     balance = distill.balance
     settings = DistillSettings(
-        alpha=values_of(distill.alpha, tasks),
+        alpha={
+            task: one.counted(_support(check, task)) if isinstance(one, Schedule) else one
+            for task, one in values_of(distill.alpha, tasks).items()
+        },
         temperature=values_of(distill.temperature, tasks),
         weight=_named(balance.weights, tasks) if isinstance(balance, Static) else 1.0,
         logits=_methods(distill.logits, tasks),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kd2edge.recipe.schema.base import Part, Positive, Share
+from kd2edge.recipe.schema.base import Label, Part, Positive, Share
 from kd2edge.recipe.schema.choices import ByKind, OrMethod
 
 
@@ -64,6 +64,23 @@ class Labelled(Part):
     """Where there is a label."""
     unlabelled: Share = 1.0
     """Where there is none, and the teacher's part stands alone."""
+
+
+class AlphaByClass(Part):
+    """An alpha an item: by how rare its label is.  For tasks of one label an item.
+
+    Between the most frequent class and the rarest by the logarithm of their numbers of items.
+    """
+
+    kind: Literal["by_class"] = "by_class"
+    rare: Share = 0.8
+    """Of items of the rarest class."""
+    frequent: Share = 0.5
+    """Of items of the most frequent class."""
+    unlabelled: Share = 1.0
+    """Where there is no label, and the teacher's part stands alone."""
+    labels: dict[Label, Share] = {}
+    """Label -> the alpha of its items, whatever their number."""
 
 
 class Progress(Part):
@@ -124,7 +141,7 @@ class Curriculum(Part):
 
 
 AlphaSchedule = Annotated[
-    LinearAlpha | CosineAlpha | Confidence | Correct | Labelled | Progress, ByKind()
+    LinearAlpha | CosineAlpha | Confidence | Correct | Labelled | AlphaByClass | Progress, ByKind()
 ]
 TemperatureSchedule = Annotated[LinearTemperature | CosineTemperature | Curriculum, ByKind()]
 
