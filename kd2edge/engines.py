@@ -9,6 +9,8 @@ from typing import Literal
 
 #: Number formats, exact before small.
 PRECISIONS = ("fp32", "fp16", "int8")
+#: What of a student artefacts can be made from.
+MadeFrom = Literal["graph", "program", "layers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,12 @@ class Engine:
         backend: the module in ``runtime/backends`` that runs it.
         backend_class: the class in there.
         modules: packages of which any one runs it.
-        extra: what of kd2edge's extras installs it.
+        extra: what of kd2edge's extras installs it; "": kd2edge alone brings it.
         precisions: number format -> names of its variants ("" when it has one form).
-        made_from: the float32 ONNX graph, or the program that ``torch.export`` made of the student.
+        made_from: the float32 ONNX graph, the program that ``torch.export`` made of the student, or
+            the weights of its layers.
         companions: suffixes of the files that a graph needs beside it.
+        families: of students that it runs; none: all.
         is_built_on_device: what a bundle holds for it is finished where it runs.
     """
 
@@ -37,19 +41,20 @@ class Engine:
     modules: tuple[str, ...]
     extra: str
     precisions: Mapping[str, tuple[str, ...]]
-    made_from: Literal["graph", "program"] = "graph"
+    made_from: MadeFrom = "graph"
     companions: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
     is_built_on_device: bool = False
 
     @property
     def install(self) -> str:
         """The line that installs it."""
-        return install_line(self.extra)
+        return install_line(*([self.extra] if self.extra else []))
 
 
 def install_line(*extras: str) -> str:
-    """What to type for some of kd2edge's extras."""
-    return f'pip install "kd2edge[{",".join(extras)}]"'
+    """What to type for some of kd2edge's extras; for none of them, for kd2edge alone."""
+    return f'pip install "kd2edge[{",".join(extras)}]"' if extras else "pip install kd2edge"
 
 
 def _table(*engines: Engine) -> Mapping[str, Engine]:
@@ -65,6 +70,11 @@ ENGINES: Mapping[str, Engine] = _table(
     Engine(
         "openvino", "openvino", "OpenVINO", "openvino", "OpenVino", ("openvino",), "openvino",
         {"fp32": ("",), "int8": ("",)}, companions=(".bin",),
+    ),
+    Engine(
+        "numpy", "numpy", "NumPy alone (students of static embeddings)", "numpy", "NumPy",
+        ("numpy",), "", {"fp32": ("",), "int8": ("",)}, made_from="layers", companions=(".npz",),
+        families=("static",),
     ),
     Engine(
         "tensorrt", "trt", "TensorRT", "tensorrt", "TensorRT", ("tensorrt", "tensorrt_rtx"), "rtx",

@@ -14,7 +14,9 @@ import onnx
 from onnx import TensorProto, helper
 
 from kd2edge.bundle.manifest import Artefact, FileEntry, Gate, Manifest
+from kd2edge.files import npz_bytes
 from kd2edge.inputs.spec import ArraySpec, InputSpec
+from kd2edge.runtime.static_plan import EncoderPlan, HeadPlan, StaticPlan
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
 SIZE = 8
@@ -151,6 +153,36 @@ def text_graph(seed: int = 0) -> bytes:
         "ner_weight": weights(8, 3, seed=seed + 2),
     }
     return onnx_bytes(nodes, TEXT_ARRAYS, TEXT_HEADS, tensors)
+
+
+def static_layers(seed: int = 0) -> tuple[StaticPlan, dict[str, np.ndarray]]:
+    """What :func:`text_graph` computes, as layers that NumPy alone runs.
+
+    A mean whose sum of weights counts for ``MAX_LENGTH`` at least is that part of the sum.  Padding
+    is shown to no reader: its row of zeros stands for the mask before ``ner``.
+    """
+    encoder = EncoderPlan(
+        "text", "", "mean", weighted=False, least=MAX_LENGTH, casing=False, optional=False, norms=()
+    )
+    heads = (HeadPlan("intent", ""), HeadPlan("ner", "text"))
+    table = weights(len(SPECIALS) + len(WORDS), 8, seed=seed)
+    table[0] = 0
+    return StaticPlan((encoder,), "single", hidden=False, heads=heads), {
+        "encoder.0.words": table,
+        "head.0.matrix": weights(8, 3, seed=seed + 1) * MAX_LENGTH,
+        "head.0.bias": np.zeros(3, np.float32),
+        "head.1.matrix": weights(8, 3, seed=seed + 2),
+        "head.1.bias": np.zeros(3, np.float32),
+    }
+
+
+def static_artefact() -> tuple[Artefact, dict[str, bytes]]:
+    """The artefact ``numpy-fp32`` of the text bundle, and its files."""
+    plan, arrays = static_layers()
+    files = {"numpy/fp32.json": plan.to_json(), "numpy/fp32.npz": npz_bytes(arrays)}
+    ranges = {"batch": (1, 64), "length": (2, MAX_LENGTH)}
+    made = artefact("numpy-fp32", "numpy/fp32.json", files, TEXT_ARRAYS, TEXT_HEADS, ranges=ranges)
+    return made, files
 
 
 def onnx_bytes(

@@ -5,7 +5,8 @@ from kd2edge.engines import ENGINES, PRECISIONS, artefact_id, ranked, unmade
 
 def test_artefacts_are_tried_exact_before_small_and_engines_last():
     assert ranked() == (
-        "onnx-fp32", "openvino-fp32", "onnx-int8-qdq", "openvino-int8", "onnx-int8-dynamic",
+        "onnx-fp32", "openvino-fp32", "numpy-fp32", "onnx-int8-qdq", "openvino-int8",
+        "numpy-int8", "onnx-int8-dynamic",
         "tensorrt-fp32", "tensorrt-fp16", "tensorrt-int8",
     )  # fmt: skip
 
@@ -16,7 +17,8 @@ def test_the_table_names_each_thing_once():
         assert len(set(values)) == len(values), part
     for engine in ENGINES.values():
         assert set(engine.precisions) <= set(PRECISIONS)
-        assert engine.install == f'pip install "kd2edge[{engine.extra}]"'
+        extra = f'"kd2edge[{engine.extra}]"' if engine.extra else "kd2edge"
+        assert engine.install == f"pip install {extra}"
 
 
 def test_an_id_has_a_variant_where_there_are_two():

@@ -24,7 +24,7 @@ EXTRAS: Mapping[str, str] = {
     "torchjd": "train",
     "transformers": "train",
     "yaml": "recipe",
-    **{module: one.extra for one in ENGINES.values() for module in one.modules},
+    **{module: one.extra for one in ENGINES.values() if one.extra for module in one.modules},
 }
 
 

@@ -36,7 +36,11 @@ from kd2edge.recipe.schema import (
 )
 from kd2edge.recipe.schema.inputs import WordsPart
 from kd2edge.recipe.schema.models import OneInput, models_of, pretrained_of, single_models
-from kd2edge.recipe.ship_checks import budgets_of_shares_are_shares, targets_come_out
+from kd2edge.recipe.ship_checks import (
+    budgets_of_shares_are_shares,
+    targets_come_out,
+    targets_run_the_student,
+)
 from kd2edge.recipe.source_checks import (
     builders_choose_their_split,
     cut_words_have_no_labels,
@@ -352,5 +356,6 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     tables_name_columns,
     _lists_name_things_once,
     targets_come_out,
+    targets_run_the_student,
     budgets_of_shares_are_shares,
 )

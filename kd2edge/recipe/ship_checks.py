@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kd2edge.engines import ENGINES, unmade
 from kd2edge.metrics.kinds import metric
 from kd2edge.recipe.places import Fault
-from kd2edge.recipe.schema import Recipe
+from kd2edge.recipe.schema import JointModel, Recipe
 
 
 def budgets_of_shares_are_shares(recipe: Recipe) -> Iterator[Fault]:
@@ -33,3 +33,19 @@ def targets_come_out(recipe: Recipe) -> Iterator[Fault]:
         if not any(precision in own for precision in precisions):
             steps = ("export", "targets")
             yield steps, f"{name!r} comes in {', '.join(own)} alone: name one in precisions"
+
+
+def targets_run_the_student(recipe: Recipe) -> Iterator[Fault]:
+    """A target that runs some families alone is not asked for another one."""
+    model = recipe.student.model
+    parts = model.encoders.values() if isinstance(model, JointModel) else (model,)
+    families = dict.fromkeys(part.family for part in parts)
+    for at, name in enumerate(recipe.export.targets):
+        known = ENGINES[name].families
+        others = [family for family in families if known and family not in known]
+        if others:
+            message = (
+                f"{name!r} runs students of family {' or '.join(known)} alone, and this one is of"
+                f" {', '.join(others)}: leave it out, or take another student"
+            )
+            yield ("export", "targets", at), message

@@ -72,10 +72,12 @@ class Session:
         """A session on the bytes of a graph.
 
         Args:
-            graph: an ONNX file, an OpenVINO ``.xml`` or a TensorRT engine.
+            graph: an ONNX file, an OpenVINO ``.xml``, a TensorRT engine, or the JSON text of a
+                student's layers (NumPy).
             spec: what the graph takes and gives; None: what the graph itself says.
-            backend: ``onnxruntime``, ``openvino`` or ``tensorrt``.
-            companions: path -> bytes of further files (the ``.bin`` of an OpenVINO IR).
+            backend: ``onnxruntime``, ``openvino``, ``numpy`` or ``tensorrt``.
+            companions: path -> bytes of further files (the ``.bin`` of an OpenVINO IR, the
+                ``.npz`` of NumPy's).
             threads: threads for one inference; None: the physical cores this process may use.
             providers: execution providers (ONNX Runtime: ``cpu``, ``cuda`` or full names) or
                 devices (OpenVINO: ``CPU``, ``GPU``), best first, or one by its name; None: the CPU

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import bundles
 from isolation.environments import Environment
 
 #: Not one of these may come in with the base dependencies.
@@ -119,9 +120,27 @@ def test_doctor_says_how_to_mend_each_ability(base: Environment):
     assert done.returncode == 0
     abilities = json.loads(done.stdout)["abilities"]
     assert len(abilities) >= 8
+    assert abilities.pop("run numpy")["works"]
     for name, ability in abilities.items():
         assert not ability["works"], name
         assert ability["mend"].startswith('pip install "kd2edge['), name
+
+
+def test_a_student_of_static_embeddings_runs_on_numpy_alone(base: Environment, tmp_path: Path):
+    folder = bundles.text_bundle(
+        tmp_path / "static", artefacts={"numpy-fp32": bundles.static_artefact()}
+    )
+    code = (
+        "import sys\nfrom kd2edge.runtime import load\n"
+        "with load(sys.argv[1], self_test=True) as model:\n"
+        "    print(model.artefact, len(model.predict({'text': ['play music', '']})['intent']))\n"
+    )
+    assert base.python(code, str(folder)).split() == ["numpy-fp32", "2"]
+    done = base.kd2edge("predict", folder, "--text", "book a flight", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["artefact"] == "numpy-fp32"
+    done = base.kd2edge("bench", folder, "--shape", "fixed", "--json")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from commands import kd2edge
@@ -22,7 +23,8 @@ def made(folder: Path, recipe: Path, *overrides: str) -> Path:
     settings = [part for one in (*overrides, _EXPORT) for part in ("--set", one)]
     result = kd2edge("distill", recipe, "--run-dir", folder / "run", *settings)
     assert result.code == 0, result.err
-    result = kd2edge("export", folder / "run", "--out", folder / "bundle")
+    flags = ("--onnx", "--openvino", "--numpy") if "static" in "".join(overrides) else ()
+    result = kd2edge("export", folder / "run", "--out", folder / "bundle", *flags)
     assert result.code == 0, result.err
     return folder
 
@@ -42,7 +44,7 @@ def conv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made(folder, write_token_project(folder), model, _OUTPUT)
 
 
-def require_no_failure(folder: Path) -> None:
+def require_no_failure(folder: Path, *more: str) -> None:
     judged = kd2edge("validate", folder / "bundle", "--run", folder / "run", "--threads", "1",
                      "--json")  # fmt: skip
     assert judged.code in (0, 3), judged.err
@@ -50,13 +52,35 @@ def require_no_failure(folder: Path) -> None:
     assert set(artefacts) == {
         *("onnx-fp32", "onnx-int8-qdq", "onnx-int8-dynamic"),
         *("openvino-fp32", "openvino-int8"),
+        *more,
     }
     for name, one in artefacts.items():
         assert one["verdict"] != "failed", (name, one["reason"])
 
 
 def test_the_gate_passes_a_static_student(static: Path) -> None:
-    require_no_failure(static)
+    require_no_failure(static, "numpy-fp32", "numpy-int8")
+
+
+def test_numpy_alone_answers_like_onnx_runtime(static: Path) -> None:
+    texts = {"text": ["cancel my card now", "", "hello"]}
+    with (
+        load(static / "bundle", artefact="numpy-fp32", self_test=True) as model,
+        load(static / "bundle", artefact="onnx-fp32") as other,
+    ):
+        expected = other.logits(texts)
+        for task, logits in model.logits(texts).items():
+            np.testing.assert_allclose(logits, expected[task], rtol=1e-4, atol=1e-4)
+
+
+def test_another_student_is_refused_when_checked_and_when_exported(conv: Path) -> None:
+    result = kd2edge("check", conv / "recipe.yaml", "--set", "export.targets=[onnx, numpy]")
+    assert result.code == 2
+    assert "'numpy' runs students of family static alone" in result.err
+    result = kd2edge("export", conv / "run", "--numpy", "--out", conv / "other", "--json")
+    assert result.code == 2
+    reason = result.json["artefacts"]["numpy-fp32"]["reason"]
+    assert "target numpy runs students of family static alone" in reason
 
 
 def test_the_gate_passes_a_convolutional_student_of_words(conv: Path) -> None:

@@ -84,7 +84,7 @@ def test_faults_between_parts_are_found_beside_faults_of_keys(
         ("seed=-1", "expected at least 0"),
         ("train.schedule=cosin", "expected 'linear', 'cosine' or 'constant', found 'cosin'; did"),
         ("train.precision=int8", "expected 'auto', 'fp32' or 'bf16', found 'int8'"),
-        ("export.targets=[onnx, tensorflow]", "expected 'onnx', 'openvino' or 'tensorrt'"),
+        ("export.targets=[onnx, tensorflow]", "'openvino', 'numpy' or 'tensorrt'"),
         ("export.targets=onnx", "expected a list, found 'onnx'"),
         ("export.targets=[]", "expected at least 1 items, found 0"),
         ("export.targets=[onnx, onnx]", "'onnx' stands 2 times"),
@@ -92,6 +92,10 @@ def test_faults_between_parts_are_found_beside_faults_of_keys(
         (
             "export={targets: [onnx, tensorrt], precisions: [fp16]}",
             "'onnx' comes in fp32, int8 alone",
+        ),
+        (
+            "export.targets=[onnx, numpy]",
+            "'numpy' runs students of family static alone, and this one is of transformers",
         ),
         ("export.precisions=[fp64]", "found 'fp64'"),
         ("export=fast", "expected a mapping, found 'fast'"),

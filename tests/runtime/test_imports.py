@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import bundles
+
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = (
     "torch", "transformers", "datasets", "pydantic", "onnx", "yaml", "scipy", "sklearn", "pyarrow",
@@ -26,6 +28,18 @@ def modules_after(code: str) -> set[str]:
 def test_importing_brings_no_engine_and_nothing_heavy():
     found = modules_after("import kd2edge.runtime")
     assert not found & {*HEAVY, "onnxruntime", "tokenizers"}
+
+
+def test_numpy_alone_answers_and_brings_no_engine(tmp_path: Path):
+    folder = bundles.text_bundle(
+        tmp_path / "bundle", artefacts={"numpy-fp32": bundles.static_artefact()}
+    )
+    found = modules_after(
+        f"from kd2edge.runtime import load\n"
+        f"model = load({str(folder)!r}, artefact='numpy-fp32', self_test=True)\n"
+        "model.predict({'text': ['book a flight']})"
+    )
+    assert not found & {*HEAVY, "onnxruntime"}
 
 
 @pytest.mark.parametrize("name", ["image", "text"])

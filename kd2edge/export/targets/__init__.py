@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from kd2edge.export.targets.kinds import TARGETS, target
-from kd2edge.export.targets.target import Made, Source, Target, Variant
+from kd2edge.export.targets.target import Layers, Made, Source, Target, Variant
 
-__all__ = ["TARGETS", "Made", "Source", "Target", "Variant", "target"]
+__all__ = ["TARGETS", "Layers", "Made", "Source", "Target", "Variant", "target"]

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from kd2edge.errors import UsageError
+from kd2edge.export.targets.numpy import NumPyTarget
 from kd2edge.export.targets.onnx import OnnxTarget
 from kd2edge.export.targets.openvino import OpenVinoTarget
 from kd2edge.export.targets.target import Target
 from kd2edge.export.targets.tensorrt import TensorRTTarget
 
 TARGETS: Mapping[str, Target] = MappingProxyType(
-    {target.name: target for target in (OnnxTarget(), OpenVinoTarget(), TensorRTTarget())}
+    {
+        target.name: target
+        for target in (OnnxTarget(), OpenVinoTarget(), NumPyTarget(), TensorRTTarget())
+    }
 )
 
 

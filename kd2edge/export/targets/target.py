@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy.typing as npt
 
-from kd2edge.engines import ENGINES, artefact_id
+from kd2edge.engines import ENGINES, MadeFrom, artefact_id
 from kd2edge.errors import UsageError
 from kd2edge.inputs.spec import ArraySpec
+from kd2edge.runtime.static_plan import StaticPlan
 from kd2edge.verdict import Status
 
 if TYPE_CHECKING:  # targets that are made from the graph need no torch
@@ -38,8 +39,20 @@ class Variant:
         return artefact_id(self.target, self.precision, self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A student of static embeddings: what it is made of, and its float32 weights by place."""
+
+    plan: StaticPlan
+    arrays: Arrays
+
+
 def _no_program() -> ExportedProgram:
     raise UsageError("this source has no torch program")
+
+
+def _no_layers() -> Layers:
+    raise UsageError("this source has no layers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,7 @@ class Source:
         method: how ONNX ranges are made from the calibration rows (``minmax``, ``percentile``).
         program: the float32 program, whose arguments and results are ``inputs`` and ``outputs`` in
             their order; called only by targets that are made from it.
+        layers: the weights of the layers; called only by targets that are made from them.
     """
 
     graph: bytes
@@ -70,6 +84,7 @@ class Source:
     method: str = "minmax"
     sample: Callable[[], Mapping[str, Any]] = dict
     program: Callable[[], ExportedProgram] = _no_program
+    layers: Callable[[], Layers] = _no_layers
 
     def calibrated(self) -> dict[str, Any]:
         """The settings of an artefact that was calibrated: on which rows."""
@@ -110,7 +125,7 @@ class Target(ABC):
         return ENGINES[self.name].precisions
 
     @property
-    def made_from(self) -> Literal["graph", "program"]:
+    def made_from(self) -> MadeFrom:
         """What of a source :meth:`make` reads."""
         return ENGINES[self.name].made_from
 

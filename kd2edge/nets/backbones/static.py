@@ -28,7 +28,7 @@ from kd2edge.nets.backbones.pooling import pooled, weighted_mean
 #: Arora et al. 2017: a of a / (a + p).
 _SMOOTH = 1.0e-3
 #: What a row's pieces weigh at least: fp16 has numbers around it, and 0 / 0 is none.
-_LEAST = 1.0e-4
+LEAST = 1.0e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Static(PieceNet):
         mean = None
         if self.word_weights is not None:
             weights = torch.sigmoid(self.word_weights(ids)).squeeze(-1) * visible
-            mean = weighted_mean(sequence, weights, _LEAST)
+            mean = weighted_mean(sequence, weights, LEAST)
         row = pooled(sequence, visible, self._pooling, mean)
         for layer in self.layers:
             row = self.dropout(layer(row))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from kd2edge.bundle import Artefact, Bundle, FileEntry, Manifest, file_entry, write_bundle
 from kd2edge.engines import ranked, unmade
 from kd2edge.errors import BackendError, Kd2edgeError, StorageError, UsageError
+from kd2edge.export.static_layers import layers_from_student
 from kd2edge.export.student import onnx_from_student, program_from_student
 from kd2edge.export.targets.kinds import target
 from kd2edge.export.targets.target import Made, Source, Target, Variant
@@ -93,7 +94,8 @@ def export_run(
         target(name).needs(wanted)
     job = shipment_of(recipe, run)
     forms = {target(variant.target).made_from for variant in variants}
-    on_stage("student to ONNX")
+    if "graph" in forms:
+        on_stage("student to ONNX")
     source = _source(job, forms)
     broken: dict[str, int] = {}
     made = {variant: _made(source, variant, on_stage, broken) for variant in variants}
@@ -150,7 +152,7 @@ def _written(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bund
 
 
 def _source(job: Shipment, forms: Container[str]) -> Source:
-    """What artefacts are made from: the graph now, the program when a target asks for it."""
+    """What artefacts are made from: the graph now, the rest when a target asks for it."""
     recipe, run, net = job.recipe, job.run.folder, job.net
     inputs, outputs = net.array_specs(), net.output_specs()
     ranges = _ranges(recipe, net.inputs)
@@ -171,6 +173,7 @@ def _source(job: Shipment, forms: Container[str]) -> Source:
         program=cache(
             lambda: program_from_student(net, inputs, outputs, sample=sample, ranges=ranges)
         ),
+        layers=cache(lambda: layers_from_student(net)),
     )
 
 

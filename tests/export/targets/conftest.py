@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kd2edge.export.static_layers import layers_from_student
 from kd2edge.export.targets import TARGETS, Made, Source
 from kd2edge.quantize import QUANTIZERS
 
@@ -25,8 +26,9 @@ def source(case) -> Callable[[str], Source]:
         ranges = {"batch": (1, 16), "text.length": (1, 32)}
         graph, calibration = one.onnx, lambda: batches
         return Source(
-            graph, one.inputs, one.outputs, ranges, calibration, QUANTIZERS, sample=lambda: SAMPLE
-        )
+            graph, one.inputs, one.outputs, ranges, calibration, QUANTIZERS, sample=lambda: SAMPLE,
+            layers=lambda: layers_from_student(one.net),
+        )  # fmt: skip
 
     return make
 

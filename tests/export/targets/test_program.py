@@ -78,8 +78,8 @@ def test_without_a_program_there_is_none(source):
         source("cnn").program()
 
 
-def test_the_targets_there_are_take_the_graph():
-    assert {one.made_from for one in TARGETS.values()} == {"graph"}
+def test_the_targets_there_are_take_the_graph_or_the_layers():
+    assert {one.made_from for one in TARGETS.values()} == {"graph", "layers"}
 
 
 def test_a_source_imports_no_torch():

@@ -1,0 +1,69 @@
+"""NumPy alone: students of static embeddings, where no engine can be installed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from kd2edge.engines import ENGINES
+from kd2edge.errors import BackendError, IntegrityError
+from kd2edge.files.npz import npz_arrays
+from kd2edge.runtime.backends.backend import Backend, Settings
+from kd2edge.runtime.graph import Arrays, GraphSpec
+from kd2edge.runtime.static_net import StaticNet
+from kd2edge.runtime.static_plan import StaticPlan
+
+
+@final
+class NumPy(Backend):
+    """Runs the JSON text of a student's layers with the ``.npz`` of its weights beside it."""
+
+    install = ENGINES["numpy"].install
+    errors = (IndexError, ValueError, MemoryError)
+    input_errors = (IndexError,)
+    #: The products' threads are the BLAS library's own, which NumPy cannot set.
+    uses_threads = False
+
+    def __init__(self) -> None:
+        self._net: StaticNet | None = None
+        self._outputs: tuple[str, ...] = ()
+
+    def open(self, graph: bytes, companions: Mapping[str, bytes], settings: Settings) -> GraphSpec:
+        label = settings.label
+        _require_cpu(settings)
+        if len(companions) != 1:
+            found = ", ".join(companions) or "none"
+            raise IntegrityError(f"{label}: expected one file of weights, found {found}")
+        ((path, content),) = companions.items()
+        plan = StaticPlan.from_json(graph, label)
+        try:
+            arrays = npz_arrays(content)
+        except IntegrityError as error:
+            raise IntegrityError(f"{label}: {path}: {error}") from error
+        self._net = StaticNet(plan, arrays, label)
+        self._outputs = settings.outputs
+        self.providers = ("CPU",)
+        self.options = {"engine": f"numpy {np.__version__}"}
+        return self._net.spec
+
+    def infer(self, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
+        net = self._net
+        if net is None:
+            raise ValueError("the session is closed")
+        found = net.run(arrays)
+        return {name: found[name] for name in self._outputs or found}
+
+    def close(self) -> None:
+        self._net = None
+
+
+def _require_cpu(settings: Settings) -> None:
+    wanted = [one for one in settings.providers[:1] if one.upper() != "CPU"]
+    if wanted and not settings.allow_fallback:
+        raise BackendError(
+            f"{settings.label}: NumPy runs on the CPU, found {wanted[0]!r}; name 'cpu' or no"
+            " provider, or pass allow_fallback=True"
+        )

@@ -1,0 +1,91 @@
+"""The forward pass written out for one row, and what of weights is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kd2edge.errors import IntegrityError
+from kd2edge.runtime.static_net import StaticNet
+from kd2edge.runtime.static_plan import EncoderPlan, HeadPlan, StaticPlan
+
+WORDS = np.array([[1.0, -2.0], [3.0, 5.0], [-4.0, 1.0]], np.float32)
+MATRIX = np.array([[1.0, 0.5, -1.0], [0.0, 2.0, 1.0]], np.float32)
+
+
+def plan(**changes: Any) -> StaticPlan:
+    encoder = EncoderPlan(
+        "text", "", "mean", weighted=True, least=1e-4, casing=False, optional=False, norms=()
+    )
+    heads = (HeadPlan("task", ""),)
+    return StaticPlan((replace(encoder, **changes),), "single", hidden=False, heads=heads)
+
+
+def arrays(**more: Any) -> dict[str, np.ndarray]:
+    return {
+        "encoder.0.words": WORDS,
+        "encoder.0.weights": np.array([0.5, 1.0, 0.25], np.float32),
+        "head.0.matrix": MATRIX,
+        "head.0.bias": np.array([0.1, 0.2, 0.3], np.float32),
+    } | {name.replace("_", "."): array for name, array in more.items()}
+
+
+def run(net: StaticNet, ids: list[int], mask: list[int]) -> np.ndarray:
+    return net.run({"input_ids": np.array([ids]), "attention_mask": np.array([mask])})["task"][0]
+
+
+def test_a_row_is_the_weighted_mean_times_the_matrix() -> None:
+    mean = (0.5 * WORDS[0] + 0.25 * WORDS[2]) / 0.75
+    expected = mean @ MATRIX + [0.1, 0.2, 0.3]
+    found = run(StaticNet(plan(), arrays(), "net"), [0, 2, 1], [1, 1, 0])
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_the_maximum_is_of_what_is_shown() -> None:
+    own = arrays()
+    del own["encoder.0.weights"]
+    net = StaticNet(plan(pooling="max", weighted=False), own, "net")
+    expected = np.array([1.0, 1.0]) @ MATRIX + [0.1, 0.2, 0.3]
+    np.testing.assert_allclose(run(net, [0, 1, 2], [1, 0, 1]), expected, rtol=1e-6)
+    np.testing.assert_allclose(run(net, [1], [0]), [0.1, 0.2, 0.3], rtol=1e-6)
+
+
+def test_int8_is_its_numbers_times_the_scales_of_rows_and_of_columns() -> None:
+    rows, columns = np.array([0.5, 2.0, 1.0]), np.array([0.25, 0.5, 1.0])
+    small, scales = (WORDS / rows[:, None]).astype(np.int8), rows.astype(np.float32)
+    exact = {
+        "encoder.0.words": (small * rows[:, None]).astype(np.float32),
+        "head.0.matrix": np.array([[1, 2, 3], [-4, 5, 6]], np.float32) * columns.astype(np.float32),
+    }
+    rounded = {
+        "encoder.0.words": small,
+        "encoder.0.words.scales": scales,
+        "head.0.matrix": np.array([[1, 2, 3], [-4, 5, 6]], np.int8),
+        "head.0.matrix.scales": columns.astype(np.float32),
+    }
+    found = run(StaticNet(plan(), arrays() | rounded, "net"), [0, 1, 2], [1, 1, 1])
+    expected = run(StaticNet(plan(), arrays() | exact, "net"), [0, 1, 2], [1, 1, 1])
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"head.0.bias": None}, "no array 'head.0.bias'"),
+        ({"head.1.bias": WORDS}, "'head.1.bias' is not of these layers"),
+        ({"head.0.bias": np.zeros(2, np.float32)}, "'head.0.bias': expected 3 numbers, found 2"),
+        ({"encoder.0.weights": np.zeros(2, np.float32)}, "expected 3 numbers, found 2"),
+        ({"head.0.matrix": MATRIX.astype(np.float64)}, r"float32 or int8 with 2 .* float64 \[2, 3"),
+        ({"head.0.matrix": MATRIX[0]}, r"with 2 dimensions, found float32 \[3\]"),
+        ({"head.0.matrix": np.zeros((0, 3), np.float32)}, r"found float32 \[0, 3\]"),
+        ({"head.0.matrix": MATRIX.astype(np.int8)}, "no array 'head.0.matrix.scales'"),
+        ({"head.0.matrix": np.zeros((5, 3), np.float32)}, "do not fit each other"),
+    ],
+)
+def test_weights_that_are_not_the_plans_are_refused(changed: dict[str, Any], message: str) -> None:
+    own = {name: array for name, array in (arrays() | changed).items() if array is not None}
+    with pytest.raises(IntegrityError, match=f"net: .*{message}"):
+        StaticNet(plan(), own, "net")
