@@ -193,8 +193,8 @@ def test_the_report_has_every_teacher_and_who_taught_whom(chain: Path) -> None:
     assert teacher["steps"] == sum(steps)
 
 
-def test_people_are_shown_who_taught_whom(chain: Path, recipe: Path) -> None:
-    shown = succeed("distill", recipe, "--run-dir", chain, "--resume").out
+def test_people_are_shown_who_taught_whom(chain: Path, copied: Path, recipe: Path) -> None:
+    shown = succeed("distill", recipe, "--run-dir", copied, "--resume").out
     assert "assistant (taught by large, teaches the student)" in shown
     assert "together" not in shown
     page = (chain / "report.html").read_text(encoding="utf-8")
