@@ -321,6 +321,18 @@ def test_another_generation_is_born_again_from_the_same_model(recipe: Path, copi
     }
 
 
+def test_a_step_of_it_that_went_wrong_is_replayed_with_what_it_was_taught(
+    recipe: Path, copied: Path
+) -> None:
+    broken = _again(recipe, copied, *_set("teachers.assistant.train.lr=1e38"))
+    assert broken.code == 1
+    assert "teacher assistant" in broken.err
+    again = kd2edge("replay", copied, "--json")
+    assert again.code == 1
+    assert again.json["replay"] == "teacher assistant"
+    assert {one["loss"] for one in again.json["losses"]} == {"task", "kd"}
+
+
 def test_a_run_of_another_seed_takes_over_taught_teachers_that_state_theirs(
     chain: Path, recipe: Path, tmp_path: Path
 ) -> None:

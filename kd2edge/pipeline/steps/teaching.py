@@ -140,18 +140,19 @@ def tutor_of(work: Work, teacher: Teacher) -> Tutor:
 
 
 def rounds_of(tutors: Sequence[Tutor]) -> list[list[Tutor]]:
-    """Teachers in the order in which they can be trained: who is taught comes behind those who do.
+    """Teachers in the order in which they can be trained: who is taught, behind those who teach.
 
     Args:
         tutors: all of them, in the recipe's order.
     """
     found: list[list[Tutor]] = []
-    at: dict[str, int] = {}
+    round_of: dict[str, int] = {}
     for tutor in tutors:
-        name = tutor.teacher.name
-        at[name] = max((at[one] + 1 for one in tutor.teacher.taught_by), default=0)
-        found += [[]] * (at[name] == len(found))
-        found[at[name]] = [*found[at[name]], tutor]
+        at = max((round_of[one] + 1 for one in tutor.teacher.taught_by), default=0)
+        round_of[tutor.teacher.name] = at
+        if at == len(found):
+            found.append([])
+        found[at].append(tutor)
     return found
 
 

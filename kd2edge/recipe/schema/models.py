@@ -284,7 +284,8 @@ class Teacher(Part):
     model: TeacherModel
     """What it is made of."""
     tasks: Names
-    """Tasks that it teaches; by default all.  Several teachers of one task need `distill.join`."""
+    """Tasks that it teaches; by default all.  Several that teach one task to the same net need
+    a `join`."""
     taught_by: Names = ()
     """Teachers in front of it in the list that teach this one, a net that is trained here: like the
     student it then learns from what they say of the training rows, unlabelled ones included."""
