@@ -16,6 +16,7 @@ from kd2edge.distill.settings import (
     FeatureSpec,
     LongTailSpec,
     Mixup,
+    Sampling,
     TrainSettings,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "Method",
     "Mixup",
     "Moment",
+    "Sampling",
     "Schedule",
     "Support",
     "Time",

@@ -42,6 +42,8 @@ class TrainingJob:
         tokenizers: input -> fingerprint of its tokenizer, kept beside the net.
         fitted: input -> fingerprint of what its kind learned from the rows, likewise.
         hidden: positions of rows of ``train`` that are not shown.
+        sources: which source each row of ``train`` is of ``[row]``; asked for where settings sample
+            them.
         rows: the rows that ``train`` encodes, for messages; None: they are named by position.
     """
 
@@ -58,6 +60,7 @@ class TrainingJob:
     tokenizers: Mapping[str, str] = field(default_factory=dict[str, str])
     fitted: Mapping[str, str] = field(default_factory=dict[str, str])
     hidden: npt.NDArray[np.int64] | None = None
+    sources: npt.NDArray[np.int64] | None = None
     rows: Rows | None = None
 
     @property
@@ -77,6 +80,7 @@ class TrainingJob:
                 "tasks": [replace(task, metrics=()) for task in self.tasks],
                 "knowledge": self.knowledge.fingerprints() if self.knowledge else {},
                 **hidden_key(self.hidden),
+                **self._sources_key(),
             }
         )
 
@@ -107,7 +111,16 @@ class TrainingJob:
         """
         names = [task.name for task in self.tasks]
         taught = objective.learns_from_all_rows
-        return plan_of(self.train, names, self.settings, taught=taught, hidden=self.hidden)
+        hidden, sources = self.hidden, self.sources
+        return plan_of(
+            self.train, names, self.settings, taught=taught, hidden=hidden, sources=sources
+        )
+
+    def _sources_key(self) -> dict[str, str]:
+        """What the key says of the sources; nothing where nobody draws from them."""
+        if self.settings.sampling is None or self.sources is None:
+            return {}
+        return {"sources": fingerprint_bytes(self.sources.tobytes())}
 
 
 def hidden_key(hidden: npt.NDArray[np.int64] | None) -> dict[str, str]:

@@ -8,11 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.data.draw import drawn
 from kd2edge.data.sampler import epoch_order, steps_an_epoch
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.settings import TrainSettings
-from kd2edge.errors import DataError
+from kd2edge.errors import DataError, UsageError
 from kd2edge.tasks.spec import TaskName
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """How the rows of an epoch are drawn.
+
+    Args:
+        sources: which source each of the plan's rows is of ``[row]``.
+        temperature: see :func:`~kd2edge.data.draw.drawn`.
+    """
+
+    sources: npt.NDArray[np.int64]
+    temperature: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +39,7 @@ class Plan:
         batch_size: rows a step.
         seed: of the order.
         steps: steps in all.
+        sampled: how rows are drawn from their sources; None: each is shown once an epoch.
     """
 
     rows: npt.NDArray[np.int64]
@@ -32,6 +47,7 @@ class Plan:
     batch_size: int
     seed: int
     steps: int
+    sampled: Sampled | None
 
     @property
     def epochs(self) -> int:
@@ -40,8 +56,11 @@ class Plan:
 
     def batches(self, epoch: int) -> list[npt.NDArray[np.int64]]:
         """Positions of every batch of an epoch (from 0)."""
-        order = epoch_order(self.lengths, self.batch_size, self.seed, epoch)
-        return [self.rows[batch] for batch in order]
+        rows, lengths = self.rows, self.lengths
+        if self.sampled is not None:
+            chosen = drawn(self.sampled.sources, self.sampled.temperature, self.seed, epoch)
+            rows, lengths = rows[chosen], lengths[chosen]
+        return [rows[batch] for batch in epoch_order(lengths, self.batch_size, self.seed, epoch)]
 
 
 def plan_of(
@@ -51,6 +70,7 @@ def plan_of(
     *,
     taught: bool,
     hidden: npt.NDArray[np.int64] | None = None,
+    sources: npt.NDArray[np.int64] | None = None,
 ) -> Plan:
     """Plan a training.
 
@@ -60,9 +80,11 @@ def plan_of(
         settings: epochs or steps, batch size, seed.
         taught: whether teachers have a say; without one, rows without any label teach nothing.
         hidden: positions of rows that are not shown.
+        sources: which source each row of the split is of ``[row]``, where they are drawn from.
 
     Raises:
         DataError: a task that the split does not know, or no rows to learn from.
+        UsageError: sources are to be drawn from, and nobody says which row is of which.
     """
     unknown = [task for task in tasks if task not in split.tasks]
     if unknown:
@@ -79,4 +101,10 @@ def plan_of(
         )
     steps = settings.max_steps or settings.epochs * steps_an_epoch(len(rows), settings.batch_size)
     lengths = split.lengths[rows].astype(np.int64)
-    return Plan(rows.astype(np.int64), lengths, settings.batch_size, settings.seed, steps)
+    rows = rows.astype(np.int64)
+    sampled = None
+    if settings.sampling is not None:
+        if sources is None:
+            raise UsageError("sampling: expected the source of each row, found none; state them")
+        sampled = Sampled(sources[rows], settings.sampling.temperature)
+    return Plan(rows, lengths, settings.batch_size, settings.seed, steps, sampled)

@@ -92,6 +92,18 @@ class Mixup:
     at: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the rows of an epoch are drawn from their sources.
+
+    Args:
+        temperature: a source of n rows has a share in proportion to ``n ** (1 / temperature)``; at
+            least 1.
+    """
+
+    temperature: float
+
+
 #: No teacher has a say, and the tasks' losses are summed.
 LABELS_ALONE = DistillSettings(
     alpha=0.0,
@@ -121,6 +133,7 @@ class TrainSettings:
         max_steps: steps in all, whatever ``epochs`` says (most baselines get the student's).
         validate_every: epochs between validations; the last epoch is always validated.
         keep: ``best`` epoch by the mean of the tasks' metrics, or ``last``.
+        sampling: how rows are drawn from their sources; None: an epoch shows each once.
         mixup: how rows are mixed in pairs; None: they are shown as they are.
         distill: losses and balance.
         precision: ``auto``, ``fp32`` or ``bf16``.
@@ -144,6 +157,7 @@ class TrainSettings:
     max_steps: int | None
     validate_every: int
     keep: str
+    sampling: Sampling | None
     mixup: Mixup | None
     distill: DistillSettings
     precision: str

@@ -33,6 +33,7 @@ from kd2edge.distill import (
     Method,
     Mixup,
     Moment,
+    Sampling,
     Schedule,
     Support,
     TrainingJob,
@@ -88,6 +89,7 @@ class Lesson:
     train: EncodedSplit
     validation: EncodedSplit
     knowledge: Knowledge
+    sources: np.ndarray | None = None
 
     def job(self, net: Net, directory: Path, settings: TrainSettings, **more: Any) -> TrainingJob:
         return TrainingJob(
@@ -102,6 +104,7 @@ class Lesson:
                 "stem": directory / "net",
                 "checkpoints": directory,
                 "knowledge": self.knowledge,
+                "sources": self.sources,
                 **more,
             }
         )
@@ -440,6 +443,44 @@ def test_rows_without_labels_need_a_teacher(images: Lesson) -> None:
     assert images.train.labelled([DARK.name])[only_dark.rows].all()
     walked = np.concatenate(labelled.batches(0))
     assert sorted(walked.tolist()) == list(range(30))
+
+
+def test_rows_are_drawn_from_their_sources_and_resume_to_the_same_bits(
+    images: Lesson, tmp_path: Path
+) -> None:
+    sources = np.repeat([0, 1], [40, 10])
+    settings = replace(FULL, sampling=Sampling(2.0))
+    assert_resumes(
+        replace(images, sources=sources), IMAGES.net(), IMAGES.net(), settings, tmp_path, after=10
+    )
+    names = [task.name for task in IMAGES.tasks]
+    plan = plan_of(images.train, names, settings, taught=True, sources=sources)
+    assert (len(plan.rows), plan.steps, plan.epochs) == (50, 21, 3)
+    for epoch in range(3):  # 40 ** 0.5 to 10 ** 0.5 is 2 to 1
+        walked = np.concatenate(plan.batches(epoch))
+        assert (len(walked), (walked >= 40).sum()) == (50, 17)
+    with pytest.raises(UsageError, match="expected the source of each row"):
+        plan_of(images.train, names, settings, taught=True)
+
+
+def test_sampling_at_one_is_no_sampling_and_the_key_follows_the_sources(
+    images: Lesson, tmp_path: Path
+) -> None:
+    nets = IMAGES.net(), IMAGES.net()
+    sources = np.repeat([0, 1], [40, 10])
+    images.run(nets[0], tmp_path / "plain", FULL)
+    at_one = replace(FULL, sampling=Sampling(1.0))
+    images.run(nets[1], tmp_path / "one", at_one, sources=sources)
+    assert_same_bits(weights(nets[0]), weights(nets[1]))
+    jobs = [
+        images.job(nets[0], tmp_path, settings, sources=one)
+        for settings, one in [
+            (FULL, None), (FULL, sources), (at_one, sources), (at_one, 1 - sources)
+        ]
+    ]  # fmt: skip
+    plain, unused, *sampled = (job.key for job in jobs)
+    assert plain == unused
+    assert len({plain, *sampled}) == 3
 
 
 def test_a_baseline_gets_the_students_steps(images: Lesson, tmp_path: Path) -> None:

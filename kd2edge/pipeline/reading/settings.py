@@ -13,6 +13,7 @@ from kd2edge.distill import (
     LongTailSpec,
     Method,
     Mixup,
+    Sampling,
     Schedule,
     Support,
     TrainSettings,
@@ -90,6 +91,7 @@ def teacher_settings(recipe: Recipe, teacher: Teacher) -> TrainSettings:
         threads=run.threads,
         checkpoint_every=run.checkpoint_every,
         max_steps=None,
+        sampling=None,
         mixup=None,
         distill=_lessons(recipe.learned_by(teacher)) if teacher.taught_by else LABELS_ALONE,
     )
@@ -136,9 +138,16 @@ def student_settings(recipe: Recipe, tasks: Sequence[TaskName], check: SplitChec
             if method.kind != "none"
         },
     )
-    own, stated = recipe.train.model_dump(exclude={"mixup"}), recipe.train.mixup
-    mixup = None if stated is None else Mixup(stated.alpha, stated.at)
-    return TrainSettings(**own, seed=recipe.seed, max_steps=None, mixup=mixup, distill=settings)
+    own = recipe.train.model_dump(exclude={"mixup", "sampling"})
+    mixed, sampled = recipe.train.mixup, recipe.train.sampling
+    return TrainSettings(
+        **own,
+        seed=recipe.seed,
+        max_steps=None,
+        sampling=None if sampled is None else Sampling(sampled.temperature),
+        mixup=None if mixed is None else Mixup(mixed.alpha, mixed.at),
+        distill=settings,
+    )
 
 
 def baseline_settings(

@@ -16,6 +16,7 @@ from kd2edge.events import StageEvent
 from kd2edge.nets import Net, describe_net, load_net
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, teacher_inputs
 from kd2edge.pipeline.reading.phases import StudentPhase, hidden_rows, phases_of
+from kd2edge.pipeline.reading.sampling import source_of_rows
 from kd2edge.pipeline.reading.settings import baseline_settings, judged, student_settings
 from kd2edge.pipeline.steps.knowing import knowledge_for
 from kd2edge.pipeline.steps.phases import PhasePlace, phase_places
@@ -139,6 +140,7 @@ class Students:
             checkpoints=work.run.checkpoints_of(stem.name),
             tokenizers=learner.inputs.tokenizers,
             fitted=learner.inputs.fitted,
+            sources=source_of_rows(work.recipe, work.data.rows["train"]),
             rows=work.data.rows["train"],
         )
 

@@ -81,6 +81,17 @@ class Mixup(Part):
     read, whatever they were made of."""
 
 
+class Sampling(Part):
+    """From which sources the rows of an epoch come, which has as many rows as without it.
+
+    A source of n rows has a share in proportion to n to the power of 1 / `temperature`: rows of
+    small sources are shown more than once, and of large ones some in a later epoch.
+    """
+
+    temperature: Annotated[float, Strict(), Field(ge=1, le=100)] = 2.0
+    """At 1 every row is shown once; the higher, the more alike are the sources' shares."""
+
+
 class Train(TrainPart):
     """How the student (and the baseline) is trained, and on what."""
 
@@ -96,6 +107,9 @@ class Train(TrainPart):
     """CPU threads; null: the physical cores."""
     checkpoint_every: Annotated[Count, Field(le=1_000_000)] = 200
     """Steps between two checkpoints that a stopped run resumes from."""
+    sampling: Sampling | None = None
+    """Draws the training rows of the student and the baseline from their sources, e.g.
+    `{temperature: 2}`; null: an epoch shows each row once."""
     mixup: Mixup | None = None
     """Mixes the training rows of the student and the baseline, e.g. `{alpha: 0.2}`; null: they are
     shown as they are."""

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from kd2edge.distill import Sampling
 from kd2edge.nets import load_net
 from kd2edge.pipeline.reading.model_inputs import student_inputs
 from kd2edge.pipeline.reading.prepare import prepare_data
@@ -59,6 +61,17 @@ def test_a_phase_is_shown_its_rows(make: Make, rows: str, shown: int) -> None:
     assert len(job.train) - len(hidden) == shown
     sources = {source.name for source in students.work.data.rows["train"].sources}
     assert sources == {"bank", "more"}
+
+
+def test_the_rows_of_one_source_are_one_to_draw_from(make: Make) -> None:
+    (job,) = make("train.sampling={temperature: 2}").jobs()
+    assert job.settings.sampling == Sampling(2.0)
+    assert job.sources is not None
+    assert np.bincount(job.sources).tolist() == [48, 12]
+    split = "data.sources.0.train=[train.jsonl, validation.jsonl]"
+    (several,) = make(split).jobs()
+    assert several.sources is not None
+    assert np.bincount(several.sources).tolist() == [72, 12]
 
 
 def test_the_key_follows_the_rows(make: Make) -> None:

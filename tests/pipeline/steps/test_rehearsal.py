@@ -231,3 +231,17 @@ def test_a_temperature_learns_from_losses_that_look_at_it(
     assert found.field == field
     assert "temperature of intent: curriculum learns from a loss that looks at" in found.message
     assert plan_of(load_recipe(recipe, overrides=[stated]))
+
+
+def test_one_source_is_none_to_draw_from(tmp_path: Path) -> None:
+    recipe, sampling = write_text_project(tmp_path), "train.sampling={temperature: 2}"
+    (found,) = problems_of(recipe, sampling, "data.unlabelled=[]")
+    assert found.field == "train.sampling"
+    assert "the training rows are of one: leave it out" in found.message
+    general = "phases=[{name: general, rows: unlabelled}, {name: target}]"
+    (found,) = problems_of(recipe, sampling, general)
+    assert "the training rows of phase general are of one" in found.message
+    own = "phases=[{name: one, rows: unlabelled, train: {sampling: {temperature: 3}}}]"
+    (found,) = problems_of(recipe, own)
+    assert found.field == "phases.0.train.sampling"
+    assert plan_of(load_recipe(recipe, overrides=[sampling]))
