@@ -97,7 +97,7 @@ def require_mixable(net: Net, at: str, *, follows: bool) -> None:
     Args:
         net: what is trained.
         at: ``inputs`` or ``features``: what is mixed.
-        follows: whether a teacher's features are learned, too.
+        follows: whether a teacher's features are learned or fed, too.
 
     Raises:
         UsageError: a task of words, places or objects, a teacher's features, or ids among inputs.
@@ -111,7 +111,7 @@ def require_mixable(net: Net, at: str, *, follows: bool) -> None:
     if follows:
         raise UsageError(
             "mixup: a teacher's features are of rows, not of a mix of two: leave mixup out, or"
-            " distill.features"
+            " distill.features and distill.feed"
         )
     for spec in net.array_specs() if at == "inputs" else ():
         if spec.dtype not in {"uint8", "float32"}:

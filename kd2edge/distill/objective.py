@@ -14,8 +14,10 @@ Terms that would be multiplied by zero are not computed: with alpha 0 a step is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple, final
 
 import torch
@@ -25,6 +27,7 @@ from kd2edge.data.batch import Batch
 from kd2edge.distill.balance import BALANCERS, Balancer, LossKey
 from kd2edge.distill.balance.balancer import SHARED
 from kd2edge.distill.feature_term import FeatureTerm
+from kd2edge.distill.feed import Feed
 from kd2edge.distill.knowledge import Knowledge
 from kd2edge.distill.logit_term import logit_loss, require_learnable
 from kd2edge.distill.long_tail import long_tail
@@ -36,6 +39,7 @@ from kd2edge.distill.schedule import Constant, Moment, Schedule, Time, schedules
 from kd2edge.distill.settings import DistillSettings
 from kd2edge.distill.tasks import HARD_LOSSES
 from kd2edge.distill.tasks.items import Items
+from kd2edge.nets import Net
 from kd2edge.tasks.outputs import outputs_of
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
@@ -123,6 +127,7 @@ class Objective(nn.Module):
         self.features = nn.ModuleList(
             [FeatureTerm(term, knowledge) for term in settings.features if knowledge]
         )
+        self.feeds = nn.ModuleList([Feed(one, knowledge) for one in settings.feed if knowledge])
         self.balancer = made("balance", BALANCERS, settings.balance, names)
 
     @property
@@ -138,11 +143,12 @@ class Objective(nn.Module):
 
     @property
     def captures(self) -> tuple[str, ...]:
-        """Module paths of the student whose outputs :meth:`terms` and the balancer read."""
+        """Module paths of the student whose outputs are read: by losses, feeds and the balancer."""
         return tuple(
             dict.fromkeys(
                 [
                     *(path for term in self._feature_terms() for path in term.targets),
+                    *(feed.target for feed in self._feeds()),
                     *self.balance.features,
                 ]
             )
@@ -152,6 +158,25 @@ class Objective(nn.Module):
         """Make the projectors of features, once the student's features were seen."""
         for term in self._feature_terms():
             term.prepare([features[path] for path in term.targets], batch)
+        for feed in self._feeds():
+            feed.prepare(features[feed.target])
+
+    @contextmanager
+    def fed(self, net: Net, batch: Batch, time: Time) -> Iterator[None]:
+        """What a training step of ``net`` adds to its features, for a ``with`` block.
+
+        Args:
+            net: the student.
+            batch: the rows that it is about to read, *on the CPU*.
+            time: where the training is; once a feed has faded out, the net runs as it is.
+        """
+        with ExitStack() as stack:
+            for feed in self._feeds():
+                share = feed.share(time)
+                if share > 0:
+                    change = partial(feed, batch=batch, share=share)
+                    stack.enter_context(net.changed(feed.target, change))
+            yield
 
     @property
     def paced(self) -> tuple[str, ...]:
@@ -304,6 +329,9 @@ class Objective(nn.Module):
         tail = self.tails[at]
         assert isinstance(tail, LongTail)
         return tail
+
+    def _feeds(self) -> list[Feed]:
+        return [feed for feed in self.feeds if isinstance(feed, Feed)]
 
     def _feature_terms(self) -> list[FeatureTerm]:
         return [term for term in self.features if isinstance(term, FeatureTerm)]

@@ -44,6 +44,34 @@ class FeatureSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedSpec:
+    """A teacher's feature that is added to one of the student's until it has faded out.
+
+    Args:
+        teacher: name of the teacher in ``Knowledge.caches``.
+        source: module path in the teacher (cached).
+        target: module path in the student.
+        first: share of it at the first step.
+        until: share of the steps after which nothing is added any more.
+        shape: ``linear`` or ``cosine``: how the share falls.
+        standardise: a name in ``STANDARDS``: what is done to the teacher's vectors first.
+    """
+
+    teacher: str
+    source: str
+    target: str
+    first: float
+    until: float
+    shape: str
+    standardise: str
+
+    @property
+    def place(self) -> str:
+        """For messages."""
+        return f"feed {self.source} -> {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
 class LongTailSpec:
     """What makes the rare classes of a task count.
 
@@ -66,6 +94,7 @@ class DistillSettings:
         weight: of a task in the sum over tasks (also without teachers).
         logits: the logit loss, one for all tasks or one a task.
         features: features that are learned beside the outputs.
+        feed: features that are given to the student until they have faded out.
         balance: how the tasks' losses are combined.
         long_tail: of the tasks whose rare classes are made to count, with or without a teacher.
     """
@@ -75,6 +104,7 @@ class DistillSettings:
     weight: Value
     logits: Method | Mapping[TaskName, Method]
     features: tuple[FeatureSpec, ...]
+    feed: tuple[FeedSpec, ...]
     balance: Method
     long_tail: Mapping[TaskName, LongTailSpec]
 
@@ -111,6 +141,7 @@ LABELS_ALONE = DistillSettings(
     weight=1.0,
     logits={},
     features=(),
+    feed=(),
     balance=Method("static"),
     long_tail={},
 )

@@ -52,7 +52,8 @@ class Stepper:
         precision: str,
     ) -> None:
         if settings.mixup is not None:
-            require_mixable(net, settings.mixup.at, follows=bool(settings.distill.features))
+            distill = settings.distill
+            require_mixable(net, settings.mixup.at, follows=bool(distill.features or distill.feed))
         named = list(named_parameters(net, objective))
         rates = rate_factors(net, settings.layer_decay, settings.rates)
         factors = {f"net.{name}": one for name, one in rates.items()}
@@ -125,7 +126,7 @@ class Stepper:
         arrays = batch.to(self._device).inputs
         if self._mixup is not None:
             return self._mixed(self._mixup, arrays, features, batch, time)
-        with autocast(self._precision, self._device):
+        with autocast(self._precision, self._device), self._objective.fed(self._net, batch, time):
             outputs = self._net(arrays)
         return self._objective.terms(outputs, features, batch, time)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, final
@@ -20,6 +20,7 @@ from kd2edge.inputs.absent import presence_array
 from kd2edge.inputs.kinds import input_arrays
 from kd2edge.inputs.spec import BATCH, ArraySpec, InputSpec
 from kd2edge.nets.backbones import Adapter, Built, Request, backbone_for
+from kd2edge.nets.changed import changed
 from kd2edge.nets.features import Features, Widths
 from kd2edge.nets.fusion import Fusion, fusion_for
 from kd2edge.nets.heads import Head, head_for
@@ -154,6 +155,18 @@ class Net(nn.Module):
 
         with watched(modules, keep):
             yield features
+
+    def changed(
+        self, path: str, change: Callable[[Tensor], Tensor]
+    ) -> AbstractContextManager[None]:
+        """Let what follows the module at a path read what ``change`` makes of its output.
+
+        What :meth:`capture` collects there, begun before, is the output as it was.
+
+        Raises:
+            UsageError: a path that the net does not have, with the nearest ones.
+        """
+        return changed(path, self.module(path), change)
 
     def modules_by_path(self) -> dict[str, nn.Module]:
         """What :meth:`capture` knows, each module by the shortest of its paths."""

@@ -47,12 +47,15 @@ def nothing_of_a_net(
     Args:
         recipe: the recipe.
         names: of these teachers.
-        no_features: what to say of one whose features are followed, behind its name.
+        no_features: what to say of one whose features are followed or fed, behind its name.
         no_start: what to say of one that a student starts from.
     """
     for at, feature in enumerate(recipe.distill.features):
         if feature.teacher in names:
             yield ("distill", "features", at, "teacher"), f"{feature.teacher!r} {no_features}"
+    for at, feed in enumerate(recipe.distill.feed):
+        if feed.teacher in names:
+            yield ("distill", "feed", at, "teacher"), f"{feed.teacher!r} {no_features}"
     init = recipe.student.started_by
     if init is not None and init.teacher in names:
         yield ("student", "init", "from"), f"{init.teacher!r} {no_start}"

@@ -22,6 +22,7 @@ _DISTILL = (
     *_TEACHING,
     ("distill.long_tail.@", "task"),
     ("distill.features.*.teacher", "teacher"),
+    ("distill.feed.*.teacher", "teacher"),
     ("distill.balance.weights.@", "task"),
 )
 

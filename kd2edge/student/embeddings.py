@@ -19,6 +19,9 @@ from kd2edge.errors import UsageError
 from kd2edge.nets.net import Branch, Net
 from kd2edge.student.mapped import Mapped
 
+#: What a transformer of text has between its tables and its first layer.
+_BEHIND = ("embeddings.LayerNorm", "embeddings_project")
+
 
 @torch.no_grad()
 def svd_embeddings(
@@ -32,7 +35,9 @@ def svd_embeddings(
     common scale.  Mapping the words alone, scaled to the student's own spread, would lose those
     proportions.
 
-    With equal widths the tables are copied as they are.  Where the student projects its embeddings
+    With equal widths the tables are copied as they are, with the norm and the projection that
+    follow them where those fit: with ``copy_layers`` that is a slice of the teacher.  Where the
+    student projects its embeddings
     up to the teacher's own width (ELECTRA), that projection starts as the way back; for any other
     width there is nothing in the teacher to start it from, and it stays fresh.
 
@@ -57,7 +62,9 @@ def svd_embeddings(
             ours[role].weight
         )
         parts.append(role)
-    if _start_projection(branch.backbone, basis):
+    if len(basis) == basis.shape[1]:
+        parts += _copied_behind(branch.backbone, worded(teacher, "teacher")[1].backbone)
+    if "embeddings_project" not in parts and _start_projection(branch.backbone, basis):
         parts.append("embeddings_project")
     return Mapped(tuple(parts), float((words @ basis).square().sum() / words.square().sum()))
 
@@ -114,6 +121,22 @@ def top_directions(words: Tensor, width: int) -> Tensor:
     # A singular vector's sign is arbitrary and differs between libraries; fix it.
     largest = basis.gather(0, basis.abs().argmax(0, keepdim=True))
     return basis * largest.sign()
+
+
+def _copied_behind(ours: nn.Module, theirs: nn.Module) -> list[str]:
+    """Copy what follows the tables, as far as both nets have it in one shape; its names."""
+    own, given = dict(ours.named_modules()), dict(theirs.named_modules())
+    copied: list[str] = []
+    for path in _BEHIND:
+        if path not in own or path not in given:
+            continue
+        here, there = own[path].state_dict(), given[path].state_dict()
+        if {name: one.shape for name, one in here.items()} == {
+            name: one.shape for name, one in there.items()
+        }:
+            own[path].load_state_dict(there)
+            copied.append(path)
+    return copied
 
 
 def _start_projection(backbone: nn.Module, basis: Tensor) -> bool:

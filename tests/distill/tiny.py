@@ -103,6 +103,7 @@ DISTILL = DistillSettings(
     weight=1.0,
     logits=Method("kl", {"standardise": False}),
     features=(),
+    feed=(),
     balance=Method("static"),
     long_tail={},
 )

@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 
 from commands import kd2edge
-from kd2edge.nets import load_net
+from kd2edge.nets import build_net, load_net
 from kd2edge.runtime import load
 from products import write_text_project, write_token_project
 
 _OUTPUT = "student.init={from: bert, embeddings: output}"
+_FED = (
+    "distill.feed=[{teacher: bert, from: heads.intent.dropout:input, to: layers.0, until: 0.4,"
+    " shape: cosine}]"
+)
 _EXPORT = "export={targets: [onnx, openvino], precisions: [fp32, int8], calibration: {rows: 16}}"
 
 
@@ -34,7 +38,7 @@ def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("static")
     model = "student.model={family: static, config: {embedding: 12, hidden: [16]}, pooling: both}"
     followed = "distill.features=[{teacher: bert, from: heads.intent.dropout:input, to: layers.0}]"
-    return made(folder, write_text_project(folder), model, _OUTPUT, followed)
+    return made(folder, write_text_project(folder), model, _OUTPUT, followed, _FED)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +100,36 @@ def test_student_and_baseline_ask_the_teacher_about_pieces_once(static: Path) ->
     assert (static / "run" / "baseline.safetensors").is_file()
 
 
+def test_what_was_fed_is_no_part_of_the_student(static: Path) -> None:
+    net = load_net(static / "run" / "student")
+    fresh = build_net(net.model, net.inputs, net.tasks, vocabulary=net.vocabulary)
+    assert set(net.state_dict()) == set(fresh.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("feed", "place", "message"),
+    [
+        ("from: encoder.layer.9, to: layers.0", "from", "has no module 'encoder.layer.9'"),
+        ("from: encoder.layer.1, to: layers.0", "to", "which is added to a sequence of words"),
+        ("from: heads.intent.dropout:input, to: layers.4", "to", "has no module 'layers.4'"),
+        (
+            "from: heads.intent.dropout:input, to: layers.0, until: 1",
+            "until",
+            "expected less than 1",
+        ),
+    ],
+)
+def test_what_cannot_be_fed_is_said_when_the_recipe_is_checked(
+    static: Path, feed: str, place: str, message: str
+) -> None:
+    model = "student.model={family: static, config: {embedding: 12, hidden: [16]}, pooling: both}"
+    named = f"distill.feed=[{{teacher: bert, {feed}}}]"
+    result = kd2edge("check", static / "recipe.yaml", "--set", model, "--set", named)
+    assert result.code == 2
+    assert f"distill.feed.0.{place}" in result.err
+    assert message in result.err
+
+
 def test_a_text_without_a_piece_is_answered(static: Path) -> None:
     with load(static / "bundle", self_test=True) as model:
         answers = model.predict([{"text": ""}, {"text": "cancel my card now"}])
@@ -110,6 +144,7 @@ def test_a_finished_student_is_taken_over_and_one_of_another_start_is_not(static
         for line in (
             "student.model={family: static, config: {embedding: 12, hidden: [16]}, pooling: both}",
             "distill.features=[{teacher: bert, from: heads.intent.dropout:input, to: layers.0}]",
+            _FED,
             _EXPORT,
         )
         for part in ("--set", line)

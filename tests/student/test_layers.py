@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from kd2edge.distill.freezing import freeze
 from kd2edge.errors import UsageError
 from kd2edge.nets import Net
 from kd2edge.student import MAPPINGS, copy_layers, init_from
-from nets.tiny import make_net
+from nets.tiny import make_arrays, make_net
 
 
 def _layer(net: Net, path: str) -> dict[str, torch.Tensor]:
@@ -78,6 +79,55 @@ def test_init_from_applies_each_mapping_and_says_what_it_did() -> None:
     assert done["copy_layers"].parts == ("encoder.layer.0",)
     with pytest.raises(UsageError, match="svd_embedings.*svd_embeddings"):
         init_from(student, teacher, {"svd_embedings": {}})
+
+
+def _far_from_its_start(net: Net) -> Net:
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter += 0.2 * torch.rand(parameter.shape, generator=generator)
+    return net.eval()
+
+
+def _seen(net: Net, path: str) -> torch.Tensor:
+    with torch.no_grad(), net.eval().capture([path]) as features:
+        net(make_arrays("bert"))
+    return features[path]
+
+
+@pytest.mark.parametrize("model", ["bert", "electra", "distilbert"])
+def test_a_frozen_slice_of_the_teacher_gives_its_numbers_before_and_after_training(
+    model: str,
+) -> None:
+    teacher, student = _far_from_its_start(make_net(model, 1)), make_net(model, 2)
+    init_from(student, teacher, {"svd_embeddings": {}, "copy_layers": {"layers": [0]}})
+    layer = "transformer.layer.0" if model == "distilbert" else "encoder.layer.0"
+    frozen = ["embeddings", "adapter.casing", layer]
+    frozen += ["embeddings_project"] if model == "electra" else []
+    expected = _seen(teacher, layer)
+    assert torch.equal(_seen(student, layer), expected)
+    held = freeze(student, frozen)
+    behind = _seen(student, "heads.left")
+    student.train()
+    for module in held:
+        module.eval()
+    trained = [one for one in student.parameters() if one.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=0.1, weight_decay=0.1)
+    student(make_arrays("bert"))["left"].square().sum().backward()
+    optimizer.step()
+    assert torch.equal(_seen(student, layer), expected)
+    assert not torch.equal(_seen(student, "heads.left"), behind)
+
+
+def test_what_lies_behind_tables_is_taken_over_only_where_widths_are_equal() -> None:
+    teacher = _far_from_its_start(make_net("bert", 1))
+    equal, narrow = make_net("bert", 2), make_net("electra", 2)
+    norm = _layer(narrow, "embeddings.LayerNorm")
+    done = init_from(equal, teacher, {"svd_embeddings": {}})["svd_embeddings"]
+    assert "embeddings.LayerNorm" in done.parts
+    assert _equal(_layer(equal, "embeddings.LayerNorm"), _layer(teacher, "embeddings.LayerNorm"))
+    init_from(narrow, teacher, {"svd_embeddings": {}})
+    assert _equal(_layer(narrow, "embeddings.LayerNorm"), norm)
 
 
 def test_the_table_lists_every_mapping() -> None:

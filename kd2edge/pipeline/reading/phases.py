@@ -93,11 +93,12 @@ def heard(recipe: Recipe) -> list[str]:
 
 
 def followed_layers(recipe: Recipe, teacher: str) -> list[str]:
-    """The layers of a teacher that the student follows in some part of its training."""
-    features = [one for phase in phases_of(recipe) for one in phase.recipe.distill.features]
-    return sorted(
-        {layer for one in features if one.teacher == teacher for layer in one.teacher_layers}
-    )
+    """The layers of a teacher that the student follows or is fed in some part of its training."""
+    parts = [phase.recipe.distill for phase in phases_of(recipe)]
+    features = [one for part in parts for one in part.features if one.teacher == teacher]
+    feeds = [one for part in parts for one in part.feed if one.teacher == teacher]
+    followed = {layer for one in features for layer in one.teacher_layers}
+    return sorted(followed | {one.teacher_layer for one in feeds})
 
 
 def hidden_rows(

@@ -10,6 +10,7 @@ from kd2edge.distill import (
     LABELS_ALONE,
     DistillSettings,
     FeatureSpec,
+    FeedSpec,
     LongTailSpec,
     Method,
     Mixup,
@@ -131,6 +132,7 @@ def student_settings(recipe: Recipe, tasks: Sequence[TaskName], check: SplitChec
         weight=_named(balance.weights, tasks) if isinstance(balance, Static) else 1.0,
         logits=_methods(distill.logits, tasks),
         features=feature_specs(recipe),
+        feed=feed_specs(recipe),
         balance=balance_method(recipe),
         long_tail={
             task: LongTailSpec(method, _support(check, task))
@@ -162,7 +164,7 @@ def baseline_settings(
         steps: of the student: as many, where the recipe does not say otherwise.
     """
     student = student_settings(recipe, tasks, check)
-    alone = replace(student, distill=replace(student.distill, alpha=0.0, features=()))
+    alone = replace(student, distill=replace(student.distill, alpha=0.0, features=(), feed=()))
     own = recipe.baseline
     if isinstance(own, bool):
         return replace(alone, max_steps=steps)
@@ -253,6 +255,22 @@ def feature_specs(recipe: Recipe) -> tuple[FeatureSpec, ...]:
             standardise=usual if one.standardise is None else one.standardise,
         )
         for one in recipe.distill.features
+    )
+
+
+def feed_specs(recipe: Recipe) -> tuple[FeedSpec, ...]:
+    """The features that the student is fed."""
+    return tuple(
+        FeedSpec(
+            teacher=one.teacher,
+            source=one.teacher_layer,
+            target=one.student_layer,
+            first=one.first,
+            until=one.until,
+            shape=one.shape,
+            standardise=one.standardise,
+        )
+        for one in recipe.distill.feed
     )
 
 

@@ -14,10 +14,11 @@ from typing import final
 import torch
 from torch import Tensor
 
-from kd2edge.distill import FeatureSpec, Schedule
+from kd2edge.distill import FeatureSpec, FeedSpec, Schedule
 from kd2edge.distill.balance import BALANCERS, Shared
 from kd2edge.distill.feature_form import form_of
 from kd2edge.distill.feature_join import join, loss_of
+from kd2edge.distill.feed import width_to_feed
 from kd2edge.distill.freezing import freeze
 from kd2edge.distill.logit_term import logit_loss, require_learnable
 from kd2edge.distill.logits import LOGIT_LOSSES
@@ -33,6 +34,7 @@ from kd2edge.pipeline.reading.phases import StudentPhase, learners_of, phases_of
 from kd2edge.pipeline.reading.settings import (
     balance_method,
     feature_specs,
+    feed_specs,
     joins,
     logit_losses,
     long_tails,
@@ -156,6 +158,9 @@ class _Rehearsal:
             for source in spec.sources:
                 with self._noted(f"{place}.from"):
                     self.features[teacher.name, source] = _feature(net, source)
+        for place, feed in self._fed(teacher.name):
+            with self._noted(f"{place}.from"):
+                self.features[teacher.name, feed.source] = _feature(net, feed.source)
         init = self.loaded.recipe.student.started_by
         if init is not None and init.teacher == teacher.name:
             self.starter = net
@@ -174,12 +179,15 @@ class _Rehearsal:
                     features.append(_feature(net, target))
             with self._noted(place):
                 self._join(spec, features)
+        for place, feed in self._fed():
+            with self._noted(f"{place}.to"):
+                self._feed(feed, net)
         for phase in self._trainings():
             self._require_trainable(net, phase.recipe.train, f"{phase.place}train")
             with self._noted(phase.at("balance", recipe)):
                 self._balance(net, phase.recipe)
             if phase.recipe.train.mixup is not None:
-                follows = bool(phase.recipe.distill.features)
+                follows = bool(phase.recipe.distill.features or phase.recipe.distill.feed)
                 with self._noted(f"{phase.place}train.mixup"):
                     require_mixable(net, phase.recipe.train.mixup.at, follows=follows)
         if recipe.student.started_as is not None:
@@ -333,7 +341,8 @@ class _Rehearsal:
 
     def _is_joined(self, teacher: str) -> bool:
         init = self.loaded.recipe.student.started_by
-        return bool(self._followed(teacher)) or (init is not None and init.teacher == teacher)
+        joined = self._followed(teacher) or self._fed(teacher)
+        return bool(joined) or (init is not None and init.teacher == teacher)
 
     def _followed(self, teacher: str | None = None) -> list[tuple[str, FeatureSpec]]:
         """The features that are followed in some phase, with their places."""
@@ -344,6 +353,25 @@ class _Rehearsal:
             for at, spec in enumerate(feature_specs(phase.recipe))
         }
         return [(place, one) for place, one in found.items() if teacher in (None, one.teacher)]
+
+    def _fed(self, teacher: str | None = None) -> list[tuple[str, FeedSpec]]:
+        """The features that are fed in some phase, with their places."""
+        whole = self.loaded.recipe
+        found = {
+            f"{phase.at('feed', whole)}.{at}": spec
+            for phase in phases_of(whole)
+            for at, spec in enumerate(feed_specs(phase.recipe))
+        }
+        return [(place, one) for place, one in found.items() if teacher in (None, one.teacher)]
+
+    def _feed(self, spec: FeedSpec, net: Net) -> None:
+        """Add something to the student's feature, as a step does."""
+        theirs = self.features.get((spec.teacher, spec.source))
+        if theirs is None:
+            return  # a path that was complained of already
+        width_to_feed(spec, form_of(spec.source, theirs), _feature(net, spec.target))
+        with torch.no_grad(), net.eval().changed(spec.target, lambda feature: feature + 0):
+            net(net.ones(_SIZE, _SIZE))
 
     def _join(self, spec: FeatureSpec, ours: Sequence[Tensor]) -> None:
         loss = loss_of(spec)

@@ -7,6 +7,7 @@ from kd2edge.recipe.schema.choices import by_task
 from kd2edge.recipe.schema.data import Builtin, Conll, Csv, Data, Jsonl, Parquet, Source
 from kd2edge.recipe.schema.distill import Distill
 from kd2edge.recipe.schema.features import Feature
+from kd2edge.recipe.schema.feed import Feed
 from kd2edge.recipe.schema.given import OnnxModel, PythonModel
 from kd2edge.recipe.schema.inputs import (
     ImageInput,
@@ -71,6 +72,7 @@ __all__ = [
     "Distill",
     "Export",
     "Feature",
+    "Feed",
     "Gate",
     "GivenModel",
     "ImageInput",

@@ -6,6 +6,7 @@ from kd2edge.recipe.schema.balance import Balance, Static
 from kd2edge.recipe.schema.base import Part
 from kd2edge.recipe.schema.choices import ByTask
 from kd2edge.recipe.schema.features import Feature
+from kd2edge.recipe.schema.feed import Feed
 from kd2edge.recipe.schema.joins import Join, NoJoin
 from kd2edge.recipe.schema.logits import Kl, LogitLoss
 from kd2edge.recipe.schema.long_tail import LongTail, NoLongTail
@@ -32,6 +33,8 @@ class Distill(Teaching):
 
     features: tuple[Feature, ...] = ()
     """Hidden features to follow."""
+    feed: tuple[Feed, ...] = ()
+    """Hidden features that the student is given in training, until they have faded out."""
     balance: Balance = Static()
     """How the losses of the tasks are combined."""
     long_tail: ByTask[LongTail] = NoLongTail()
