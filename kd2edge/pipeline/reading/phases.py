@@ -19,6 +19,7 @@ __all__ = [
     "is_taught",
     "lacking_rows",
     "learners_of",
+    "named_sources",
     "phases_of",
     "taught_teachers",
 ]
@@ -101,6 +102,18 @@ def followed_layers(recipe: Recipe, teacher: str) -> list[str]:
     return sorted(followed | {one.teacher_layer for one in feeds})
 
 
+def named_sources(recipe: Recipe, rows: JoinedRows) -> list[str]:
+    """What the recipe calls each source of the training rows; several files of one are called so.
+
+    Args:
+        recipe: the recipe.
+        rows: the training rows, where each file is a source with a number behind its name.
+    """
+    known = {source.name for source in (*recipe.data.sources, *recipe.data.unlabelled)}
+    names = [source.name for source in rows.sources]
+    return [name if name in known else name.rpartition("-")[0] for name in names]
+
+
 def hidden_rows(
     phase: StudentPhase, rows: JoinedRows, labelled: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.int64] | None:
@@ -117,7 +130,7 @@ def hidden_rows(
         shown = labelled == (phase.rows == "labelled")
     else:
         counts = [len(source.rows) for source in rows.sources]
-        named = [source.name in phase.rows for source in rows.sources]
+        named = [name in phase.rows for name in named_sources(phase.recipe, rows)]
         shown = np.repeat(np.array(named, np.bool_), counts)
     return np.flatnonzero(~shown)
 
@@ -132,7 +145,8 @@ def lacking_rows(
         rows: the training rows.
         labelled: ``[row]`` whether it has a label of any task.
     """
-    there = {source.name for source in rows.sources if len(source.rows)}
+    names = named_sources(recipe, rows)
+    there = {name for name, source in zip(names, rows.sources, strict=True) if len(source.rows)}
     for phase in phases_of(recipe):
         place = f"{phase.place}rows"
         for name in () if isinstance(phase.rows, str) else phase.rows:

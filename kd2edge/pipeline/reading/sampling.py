@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.pipeline.reading.phases import hidden_rows, is_taught, phases_of
+from kd2edge.pipeline.reading.phases import hidden_rows, is_taught, named_sources, phases_of
 from kd2edge.recipe import Recipe
 from kd2edge.rows.join import JoinedRows
 
@@ -21,10 +21,8 @@ def source_of_rows(recipe: Recipe, rows: JoinedRows) -> npt.NDArray[np.int64]:
     """
     sources = (*recipe.data.sources, *recipe.data.unlabelled)
     index = {source.name: at for at, source in enumerate(sources)}
-    # Of several files each is called as its source, with a number behind it.
-    own = [one.name if one.name in index else one.name.rpartition("-")[0] for one in rows.sources]
-    counts = [len(one.rows) for one in rows.sources]
-    return np.repeat(np.array([index[name] for name in own], np.int64), counts)
+    own = [index[name] for name in named_sources(recipe, rows)]
+    return np.repeat(np.array(own, np.int64), [len(one.rows) for one in rows.sources])
 
 
 def lacking_sources(

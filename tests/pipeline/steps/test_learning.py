@@ -72,6 +72,9 @@ def test_the_rows_of_one_source_are_one_to_draw_from(make: Make) -> None:
     (several,) = make(split).jobs()
     assert several.sources is not None
     assert np.bincount(several.sources).tolist() == [72, 12]
+    (phase,) = make(split, "phases=[{name: only, rows: [more]}]").jobs()
+    assert phase.hidden is not None
+    assert phase.hidden.tolist() == list(range(72))
 
 
 def test_the_key_follows_the_rows(make: Make) -> None:

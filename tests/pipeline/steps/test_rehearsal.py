@@ -233,6 +233,15 @@ def test_a_temperature_learns_from_losses_that_look_at_it(
     assert plan_of(load_recipe(recipe, overrides=[stated]))
 
 
+def test_a_phase_may_name_a_source_of_several_files(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    (tmp_path / "again.jsonl").write_bytes((tmp_path / "train.jsonl").read_bytes())
+    files = "data.sources.0.train=[train.jsonl, again.jsonl]"
+    phases = "phases=[{name: one, rows: [bank]}]"
+    plan = plan_of(load_recipe(recipe, overrides=[files, phases]))
+    assert plan.phases["one"].rows == 96
+
+
 def test_one_source_is_none_to_draw_from(tmp_path: Path) -> None:
     recipe, sampling = write_text_project(tmp_path), "train.sampling={temperature: 2}"
     (found,) = problems_of(recipe, sampling, "data.unlabelled=[]")
