@@ -37,9 +37,9 @@ def svd_embeddings(
 
     With equal widths the tables are copied as they are, with the norm and the projection that
     follow them where those fit: with ``copy_layers`` that is a slice of the teacher.  Where the
-    student projects its embeddings
-    up to the teacher's own width (ELECTRA), that projection starts as the way back; for any other
-    width there is nothing in the teacher to start it from, and it stays fresh.
+    student projects its embeddings up to the teacher's own width (ELECTRA), that projection starts
+    as the way back; for any other width there is nothing in the teacher to start it from, and it
+    stays fresh.
 
     Args:
         student: the net to start.
