@@ -86,7 +86,7 @@ def students(results: Tables) -> str:
     )
     drawn = [name for name, one in found.items() if one and _SEEDS not in content(one)]
     narrow = (
-        f"\n\nThe bounds of {', '.join(drawn)} are of before: three seeds drawn again and again"
+        f"\n\nThe bounds of {', '.join(drawn)} are of before: a few seeds drawn again and again"
         " have no tails, so these are narrower than Student's t would have them."
     )
     return written(

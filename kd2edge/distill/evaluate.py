@@ -14,9 +14,8 @@ from kd2edge.data.device import device_of, full_fp32
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.precision import autocast
 from kd2edge.events import OnProgress, Progress, ignore
-from kd2edge.metrics.fitting import fitted_task, is_fitted
-from kd2edge.metrics.kinds import goodness, metric
-from kd2edge.metrics.metric import Metric
+from kd2edge.metrics.fitting import fitted_task, is_fitted, leading_value
+from kd2edge.metrics.kinds import goodness
 from kd2edge.ragged import Column, Ragged, concatenated, taken
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.outputs import arrays_of, logits_of
@@ -118,8 +117,4 @@ def _metric_value(task: TaskSpec, split: EncodedSplit, logits: Logits) -> float:
     kind, truth = task_kind(task.kind), split.truth(task.name)
     # As the net would ship: what is fitted to these rows in the end is fitted to every epoch's.
     task = fitted_task(task, truth, logits)
-    decoded = kind.decode(task, logits)
-    leading = metric(task.metric)
-    if isinstance(leading, Metric):
-        return float(leading.value(leading.rows(task, truth, decoded).sum(axis=0)))
-    return float(leading.value_weighted(task, truth, decoded, np.ones((1, len(split))))[0])
+    return leading_value(task, truth, kind.decode(task, logits))

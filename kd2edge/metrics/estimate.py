@@ -173,8 +173,8 @@ def paired_gain_over_seeds(
     Rows are resampled, and with each resample the mean over the seeds is moved by what their spread
     on it says of their mean: a draw of Student's t with S - 1 degrees of freedom times the standard
     error of S seeds.  Where seeds differ much and rows say much, the bounds are those of a t test
-    over seeds.  Drawing the seeds themselves again (the hierarchical bootstrap) shows a gain that
-    is none in 13 of 100 cases with three seeds, where 5 are meant: three points have no tails.
+    over seeds.  Drawing the seeds themselves again (the hierarchical bootstrap) shows too much with
+    few of them: three points have no tails.
     With one seed the bounds speak of that seed alone, with two they say little: t has one degree of
     freedom.  A gain is shown when ``low`` (one-sided) is above 0.
 

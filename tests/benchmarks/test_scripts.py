@@ -130,7 +130,6 @@ def test_a_path_of_this_machine_is_not_recorded(tmp_path: Path):
     assert json.loads(path.read_text(encoding="utf-8"))["measured"] == {"ratio": 1.0}
 
 
-@pytest.mark.slow
 def test_accuracy_is_no_other_than_what_reports_say():
     report = {"a": {"student": {"metrics": {"accuracy": {"value": 0.75}}}}}
     accuracy.require_as_reported("a", "accuracy", {"student": [0.7501]}, [report])
@@ -138,6 +137,7 @@ def test_accuracy_is_no_other_than_what_reports_say():
         accuracy.require_as_reported("a", "accuracy", {"student": [0.76]}, [report])
 
 
+@pytest.mark.slow
 def test_accuracy_over_seeds_shares_the_teacher(token_product: Product, tmp_path: Path):
     command = [
         sys.executable, str(ROOT / "benchmarks" / "accuracy.py"), str(token_product.recipe),
