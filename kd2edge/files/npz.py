@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +32,7 @@ _HEADERS: Mapping[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, An
 #: What zip and NumPy raise over bytes that were changed.
 _DAMAGE = (
     ValueError, TypeError, LookupError, OSError, EOFError, NotImplementedError, RuntimeError,
-    zipfile.BadZipFile, zlib.error,
+    OverflowError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
@@ -60,6 +62,7 @@ def npz_arrays(content: bytes, limit: int = LIMIT) -> dict[str, npt.NDArray[Any]
     Raises:
         IntegrityError: the bytes are no ``.npz``, were changed since, or are more than ``limit``
             once unpacked; memory is taken only for what is really there.
+        MemoryError: what is there is more than this machine has.
     """
     buffer = io.BytesIO(content)
     if not zipfile.is_zipfile(buffer):  # np.load would try other formats
@@ -95,9 +98,20 @@ def _array(content: bytes) -> npt.NDArray[Any]:
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:
         raise ValueError(f"version {version} of the .npy format")
-    shape, _, dtype = _HEADERS[version](stream)
+    shape, dtype = _header(stream, version)
     stated = prod(shape) * dtype.itemsize  # whole numbers of Python, which do not overflow
     if not dtype.hasobject and stated != len(content) - stream.tell():
         raise ValueError(f"a header that states {stated:,} bytes before {len(content):,}")
     stream.seek(0)
     return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+def _header(stream: io.BytesIO, version: tuple[int, int]) -> tuple[tuple[int, ...], Any]:
+    """The shape and the type that a header states, which is read as a literal of Python."""
+    try:
+        shape, _, dtype = _HEADERS[version](stream)
+    except MemoryError as error:  # so Python's parser says that a text is nested too deep
+        raise ValueError("a header that cannot be parsed") from error
+    if not all(0 <= size <= sys.maxsize for size in shape):  # a product with 0 would hide them
+        raise ValueError("a header with dimensions that no array has")
+    return shape, dtype

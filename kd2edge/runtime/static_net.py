@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.errors import IntegrityError
+from kd2edge.files.npz import LIMIT
 from kd2edge.inputs.spec import BATCH, LENGTH, ArraySpec, dimension
 from kd2edge.runtime.graph import Arrays, GraphSpec
 from kd2edge.runtime.static_plan import EncoderPlan, StaticPlan
@@ -107,6 +108,7 @@ class _Weights:
     def __init__(self, arrays: Mapping[str, npt.NDArray[Any]], place: str) -> None:
         self._left = dict(arrays)
         self._place = place
+        self._made = 0
 
     def stored(self, name: str, axis: int) -> tuple[npt.NDArray[Any], Floats | None]:
         """A matrix as it is kept, and its scales along ``axis``; None: it is of float32."""
@@ -114,6 +116,19 @@ class _Weights:
         if found.dtype == np.float32:
             return found, None
         return found, self.vector(name + SCALES, found.shape[axis])
+
+    def floats(self, name: str) -> Floats:
+        """A matrix in float32; what is made of int8 has an end, like what is read."""
+        found, scales = self.stored(name, 1)
+        if scales is None:
+            return found
+        self._made += found.size * scales.itemsize
+        if self._made > LIMIT:
+            raise IntegrityError(
+                f"{self._place}: array {name!r}: matrices of int8 become {self._made:,} bytes of"
+                f" float32; at most {LIMIT:,} are made"
+            )
+        return found * scales
 
     def vector(self, name: str, size: int) -> Floats:
         """So many numbers."""
@@ -164,9 +179,8 @@ class _Linear:
     """``rows @ matrix + bias``, the matrix ``[input, output]``; one of int8 becomes floats here."""
 
     def __init__(self, weights: _Weights, name: str) -> None:
-        matrix, scales = weights.stored(name + "matrix", 1)
-        self._matrix: Floats = matrix if scales is None else matrix * scales
-        self.width: int = matrix.shape[1]
+        self._matrix = weights.floats(name + "matrix")
+        self.width: int = self._matrix.shape[1]
         self._bias = weights.vector(name + "bias", self.width)
 
     def __call__(self, rows: Floats) -> Floats:

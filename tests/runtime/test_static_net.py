@@ -71,6 +71,18 @@ def test_int8_is_its_numbers_times_the_scales_of_rows_and_of_columns() -> None:
     np.testing.assert_array_equal(found, expected)
 
 
+def test_matrices_of_int8_are_refused_by_their_size_in_float32(monkeypatch: Any) -> None:
+    rounded = {
+        "head.0.matrix": MATRIX.astype(np.int8),
+        "head.0.matrix.scales": np.ones(3, np.float32),
+    }
+    monkeypatch.setattr("kd2edge.runtime.static_net.LIMIT", MATRIX.nbytes)
+    StaticNet(plan(), arrays() | rounded, "net")
+    monkeypatch.setattr("kd2edge.runtime.static_net.LIMIT", MATRIX.nbytes - 1)
+    with pytest.raises(IntegrityError, match=r"'head.0.matrix': .* become 24 bytes of float32"):
+        StaticNet(plan(), arrays() | rounded, "net")
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

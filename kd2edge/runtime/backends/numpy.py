@@ -40,10 +40,10 @@ class NumPy(Backend):
         ((path, content),) = companions.items()
         plan = StaticPlan.from_json(graph, label)
         try:
-            arrays = npz_arrays(content)
-        except IntegrityError as error:
-            raise IntegrityError(f"{label}: {path}: {error}") from error
-        self._net = StaticNet(plan, arrays, label)
+            self._net = StaticNet(plan, _arrays(content, f"{label}: {path}"), label)
+        except MemoryError as error:
+            size = f"{len(content):,} bytes of weights, compressed"
+            raise BackendError(f"{label}: not enough memory for {size}: {error}") from error
         self._outputs = settings.outputs
         self.providers = ("CPU",)
         self.options = {"engine": f"numpy {np.__version__}"}
@@ -58,6 +58,13 @@ class NumPy(Backend):
 
     def close(self) -> None:
         self._net = None
+
+
+def _arrays(content: bytes, place: str) -> dict[str, npt.NDArray[Any]]:
+    try:
+        return npz_arrays(content)
+    except IntegrityError as error:
+        raise IntegrityError(f"{place}: {error}") from error
 
 
 def _require_cpu(settings: Settings) -> None:

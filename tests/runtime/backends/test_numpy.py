@@ -86,6 +86,15 @@ def test_weights_that_are_none_are_refused(companions: dict[str, bytes], message
         session(companions).open()
 
 
+def test_weights_beyond_memory_are_a_backend_error(monkeypatch: pytest.MonkeyPatch):
+    def none_left(*_: Any) -> None:
+        raise MemoryError("Unable to allocate 4.00 GiB")
+
+    monkeypatch.setattr("kd2edge.runtime.backends.numpy.StaticNet", none_left)
+    with pytest.raises(BackendError, match=r"not enough memory for [\d,]+ bytes .* 4\.00 GiB"):
+        session().open()
+
+
 def test_a_closed_session_stays_closed():
     opened = session()
     with opened:
