@@ -157,10 +157,14 @@ class _Weights:
 
 @final
 class _Table:
-    """Rows by id.  One of int8 stays so: of the rows that are looked up alone floats are made."""
+    """Rows by the ids of one array.
 
-    def __init__(self, weights: _Weights, name: str) -> None:
+    A table of int8 stays so: of the rows that are looked up alone floats are made.
+    """
+
+    def __init__(self, weights: _Weights, name: str, ids: str) -> None:
         self._rows, scales = weights.stored(name, 0)
+        self._ids = ids
         self._scales = None if scales is None else scales[:, None]
 
     @property
@@ -168,7 +172,14 @@ class _Table:
         """How many rows there are."""
         return len(self._rows)
 
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+        return self._rows.shape[1]
+
     def __call__(self, ids: npt.NDArray[np.int64]) -> Floats:
+        if ids.size and ids.min() < 0:  # NumPy would count from the table's end
+            raise IndexError(f"{self._ids} has the id {ids.min()}, and ids begin at 0")
         if self._scales is None:
             return self._rows.take(ids, axis=0)
         return self._rows.take(ids, axis=0) * self._scales.take(ids, axis=0)
@@ -221,8 +232,8 @@ class _Encoder:
         self._ids, self._mask, self._casing_ids = (
             plan.prefix + one for one in ("input_ids", "attention_mask", "casing_ids")
         )
-        self._words = _Table(weights, name + "words")
-        self._casing = _Table(weights, name + "casing") if plan.casing else None
+        self._words = _Table(weights, name + "words", self._ids)
+        self._casing = _Table(weights, name + "casing", self._casing_ids) if plan.casing else None
         self._weights = (
             weights.vector(name + "weights", self._words.size) if plan.weighted else None
         )
@@ -242,8 +253,6 @@ class _Encoder:
     def run(self, arrays: Arrays) -> tuple[Floats, Floats]:
         """Vectors of the rows ``[batch, width]`` and of their pieces ``[batch, length, width]``."""
         ids, visible = arrays[self._ids], arrays[self._mask].astype(np.float32)
-        if ids.size and ids.min() < 0:  # NumPy would count from the table's end
-            raise IndexError(f"{self._ids} has the id {ids.min()}, and ids begin at 0")
         sequence = self._words(ids)
         if self._casing is not None:
             sequence = sequence + self._casing(arrays[self._casing_ids])

@@ -53,6 +53,26 @@ def test_the_maximum_is_of_what_is_shown() -> None:
     np.testing.assert_allclose(run(net, [1], [0]), [0.1, 0.2, 0.3], rtol=1e-6)
 
 
+CASING = np.array([[0.5, 0.0], [-1.0, 2.0]], np.float32)
+
+
+def run_cased(casing_ids: list[int]) -> np.ndarray:
+    net = StaticNet(plan(casing=True), arrays(encoder_0_casing=CASING), "net")
+    own = {"input_ids": np.array([[0, 2]]), "attention_mask": np.array([[1, 1]])}
+    return net.run(own | {"casing_ids": np.array([casing_ids])})["task"][0]
+
+
+def test_how_words_are_written_is_added_to_them() -> None:
+    mean = (0.5 * (WORDS[0] + CASING[1]) + 0.25 * (WORDS[2] + CASING[0])) / 0.75
+    np.testing.assert_allclose(run_cased([1, 0]), mean @ MATRIX + [0.1, 0.2, 0.3], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("wrong", "message"), [(-1, "casing_ids has the id -1"), (2, "2 is out")])
+def test_a_casing_that_the_table_has_not_is_refused(wrong: int, message: str) -> None:
+    with pytest.raises(IndexError, match=message):
+        run_cased([0, wrong])
+
+
 def test_int8_is_its_numbers_times_the_scales_of_rows_and_of_columns() -> None:
     rows, columns = np.array([0.5, 2.0, 1.0]), np.array([0.25, 0.5, 1.0])
     small, scales = (WORDS / rows[:, None]).astype(np.int8), rows.astype(np.float32)
