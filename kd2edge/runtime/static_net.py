@@ -93,7 +93,11 @@ class StaticNet:
         return GraphSpec(tuple(inputs), tuple(outputs))
 
     def _require_run(self, place: str) -> None:
-        """Weights that do not fit each other show in the first product."""
+        """Matrices that do not fit each other fail in a product of one row.
+
+        Of everything that NumPy would stretch instead (vectors, the table of casing) the size is
+        compared where it is read.
+        """
         ones = {one.name: np.zeros((1,) * len(one.shape), one.dtype) for one in self.spec.inputs}
         try:
             self.run(ones)
@@ -107,7 +111,8 @@ class _Weights:
 
     def __init__(self, arrays: Mapping[str, npt.NDArray[Any]], place: str) -> None:
         self._left = dict(arrays)
-        self._place = place
+        #: What messages call them.
+        self.place = place
         self._made = 0
 
     def stored(self, name: str, axis: int) -> tuple[npt.NDArray[Any], Floats | None]:
@@ -125,7 +130,7 @@ class _Weights:
         self._made += found.size * scales.itemsize
         if self._made > LIMIT:
             raise IntegrityError(
-                f"{self._place}: array {name!r}: matrices of int8 become {self._made:,} bytes of"
+                f"{self.place}: array {name!r}: matrices of int8 become {self._made:,} bytes of"
                 f" float32; at most {LIMIT:,} are made"
             )
         return found * scales
@@ -135,21 +140,21 @@ class _Weights:
         found = self._take(name, ("float32",), 1)
         if len(found) != size:
             raise IntegrityError(
-                f"{self._place}: array {name!r}: expected {size} numbers, found {len(found)}"
+                f"{self.place}: array {name!r}: expected {size} numbers, found {len(found)}"
             )
         return found
 
     def end(self) -> None:
         if self._left:
-            raise IntegrityError(f"{self._place}: array {min(self._left)!r} is not of these layers")
+            raise IntegrityError(f"{self.place}: array {min(self._left)!r} is not of these layers")
 
     def _take(self, name: str, dtypes: tuple[str, ...], rank: int) -> npt.NDArray[Any]:
         found = self._left.pop(name, None)
         if found is None:
-            raise IntegrityError(f"{self._place}: no array {name!r}")
+            raise IntegrityError(f"{self.place}: no array {name!r}")
         if found.dtype.name not in dtypes or found.ndim != rank or not found.size:
             raise IntegrityError(
-                f"{self._place}: array {name!r}: expected {' or '.join(dtypes)} with {rank}"
+                f"{self.place}: array {name!r}: expected {' or '.join(dtypes)} with {rank}"
                 f" dimensions, found {found.dtype.name} {list(found.shape)}"
             )
         return found
@@ -233,7 +238,7 @@ class _Encoder:
             plan.prefix + one for one in ("input_ids", "attention_mask", "casing_ids")
         )
         self._words = _Table(weights, name + "words", self._ids)
-        self._casing = _Table(weights, name + "casing", self._casing_ids) if plan.casing else None
+        self._casing = self._table_of_casing(weights, name) if plan.casing else None
         self._weights = (
             weights.vector(name + "weights", self._words.size) if plan.weighted else None
         )
@@ -241,6 +246,16 @@ class _Encoder:
         self._layers = [
             _Layer(weights, f"{name}layer.{at}.", epsilon) for at, epsilon in enumerate(plan.norms)
         ]
+
+    def _table_of_casing(self, weights: _Weights, name: str) -> _Table:
+        """One as wide as the words': NumPy would add a single column to all of theirs."""
+        table = _Table(weights, name + "casing", self._casing_ids)
+        if table.width != self._words.width:
+            raise IntegrityError(
+                f"{weights.place}: array {name + 'casing'!r}: expected {self._words.width} numbers"
+                f" a row, as words have, found {table.width}"
+            )
+        return table
 
     def arrays(self) -> tuple[ArraySpec, ...]:
         """What it reads."""

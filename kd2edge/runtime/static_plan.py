@@ -22,6 +22,8 @@ from kd2edge.files.strict_json import (
 
 _SCHEMA = 1
 _LIMIT = 1 << 20
+#: The normal numbers of float32.
+_SMALLEST, _LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127
 _POOLINGS = ("mean", "max", "both")
 _FUSIONS = ("single", "concat", "gated")
 
@@ -35,11 +37,11 @@ class EncoderPlan:
         prefix: stands before the names of its arrays.
         pooling: ``mean``, ``max`` or ``both``.
         weighted: whether each piece has a weight of its own in the mean.
-        least: what the sum of a row's weights is taken for where it is smaller.
+        least: what the sum of a row's weights is taken for where it is smaller; above 0.
         casing: whether how a word is written has an embedding, too.
         optional: whether a row may lack the input.
-        norms: of each layer behind the pooled vector the epsilon of its layer norm; None: it has
-            none (a batch norm lies in the matrix).
+        norms: of each layer behind the pooled vector the epsilon of its layer norm, above 0; None:
+            it has none (a batch norm lies in the matrix).
     """
 
     input: str
@@ -123,7 +125,7 @@ def _encoder(value: object, where: str) -> EncoderPlan:
         prefix=fields.one("prefix", as_text),
         pooling=_among(_POOLINGS, fields.one("pooling", as_text), fields.at("pooling")),
         weighted=fields.one("weighted", _flag),
-        least=fields.one("least", as_number),
+        least=fields.one("least", _positive),
         casing=fields.one("casing", _flag),
         optional=fields.one("optional", _flag),
         norms=fields.one("norms", lambda own, place: as_items(own, place, _epsilon)),
@@ -140,7 +142,17 @@ def _head(value: object, where: str) -> HeadPlan:
 
 
 def _epsilon(value: object, where: str) -> float | None:
-    return None if value is None else as_number(value, where)
+    return None if value is None else _positive(value, where)
+
+
+def _positive(value: object, where: str) -> float:
+    """A number that is divided by, in float32: neither 0 nor without end there."""
+    found = as_number(value, where)
+    if not _SMALLEST <= found <= _LARGEST:
+        raise IntegrityError(
+            f"{where}: expected a number above 0 that float32 holds, found {found!r:.40}"
+        )
+    return found
 
 
 def _among(known: tuple[str, ...], value: str, where: str) -> str:

@@ -67,6 +67,12 @@ def test_how_words_are_written_is_added_to_them() -> None:
     np.testing.assert_allclose(run_cased([1, 0]), mean @ MATRIX + [0.1, 0.2, 0.3], rtol=1e-6)
 
 
+@pytest.mark.parametrize("casing", [CASING[:, :1], np.zeros((2, 3), np.float32)])
+def test_a_table_of_casing_is_as_wide_as_the_words(casing: np.ndarray) -> None:
+    with pytest.raises(IntegrityError, match=r"net: .*0\.casing': expected 2 numbers a row"):
+        StaticNet(plan(casing=True), arrays(encoder_0_casing=casing), "net")
+
+
 @pytest.mark.parametrize(("wrong", "message"), [(-1, "casing_ids has the id -1"), (2, "2 is out")])
 def test_a_casing_that_the_table_has_not_is_refused(wrong: int, message: str) -> None:
     with pytest.raises(IndexError, match=message):

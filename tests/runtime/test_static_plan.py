@@ -33,6 +33,12 @@ def test_a_plan_is_read_as_it_was_written() -> None:
         (lambda one: one.update(encoders=[]), "0 encoders do not go with"),
         (lambda one: one["encoders"][0].update(pooling="cls"), "expected one of mean, max, both"),
         (lambda one: one["encoders"][0].update(norms=["x"]), "expected a number"),
+        (lambda one: one["encoders"][0].update(norms=[-1e-5]), r"norms\[0\]: .* above 0"),
+        (lambda one: one["encoders"][0].update(norms=[0]), r"norms\[0\]: .* above 0"),
+        (lambda one: one["encoders"][0].update(least=0), r"least: expected a number above 0"),
+        (lambda one: one["encoders"][0].update(least=-1.0), "above 0 .* found -1.0"),
+        (lambda one: one["encoders"][0].update(least=1e-50), "that float32 holds"),  # 0 there
+        (lambda one: one["encoders"][0].update(least=1e39), "that float32 holds"),
         (lambda one: one["heads"][0].update(reads="other"), "a head reads 'other'"),
     ],
 )
