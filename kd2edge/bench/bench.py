@@ -16,10 +16,12 @@ from kd2edge.bench.samples import Sample, sample_of
 from kd2edge.bench.timing import Call, interleaved
 from kd2edge.bundle.evidence import append_evidence, require_writable
 from kd2edge.bundle.store import Bundle, open_bundle
+from kd2edge.engines import ENGINES
 from kd2edge.errors import BackendError, UsageError
 from kd2edge.events import OnProgress, Progress, ignore
 from kd2edge.rows.rows import Rows
 from kd2edge.runtime import Model, load
+from kd2edge.runtime.backends.table import backend
 from kd2edge.runtime.threads import usual_threads
 
 __all__ = ["SHAPES", "bench_bundle"]
@@ -48,7 +50,7 @@ def bench_bundle(
         shape: ``rows``: lengths change as the rows' do; ``fixed``: one batch over and over.
         batches: rows of a forward pass, each size on its own.
         threads: thread counts, each on its own; None: 1, and the physical cores this process may
-            use.
+            use.  What takes a number of its own (NumPy) is timed once, under that number.
         artefacts: ids; None: all.
         seconds: time to spend on each artefact, batch size and thread count, and as much on
             ``predict``; at least 32 batches are run, however long they take.
@@ -77,7 +79,8 @@ def bench_bundle(
     footprints = _footprints(bundle, home, runnable, counts, batches, on_event)
     work = _Work(sample_of(bundle, rows, max(batches)), shape == "fixed", seconds)
     opened = partial(load, bundle.path, evidence=home)
-    timings = _timings(opened, runnable, work, counts, batches, on_event)
+    own = _own_threads(bundle, runnable)
+    timings = _timings(opened, runnable, work, counts, batches, own, on_event)
     sizes = {one.artefact: one.bytes for one in footprints}
     result = Bench(
         bundle.manifest.name,
@@ -145,18 +148,33 @@ def _timings(
     work: _Work,
     threads: Sequence[int],
     batches: Sequence[int],
+    own: Mapping[str, int],
     on_event: OnProgress,
 ) -> list[Timing]:
+    """All timings; an artefact of ``own`` threads in the round of as many, else in the last."""
     timings: list[Timing] = []
+    turn = {name: count if count in threads else threads[-1] for name, count in own.items()}
+    done = 0
     for count in threads:
+        asked = [name for name in names if turn.get(name, count) == count]
         with ExitStack() as stack:
             models = {
-                name: stack.enter_context(opened(artefact=name, threads=count)) for name in names
+                name: stack.enter_context(opened(artefact=name, threads=count)) for name in asked
             }
             for batch in batches:
-                timings += _cell(models, work, batch, count)
-                on_event(Progress("time", len(timings) // len(names), len(threads) * len(batches)))
+                if models:
+                    found = _cell(models, work, batch, count)
+                    timings += [replace(one, threads=own.get(one.artefact, count)) for one in found]
+                done += 1
+                on_event(Progress("time", done, len(threads) * len(batches)))
     return timings
+
+
+def _own_threads(bundle: Bundle, names: Sequence[str]) -> dict[str, int]:
+    """Artefact -> the threads that it takes whatever it is told."""
+    targets = {name: bundle.manifest.artefacts[name].target for name in names}
+    own = {name: backend(ENGINES[one].backend).own_threads() for name, one in targets.items()}
+    return {name: count for name, count in own.items() if count is not None}
 
 
 def _cell(models: Mapping[str, Model], work: _Work, batch: int, threads: int) -> list[Timing]:

@@ -92,9 +92,11 @@ def _chosen(manifest: Manifest, known: Known, wish: Wish, place: str) -> tuple[A
         raise BackendError(f"no artefact of {place} can run here: {reasons or 'it has none'}")
     words = {name: verdict.word for name, verdict in known.verdicts.items()}
     passed = [one for one in runnable if words.get(one.id) == "pass"]
-    pairs = [pair for one in passed for pair in _pairs(one, known, wish)]
+    pairs = {pair: one for one in passed for pair in _pairs(one, known, wish)}
     if pairs:
-        (name, threads), why = _fastest(pairs, known, wish)
+        # What takes other threads than it is told has no time at as many as that.
+        timed = [pair for pair, one in pairs.items() if _own_threads(one) in (None, pair[1])]
+        (name, threads), why = _fastest(list(pairs), timed, known, wish)
         return manifest.artefacts[name], threads, why
     left = [one for one in runnable if words.get(one.id) != "fail"]
     if not left:
@@ -120,6 +122,10 @@ def _pairs(artefact: Artefact, known: Known, wish: Wish) -> list[Pair]:
     if wish.threads is not None:
         return [(artefact.id, usual)] if usual in judged else []
     return [(artefact.id, one) for one in sorted(judged, key=lambda one: (one != usual, one))]
+
+
+def _own_threads(artefact: Artefact) -> int | None:
+    return backend(ENGINES[artefact.target].backend).own_threads()
 
 
 def _unjudged(passed: Sequence[Artefact], known: Known, threads: int) -> str:
@@ -152,12 +158,14 @@ def _hindrance(artefact: Artefact, known: Known) -> str:
     return ""
 
 
-def _fastest(pairs: Sequence[Pair], known: Known, wish: Wish) -> tuple[Pair, str]:
-    """The fastest in the bench that timed most of them; without two to compare, the first."""
+def _fastest(
+    pairs: Sequence[Pair], comparable: Sequence[Pair], known: Known, wish: Wish
+) -> tuple[Pair, str]:
+    """The fastest in the bench that timed most of the comparable; without two, the first of all."""
     artefacts = {pair[0] for pair in pairs}
     if len(pairs) == 1:
         return pairs[0], f"{_HERE}, with {_threads(pairs[0][1])}"
-    timed = [_at_batch(times, pairs, wish.batch) for times in known.benches]
+    timed = [_at_batch(times, comparable, wish.batch) for times in known.benches]
     most = max((len(found) for found, _ in timed), default=0)
     if most < 2:
         first = f"{_HERE}, first of {len(artefacts)} in order, with {_threads(pairs[0][1])}"

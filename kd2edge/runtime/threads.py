@@ -23,7 +23,7 @@ def default_threads() -> int:
     container's quota are throttled in the middle of a run, which is worse than not having them.
     Where the system does not say (macOS, Windows) every logical CPU counts.
     """
-    cpus = _usable()
+    cpus = usable_cpus()
     cores = {_siblings(cpu) for cpu in cpus}
     return max(1, min(len(cores), _quota()))
 
@@ -33,7 +33,8 @@ def usual_threads() -> tuple[int, ...]:
     return tuple(sorted({1, default_threads()}))
 
 
-def _usable() -> list[int]:
+def usable_cpus() -> list[int]:
+    """The logical CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))

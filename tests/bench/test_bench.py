@@ -9,6 +9,7 @@ import pytest
 
 import bundles
 from kd2edge.bench import Bench, Progress, bench_bundle
+from kd2edge.bench.result import Footprint
 from kd2edge.bundle import open_bundle, read_evidence
 from kd2edge.cli.bench import command
 from kd2edge.cli.output import numbers
@@ -149,3 +150,24 @@ def test_when_nothing_can_run_that_is_an_error(folder: Path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(BackendError, match=r"nothing of .*kd2edge\[cpu\]"):
         bench_bundle(folder, **FAST)
+
+
+def test_what_takes_threads_of_its_own_is_timed_once_under_their_number(
+    tmp_path: Path, monkeypatch
+):
+    folder = bundles.text_bundle(
+        tmp_path / "bundle", artefacts={"numpy-fp32": bundles.static_artefact()}
+    )
+    monkeypatch.setattr(
+        "kd2edge.bench.bench.footprint", lambda _, __, name, **___: Footprint(name, 1, 1.0, 0)
+    )
+
+    def rows(own: int) -> list[tuple[str, int, bool]]:
+        monkeypatch.setattr("kd2edge.runtime.backends.numpy.NumPy.own_threads", lambda _: own)
+        two = ("onnx-fp32", "numpy-fp32")
+        found = bench_bundle(folder, batches=(1,), threads=(1, 2), seconds=0.01, artefacts=two)
+        return [(one.artefact, one.threads, one.speed_up > 0) for one in found.timings]
+
+    onnx = [("onnx-fp32", 1, True), ("onnx-fp32", 2, True)]
+    assert rows(1) == [onnx[0], ("numpy-fp32", 1, True), onnx[1]]
+    assert rows(8) == [*onnx, ("numpy-fp32", 8, False)]

@@ -311,6 +311,19 @@ def test_only_times_with_as_many_threads_count(manifest: Manifest):
     assert chosen(manifest, passed, times, threads=2).artefact.id == "onnx-fp32"
 
 
+def test_what_takes_other_threads_than_asked_is_not_chosen_by_its_time(
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+):
+    more = with_artefacts(manifest, numpy_fp32={})
+    passed = validation(onnx_fp32="pass", onnx_int8_qdq="pass", numpy_fp32="pass")
+    times = bench(onnx_fp32=3.0, onnx_int8_qdq=2.0, numpy_fp32=1.0)
+    for own, wanted in ((1, "numpy-fp32"), (2, "onnx-int8-qdq")):
+        monkeypatch.setattr(
+            "kd2edge.runtime.backends.numpy.NumPy.own_threads", lambda _, own=own: own
+        )
+        assert chosen(more, passed, times, threads=1).artefact.id == wanted
+
+
 def test_evidence_of_another_machine_counts_for_nothing(manifest: Manifest):
     passed = validation(at=ELSEWHERE, onnx_int8_qdq="pass", onnx_fp32="fail")
     assert chosen(manifest, passed).artefact.id == "onnx-fp32"

@@ -18,7 +18,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             (tmp_path / "cpu.max").write_text(quota + "\n")
         monkeypatch.setattr(threads, "_TOPOLOGY", str(tmp_path / "cpu{cpu}"))
         monkeypatch.setattr(threads, "_QUOTA", str(tmp_path / "cpu.max"))
-        monkeypatch.setattr(threads, "_usable", lambda: cpus)
+        monkeypatch.setattr(threads, "usable_cpus", lambda: cpus)
 
     return make
 

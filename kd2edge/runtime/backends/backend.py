@@ -48,8 +48,16 @@ class Backend(ABC):
     providers: tuple[str, ...] = ()
     #: What a verdict about the graph depends on: engine and version, settings; filled by `open`.
     options: Mapping[str, Any] = {}
-    #: False where a forward pass does not run on CPU threads of ours.
+    #: False where `Settings.threads` say nothing about a forward pass: it runs on a device, or on
+    #: threads of a library that cannot be told, see `own_threads`.
     uses_threads: bool = True
+
+    def own_threads(self) -> int | None:
+        """CPU threads that a pass takes whatever it is told; None: no such number.
+
+        Times of such a pass are compared only with those that were taken with as many threads.
+        """
+        return None
 
     @abstractmethod
     def open(self, graph: bytes, companions: Mapping[str, bytes], settings: Settings) -> GraphSpec:

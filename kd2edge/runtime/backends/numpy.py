@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, final
 
@@ -15,6 +16,10 @@ from kd2edge.runtime.backends.backend import Backend, Settings
 from kd2edge.runtime.graph import Arrays, GraphSpec
 from kd2edge.runtime.static_net import StaticNet
 from kd2edge.runtime.static_plan import StaticPlan
+from kd2edge.runtime.threads import usable_cpus
+
+#: Where OpenBLAS looks for a number of threads: the first that is one counts.
+_LIMITS = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 @final
@@ -24,12 +29,24 @@ class NumPy(Backend):
     install = ENGINES["numpy"].install
     errors = (IndexError, ValueError, MemoryError)
     input_errors = (IndexError,)
-    #: The products' threads are the BLAS library's own, which NumPy cannot set.
-    uses_threads = False
+    uses_threads = False  # the products' threads are the BLAS library's, which NumPy cannot set
 
     def __init__(self) -> None:
         self._net: StaticNet | None = None
         self._outputs: tuple[str, ...] = ()
+
+    def own_threads(self) -> int:
+        """What its BLAS library takes: the process's CPUs, fewer by an environment variable.
+
+        That is read by the library as NumPy is imported.  Of OpenBLAS alone, which NumPy's own
+        wheels for Linux and Windows bring, it is known which one.
+        """
+        cpus = len(usable_cpus())
+        if "openblas" not in _blas():
+            return cpus
+        stated = (os.environ.get(name, "") for name in _LIMITS)
+        limits = (int(one) for one in stated if one.isdecimal() and int(one) > 0)
+        return min(next(limits, cpus), cpus)
 
     def open(self, graph: bytes, companions: Mapping[str, bytes], settings: Settings) -> GraphSpec:
         label = settings.label
@@ -58,6 +75,11 @@ class NumPy(Backend):
 
     def close(self) -> None:
         self._net = None
+
+
+def _blas() -> str:
+    config: Any = np.show_config(mode="dicts")
+    return str(config.get("Build Dependencies", {}).get("blas", {}).get("name", ""))
 
 
 def _arrays(content: bytes, place: str) -> dict[str, npt.NDArray[Any]]:

@@ -11,6 +11,7 @@ import bundles
 from kd2edge.errors import BackendError, InputError, IntegrityError
 from kd2edge.files import npz_bytes
 from kd2edge.runtime import Session, load
+from kd2edge.runtime.backends.numpy import NumPy
 from kd2edge.runtime.graph import GraphSpec
 
 
@@ -84,6 +85,32 @@ def test_another_device_is_refused_or_left_aside():
 def test_weights_that_are_none_are_refused(companions: dict[str, bytes], message: str):
     with pytest.raises(IntegrityError, match=message):
         session(companions).open()
+
+
+@pytest.mark.parametrize(
+    ("stated", "threads"),
+    [
+        ({}, 4),
+        ({"OMP_NUM_THREADS": "1"}, 1),
+        ({"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "2"}, 2),
+        ({"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "0"}, 3),
+        ({"OMP_NUM_THREADS": "64"}, 4),
+        ({"OMP_NUM_THREADS": "many"}, 4),
+    ],
+)
+def test_its_threads_are_the_blas_librarys(
+    monkeypatch: pytest.MonkeyPatch, stated: dict[str, str], threads: int
+):
+    module = "kd2edge.runtime.backends.numpy"
+    monkeypatch.setattr(f"{module}.usable_cpus", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(f"{module}._blas", lambda: "scipy-openblas")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in stated.items():
+        monkeypatch.setenv(name, value)
+    assert NumPy().own_threads() == threads
+    monkeypatch.setattr(f"{module}._blas", lambda: "accelerate")  # which reads none of them
+    assert NumPy().own_threads() == 4
 
 
 def test_weights_beyond_memory_are_a_backend_error(monkeypatch: pytest.MonkeyPatch):
