@@ -17,9 +17,14 @@ from kd2edge.inputs.spec import BATCH, ArraySpec, Encoded, InputSpec
 NO_INPUT = "the row has no input at all: of inputs that may be absent at least one must be there"
 
 
+def presence_name(name: str) -> str:
+    """What the array is called that says which rows have the input of a name."""
+    return f"{name}_present"
+
+
 def presence_array(spec: InputSpec) -> ArraySpec:
     """The array that says which rows have an input: 1 or 0."""
-    return ArraySpec(f"{spec.name}_present", "int64", (BATCH,))
+    return ArraySpec(presence_name(spec.name), "int64", (BATCH,))
 
 
 def first_without_input(encoded: Iterable[Encoded]) -> int | None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from kd2edge.errors import IntegrityError
 from kd2edge.files.npz import LIMIT
+from kd2edge.inputs.absent import presence_name
 from kd2edge.inputs.spec import BATCH, LENGTH, ArraySpec, dimension
 from kd2edge.runtime.graph import Arrays, GraphSpec
 from kd2edge.runtime.static_plan import EncoderPlan, StaticPlan
@@ -233,7 +234,7 @@ class _Encoder:
     def __init__(self, plan: EncoderPlan, weights: _Weights, name: str) -> None:
         self.input = plan.input
         #: The array that says which rows have the input; None: every row has it.
-        self.presence = f"{plan.input}_present" if plan.optional else None
+        self.presence = presence_name(plan.input) if plan.optional else None
         self._ids, self._mask, self._casing_ids = (
             plan.prefix + one for one in ("input_ids", "attention_mask", "casing_ids")
         )

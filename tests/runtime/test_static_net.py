@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from kd2edge.errors import IntegrityError
+from kd2edge.inputs.absent import presence_array
+from kd2edge.inputs.spec import InputSpec
 from kd2edge.runtime.static_net import StaticNet
 from kd2edge.runtime.static_plan import EncoderPlan, HeadPlan, StaticPlan
 
@@ -77,6 +79,13 @@ def test_a_table_of_casing_is_as_wide_as_the_words(casing: np.ndarray) -> None:
 def test_a_casing_that_the_table_has_not_is_refused(wrong: int, message: str) -> None:
     with pytest.raises(IndexError, match=message):
         run_cased([0, wrong])
+
+
+def test_an_input_that_may_be_absent_is_told_by_the_array_that_its_encoder_makes() -> None:
+    """An encoder gives ``presence_array``; the net has to read the same one."""
+    spec = InputSpec("text", "text", ("text",), {"absent": True})
+    net = StaticNet(plan(optional=True), arrays(), "net")
+    assert net.spec.inputs[-1] == presence_array(spec)
 
 
 def test_int8_is_its_numbers_times_the_scales_of_rows_and_of_columns() -> None:
