@@ -41,6 +41,13 @@ class NumPyTarget(Target):
                 f"target numpy: the weights have {size:,} bytes, and at most {LIMIT:,} are read:"
                 " export int8, or to another target"
             )
+        # The runtime computes with matrices in float32, whatever they are kept in.
+        size = sum(one.nbytes for name, one in layers.arrays.items() if name.endswith("matrix"))
+        if size > LIMIT:
+            raise UsageError(
+                f"target numpy: the matrices have {size:,} bytes in float32, and at most {LIMIT:,}"
+                " are made: export to another target"
+            )
         stem = f"{self.name}/{variant.id}"
         files = {f"{stem}.json": layers.plan.to_json(), f"{stem}.npz": npz_bytes(arrays)}
         return Made(files, f"{stem}.json", tools=versions("numpy"), settings=settings)

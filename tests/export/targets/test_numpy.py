@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -79,6 +80,20 @@ def test_more_than_could_be_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(module, "LIMIT", 1000)
     with pytest.raises(UsageError, match="at most 1,000 are read: export int8"):
         NUMPY.make(source(), Variant("numpy", "fp32"))
+
+
+def test_matrices_beyond_what_the_runtime_makes_floats_of_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import kd2edge.export.targets.numpy as module
+
+    arrays = {"head.0.matrix": np.ones((8, 64), np.float32)}
+    layers = replace(source().layers(), arrays=arrays)  # 768 bytes as int8 with its scales
+    monkeypatch.setattr(module, "LIMIT", 2047)
+    with pytest.raises(UsageError, match=r"matrices have 2,048 bytes in float32, .* 2,047 are"):
+        NUMPY.make(replace(source(), layers=lambda: layers), Variant("numpy", "int8"))
+    monkeypatch.setattr(module, "LIMIT", 2048)
+    NUMPY.make(replace(source(), layers=lambda: layers), Variant("numpy", "int8"))
 
 
 def test_without_layers_there_are_none() -> None:
