@@ -18,12 +18,14 @@ class Source:
     """One source of a split.
 
     Args:
-        name: its name in the recipe, for messages.
+        name: its name in the recipe, with a number where it is one of several files; for messages.
         rows: its rows of this split.
         tasks: the tasks whose labels count; a label of any other task is as good as missing.
             Empty for rows that only teachers label.
         columns: name that inputs and tasks use -> name in the rows, where they differ.
         left_out: reason -> rows of the source that are not among ``rows``.
+        recipe_name: what the recipe calls all files of the source; "": ``name``.  It is no part of
+            the rows' fingerprint.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Source:
     tasks: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    recipe_name: str = ""
 
 
 @final

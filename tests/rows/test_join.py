@@ -59,3 +59,4 @@ def test_everything_that_changes_a_row_changes_the_fingerprint(list_rows):
     }
     assert len(prints) == 4
     assert joined([Source("s", rows)]).fingerprint in prints
+    assert joined([Source("s", rows, recipe_name="all")]).fingerprint in prints

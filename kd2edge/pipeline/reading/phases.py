@@ -102,16 +102,9 @@ def followed_layers(recipe: Recipe, teacher: str) -> list[str]:
     return sorted(followed | {one.teacher_layer for one in feeds})
 
 
-def named_sources(recipe: Recipe, rows: JoinedRows) -> list[str]:
-    """What the recipe calls each source of the training rows; several files of one are called so.
-
-    Args:
-        recipe: the recipe.
-        rows: the training rows, where each file is a source with a number behind its name.
-    """
-    known = {source.name for source in (*recipe.data.sources, *recipe.data.unlabelled)}
-    names = [source.name for source in rows.sources]
-    return [name if name in known else name.rpartition("-")[0] for name in names]
+def named_sources(rows: JoinedRows) -> list[str]:
+    """What the recipe calls each source of some rows; several files of one are called the same."""
+    return [source.recipe_name or source.name for source in rows.sources]
 
 
 def hidden_rows(
@@ -130,7 +123,7 @@ def hidden_rows(
         shown = labelled == (phase.rows == "labelled")
     else:
         counts = [len(source.rows) for source in rows.sources]
-        named = [name in phase.rows for name in named_sources(phase.recipe, rows)]
+        named = [name in phase.rows for name in named_sources(rows)]
         shown = np.repeat(np.array(named, np.bool_), counts)
     return np.flatnonzero(~shown)
 
@@ -145,7 +138,7 @@ def lacking_rows(
         rows: the training rows.
         labelled: ``[row]`` whether it has a label of any task.
     """
-    names = named_sources(recipe, rows)
+    names = named_sources(rows)
     there = {name for name, source in zip(names, rows.sources, strict=True) if len(source.rows)}
     for phase in phases_of(recipe):
         place = f"{phase.place}rows"

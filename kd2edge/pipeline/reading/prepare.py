@@ -303,7 +303,10 @@ def _plans(
         # A builder has rows of its own for teachers alone.
         part = split if tasks else "unlabelled"
         place = {**source.options, "builder": source.builder, "split": part}
-        yield SourcePlan(source.name, source.kind, place, {}, dict(source.columns), tasks)
+        yield SourcePlan(
+            source.name, source.kind, place, {}, dict(source.columns), tasks,
+            recipe_name=source.name,
+        )  # fmt: skip
         return
     # A file that is named twice counts once: its rows again would be no further evidence.
     named = [recipe.data.path(file) for file in source.splits()[split]]
@@ -317,8 +320,9 @@ def _plans(
         held = _hold_out(recipe, source, split, tasks, files)
         made = _making(recipe, source)
         yield SourcePlan(
-            name, source.kind, str(path), options, columns, tasks, words, schemes, held, made
-        )
+            name, source.kind, str(path), options, columns, tasks, words, schemes, held, made,
+            recipe_name=source.name,
+        )  # fmt: skip
 
 
 def _making(recipe: Recipe, source: FilePart) -> Making | None:

@@ -21,7 +21,7 @@ def source_of_rows(recipe: Recipe, rows: JoinedRows) -> npt.NDArray[np.int64]:
     """
     sources = (*recipe.data.sources, *recipe.data.unlabelled)
     index = {source.name: at for at, source in enumerate(sources)}
-    own = [index[name] for name in named_sources(recipe, rows)]
+    own = [index[name] for name in named_sources(rows)]
     return np.repeat(np.array(own, np.int64), [len(one.rows) for one in rows.sources])
 
 

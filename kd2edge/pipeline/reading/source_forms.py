@@ -67,7 +67,7 @@ def forms_json(plan: RowsPlan) -> bytes:
     for sources in plan.splits.values():
         for source in sources:
             if source.kind in FILE_KINDS:
-                bare = replace(source, place="", hold_out=None, made=None)
+                bare = replace(source, place="", hold_out=None, made=None, recipe_name="")
                 _, files = found.setdefault(canonical_json(asdict(bare)), (bare, []))
                 files.append(Path(str(source.place)).name)
     forms = [
@@ -125,8 +125,8 @@ def _options(value: object, place: str) -> dict[str, Any]:
     return found
 
 
-#: What is no way of reading: where a file stands, and which of its rows a split has.
-_ELSEWHERE = {"place", "hold_out", "made"}
+#: What is no way of reading: where a file stands, what it is a part of, which rows a split has.
+_ELSEWHERE = {"place", "hold_out", "made", "recipe_name"}
 _KEYS = tuple(one.name for one in fields(SourcePlan) if one.name not in _ELSEWHERE)
 _READ: Mapping[str, Callable[[object, str], Any]] = {
     "name": as_text, "kind": as_text, "options": _options, "columns": _texts, "tasks": as_texts,

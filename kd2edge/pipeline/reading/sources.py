@@ -45,8 +45,8 @@ _LABELLED = "stand among the labelled rows"
 _UNLABELLED = "stand in an earlier unlabelled source"
 SPLITS = ("train", "validation", "test")
 #: Version of ``rows.json``.  In 1 a column file could have more columns than were named; in 2 rows
-#: could be made in one way alone.
-SCHEMA = 3
+#: could be made in one way alone; up to 3 a source of several files was not named as a whole.
+SCHEMA = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class SourcePlan:
     """One source of one split.
 
     Args:
-        name: its name in the recipe.
+        name: its name in the recipe, with a number behind it where it is one of several files.
         kind: a name in ``rows.ROW_KINDS``.
         place: the file, or for ``builtin`` the builder and its options.
         options: options of the kind.
@@ -85,6 +85,7 @@ class SourcePlan:
         schemes: column of tags in the rows -> the scheme that they are written in.
         hold_out: which rows of the file these are; None: all.
         made: how other rows are made of them, which take their place; None: none are.
+        recipe_name: what the recipe calls all files of the source; "": ``name``.
     """
 
     name: str
@@ -97,6 +98,7 @@ class SourcePlan:
     schemes: Mapping[str, str] = field(default_factory=dict)
     hold_out: HoldOutPlan | None = None
     made: Making | None = None
+    recipe_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +142,18 @@ def opened(source: SourcePlan) -> Source:
         DataError: no such file, or one that is not of its kind.
         BackendError: a package that the kind needs is not installed.
     """
-    return Source(source.name, _rows(source), tuple(source.tasks), dict(source.columns))
+    return _source_of(source, _rows(source))
 
 
 def _opened(source: SourcePlan, plan: RowsPlan) -> Source:
     if source.hold_out is None:
         return opened(source)
-    rows = _part(source, source.hold_out, plan)
-    return Source(source.name, rows, tuple(source.tasks), dict(source.columns))
+    return _source_of(source, _part(source, source.hold_out, plan))
+
+
+def _source_of(plan: SourcePlan, rows: Rows) -> Source:
+    tasks, columns = tuple(plan.tasks), dict(plan.columns)
+    return Source(plan.name, rows, tasks, columns, recipe_name=plan.recipe_name)
 
 
 def _rows(plan: SourcePlan) -> Rows:
@@ -276,7 +282,7 @@ def _source(value: dict[str, Any], schema: int) -> SourcePlan:
         lists = {name: tuple(held[name]) for name in ("files", "labels")}
         held = HoldOutPlan(**{**held, **lists})
     made = value.get("made")
-    if schema < SCHEMA:
+    if schema < 3:
         value = dict(value)
         made = _remixed(value.pop("remix", None))
     if made is not None:

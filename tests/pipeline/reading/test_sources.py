@@ -161,7 +161,7 @@ def test_rows_that_were_remixed_before_there_were_other_makers_are_read(tmp_path
     )
     write_rows_plan(tmp_path / "rows.json", RowsPlan({"train": plans}, ("text",)))
     value = json.loads((tmp_path / "rows.json").read_text())
-    assert value["schema"] == 3
+    assert value["schema"] == 4
     for source in value["splits"]["train"]:
         made = source.pop("made")
         source["remix"] = made and {
@@ -235,7 +235,7 @@ def test_column_files_of_older_runs_may_have_columns_without_a_name(tmp_path: Pa
     write_rows_plan(path, RowsPlan({"test": (source,)}, ("tokens",)))
     with pytest.raises(DataError, match="expected 2 columns"):
         open_split(read_rows_plan(path), "test")[0]
-    path.write_text(path.read_text("utf-8").replace('"schema": 3', '"schema": 1'), "utf-8")
+    path.write_text(path.read_text("utf-8").replace('"schema": 4', '"schema": 1'), "utf-8")
     old = open_split(read_rows_plan(path), "test")
     assert old[0] == {"tokens": ["EU", "it"], "pos": ["NNP", "PRP"]}
     new = SourcePlan("old", "conll", str(file), {"columns": ["tokens", "pos", "_"]}, tasks=("pos",))

@@ -77,6 +77,19 @@ def test_the_rows_of_one_source_are_one_to_draw_from(make: Make) -> None:
     assert phase.hidden.tolist() == list(range(72))
 
 
+def test_a_file_is_of_its_own_source_whatever_another_is_called(make: Make) -> None:
+    """The files of ``bank`` are told as ``bank-0`` and ``bank-1``; the first is no other source."""
+    files = "train: [train.jsonl, test.jsonl], validation: validation.jsonl"
+    bank = f"{{name: bank, kind: jsonl, {files}}}"
+    other = "{name: bank-0, kind: jsonl, test: validation.jsonl}"
+    sources, phase = f"data.sources=[{bank}, {other}]", "phases=[{name: only, rows: [bank]}]"
+    (job,) = make(sources, phase, "train.sampling={temperature: 2}", "data.leaks=keep").jobs()
+    assert job.hidden is not None
+    assert job.hidden.tolist() == list(range(72, 84))
+    assert job.sources is not None
+    assert len(np.unique(job.sources[:72])) == 1
+
+
 def test_the_key_follows_the_rows(make: Make) -> None:
     keys = {
         next(make(f"phases=[{{name: only, rows: {rows}}}]").jobs()).key
