@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-
-import pytest
 
 from commands import succeed
 from kd2edge.runtime import load
@@ -75,7 +74,7 @@ def test_words_that_the_teacher_did_not_read_teach_nothing(tmp_path: Path) -> No
     assert _accuracy(project, "student") > _accuracy(project, "teacher") + 0.03
     report = json.loads((project / "run" / "report.json").read_text())
     assert all(
-        loss["kd"] == pytest.approx(loss["kd"])  # not NaN
+        math.isfinite(loss["kd"])
         for point in report["curves"]["student"]
         for loss in point["train"].values()
     )
