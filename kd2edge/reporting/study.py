@@ -119,9 +119,11 @@ def _notes(study: Json) -> Iterator[str]:
         if study["kind"] == "ablation"
         else "the variant less the recipe as it is"
     )
+    over_seeds = ", with Student's t over seeds" if len(seeds) > 1 else ""
     yield (
         f"Gain: {what}, as a mean over {several}, better is positive. Each of its two bounds is"
-        f" one-sided at {sure:.0%}, by a paired bootstrap over seeds and {study['split']} rows."
+        f" one-sided at {sure:.0%}, by a paired bootstrap over {study['split']} rows"
+        f"{over_seeds}."
     )
     yield (
         f"p is one-sided, corrected for {tests} test{'s' * (tests != 1)} (Holm); a gain is shown"
@@ -131,8 +133,8 @@ def _notes(study: Json) -> Iterator[str]:
         yield "One seed: bounds and tests speak of that seed alone, others may differ more."
     elif len(seeds) < 5:
         yield (
-            f"{len(seeds)} seeds tell little of how much seeds differ: where they differ more than"
-            " rows do, more is shown than should be. Repeat with five or more."
+            f"{len(seeds)} seeds tell little of how much seeds differ, so the bounds are wide and"
+            " little is shown. Repeat with five or more."
         )
     yield f"Teachers have one seed ({seeds[0]}): how much others would differ is in no bound."
     if study["best"] is not None:

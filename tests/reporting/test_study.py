@@ -69,6 +69,15 @@ def test_few_seeds_are_named(seeds: list[int], said: str) -> None:
     assert not any("tell little" in note or "alone" in note for note in many)
 
 
+def test_bounds_are_said_to_be_what_they_are() -> None:
+    """Rows are resampled and seeds are not: of few seeds the bounds are wide, never too narrow."""
+    several, one = (" ".join(study_table(study() | {"seeds": at}).notes) for at in ([1, 2], [1]))
+    assert "by a paired bootstrap over test rows, with Student's t over seeds." in several
+    assert "the bounds are wide" in several
+    assert "by a paired bootstrap over test rows. p is" in one
+    assert "than should be" not in several + one
+
+
 def test_a_search_names_its_best_and_how_it_was_chosen() -> None:
     found = study() | {"kind": "tpe", "best": "lr=0.1"}
     notes = " ".join(study_table(found).notes)
