@@ -29,7 +29,7 @@ from kd2edge.pipeline.verbs.exporting import _assert_makes_one
 from kd2edge.recipe import LoadedRecipe, load_recipe
 from kd2edge.recipe.schema import Recipe
 from kd2edge.recipe.schema.base import FOLDER
-from kd2edge.recipe.schema.distill import Distill
+from kd2edge.recipe.schema.distill import Distill, Teaching
 from kd2edge.recipe.schema.train import Baseline
 from kd2edge.rows.check import SplitCheck
 from kd2edge.rows.jsonl import JsonlRows
@@ -121,6 +121,19 @@ def test_an_alpha_by_class_knows_the_counts_of_the_training_rows(
     assert found == {"intent": 0.5, "urgent": expected}
 
 
+def test_so_does_that_of_a_teacher_that_is_taught(loaded: LoadedRecipe, check: SplitCheck) -> None:
+    lessons = Teaching.model_validate({"alpha": "by_class"})
+    own = {"name": "own", "taught_by": ("bert",), "tasks": ("urgent",), "distill": lessons}
+    taught = loaded.recipe.teachers[0].model_copy(update=own)
+    recipe = loaded.recipe.model_copy(update={"teachers": (*loaded.recipe.teachers, taught)})
+    found = teacher_settings(recipe, taught, check).distill.alpha
+    student = student_settings(recipe.learned_by(taught), [TaskName("urgent")], check)
+    assert isinstance(found, dict)
+    assert isinstance(found["urgent"], ByClass)
+    assert sum(found["urgent"].counts) == check.labelled_rows(["urgent"]) > 0
+    assert found == student.distill.alpha
+
+
 def test_a_long_tail_knows_the_counts_of_the_training_rows_and_is_the_baseline_s_too(
     loaded: LoadedRecipe, check: SplitCheck
 ) -> None:
@@ -135,7 +148,7 @@ def test_a_long_tail_knows_the_counts_of_the_training_rows_and_is_the_baseline_s
     student = student_settings(recipe, TASKS, check)
     assert student.distill.long_tail == {"urgent": expected}
     assert baseline_settings(recipe, TASKS, check, 77).distill.long_tail == {"urgent": expected}
-    assert teacher_settings(recipe, recipe.teachers[0]).distill.long_tail == {}
+    assert teacher_settings(recipe, recipe.teachers[0], check).distill.long_tail == {}
 
 
 def test_features_of_several_teachers_are_standardised_unless_the_recipe_says_otherwise(
@@ -172,8 +185,10 @@ def test_a_baseline_may_have_settings_of_its_own(
     assert settings.distill.alpha == 0.0
 
 
-def test_a_teacher_is_trained_on_labels_with_its_own_numbers(loaded: LoadedRecipe) -> None:
-    settings = teacher_settings(loaded.recipe, loaded.recipe.teachers[0])
+def test_a_teacher_is_trained_on_labels_with_its_own_numbers(
+    loaded: LoadedRecipe, check: SplitCheck
+) -> None:
+    settings = teacher_settings(loaded.recipe, loaded.recipe.teachers[0], check)
     assert (settings.epochs, settings.batch_size, settings.precision) == (2, 16, "fp32")
     assert settings.distill.alpha == 0.0
 

@@ -33,7 +33,8 @@ class ByClass(AnItem):
         frequent: of items of the most frequent one; of all, where they are as many.
         unlabelled: of items without a label; they have the teacher's part alone, whose size it is.
         labels: label -> the alpha of its items, whatever their number.
-        counts: how often each label stands in the training rows, see :meth:`counted`.
+        counts: how often each label stands in the training rows, see :meth:`counted`; others than
+            the task's are refused when the value is asked for.
     """
 
     rare: float
@@ -65,6 +66,11 @@ class ByClass(AnItem):
 
     def at(self, moment: Moment) -> Tensor:
         spec, labels = moment.items.spec, moment.items.targets()["labels"]
+        if len(self.counts) != len(spec.labels):
+            raise UsageError(
+                f"alpha of {spec.name}: {self.kind}: expected a count of each of its"
+                f" {len(spec.labels)} labels, found {len(self.counts)}: hand it the task's support"
+            )
         alphas = [(1 - share) * self.frequent + share * self.rare for share in rarity(self.counts)]
         for label, alpha in self.labels.items():
             alphas[label_index(spec.labels, label)] = alpha

@@ -77,10 +77,15 @@ def teacher_seed(recipe: Recipe, teacher: Teacher) -> int:
     return recipe.seed if teacher.seed is None else teacher.seed
 
 
-def teacher_settings(recipe: Recipe, teacher: Teacher) -> TrainSettings:
+def teacher_settings(recipe: Recipe, teacher: Teacher, check: SplitCheck) -> TrainSettings:
     """How a teacher is trained, on the device of the recipe: on labels alone, or as it is taught.
 
     Of those who teach it, it hears the word and follows no features; its tasks are summed.
+
+    Args:
+        recipe: the recipe.
+        teacher: one of its nets that is trained.
+        check: of the training rows.
     """
     assert teacher.train is not None
     own, run = teacher.train, recipe.train
@@ -94,15 +99,15 @@ def teacher_settings(recipe: Recipe, teacher: Teacher) -> TrainSettings:
         max_steps=None,
         sampling=None,
         mixup=None,
-        distill=_lessons(recipe.learned_by(teacher)) if teacher.taught_by else LABELS_ALONE,
+        distill=_lessons(recipe.learned_by(teacher), check) if teacher.taught_by else LABELS_ALONE,
     )
 
 
-def _lessons(recipe: Recipe) -> DistillSettings:
+def _lessons(recipe: Recipe, check: SplitCheck) -> DistillSettings:
     distill, tasks = recipe.distill, [TaskName(name) for name in recipe.tasks]
     return replace(
         LABELS_ALONE,
-        alpha=values_of(distill.alpha, tasks),
+        alpha=_alphas(distill.alpha, tasks, check),
         temperature=values_of(distill.temperature, tasks),
         logits=_methods(distill.logits, tasks),
     )
@@ -124,10 +129,7 @@ def student_settings(recipe: Recipe, tasks: Sequence[TaskName], check: SplitChec
     distill = recipe.distill
     balance = distill.balance
     settings = DistillSettings(
-        alpha={
-            task: one.counted(_support(check, task)) if isinstance(one, Schedule) else one
-            for task, one in values_of(distill.alpha, tasks).items()
-        },
+        alpha=_alphas(distill.alpha, tasks, check),
         temperature=values_of(distill.temperature, tasks),
         weight=_named(balance.weights, tasks) if isinstance(balance, Static) else 1.0,
         logits=_methods(distill.logits, tasks),
@@ -187,6 +189,16 @@ def values_of(value: Any, tasks: Sequence[TaskName]) -> dict[TaskName, float | S
     return {
         task: made("distill", SCHEDULES, _method(one)) if isinstance(one, Part) else one
         for task, one in _named(value, tasks).items()
+    }
+
+
+def _alphas(
+    value: Any, tasks: Sequence[TaskName], check: SplitCheck
+) -> dict[TaskName, float | Schedule]:
+    """Likewise of ``distill.alpha``, with schedules that know the counts of the training rows."""
+    return {
+        task: one.counted(_support(check, task)) if isinstance(one, Schedule) else one
+        for task, one in values_of(value, tasks).items()
     }
 
 

@@ -200,7 +200,8 @@ def _tasks(work: Work, teacher: Teacher) -> list[TaskSpec]:
 
 def _job(work: Work, teacher: Teacher, learner: Learner) -> TrainingJob:
     assert not isinstance(teacher.model, NoNet)
-    tasks, settings = _tasks(work, teacher), teacher_settings(work.recipe, teacher)
+    tasks = _tasks(work, teacher)
+    settings = teacher_settings(work.recipe, teacher, work.data.checks["train"])
     return TrainingJob(
         name=f"teacher {teacher.name}",
         build=partial(fresh_net, teacher.model, learner.inputs, tasks, settings.seed),

@@ -72,6 +72,13 @@ def test_words_have_an_alpha_each(tmp_path: Path) -> None:
     torch.testing.assert_close(found, expected(labels, [0.8, 0.2], 1.0))
 
 
+@pytest.mark.parametrize("counts", [(), (90, 10), (90, 10, 30, 1)])
+def test_counts_of_other_labels_are_refused(counts: tuple[int, ...], tmp_path: Path) -> None:
+    moment, *_ = asked(IMAGES, SHAPE, image_rows(), tmp_path)
+    with pytest.raises(UsageError, match=f"count of each of its 3 labels, found {len(counts)}"):
+        replace(PLAIN, counts=counts).at(moment)
+
+
 def test_it_is_for_one_label_an_item() -> None:
     for kind, task in TASKS.items():
         if kind not in {"regression", "multi_label"}:
