@@ -1,43 +1,62 @@
-"""Whether schedules of the student's training have what they look at, and room to move in."""
+"""Whether schedules of a training have what they look at, and room to move in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from kd2edge.recipe.places import Fault, Steps
-from kd2edge.recipe.schema import Recipe
+from kd2edge.recipe.schema import Recipe, TeacherTrain, Train
 from kd2edge.recipe.schema.schedules import Curriculum, Progress
+from kd2edge.recipe.teaching_checks import learners
 
 
 def progress_is_looked_at(recipe: Recipe) -> Iterator[Fault]:
     """Progress is told by validations before the last one, after which nothing is learned."""
-    train = recipe.train
-    if recipe.phases or train.validate_every < train.epochs:  # phases are asked one by one
-        return
-    for steps, one in _values(recipe, "alpha"):
-        if isinstance(one, Progress):
-            message = (
-                f"progress is known from the first validation on: with {train.epochs} epochs and"
-                f" validate_every {train.validate_every} that is the end, and alpha stays as before"
-            )
-            yield steps, message
+    for place, learner in learners(recipe):
+        train = _train(recipe, place)
+        if train is None or train.validate_every < train.epochs:
+            continue
+        for steps, one in _values(learner, "alpha"):
+            if isinstance(one, Progress):
+                message = (
+                    f"progress is known from the first validation on: with {train.epochs} epochs"
+                    f" and validate_every {train.validate_every} that is the end, and alpha stays"
+                    " as before"
+                )
+                yield (*place, *steps), message
 
 
 def curricula_have_a_range(recipe: Recipe) -> Iterator[Fault]:
     """What is learned stays between two bounds, and begins between them."""
-    for steps, one in _values(recipe, "temperature"):
-        if isinstance(one, Curriculum) and not one.low < one.first < one.high:
-            message = (
-                f"expected more than low ({one.low:g}) and less than high ({one.high:g}), found"
-                f" {one.first:g}"
-            )
-            yield (*steps, "from"), message
+    for place, learner in learners(recipe):
+        if place and learner.distill.temperature == recipe.distill.temperature:  # told there
+            continue
+        for steps, one in _values(learner, "temperature"):
+            if isinstance(one, Curriculum) and not one.low < one.first < one.high:
+                message = (
+                    f"expected more than low ({one.low:g}) and less than high ({one.high:g}), found"
+                    f" {one.first:g}"
+                )
+                yield (*place, *steps, "from"), message
 
 
-def _values(recipe: Recipe, key: str) -> Iterator[tuple[Steps, object]]:
+def _train(recipe: Recipe, place: Steps) -> Train | TeacherTrain | None:
+    """How the learner of a place is trained; None: it is not, or its phases are asked one by one.
+
+    Args:
+        recipe: the whole one.
+        place: () of the student.
+    """
+    if place:
+        return recipe.teachers[int(place[1])].train
+    return None if recipe.phases else recipe.train
+
+
+def _values(learner: Recipe, key: str) -> Iterator[tuple[Steps, object]]:
     """What stands under a key of ``distill``, with its place: for all tasks, or a task each."""
-    stated, at = getattr(recipe.distill, key), ("distill", key)
+    stated, at = getattr(learner.distill, key), ("distill", key)
     if not isinstance(stated, dict):
         yield at, stated
         return
-    yield from (((*at, task), one) for task, one in stated.items())
+    # A map that a teacher inherits names tasks that it does not learn, too.
+    yield from (((*at, task), one) for task, one in stated.items() if task in learner.tasks)

@@ -8,18 +8,18 @@ from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import BoostingModel, GivenModel, Recipe, Teacher
 from kd2edge.recipe.schema.joins import NoJoin
 
-__all__ = ["several_teachers_are_joined", "taught_teachers_fit", "tasks_are_taught"]
+__all__ = ["learners", "several_teachers_are_joined", "taught_teachers_fit", "tasks_are_taught"]
 
 
 def tasks_are_taught(recipe: Recipe) -> Iterator[Fault]:
     """Every task that teachers have a say in has one that teaches it."""
-    for place, learner in _learners(recipe):
+    for place, learner in learners(recipe):
         yield from _untaught(learner, (*place, "distill", "alpha"))
 
 
 def several_teachers_are_joined(recipe: Recipe) -> Iterator[Fault]:
     """Teachers teach all tasks where they name none: that several do must be meant."""
-    for place, learner in _learners(recipe):
+    for place, learner in learners(recipe):
         join = learner.distill.join
         for task in learner.tasks:
             several = learner.teachers_of(task)
@@ -51,7 +51,7 @@ def taught_teachers_fit(recipe: Recipe) -> Iterator[Fault]:
                 yield (*steps, "taught_by", at), wrong
 
 
-def _learners(recipe: Recipe) -> Iterator[tuple[Steps, Recipe]]:
+def learners(recipe: Recipe) -> Iterator[tuple[Steps, Recipe]]:
     """The student's place and every taught teacher's, each with the recipe as that one reads it."""
     yield (), recipe
     for index, teacher in enumerate(recipe.teachers):

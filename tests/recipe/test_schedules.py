@@ -106,6 +106,45 @@ def test_progress_needs_a_validation_before_the_end(
     assert found.field == f"phases.1.{field}"
 
 
+CHAIN = """\
+  - name: middle
+    model: {family: transformers, config: {model_type: electra}}
+    taught_by: big
+"""
+
+
+@pytest.fixture
+def chain(small: str) -> str:
+    """``big`` teaches ``middle``, which teaches the student."""
+    return small.replace("student:\n", f"{CHAIN}student:\n")
+
+
+def test_progress_of_a_taught_teacher_is_asked_of_its_own_training(
+    problems: Problems, load: Callable[..., object], chain: str
+) -> None:
+    short, own = "teachers.middle.train={epochs: 1}", "teachers.middle.distill={alpha: progress}"
+    for stated in (own, "distill.alpha=progress"):
+        (found,) = problems(chain, stated, short)
+        assert found.field == "teachers.1.distill.alpha"
+        assert "with 1 epochs and validate_every 1 that is the end" in found.message
+    load(chain, own, "train.epochs=1")
+    by_task = "distill.alpha={intent: 0.5, urgent: progress}"
+    load(chain, by_task, short, "teachers.middle.tasks=[intent]")
+    (found,) = problems(chain, own, short, "phases=[{name: one}]")
+    assert found.field == "teachers.1.distill.alpha"
+
+
+def test_a_curriculum_of_a_taught_teacher_begins_within_its_range(
+    problems: Problems, chain: str
+) -> None:
+    wrong = "{temperature: {kind: curriculum, from: 4, low: 5, high: 6}}"
+    (found,) = problems(chain, f"teachers.middle.distill={wrong}")
+    assert found.field == "teachers.1.distill.temperature.from"
+    assert "expected more than low (5) and less than high (6), found 4" in found.message
+    (found,) = problems(chain, f"distill={wrong}")  # inherited: told once, where it stands
+    assert found.field == "distill.temperature.from"
+
+
 def test_infinite_and_strange_values_are_refused() -> None:
     for alpha in (float("nan"), True, None, {"kind": 3}, {"kind": "linear", "from": True}):
         with pytest.raises(ValidationError):
