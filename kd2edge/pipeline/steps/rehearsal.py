@@ -261,13 +261,14 @@ class _Rehearsal:
 
     def temperatures(self) -> None:
         """Whether temperatures that learn have a loss to learn from."""
-        names = [task.name for task in self.tasks]
-        for phase in phases_of(self.loaded.recipe):
-            recipe, place = phase.recipe, phase.at("temperature", self.loaded.recipe)
+        for learner in learners_of(self.loaded.recipe):
+            recipe, place = learner.recipe, learner.at("temperature", self.loaded.recipe)
+            tasks = self._tasks_of(learner)
+            names = [task.name for task in tasks]
             temperature = values_of(recipe.distill.temperature, names)
             methods = logit_losses(recipe, names)
             by_task = isinstance(recipe.distill.temperature, dict)
-            for task in self.tasks:
+            for task in tasks:
                 value = temperature[task.name]
                 if isinstance(value, Schedule) and task.name in methods:
                     loss = LOGIT_LOSSES[methods[task.name].kind]
