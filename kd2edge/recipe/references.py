@@ -112,9 +112,21 @@ def _items(value: Any) -> Iterator[tuple[str | int, Any]]:
 def _lacking(
     recipe: Mapping[str, Any], pattern: str, tasks: list[str], places: Places
 ) -> Iterator[Problem]:
-    """A map by task must name every task: half a map would hide a default."""
+    """A map by task must name every task: half a map would hide a default.
+
+    That of a teacher must name those that it teaches.
+    """
     for steps, value in _used(recipe, tuple(pattern.split(".")[:-1]), ()):
         if isinstance(value, Mapping) and "kind" not in value:
-            missing = [task for task in tasks if task not in value]
+            missing = [task for task in _learned(recipe, steps, tasks) if task not in value]
             if missing:
                 yield places.problem(steps, f"a map by task names every task; no {missing[0]!r}")
+
+
+def _learned(recipe: Mapping[str, Any], steps: Steps, tasks: list[str]) -> list[str]:
+    """The tasks of whom a place belongs to: those that a teacher states, or all."""
+    if steps[0] != "teachers":
+        return tasks
+    own = recipe["teachers"][steps[1]].get("tasks")
+    stated = [own] if isinstance(own, str) else own if isinstance(own, list) else tasks
+    return [task for task in tasks if task in stated]

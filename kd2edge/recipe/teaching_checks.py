@@ -65,6 +65,8 @@ def _untaught(recipe: Recipe, place: Steps) -> Iterator[Fault]:
     who, way = "no teacher teaches", "give it one"
     if named:
         who, way = f"{' or '.join(named)} cannot teach", "name one that does under taught_by"
+    elif named is not None and recipe.teachers:
+        who, way = "student.taught_by is empty, and nobody teaches", "name teachers, or drop it"
     if isinstance(alpha, dict):
         for task in untaught:
             # A map that lacks a task is reported with the references.

@@ -368,9 +368,13 @@ def test_a_run_of_another_seed_takes_over_taught_teachers_that_state_theirs(
             "trees cannot teach 'level': name one that does under taught_by, or set its alpha to 0",
         ),
         (["student.taught_by=tress"], "no teacher 'tress'; did you mean 'trees'?"),
-        (["student.taught_by=[]"], "no teacher teaches"),
+        (["student.taught_by=[]"], "student.taught_by is empty, and nobody teaches 'happy'"),
         (["teachers.large.distill.features=[]"], "features"),
         (["teachers.assistant.distill.logits=dkd"], "logits of happy"),
+        (
+            ["teachers.assistant.distill={temperature: curriculum, logits: mse}"],
+            "temperature of happy: curriculum learns from a loss that looks at",
+        ),
         (["teachers.assistant.distill.alpha={happy: 0.5}"], "a map by task names every task"),
     ],
 )

@@ -94,6 +94,29 @@ def test_a_taught_teacher_stands_in_the_student_s_place(load: Load, chain: str) 
     assert middle.distill.balance.kind == "static"
 
 
+def test_a_map_of_a_taught_teacher_names_its_own_tasks(
+    load: Load, problems: Problems, chain: str
+) -> None:
+    own = "teachers.late.distill={alpha: {urgent: 0.5}}"
+    for tasks in ("urgent", "[urgent]"):
+        recipe = load(chain, own, f"teachers.late.tasks={tasks}").recipe
+        assert recipe.learned_by(recipe.teacher("late")).distill.alpha == {"urgent": 0.5}
+    for tasks in ("null", "[intent, urgent]"):
+        (found,) = problems(chain, own, f"teachers.late.tasks={tasks}")
+        assert found.field == "teachers.2.distill.alpha"
+        assert found.message == "a map by task names every task; no 'intent'"
+
+
+def test_a_student_that_names_nobody_is_told_so(load: Load, problems: Problems, chain: str) -> None:
+    found = problems(chain, "student.taught_by=[]", "distill.alpha=0.5")
+    expected = "student.taught_by is empty, and nobody teaches 'intent', 'urgent': name teachers"
+    assert [one.message.startswith(expected) for one in found] == [True]
+    load(chain, "student.taught_by=[]", "distill.alpha=0")
+    (found,) = problems(chain, "student.taught_by=[]", "distill.alpha={intent: 0, urgent: 1}")
+    assert found.field == "distill.alpha.urgent"
+    assert "name teachers, or drop it, or set its alpha to 0" in found.message
+
+
 def test_a_wrong_value_of_the_whole_recipe_is_told_once(problems: Problems, chain: str) -> None:
     found = problems(chain.replace("temperature: 3.0", "temperature: cold"))
     assert [one.field for one in found] == ["distill.temperature"]
