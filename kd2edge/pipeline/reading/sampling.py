@@ -44,9 +44,10 @@ def lacking_sources(
         if hidden is not None:
             shown[hidden] = False
         if len(np.unique(source_of_rows(recipe, rows)[shown])) < 2:
-            same = phase.recipe.train.sampling == recipe.train.sampling
-            found[("" if same else phase.place) + "train.sampling"] = (
+            # Left out of a phase it is as in the whole recipe; left out there it is so of all.
+            way = "say `train: {sampling: null}` in it" if phase.name else "leave it out"
+            found[f"{phase.place}train.sampling"] = (
                 "sampling weighs sources against each other, and the training rows"
-                f"{f' of phase {phase.name}' if phase.name else ''} are of one: leave it out"
+                f"{f' of phase {phase.name}' if phase.name else ''} are of one: {way}"
             )
     return found

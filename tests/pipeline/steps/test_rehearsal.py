@@ -249,7 +249,10 @@ def test_one_source_is_none_to_draw_from(tmp_path: Path) -> None:
     assert "the training rows are of one: leave it out" in found.message
     general = "phases=[{name: general, rows: unlabelled}, {name: target}]"
     (found,) = problems_of(recipe, sampling, general)
-    assert "the training rows of phase general are of one" in found.message
+    assert found.field == "phases.0.train.sampling"
+    assert "the training rows of phase general are of one: say `train:" in found.message
+    said = general.replace("unlabelled}", "unlabelled, train: {sampling: null}}")
+    assert plan_of(load_recipe(recipe, overrides=[sampling, said]))
     own = "phases=[{name: one, rows: unlabelled, train: {sampling: {temperature: 3}}}]"
     (found,) = problems_of(recipe, own)
     assert found.field == "phases.0.train.sampling"
