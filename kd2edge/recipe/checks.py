@@ -15,7 +15,11 @@ from kd2edge.recipe.phase_checks import (
 )
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.reference_checks import reference_fits
-from kd2edge.recipe.schedule_checks import curricula_have_a_range, progress_is_looked_at
+from kd2edge.recipe.schedule_checks import (
+    curricula_have_a_range,
+    progress_is_looked_at,
+    progress_leaves_something,
+)
 from kd2edge.recipe.schema import (
     CnnModel,
     ConvModel,
@@ -347,6 +351,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _views_are_the_same_for_all,
     _inits_fit,
     progress_is_looked_at,
+    progress_leaves_something,
     curricula_have_a_range,
     phases_have_names,
     phases_join_alike,

@@ -26,6 +26,21 @@ def progress_is_looked_at(recipe: Recipe) -> Iterator[Fault]:
                 yield (*place, *steps), message
 
 
+def progress_leaves_something(recipe: Recipe) -> Iterator[Fault]:
+    """Rows without a label have the teacher's part alone, and it must not come to nothing."""
+    for index, phase in enumerate(recipe.phases):
+        if phase.rows != "unlabelled" or phase.distill.features:
+            continue
+        for steps, one in _values(recipe.during(phase), "alpha"):
+            if isinstance(one, Progress) and one.near == 0:
+                message = (
+                    "with near: 0 a task in which the student is as good as its teacher learns"
+                    " nothing from rows without a label, and this phase has no others: state a"
+                    " larger near, e.g. 0.5"
+                )
+                yield ("phases", index, *steps), message
+
+
 def curricula_have_a_range(recipe: Recipe) -> Iterator[Fault]:
     """What is learned stays between two bounds, and begins between them."""
     for place, learner in learners(recipe):

@@ -106,6 +106,23 @@ def test_progress_needs_a_validation_before_the_end(
     assert found.field == f"phases.1.{field}"
 
 
+@pytest.mark.parametrize(
+    ("alpha", "field"),
+    [("progress", "distill.alpha"), ("{intent: 0.5, urgent: progress}", "distill.alpha.urgent")],
+)
+def test_progress_to_0_leaves_nothing_to_learn_from_rows_without_labels(
+    problems: Problems, load: Callable[..., object], small: str, alpha: str, field: str
+) -> None:
+    phases = "phases=[{name: all}, {name: bare, rows: unlabelled}]"
+    (found,) = problems(small, f"distill.alpha={alpha}", phases)
+    assert found.field == f"phases.1.{field}"
+    assert "state a larger near" in found.message
+    load(small, "distill.alpha={kind: progress, near: 0.1}", phases)
+    load(small, f"distill.alpha={alpha}", "phases=[{name: some, rows: labelled}, {name: all}]")
+    followed = "distill.features=[{teacher: big, from: a, to: a}]"
+    load(small, f"distill.alpha={alpha}", phases, followed)
+
+
 CHAIN = """\
   - name: middle
     model: {family: transformers, config: {model_type: electra}}
