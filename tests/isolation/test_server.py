@@ -104,5 +104,5 @@ def test_doctor_knows_what_works(server: Environment):
     printed = server.python(VERBS, "doctor", "--json")
     abilities = json.loads(printed.splitlines()[0])["abilities"]
     works = {name for name, ability in abilities.items() if ability["works"]}
-    assert works == {"validate", "run onnx"}
+    assert works == {"validate", "run onnx", "run numpy"}
     assert_no_torch(printed)

@@ -28,8 +28,9 @@ def test_a_new_recipe_keeps_the_commands_and_no_results_of_the_old_one(recipe) -
     old = recipe.path.read_text(encoding="utf-8")
     new = started(recipe.name, "mine")
     header = new[: new.index("version:")]
-    assert "# Reached on " in old
-    assert re.search(r"\b0\.\d{4}\b", old)
+    if recipe.name != "token/conll2003":  # of which nothing was measured
+        assert "# Reached on " in old
+        assert re.search(r"\b0\.\d{4}\b", old)
     assert not re.search(r"\b0\.\d{4}\b|Reached|points lost|means of|teacher   student", header)
     assert header.startswith(f"# mine, started from the recipe {recipe.name}:\n# {recipe.title}\n")
     assert "#   kd2edge distill mine.yaml\n#   kd2edge export " in header
