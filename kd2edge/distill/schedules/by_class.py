@@ -8,8 +8,9 @@ distillation (Zhang et al. 2021, 2104.10510) weighs the teacher's part alone by 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import ClassVar, final
 
 import torch
@@ -79,7 +80,8 @@ class ByClass(AnItem):
         return table[torch.where(labels == MISSING, len(alphas), labels)]
 
 
-def rarity(counts: Sequence[int]) -> list[float]:
+@lru_cache  # asked for at every step
+def rarity(counts: tuple[int, ...]) -> tuple[float, ...]:
     """Where each class stands between the most frequent (0) and the rarest (1), in logarithms.
 
     A class without any item is the rarest; none of the items asks for it.
@@ -89,6 +91,7 @@ def rarity(counts: Sequence[int]) -> list[float]:
     """
     there = [count for count in counts if count]
     if not there or min(there) == max(there):
-        return [0.0 if count or not there else 1.0 for count in counts]
+        return tuple(0.0 if count or not there else 1.0 for count in counts)
     width = math.log(max(there) / min(there))
-    return [math.log(max(there) / count) / width if count else 1.0 for count in counts]
+    most = max(there)
+    return tuple(math.log(most / count) / width if count else 1.0 for count in counts)

@@ -6,10 +6,10 @@ is tried on these fresh nets: only shapes and names matter there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import final
+from typing import TypeVar, final
 
 import torch
 from torch import Tensor
@@ -54,6 +54,8 @@ from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher.top_k import kept_of
 
 __all__ = ["NetSize", "nets_of", "rehearse"]
+
+_Spec = TypeVar("_Spec", FeatureSpec, FeedSpec)
 
 #: Size of every dynamic dimension: two rows of two pieces, which no net is too small for.
 _SIZE = 2
@@ -347,23 +349,22 @@ class _Rehearsal:
 
     def _followed(self, teacher: str | None = None) -> list[tuple[str, FeatureSpec]]:
         """The features that are followed in some phase, with their places."""
-        whole = self.loaded.recipe
-        found = {
-            f"{phase.at('features', whole)}.{at}": spec
-            for phase in phases_of(whole)
-            for at, spec in enumerate(feature_specs(phase.recipe))
-        }
+        found = self._placed("features", feature_specs)
         return [(place, one) for place, one in found.items() if teacher in (None, one.teacher)]
 
     def _fed(self, teacher: str | None = None) -> list[tuple[str, FeedSpec]]:
         """The features that are fed in some phase, with their places."""
-        whole = self.loaded.recipe
-        found = {
-            f"{phase.at('feed', whole)}.{at}": spec
-            for phase in phases_of(whole)
-            for at, spec in enumerate(feed_specs(phase.recipe))
-        }
+        found = self._placed("feed", feed_specs)
         return [(place, one) for place, one in found.items() if teacher in (None, one.teacher)]
+
+    def _placed(self, key: str, specs: Callable[[Recipe], Sequence[_Spec]]) -> dict[str, _Spec]:
+        """Place in the recipe -> each part of a list, of all phases; what several share, once."""
+        whole = self.loaded.recipe
+        return {
+            f"{phase.at(key, whole)}.{at}": spec
+            for phase in phases_of(whole)
+            for at, spec in enumerate(specs(phase.recipe))
+        }
 
     def _feed(self, spec: FeedSpec, net: Net) -> None:
         """Add something to the student's feature, as a step does."""
