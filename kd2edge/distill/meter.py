@@ -15,7 +15,7 @@ from kd2edge.tasks.spec import TaskName
 Sums = list[tuple[str, str, float, int]]
 
 #: Kinds that are no losses but what was used of a schedule: its mean over the items of a batch.
-VALUES = ("alpha", "temperature", "weight")
+VALUES = ("alpha", "temperature", "sample_weight", "weight")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,14 @@ has ``alpha * L_kd`` alone.  A task that nobody teaches has ``weight * L_task`` 
 
 With an alpha an item, an item's loss is ``alpha * kd + (1 - alpha) * task``: each of the two means
 is of the losses times these shares, still over all items that have a label, or that teachers saw.
+So it is with a sample weight, which both parts of an item's loss are multiplied with.
 
 Terms that would be multiplied by zero are not computed: with alpha 0 a step is the supervised step.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -47,8 +49,9 @@ from kd2edge.tasks.spec import TaskName, TaskSpec
 class Terms(NamedTuple):
     """Losses of a batch: ``terms`` with alpha and weights in them, ``raw`` (detached) without.
 
-    An alpha an item is in both: there is no loss of a task without it.  Beside the losses ``raw``
-    has what schedules gave, of the kinds ``meter.VALUES``; constants are not in it.
+    An alpha an item, or a sample weight, is in both: there is no loss of a task without it.
+    Beside the losses ``raw`` has what schedules gave, of the kinds ``meter.VALUES``; constants are
+    not in it.
     """
 
     terms: dict[LossKey, Tensor]
@@ -59,6 +62,7 @@ class Terms(NamedTuple):
 class _Values:
     alpha: Schedule
     temperature: Schedule
+    sample_weight: Schedule
     weight: Schedule
 
     def changing(self) -> dict[str, Schedule]:
@@ -113,6 +117,7 @@ class Objective(nn.Module):
                 alpha.require_fits(self._specs[name])
                 if alpha.by_skill:
                     knowledge.require_lack(name)
+                self._values[name].sample_weight.require_fits(self._specs[name])
                 knowledge.require_fits(self._specs[name])
         # Indexed, not named: a task may be called as an attribute of modules is (train, half).
         self.hard = nn.ModuleList([HARD_LOSSES[task.kind](task, smoothing) for task in tasks])
@@ -218,18 +223,17 @@ class Objective(nn.Module):
             now, values = self._moment(at, time, items[0]), self._values[task]
             alpha = values.alpha.at(now) if taught else 0.0
             weight = float(values.weight.at(now))
+            share = values.sample_weight.at(now) if taught else 1.0
             if self._changing[task]:
-                self._note(found, now, {"alpha": alpha, "weight": weight})
-            if isinstance(alpha, Tensor):  # one an item: a GPU would be waited for to see any
-                _add(found, LossKey(task, "task"), weight, self._hard(at, items, 1 - alpha))
-                soft = self._soft(at, items, time, values.temperature, alpha)
-                _add(found, LossKey(task, "kd"), weight, soft)
-                continue
-            if alpha < 1:
-                _add(found, LossKey(task, "task"), weight * (1 - alpha), self._hard(at, items))
-            if alpha > 0:
-                soft = self._soft(at, items, time, values.temperature)
-                _add(found, LossKey(task, "kd"), weight * alpha, soft)
+                known = {"alpha": alpha, "sample_weight": share, "weight": weight}
+                self._note(found, now, known)
+            hard, soft = _Part.of(1 - alpha, share), _Part.of(alpha, share)
+            if hard.factor > 0:
+                loss = self._hard(at, items, hard.shares)
+                _add(found, LossKey(task, "task"), weight * hard.factor, loss)
+            if soft.factor > 0:
+                loss = self._soft(at, items, time, values.temperature, soft.shares)
+                _add(found, LossKey(task, "kd"), weight * soft.factor, loss)
         for at, term in enumerate(self._feature_terms()):
             loss = term([features[path] for path in term.targets], batch)
             _add(found, LossKey(SHARED, f"feature{at}"), term.weight, loss)
@@ -337,6 +341,29 @@ class Objective(nn.Module):
         return [term for term in self.features if isinstance(term, FeatureTerm)]
 
 
+class _Part(NamedTuple):
+    """How much of a loss counts.
+
+    Args:
+        factor: of all of it; a constant that is kept out of what is reported.
+        shares: of each item, ``[item]``; None: all as much.
+    """
+
+    factor: float
+    shares: Tensor | None
+
+    @classmethod
+    def of(cls, alpha: float | Tensor, sample_weight: float | Tensor) -> _Part:
+        """Of the part that has ``alpha`` of an item's loss.
+
+        What is one an item is in the shares: a GPU would be waited for to see whether any counts.
+        """
+        both = (alpha, sample_weight)
+        factors = [one for one in both if not isinstance(one, Tensor)]
+        shares = [one for one in both if isinstance(one, Tensor)]
+        return cls(math.prod(factors), math.prod(shares[1:], start=shares[0]) if shares else None)
+
+
 def _given(items: Items, counted: Tensor, **more: Any) -> Given:
     """What every loss on a task's items is given, and what one of them is given beside."""
     weights = counted.to(torch.float32).to(items.device, non_blocking=True)
@@ -370,8 +397,12 @@ def _add(found: Terms, key: LossKey, factor: float, loss: Tensor | None) -> None
 def _values(settings: DistillSettings, tasks: tuple[TaskName, ...]) -> dict[TaskName, _Values]:
     alpha = schedules(settings.alpha, tasks)
     temperature = schedules(settings.temperature, tasks)
+    sample_weight = schedules(settings.sample_weight, tasks)
     weight = schedules(settings.weight, tasks)
-    return {task: _Values(alpha[task], temperature[task], weight[task]) for task in tasks}
+    return {
+        task: _Values(alpha[task], temperature[task], sample_weight[task], weight[task])
+        for task in tasks
+    }
 
 
 def _long_tail(settings: DistillSettings, task: TaskSpec) -> nn.Module:

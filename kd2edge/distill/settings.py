@@ -91,6 +91,8 @@ class DistillSettings:
     Args:
         alpha: share of the teachers in a task's loss, ``alpha * kd + (1 - alpha) * task``.
         temperature: what logits are divided by before they are compared.
+        sample_weight: of an item in both parts of its task's loss, from 0 to 1, where the task has
+            a teacher.
         weight: of a task in the sum over tasks (also without teachers).
         logits: the logit loss, one for all tasks or one a task.
         features: features that are learned beside the outputs.
@@ -101,6 +103,7 @@ class DistillSettings:
 
     alpha: Value
     temperature: Value
+    sample_weight: Value
     weight: Value
     logits: Method | Mapping[TaskName, Method]
     features: tuple[FeatureSpec, ...]
@@ -138,6 +141,7 @@ class Sampling:
 LABELS_ALONE = DistillSettings(
     alpha=0.0,
     temperature=1.0,
+    sample_weight=1.0,
     weight=1.0,
     logits={},
     features=(),

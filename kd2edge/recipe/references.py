@@ -20,6 +20,7 @@ _TEACHING = (
 )
 _DISTILL = (
     *_TEACHING,
+    ("distill.sample_weight.@", "task"),
     ("distill.long_tail.@", "task"),
     ("distill.features.*.teacher", "teacher"),
     ("distill.feed.*.teacher", "teacher"),

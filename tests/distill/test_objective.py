@@ -674,6 +674,82 @@ def test_of_several_teachers_the_confidence_is_that_of_what_they_say_together(
     torch.testing.assert_close(found[LossKey(SHAPE.name, "kd")], 3 * (alpha * soft).mean())
 
 
+@pytest.mark.parametrize("alpha", [0.3, Labelled(0.3, 1.0)], ids=["number", "an item"])
+def test_a_sample_weight_is_a_factor_of_both_parts_of_an_items_loss(
+    images: EncodedSplit, taught_images: Knowledge, alpha: float | Schedule
+) -> None:
+    batch = images.batch(np.array([*range(6), 35]))  # the last one has no label
+    outputs = outputs_of(batch)
+    settings = replace(DISTILL, alpha=alpha, sample_weight=Confidence(0.1, 0.9, "probability"))
+    found = Objective(IMAGES.tasks, settings, taught_images, 0.0).terms(outputs, {}, batch, NOW)
+    teacher = taught(taught_images, SHAPE, batch, 1.0)
+    weights = 0.1 + 0.8 * (3 * teacher.softmax(-1).amax(-1) - 1) / 2
+    soft = kl(outputs[SHAPE.name], teacher, 1.0)
+    shares = torch.full((7,), 0.3) if alpha == 0.3 else torch.tensor([0.3] * 6 + [1.0])
+    expected = (shares * weights * soft).mean()
+    torch.testing.assert_close(found.terms[LossKey(SHAPE.name, "kd")], expected)
+    labels = batch.targets[SHAPE.name]["labels"][:6]
+    hard = torch.nn.functional.cross_entropy(outputs[SHAPE.name][:6], labels, reduction="none")
+    expected = (0.7 * weights[:6] * hard).mean()
+    torch.testing.assert_close(found.terms[LossKey(SHAPE.name, "task")], expected)
+    mean = found.raw[LossKey(SHAPE.name, "sample_weight")]
+    torch.testing.assert_close(mean, weights.mean())
+
+
+def test_a_sample_weight_is_of_tasks_that_somebody_teaches(
+    images: EncodedSplit, taught_images: Knowledge
+) -> None:
+    """So the baseline, that has no teacher, weighs all rows alike."""
+    batch = images.batch(np.arange(6))
+    weighed = replace(DISTILL, alpha=0.5, sample_weight=Labelled(0.2, 1.0))
+    plain = replace(weighed, sample_weight=1.0)
+    for silent in (None, taught_images):
+        settings = [replace(one, alpha=0.0) if silent else one for one in (weighed, plain)]
+        one, two = (
+            Objective(IMAGES.tasks, each, silent, 0.0).terms(outputs_of(batch), {}, batch, NOW)
+            for each in settings
+        )
+        assert one.terms.keys() == two.terms.keys()
+        assert all(torch.equal(one.terms[key], two.terms[key]) for key in one.terms)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e4])
+def test_sample_weights_of_nothing_leave_finite_losses_and_gradients(
+    images: EncodedSplit, taught_images: Knowledge, size: float
+) -> None:
+    settings = replace(DISTILL, alpha=0.5, sample_weight=Labelled(0.0, 0.0))
+    batch = images.batch(np.array([0, 35]))
+    outputs = {
+        name: (one * size).detach().requires_grad_() for name, one in outputs_of(batch).items()
+    }
+    objective = Objective(IMAGES.tasks, settings, taught_images, 0.0)
+    terms = objective.terms(outputs, {}, batch, NOW).terms
+    torch.stack(list(terms.values())).sum().backward()
+    assert all(term == 0 for term in terms.values())
+    for output in outputs.values():
+        assert output.grad is not None
+        assert not output.grad.any()
+
+
+def test_a_weight_over_time_is_a_factor_of_the_whole_task(
+    images: EncodedSplit, taught_images: Knowledge
+) -> None:
+    batch = images.batch(np.arange(6))
+    weight = {SHAPE.name: Linear(3.0, 1.0), DARK.name: 1.0}
+    scheduled = Objective(
+        IMAGES.tasks, replace(DISTILL, alpha=0.5, weight=weight), taught_images, 0.0
+    )
+    plain = Objective(IMAGES.tasks, replace(DISTILL, alpha=0.5, weight=1.0), taught_images, 0.0)
+    for step, factor in ((0, 3.0), (5, 2.0), (10, 1.0)):
+        time = Time(step, 11, 0)
+        found = scheduled.terms(outputs_of(batch), {}, batch, time)
+        expected = plain.terms(outputs_of(batch), {}, batch, time)
+        for key, term in expected.terms.items():
+            times = factor if key.task == SHAPE.name else 1.0
+            torch.testing.assert_close(found.terms[key], times * term)
+            torch.testing.assert_close(found.raw[key], expected.raw[key])
+
+
 def test_a_cache_of_the_likeliest_classes_goes_with_an_alpha_an_item(tmp_path: Path) -> None:
     split = IMAGES.split(tmp_path, image_rows(), tasks=(MANY,))
     cache, batch = cut_knowledge(split, tmp_path), split.batch(np.arange(40))
@@ -693,9 +769,12 @@ def test_a_schedule_that_does_not_fit_a_task_is_refused_where_somebody_teaches_i
 ) -> None:
     tasks = (replace(SHAPE, kind="regression", labels=(), decode={"mean": 0.0, "spread": 1.0}),)
     settings = replace(DISTILL, alpha=Correct(0.0, 1.0))
-    with pytest.raises(UsageError, match="alpha of shape: correct is defined for tasks"):
+    with pytest.raises(UsageError, match="shape: correct is defined for tasks"):
         Objective(tasks, settings, taught_images, 0.0)
     Objective(tasks, settings, None, 0.0)
+    settings = replace(DISTILL, sample_weight=Correct(0.0, 1.0))
+    with pytest.raises(UsageError, match="shape: correct is defined for tasks"):
+        Objective(tasks, settings, taught_images, 0.0)
 
 
 def test_progress_is_refused_where_nobody_measured_the_teachers(taught_images: Knowledge) -> None:

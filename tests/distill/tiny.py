@@ -100,6 +100,7 @@ IMAGES = World(
 DISTILL = DistillSettings(
     alpha=0.5,
     temperature=1.0,
+    sample_weight=1.0,
     weight=1.0,
     logits=Method("kl", {"standardise": False}),
     features=(),

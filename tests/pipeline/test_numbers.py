@@ -164,7 +164,7 @@ def test_every_artefact_passes_and_answers_levels(project: Path) -> None:
             r"train\.jsonl:\d+: task stars: .*'5'",
         ),
         ("tasks.again={kind: multi_label}", "holds text, expected a list of labels"),
-        ("distill.alpha=correct", r"distill\.alpha: alpha of price: correct is defined for tasks"),
+        ("distill.alpha=correct", r"distill\.alpha: price: correct is defined for tasks"),
         ("tasks.parts={kind: classification}", "'parts' holds lists; a task of several labels"),
     ],
 )

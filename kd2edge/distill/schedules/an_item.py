@@ -14,7 +14,7 @@ from kd2edge.tasks.spec import Activation, TaskSpec
 
 
 class AnItem(Schedule):
-    """An alpha an item, ``[item]`` on the device.  Implementations are final.
+    """An alpha or sample weight an item, ``[item]`` on the device.  Implementations are final.
 
     Attributes:
         activations: of the outputs that it is defined for.
@@ -27,13 +27,13 @@ class AnItem(Schedule):
         wrong = [one.activation for one in outputs if one.activation not in self.activations]
         if wrong:
             raise UsageError(
-                f"alpha of {task.name}: {self.kind} is defined for tasks that choose labels, this"
+                f"{task.name}: {self.kind} is defined for tasks that choose labels, this"
                 f" one is {task.kind}: state a number, or another schedule"
             )
         per = task_kind(task.kind).per
         if len(outputs) > 1 or outputs[0].per != per:
             raise UsageError(
-                f"alpha of {task.name}: {self.kind} needs one array of outputs with an item for"
+                f"{task.name}: {self.kind} needs one array of outputs with an item for"
                 f" each {per} that has a label: state a number, or a schedule over time"
             )
 

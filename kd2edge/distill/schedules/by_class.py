@@ -55,7 +55,7 @@ class ByClass(AnItem):
         if task.kind not in self.kinds:
             known = " and ".join(sorted(self.kinds))
             raise UsageError(
-                f"alpha of {task.name}: {self.kind} is defined for tasks of kind {known}, this one"
+                f"{task.name}: {self.kind} is defined for tasks of kind {known}, this one"
                 f" is {task.kind}: state a number, or another schedule"
             )
         AnItem.require_fits(self, task)  # super() knows no class that was made anew for its slots
@@ -63,13 +63,13 @@ class ByClass(AnItem):
             try:
                 label_index(task.labels, label)
             except ValueError as error:
-                raise UsageError(f"alpha of {task.name}: {self.kind}: {error}") from error
+                raise UsageError(f"{task.name}: {self.kind}: {error}") from error
 
     def at(self, moment: Moment) -> Tensor:
         spec, labels = moment.items.spec, moment.items.targets()["labels"]
         if len(self.counts) != len(spec.labels):
             raise UsageError(
-                f"alpha of {spec.name}: {self.kind}: expected a count of each of its"
+                f"{spec.name}: {self.kind}: expected a count of each of its"
                 f" {len(spec.labels)} labels, found {len(self.counts)}: hand it the task's support"
             )
         alphas = [(1 - share) * self.frequent + share * self.rare for share in rarity(self.counts)]

@@ -107,7 +107,7 @@ def _lessons(recipe: Recipe, check: SplitCheck) -> DistillSettings:
     distill, tasks = recipe.distill, [TaskName(name) for name in recipe.tasks]
     return replace(
         LABELS_ALONE,
-        alpha=_alphas(distill.alpha, tasks, check),
+        alpha=_counted(distill.alpha, tasks, check),
         temperature=values_of(distill.temperature, tasks),
         logits=_methods(distill.logits, tasks),
     )
@@ -129,9 +129,10 @@ def student_settings(recipe: Recipe, tasks: Sequence[TaskName], check: SplitChec
     distill = recipe.distill
     balance = distill.balance
     settings = DistillSettings(
-        alpha=_alphas(distill.alpha, tasks, check),
+        alpha=_counted(distill.alpha, tasks, check),
         temperature=values_of(distill.temperature, tasks),
-        weight=_named(balance.weights, tasks) if isinstance(balance, Static) else 1.0,
+        sample_weight=_counted(distill.sample_weight, tasks, check),
+        weight=values_of(balance.weights, tasks) if isinstance(balance, Static) else 1.0,
         logits=_methods(distill.logits, tasks),
         features=feature_specs(recipe),
         feed=feed_specs(recipe),
@@ -180,10 +181,10 @@ def _named(value: Any, tasks: Sequence[TaskName]) -> dict[TaskName, Any]:
 
 
 def values_of(value: Any, tasks: Sequence[TaskName]) -> dict[TaskName, float | Schedule]:
-    """A number or a schedule for each task, of ``distill.alpha`` or ``distill.temperature``.
+    """A number or a schedule for each task.
 
     Args:
-        value: that field.
+        value: a field of ``distill`` that is either, or a map of these by task.
         tasks: of the student.
     """
     return {
@@ -192,10 +193,10 @@ def values_of(value: Any, tasks: Sequence[TaskName]) -> dict[TaskName, float | S
     }
 
 
-def _alphas(
+def _counted(
     value: Any, tasks: Sequence[TaskName], check: SplitCheck
 ) -> dict[TaskName, float | Schedule]:
-    """Likewise of ``distill.alpha``, with schedules that know the counts of the training rows."""
+    """Likewise, with schedules that know the counts of the training rows."""
     return {
         task: one.counted(_support(check, task)) if isinstance(one, Schedule) else one
         for task, one in values_of(value, tasks).items()

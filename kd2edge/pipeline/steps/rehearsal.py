@@ -93,7 +93,7 @@ def rehearse(
         rehearsal.teacher(index, teacher)
     rehearsal.student()
     rehearsal.logits()
-    rehearsal.alphas()
+    rehearsal.shares()
     rehearsal.temperatures()
     rehearsal.joins()
     rehearsal.long_tails()
@@ -248,18 +248,23 @@ class _Rehearsal:
                     with self._noted(place + f".{task.name}" * by_task):
                         logit_loss(task, methods[task.name], cut=_is_cut(recipe, task))
 
-    def alphas(self) -> None:
-        """Ask the schedules of alpha whether the tasks that somebody teaches are theirs."""
+    def shares(self) -> None:
+        """Ask the schedules of alpha and of sample weights whether the tasks are theirs."""
         for learner in learners_of(self.loaded.recipe):
-            recipe, place = learner.recipe, learner.at("alpha", self.loaded.recipe)
-            tasks = self._tasks_of(learner)
-            alpha = values_of(recipe.distill.alpha, [task.name for task in tasks])
-            by_task = isinstance(recipe.distill.alpha, dict)
-            for task in tasks:
-                value = alpha[task.name]
-                if isinstance(value, Schedule) and recipe.teachers_of(task.name):
-                    with self._noted(place + f".{task.name}" * by_task):
-                        value.require_fits(task)
+            self._shares(learner, "alpha")
+        for phase in phases_of(self.loaded.recipe):
+            self._shares(phase, "sample_weight")
+
+    def _shares(self, learner: StudentPhase, key: str) -> None:
+        recipe, place = learner.recipe, learner.at(key, self.loaded.recipe)
+        tasks, stated = self._tasks_of(learner), getattr(recipe.distill, key)
+        by_name = values_of(stated, [task.name for task in tasks])
+        by_task = isinstance(stated, dict)
+        for task in tasks:
+            value = by_name[task.name]
+            if isinstance(value, Schedule) and recipe.teachers_of(task.name):
+                with self._noted(place + f".{task.name}" * by_task):
+                    value.require_fits(task)
 
     def temperatures(self) -> None:
         """Whether temperatures that learn have a loss to learn from."""

@@ -6,14 +6,15 @@ from typing import Annotated, Literal
 
 from kd2edge.recipe.schema.base import NotNegative, Part, Positive, Rate
 from kd2edge.recipe.schema.choices import ByKind, ByTask
+from kd2edge.recipe.schema.schedules import Weight
 
 
 class Static(Part):
-    """Fixed weights."""
+    """Weights that the recipe states."""
 
     kind: Literal["static"] = "static"
-    weights: ByTask[NotNegative] = 1.0
-    """Weight of each task's losses."""
+    weights: ByTask[Weight] = 1.0
+    """Weight of each task's losses, a number or a schedule."""
 
 
 class Uncertainty(Part):

@@ -10,7 +10,7 @@ from kd2edge.recipe.schema.feed import Feed
 from kd2edge.recipe.schema.joins import Join, NoJoin
 from kd2edge.recipe.schema.logits import Kl, LogitLoss
 from kd2edge.recipe.schema.long_tail import LongTail, NoLongTail
-from kd2edge.recipe.schema.schedules import Alpha, Temperature
+from kd2edge.recipe.schema.schedules import Alpha, SampleWeight, Temperature
 
 
 class Teaching(Part):
@@ -31,6 +31,9 @@ class Teaching(Part):
 class Distill(Teaching):
     """The loss of a task is `alpha * L_kd + (1 - alpha) * L_task`."""
 
+    sample_weight: ByTask[SampleWeight] = 1.0
+    """How much an item counts in both parts of its loss, in a task that somebody teaches: 1, or a
+    weight an item, from 0 to 1."""
     features: tuple[Feature, ...] = ()
     """Hidden features to follow."""
     feed: tuple[Feed, ...] = ()

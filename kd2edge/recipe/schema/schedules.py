@@ -1,4 +1,4 @@
-"""``distill.alpha`` and ``distill.temperature`` where they change: a union a value."""
+"""Values of ``distill`` where they change: a union a value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kd2edge.recipe.schema.base import Label, Part, Positive, Share
+from kd2edge.recipe.schema.base import Label, NotNegative, Part, Positive, Share
 from kd2edge.recipe.schema.choices import ByKind, OrMethod
 
 
@@ -32,7 +32,7 @@ class CosineAlpha(AlphaOverTime):
 
 
 class Confidence(Part):
-    """An alpha an item: the surer the teacher is of it, the larger.  Not for values."""
+    """An alpha or weight an item: the surer the teacher is of it, the larger.  Not for values."""
 
     kind: Literal["confidence"] = "confidence"
     low: Share = 0.0
@@ -44,7 +44,7 @@ class Confidence(Part):
 
 
 class Correct(Part):
-    """An alpha an item: where the teacher is right, and where not (Meng et al. 2019).
+    """An alpha or weight an item: where the teacher is right, and where not (Meng et al. 2019).
 
     Not for values.
     """
@@ -57,7 +57,7 @@ class Correct(Part):
 
 
 class Labelled(Part):
-    """An alpha an item: one for those with a label, another for those without."""
+    """An alpha or weight an item: one for those with a label, another for those without."""
 
     kind: Literal["labelled"] = "labelled"
     labelled: Share = 0.5
@@ -67,7 +67,7 @@ class Labelled(Part):
 
 
 class AlphaByClass(Part):
-    """An alpha an item: by how rare its label is.  For tasks of one label an item.
+    """An alpha or weight an item: by how rare its label is.  For tasks of one label an item.
 
     Between the most frequent class and the rarest by the logarithm of their numbers of items.
     """
@@ -120,6 +120,27 @@ class CosineTemperature(TemperatureOverTime):
     kind: Literal["cosine"] = "cosine"
 
 
+class WeightOverTime(Part):
+    """A weight that goes from one value to another."""
+
+    first: Annotated[NotNegative, Field(alias="from")]
+    """At the first step."""
+    last: Annotated[NotNegative, Field(alias="to")]
+    """At the last step."""
+
+
+class LinearWeight(WeightOverTime):
+    """As much at every step."""
+
+    kind: Literal["linear"] = "linear"
+
+
+class CosineWeight(WeightOverTime):
+    """Along half a cosine: slow at both ends, fast in between."""
+
+    kind: Literal["cosine"] = "cosine"
+
+
 class Curriculum(Part):
     """A temperature that is learned against the student (CTKD, Li et al. 2023).
 
@@ -145,5 +166,10 @@ AlphaSchedule = Annotated[
 ]
 TemperatureSchedule = Annotated[LinearTemperature | CosineTemperature | Curriculum, ByKind()]
 
+WeightSchedule = Annotated[LinearWeight | CosineWeight, ByKind()]
+AnItem = Annotated[Confidence | Correct | Labelled | AlphaByClass, ByKind()]
+
 Alpha = Annotated[Share | AlphaSchedule, OrMethod()]
 Temperature = Annotated[Positive | TemperatureSchedule, OrMethod()]
+SampleWeight = Annotated[Share | AnItem, OrMethod()]
+Weight = Annotated[NotNegative | WeightSchedule, OrMethod()]

@@ -92,12 +92,12 @@ def _value_figures(curves: Json, tasks: Json) -> list[Figure]:
     """What a schedule gave, its mean over each epoch; constants have no figure."""
     found: list[Figure] = []
     for task in tasks:
-        for value in ("alpha", "temperature", "weight"):
+        for value in ("alpha", "temperature", "sample_weight", "weight"):
             points = _points(curves.get("student", ()), "values", task, value)
             if points:
-                label = f"{task}: mean {value} by epoch"
+                label = f"{task}: mean {value.replace('_', ' ')} by epoch"
                 svg = line_plot({"student": ("student", points)}, label=label, x_label="epoch")
-                found.append(Figure(f"{task}: {value}", svg))
+                found.append(Figure(f"{task}: {value.replace('_', ' ')}", svg))
     return found
 
 

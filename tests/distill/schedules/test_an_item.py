@@ -19,7 +19,7 @@ def test_values_are_refused_where_the_teachers_labels_are_looked_at(one: AnItem)
     for kind, task in TASKS.items():
         if kind != "regression":
             one.require_fits(task)
-    says = rf"alpha of t: {one.kind} is defined for tasks that choose labels, .* is regression"
+    says = rf"t: {one.kind} is defined for tasks that choose labels, .* is regression"
     with pytest.raises(UsageError, match=says):
         one.require_fits(TASKS["regression"])
     Labelled(0.5, 1.0).require_fits(TASKS["regression"])

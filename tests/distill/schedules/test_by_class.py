@@ -84,11 +84,11 @@ def test_it_is_for_one_label_an_item() -> None:
         if kind not in {"regression", "multi_label"}:
             PLAIN.require_fits(task)
     for kind in ("regression", "multi_label"):
-        with pytest.raises(UsageError, match=f"alpha of t: by_class is defined .* one is {kind}"):
+        with pytest.raises(UsageError, match=f"t: by_class is defined .* one is {kind}"):
             PLAIN.require_fits(TASKS[kind])
 
 
 def test_a_label_that_is_none_of_the_task_is_refused() -> None:
-    with pytest.raises(UsageError, match="alpha of t: by_class: unknown label 'e'"):
+    with pytest.raises(UsageError, match="t: by_class: unknown label 'e'"):
         replace(PLAIN, labels={"a": 0.5, "e": 0.5}).require_fits(TASKS["classification"])
     replace(PLAIN, labels={"1.0": 0.5}).require_fits(TASKS["ordinal"])
