@@ -36,6 +36,8 @@ def plan(runs: Path, models: Path) -> Iterator[list[str]]:
     yield ["step.py"] if "KD2EDGE_DATA" in os.environ else ["step.py", _QUICK]
     yield ["balance.py"] if "KD2EDGE_DATA" in os.environ else ["balance.py", _QUICK]
     yield ["memory.py"]
+    if "KD2EDGE_DATA" in os.environ:
+        yield ["encoding.py"]
     made = [name for name in NAMES if (models / name / "manifest.json").is_file()]
     finished = [name for name in made if (runs / name / "report.json").is_file()]
     for name in sorted(set(NAMES) - set(finished)):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import accuracy
+import encoding
 import imports
 import lengths
 import numpy as np
@@ -48,6 +49,24 @@ def test_parity_of_the_fp32_artefacts(product: str, request):
             assert head["decisions"] >= found["rows"] > 0
             assert 0 < head["max_abs_error"] <= parity.LIMIT
             assert head["changed_without_tie"] == 0
+
+
+def test_encoding_counts_the_words_of_the_rows_that_it_times(
+    token_product: Product, text_product: Product, monkeypatch
+):
+    texts = {
+        encoding.WORDS: encoding.opened(token_product.recipe, 20),
+        encoding.SENTENCES: encoding.opened(text_product.recipe, 12),
+    }
+    for name, one in texts.items():
+        cut = [row if name == encoding.WORDS else row.split() for row in one.values]
+        assert one.words(12) == sum(len(row) for row in cut[:12]) > 12
+    seen: list[int] = []
+    monkeypatch.setattr(encoding, "all_of", lambda one, count, batch: seen.append(count))
+    found = encoding.encoded(texts, 4, 3)
+    assert set(seen) == {12}  # as many rows of both
+    assert found["batch"] == 4
+    assert found["ratio"] > 0
 
 
 def test_parity_notices_another_net(image_product: Product, monkeypatch):
