@@ -41,7 +41,7 @@ def test_what_was_not_measured_is_said():
     text = generate.page({})
     sections = text.split("\n## ")[1:]
     # Students without one of their inputs are no section where no recipe has several.
-    assert len(sections) == len(generate.SECTIONS) - 1 == 15
+    assert len(sections) == len(generate.SECTIONS) - 1 == 16
     assert all(generate.MISSING in section for section in sections)
     assert "yes" not in text
 
@@ -86,3 +86,28 @@ def strings(value: Any) -> list[str]:
     if isinstance(value, list):
         return [text for part in value for text in strings(part)]
     return [value] if isinstance(value, str) else []
+
+
+STUDY = {
+    "name": "losses", "seeds": [1, 2], "epochs": 5,
+    "student": {"model": {"family": "static"}},
+    "variants": [{"trial": 0, "parameters": 1000}],
+    "tasks": {"t": {"factor": 100.0}},
+    "comparisons": [
+        {
+            "variant": "distill.alpha=1", "task": "t", "metric": "accuracy", "base": [0.8, 0.9],
+            "variant_values": [0.9, 0.9], "gain": {"value": 0.05, "low": -0.01, "high": 0.1},
+            "p_holm": 0.2, "shown": False,
+        }
+    ],
+}  # fmt: skip
+
+
+def test_a_study_says_what_each_variant_gains_and_whether_it_is_shown():
+    text = generate.studies({"study-losses": {**ORIGIN, "measured": STUDY}})
+    (row,) = [line for line in text.splitlines() if line.startswith("| losses")]
+    assert row == (
+        "| losses | distill.alpha=1 | t | accuracy | 0.8500 | 0.9000 | +5.00 | \N{MINUS SIGN}1.00 "
+        "| +10.00 | 0.200 | no |"
+    )
+    assert "a `static` student of 1,000 parameters, 5 epochs, 2 seeds" in text

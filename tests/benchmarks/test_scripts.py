@@ -18,6 +18,7 @@ import peers
 import pytest
 import recording
 import step
+import studies
 import timing
 
 from kd2edge.pipeline.steps.folders import RunFolder
@@ -67,6 +68,19 @@ def test_encoding_counts_the_words_of_the_rows_that_it_times(
     assert set(seen) == {12}  # as many rows of both
     assert found["batch"] == 4
     assert found["ratio"] > 0
+
+
+def test_of_a_study_is_kept_what_it_found_and_no_place_of_this_machine(
+    image_product: Product, tmp_path: Path
+):
+    text = image_product.recipe.read_text(encoding="utf-8")
+    (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "study.json").write_text('{"name": "s", "codes": ["x"]}', encoding="utf-8")
+    found = studies.kept(studies.StudyFolder(tmp_path))
+    assert found["name"] == "s"
+    assert not found["code_unchanged_since"]
+    assert found["student"]["model"]["family"] == "cnn"
+    assert studies.without_places([{"checkpoint": "/x", "kept": 1}]) == [{"kept": 1}]
 
 
 def test_parity_notices_another_net(image_product: Product, monkeypatch):

@@ -1,0 +1,58 @@
+"""Keeps what finished studies found: which ingredient of a recipe paid, by how much.
+
+A study is made by ``kd2edge study``; its ``study.json`` goes into the results with what its student
+is, so that the tables of ``docs/results.md`` are made of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from recording import parser, record, shown
+
+from kd2edge.pipeline.steps.provenance import code_fingerprint
+from kd2edge.pipeline.verbs.study.runs import StudyFolder
+from kd2edge.recipe import load_recipe
+
+#: Settings that say where something stands on a machine, or how it was run, and nothing else.
+_PLACES = ("checkpoint", "root", "threads", "run")
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("studies", nargs="+", type=Path, help="folders under runs/")
+    given = arguments.parse_args()
+    for path in given.studies:
+        found = kept(StudyFolder(path))
+        record(f"study-{found['name']}", found, given.out, ["torch", "transformers"])
+        print(f"{shown(path)}: {len(found['comparisons'])} comparisons")
+
+
+def kept(study: StudyFolder) -> dict[str, Any]:
+    """What a study found, its recipe's student, and how long a run of it takes."""
+    found: dict[str, Any] = json.loads(study.json.read_bytes())
+    loaded = load_recipe(study.recipe)
+    codes = found.pop("codes")
+    return {
+        **found,
+        "student": without_places(loaded.resolved["student"]),
+        "distill": without_places(loaded.resolved["distill"]),
+        "epochs": loaded.recipe.train.epochs,
+        "code_unchanged_since": codes == [code_fingerprint()],
+    }
+
+
+def without_places(value: Any) -> Any:
+    """Settings without what belongs to one machine."""
+    if isinstance(value, Mapping):
+        return {key: without_places(one) for key, one in value.items() if key not in _PLACES}
+    if isinstance(value, list):
+        return [without_places(one) for one in value]
+    return value
+
+
+if __name__ == "__main__":
+    main()
