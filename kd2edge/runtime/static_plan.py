@@ -112,6 +112,12 @@ class StaticPlan:
             raise IntegrityError(
                 f"{place}: {len(plan.encoders)} encoders do not go with fusion {plan.fusion!r}"
             )
+        for what, names in (
+            ("encoders of input", [one.input for one in plan.encoders]),
+            ("heads of output", [one.output for one in plan.heads]),
+        ):
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise IntegrityError(f"{place}: several {what} {twice[0]!r}; expected one")
         unread = {head.reads for head in plan.heads} - {"", *(one.input for one in plan.encoders)}
         if unread:
             raise IntegrityError(f"{place}: a head reads {min(unread)!r}, which is no input")

@@ -130,6 +130,8 @@ def test_matrices_of_int8_are_refused_by_their_size_in_float32(monkeypatch: Any)
         ({"head.0.matrix": np.zeros((0, 3), np.float32)}, r"found float32 \[0, 3\]"),
         ({"head.0.matrix": MATRIX.astype(np.int8)}, "no array 'head.0.matrix.scales'"),
         ({"head.0.matrix": np.zeros((5, 3), np.float32)}, "do not fit each other"),
+        ({"head.0.matrix": MATRIX * np.float32("nan")}, "'head.0.matrix': NaN or an infinity"),
+        ({"head.0.bias": np.full(3, -np.inf, np.float32)}, "'head.0.bias': NaN or an infinity"),
     ],
 )
 def test_weights_that_are_not_the_plans_are_refused(changed: dict[str, Any], message: str) -> None:
