@@ -95,6 +95,7 @@ class EpochEvent:
         losses: means over the epoch.
         validation: task -> its metric; empty when this epoch was not validated.
         best: whether this is the best epoch so far.
+        peers: net that learns beside this one -> ``validation`` of it.
     """
 
     epoch: int
@@ -105,6 +106,7 @@ class EpochEvent:
     best: bool
     seconds: float
     seconds_left: float
+    peers: Mapping[str, Mapping[TaskName, float]]
 
 
 @dataclass(frozen=True, slots=True)

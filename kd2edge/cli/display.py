@@ -70,6 +70,9 @@ class _Display(ABC):
         head = f"  epoch {event.epoch:>3}/{event.epochs}  "
         self.say(f"{head}{_time(event.seconds_left)} left  {values}{best}")
         self.say(f"{'':{len(head)}}loss       {_losses(event.losses, 3)}")
+        for name, metrics in event.peers.items():
+            values = "  ".join(f"{task} {value:.3f}" for task, value in metrics.items())
+            self.say(f"{'':{len(head)}}peer       {name}: {values}")
 
     def resumed(self, event: ResumedEvent) -> None:
         """Training goes on from a checkpoint."""
@@ -138,7 +141,8 @@ def _losses(losses: Losses, digits: int) -> str:
     parts = []
     for task, kinds in losses.items():
         # By name: they come in the order in which the epoch's batches brought them.
-        names = ["task", "kd"] if "kd" in kinds else list(kinds)
+        soft = [name for name in ("kd", "mutual") if name in kinds]
+        names = ["task", *soft] if soft else list(kinds)
         values = [f"{kinds[name]:.{digits}f}" if name in kinds else "-" for name in names]
         parts.append(f"{task or 'features'} {'/'.join(values)}")
     return "  ".join(parts)

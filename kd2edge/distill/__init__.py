@@ -8,6 +8,7 @@ from kd2edge.distill.knowledge import Knowledge, knowledge_of
 from kd2edge.distill.long_tail.long_tail import Support
 from kd2edge.distill.loop import train
 from kd2edge.distill.method import Method
+from kd2edge.distill.peer import Peer
 from kd2edge.distill.result import CurvePoint, TrainResult
 from kd2edge.distill.schedule import Constant, Moment, Schedule, Time
 from kd2edge.distill.settings import (
@@ -33,6 +34,7 @@ __all__ = [
     "Method",
     "Mixup",
     "Moment",
+    "Peer",
     "Sampling",
     "Schedule",
     "Support",

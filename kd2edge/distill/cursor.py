@@ -52,13 +52,26 @@ class Cursor:
         taken = self.step - self._first_step
         return (time.monotonic() - self._begin) / taken * (steps - self.step) if taken else 0.0
 
-    def end_epoch(self, validation: Mapping[TaskName, float], score: float) -> bool:
-        """Note a finished epoch and how good it is; whether it is the best so far."""
+    def end_epoch(
+        self,
+        validation: Mapping[TaskName, float],
+        score: float,
+        peers: Mapping[str, Mapping[TaskName, float]],
+    ) -> bool:
+        """Note a finished epoch and how good it is; whether it is the best so far.
+
+        Args:
+            validation: task -> its metric; empty when the epoch was not validated.
+            score: of the student.
+            peers: name -> the same of each peer.
+        """
         self.epoch += 1
         self.batch = 0
         means, values = self.meter.means(), self.meter.values()
         self.curves.append(
-            CurvePoint(self.step, self.epoch, self.seconds, means, dict(validation), values)
+            CurvePoint(
+                self.step, self.epoch, self.seconds, means, dict(validation), values, dict(peers)
+            )
         )
         self.meter = Meter()
         best = score > self.best_score
@@ -66,10 +79,11 @@ class Cursor:
             self.best_epoch, self.best_score = self.epoch, score
         return best
 
-    def last_validation(self) -> Mapping[TaskName, float]:
-        """Each task's metric when it was last looked at; nothing before."""
-        validated = (point.validation for point in reversed(self.curves) if point.validation)
-        return next(validated, {})
+    def last_validation(self, peer: str = "") -> Mapping[TaskName, float]:
+        """Each task's metric of a peer, or the student, when last looked at; nothing before."""
+        points = reversed(self.curves)
+        found = (point.peers.get(peer, {}) if peer else point.validation for point in points)
+        return next(filter(None, found), {})
 
     def to_json(self) -> dict[str, Any]:
         """JSON values that :func:`cursor_from_json` takes."""
@@ -94,7 +108,9 @@ def cursor_from_json(state: Mapping[str, Any]) -> Cursor:
             name: state[name]
             for name in ("step", "epoch", "batch", "best_epoch", "earlier_seconds")
         },
-        meter=Meter([(task, kind, total, count) for task, kind, total, count in state["meter"]]),
+        meter=Meter(
+            [(task, kind, peer, total, count) for task, kind, peer, total, count in state["meter"]]
+        ),
         curves=[CurvePoint(**point) for point in state["curves"]],
         finished=state["finished"],
     )

@@ -14,6 +14,7 @@ from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.checkpoint import checkpoint_key, not_resumable
 from kd2edge.distill.knowledge import Knowledge
 from kd2edge.distill.objective import Objective
+from kd2edge.distill.peer import Peer
 from kd2edge.distill.plan import Plan, plan_of
 from kd2edge.distill.precision import precision_of
 from kd2edge.distill.settings import TrainSettings
@@ -45,6 +46,7 @@ class TrainingJob:
         sources: which source each row of ``train`` is of ``[row]``; asked for where settings sample
             them.
         rows: the rows that ``train`` encodes, for messages; None: they are named by position.
+        peers: nets that learn beside it, and from which it learns as the settings say.
     """
 
     name: str
@@ -62,6 +64,7 @@ class TrainingJob:
     hidden: npt.NDArray[np.int64] | None = None
     sources: npt.NDArray[np.int64] | None = None
     rows: Rows | None = None
+    peers: Sequence[Peer] = ()
 
     @property
     def key(self) -> str:
@@ -70,7 +73,8 @@ class TrainingJob:
         The metrics that are only reported are not in it, nor how often checkpoints are written and
         how many threads compute.
         """
-        train = self.train.fingerprint if self.knowledge else self.train.labelled_fingerprint
+        unlabelled = self.knowledge is not None or self.settings.distill.mutual > 0
+        train = self.train.fingerprint if unlabelled else self.train.labelled_fingerprint
         splits = [train, self.validation.fingerprint if self.validation else ""]
         return fingerprint(
             {
@@ -81,6 +85,7 @@ class TrainingJob:
                 "knowledge": self.knowledge.fingerprints() if self.knowledge else {},
                 **hidden_key(self.hidden),
                 **self._sources_key(),
+                **({"peers": [one.key() for one in self.peers]} if self.peers else {}),
             }
         )
 
@@ -101,6 +106,11 @@ class TrainingJob:
             UsageError: settings that name nothing known, or a loss that needs what is not there.
         """
         settings = self.settings
+        if settings.distill.mutual > 0 and not self.peers:
+            raise UsageError(
+                f"{self.name}: mutual is {settings.distill.mutual:g}, and no net learns beside it:"
+                " state peers, or 0"
+            )
         return Objective(self.tasks, settings.distill, self.knowledge, settings.label_smoothing)
 
     def plan(self, objective: Objective) -> Plan:

@@ -68,6 +68,23 @@ def require_learnable(task: TaskSpec, loss: Loss | type[Loss], temperature: Sche
         )
 
 
+def require_stated(task: TaskSpec, temperature: Schedule) -> None:
+    """Refuse a temperature that learns from what teachers say, where a task has none but peers.
+
+    Args:
+        task: whose temperature it is.
+        temperature: the schedule that gives it.
+
+    Raises:
+        UsageError: of such a temperature.
+    """
+    if temperature.begin() is not None:
+        raise UsageError(
+            f"temperature of {task.name}: {temperature.kind} learns from what teachers say, and the"
+            " task has peers alone: state a number"
+        )
+
+
 def _looks(loss: type[Loss], task: TaskSpec) -> bool:
     return loss.tempered and not _misfit(loss, task)
 

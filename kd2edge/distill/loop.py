@@ -46,7 +46,7 @@ def train(
 
     Raises:
         Interrupted: Ctrl-C, SIGTERM or ``stop``; the state was saved.
-        DataError: nothing to learn from, or caches of other rows.
+        DataError: nothing to learn from, or caches or peers of other rows.
         UsageError: settings that name nothing known, or a checkpoint of another training.
         IntegrityError: a damaged checkpoint.
         StorageError: the checkpoint or the net cannot be written.
@@ -55,6 +55,8 @@ def train(
     device = device_of(job.settings.device)
     if job.knowledge is not None:
         require_match(job.knowledge, job.train)
+    for peer in job.peers:
+        peer.require_same_rows(job.train)
     if resume:
         require_resumable(job)
     found = load_checkpoint(job.checkpoints) if resume else None

@@ -12,7 +12,7 @@ from torch import Tensor
 from kd2edge.distill.balance import LossKey
 from kd2edge.tasks.spec import TaskName
 
-Sums = list[tuple[str, str, float, int]]
+Sums = list[tuple[str, str, str, float, int]]
 
 #: Kinds that are no losses but what was used of a schedule: its mean over the items of a batch.
 VALUES = ("alpha", "temperature", "sample_weight", "weight")
@@ -39,7 +39,8 @@ class Meter:
 
     def __init__(self, sums: Sums | None = None) -> None:
         self._sums = {
-            LossKey(TaskName(task), kind): (total, count) for task, kind, total, count in sums or []
+            LossKey(TaskName(task), kind, peer): (total, count)
+            for task, kind, peer, total, count in sums or []
         }
         self._pending: list[Mapping[LossKey, Tensor | float]] = []
         self._read = 0
@@ -52,21 +53,24 @@ class Meter:
     def sums(self) -> Sums:
         """What a new meter goes on from, as JSON values."""
         self._collect()
-        return [(key.task, key.kind, total, count) for key, (total, count) in self._sums.items()]
+        return [
+            (key.task, key.kind, key.peer, total, count)
+            for key, (total, count) in self._sums.items()
+        ]
 
-    def means(self) -> dict[TaskName, dict[str, float]]:
-        """Mean of each loss, by task and kind."""
-        return self._means(values=False)
+    def means(self, peer: str = "") -> dict[TaskName, dict[str, float]]:
+        """Mean of each loss of a peer, or of the student, by task and kind."""
+        return self._means(peer, values=False)
 
     def values(self) -> dict[TaskName, dict[str, float]]:
         """Mean of each value of a schedule, by task and kind; constants are not there."""
-        return self._means(values=True)
+        return self._means("", values=True)
 
-    def _means(self, *, values: bool) -> dict[TaskName, dict[str, float]]:
+    def _means(self, peer: str, *, values: bool) -> dict[TaskName, dict[str, float]]:
         self._collect()
         means: dict[TaskName, dict[str, float]] = {}
         for key, (total, count) in self._sums.items():
-            if (key.kind in VALUES) is values:
+            if key.peer == peer and (key.kind in VALUES) is values:
                 means.setdefault(key.task, {})[key.kind] = total / count
         return means
 

@@ -25,6 +25,7 @@ class NotFinite:
         task: of a loss; "" for one on features.
         loss: of a loss its kind: ``task``, ``kd``, ``feature0`` ...
         parameter: of a gradient or a weight the parameter's name.
+        peer: of a loss the net beside the student that it is of; "" for the student.
     """
 
     kind: Literal["loss", "gradient", "weight"]
@@ -32,10 +33,12 @@ class NotFinite:
     task: str = ""
     loss: str = ""
     parameter: str = ""
+    peer: str = ""
 
     def __str__(self) -> str:
         if self.kind == "loss":
-            return f"loss {self.loss} of {self.task or 'the features'} is {self.value}"
+            whose = f"peer {self.peer}: " if self.peer else ""
+            return f"{whose}loss {self.loss} of {self.task or 'the features'} is {self.value}"
         if self.kind == "gradient":
             return f"all losses are finite, but the gradient of {self.parameter} is {self.value}"
         return f"losses and gradients are finite, but {self.parameter} becomes {self.value}"
@@ -48,7 +51,7 @@ class NotFinite:
             "task": self.task,
             "loss": self.loss,
             "parameter": self.parameter,
-        }
+        } | ({"peer": self.peer} if self.peer else {})
 
 
 class Lost(Exception):  # noqa: N818  (it never leaves the package: the loop looks for the cause)
@@ -82,7 +85,7 @@ def broken_loss(losses: Mapping[LossKey, Tensor | float]) -> NotFinite | None:
 
 def loss_not_finite(key: LossKey, value: float) -> NotFinite:
     """A loss that is not finite."""
-    return NotFinite("loss", value, task=key.task, loss=key.kind)
+    return NotFinite("loss", value, task=key.task, loss=key.kind, peer=key.peer)
 
 
 def broken_gradient(named: Iterable[tuple[str, nn.Parameter]]) -> NotFinite | None:

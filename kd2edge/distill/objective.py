@@ -10,6 +10,10 @@ With an alpha an item, an item's loss is ``alpha * kd + (1 - alpha) * task``: ea
 is of the losses times these shares, still over all items that have a label, or that teachers saw.
 So it is with a sample weight, which both parts of an item's loss are multiplied with.
 
+Nets that learn beside each other (Zhang et al. 2018, "Deep Mutual Learning", 1706.00384) add
+``weight * mutual * L_mutual``: the mean over the others of what ``L_kd`` would be with one of them
+for the teacher, as a constant.
+
 Terms that would be multiplied by zero are not computed: with alpha 0 a step is the supervised step.
 """
 
@@ -31,7 +35,7 @@ from kd2edge.distill.balance.balancer import SHARED
 from kd2edge.distill.feature_term import FeatureTerm
 from kd2edge.distill.feed import Feed
 from kd2edge.distill.knowledge import Knowledge
-from kd2edge.distill.logit_term import logit_loss, require_learnable
+from kd2edge.distill.logit_term import logit_loss, require_learnable, require_stated
 from kd2edge.distill.long_tail import long_tail
 from kd2edge.distill.long_tail.long_tail import LongTail, Support
 from kd2edge.distill.loss import Given, Loss, Need
@@ -40,10 +44,13 @@ from kd2edge.distill.method import Method, made
 from kd2edge.distill.schedule import Constant, Moment, Schedule, Time, schedules
 from kd2edge.distill.settings import DistillSettings
 from kd2edge.distill.tasks import HARD_LOSSES
-from kd2edge.distill.tasks.items import Items
+from kd2edge.distill.tasks.items import Items, Said
 from kd2edge.nets import Net
 from kd2edge.tasks.outputs import outputs_of
 from kd2edge.tasks.spec import TaskName, TaskSpec
+
+#: What a net says of a batch: array -> its items.
+Told = Mapping[str, Items]
 
 
 class Terms(NamedTuple):
@@ -99,18 +106,12 @@ class Objective(nn.Module):
         self._outputs = {task.name: outputs_of(task) for task in tasks}
         self._knowledge = knowledge
         self._values = _values(settings, names)
+        self._mutual = settings.mutual
         known = knowledge.teachers if knowledge else {}
         # An alpha of 0 throughout is no teaching: rows without a label would have no loss at all.
         silent = {task for task, values in self._values.items() if values.alpha == Constant(0.0)}
         self._taught = frozenset(known) & frozenset(names) - silent
-        self._changing = {
-            task: {
-                value: one
-                for value, one in values.changing().items()
-                if task in self._taught or value == "weight"
-            }
-            for task, values in self._values.items()
-        }
+        self._changing = {task: self._noted(task) for task in names}
         for name in names:
             if knowledge is not None and name in self._taught:
                 alpha = self._values[name].alpha
@@ -124,7 +125,7 @@ class Objective(nn.Module):
         self.tails = nn.ModuleList([_long_tail(settings, task) for task in tasks])
         self.soft = nn.ModuleList(
             [
-                _logit_loss(settings, task, knowledge if name in self._taught else None)
+                self._compared(settings, task, knowledge if name in self._taught else None)
                 for name, task in zip(names, tasks, strict=True)
             ]
         )
@@ -137,8 +138,8 @@ class Objective(nn.Module):
 
     @property
     def learns_from_all_rows(self) -> bool:
-        """Whether a row without any label teaches something: teachers have a say."""
-        return bool(self._taught) or len(self.features) > 0
+        """Whether a row without any label teaches something: teachers or peers have a say."""
+        return bool(self._taught) or len(self.features) > 0 or self._mutual > 0
 
     @property
     def balance(self) -> Balancer:
@@ -197,12 +198,26 @@ class Objective(nn.Module):
         by_index = ((at, self._values[self._tasks[int(at)]]) for at in self.learned)
         return {f"learned.{at}": values.temperature.pace(time) for at, values in by_index}
 
+    def told(self, outputs: Mapping[str, Tensor], batch: Batch) -> Told:
+        """What a net says of a batch to those that learn beside it: numbers, and no gradient.
+
+        Args:
+            outputs: its arrays by name, on the device.
+            batch: the rows as it reads them, *on the CPU*.
+        """
+        return {
+            name: Items(self._specs[task], batch, name, output, outputs[name].detach(), None)
+            for task in self._tasks
+            for name, output in self._outputs[task].items()
+        }
+
     def terms(
         self,
         outputs: Mapping[str, Tensor],
         features: Mapping[str, Tensor],
         batch: Batch,
         time: Time,
+        others: Sequence[Told] = (),
     ) -> Terms:
         """The losses of a batch.
 
@@ -211,6 +226,7 @@ class Objective(nn.Module):
             features: the student's features at :attr:`captures`.
             batch: the rows, *on the CPU*: there no GPU is waited for to find out what counts.
             time: where the training is.
+            others: what each of the nets that learn beside this one says; none: it learns alone.
         """
         found = Terms({}, {})
         for at, task in enumerate(self._tasks):
@@ -227,6 +243,9 @@ class Objective(nn.Module):
             if self._changing[task]:
                 known = {"alpha": alpha, "sample_weight": share, "weight": weight}
                 self._note(found, now, known)
+            if others and self._mutual > 0:
+                loss = self._from_peers(at, items, time, values.temperature, others)
+                _add(found, LossKey(task, "mutual"), weight * self._mutual, loss)
             hard, soft = _Part.of(1 - alpha, share), _Part.of(alpha, share)
             if hard.factor > 0:
                 loss = self._hard(at, items, hard.shares)
@@ -254,6 +273,34 @@ class Objective(nn.Module):
                 require_learnable(self._specs[task], loss, schedule)
                 found[str(at)] = nn.Parameter(torch.tensor(begin))
         return found
+
+    def _noted(self, task: TaskName) -> dict[str, Schedule]:
+        """What schedules give a task that is worth noting: of a temperature, where it is used."""
+        changing, used = self._values[task].changing(), {"weight"}
+        if task in self._taught:
+            used = set(VALUES)
+        elif self._mutual > 0:
+            used |= {"temperature"}
+        return {value: one for value, one in changing.items() if value in used}
+
+    def _compared(
+        self, settings: DistillSettings, task: TaskSpec, knowledge: Knowledge | None
+    ) -> nn.Module:
+        """The loss between a task's outputs and its teachers', or those of nets beside this one.
+
+        Raises:
+            UsageError: a loss that does not fit, or a temperature that only teachers can give.
+        """
+        if knowledge is None and self._mutual == 0:
+            return nn.Identity()
+        if knowledge is None:
+            require_stated(task, self._values[task.name].temperature)
+        stated = settings.logits
+        method = stated if isinstance(stated, Method) else stated.get(task.name)
+        cut = knowledge is not None and any(
+            knowledge.is_cut(array, task.name) for array in outputs_of(task)
+        )
+        return logit_loss(task, method, cut=cut)
 
     def _moment(self, at: int, time: Time, items: Items) -> Moment:
         """When a value of the task at ``at`` is asked for."""
@@ -298,25 +345,58 @@ class Objective(nn.Module):
         shares: Tensor | None = None,
     ) -> Tensor | None:
         """What teachers say of every array of a task, each a mean over its own items."""
-        losses = [
-            self._followed(at, one, temperature.at(self._moment(at, time, one)), shares)
-            for one in several
-        ]
-        found = [loss for loss in losses if loss is not None]
-        return torch.stack(found).sum() if len(found) > 1 else next(iter(found), None)
+        losses: list[Tensor | None] = []
+        for items in several:
+            now = temperature.at(self._moment(at, time, items))
+            said = items.said(now)
+            assert said is not None
+            student = said.merged(self._tail(at).taught(items.logits))
+            losses.append(self._followed(at, items, said, student, now, shares))
+        return _summed(losses)
+
+    def _from_peers(
+        self,
+        at: int,
+        several: Sequence[Items],
+        time: Time,
+        temperature: Schedule,
+        others: Sequence[Told],
+    ) -> Tensor | None:
+        """The mean over other nets of what each says of every array of a task.
+
+        All learn the same labels in the same way: their outputs are compared as they are, without
+        what a long tail adds to logits in training.  A temperature that learns is the teachers'.
+        """
+        found: list[Tensor] = []
+        for told in others:
+            losses: list[Tensor | None] = []
+            for items in several:
+                now = temperature.at(self._moment(at, time, items))
+                now = now.detach() if isinstance(now, Tensor) else now
+                said = items.told_by(told[items.name])
+                losses.append(self._followed(at, items, said, items.logits, now, None))
+            loss = _summed(losses)
+            if loss is not None:  # else no word that both have seen
+                found.append(loss)
+        return torch.stack(found).mean() if found else None
 
     def _followed(
-        self, at: int, items: Items, temperature: float | Tensor, shares: Tensor | None
+        self,
+        at: int,
+        items: Items,
+        said: Said,
+        student: Tensor,
+        temperature: float | Tensor,
+        shares: Tensor | None,
     ) -> Tensor | None:
-        said = items.said(temperature)
-        assert said is not None
+        """The loss of the student's logits beside what was said of the same items."""
         if items.are_words and not said.seen.any():
             return None
         loss = self.soft[at]
         assert isinstance(loss, Loss)
         more: dict[str, Any] = {
             "temperature": temperature,
-            "student_logits": said.merged(self._tail(at).taught(items.logits)),
+            "student_logits": student,
             "teacher_logits": said.logits,
         }
         if Need.TARGETS in loss.needs:
@@ -388,6 +468,12 @@ def _shared(loss: Loss, given: Given, counted: Tensor, shares: Tensor) -> Tensor
     return loss(replace(given, weights=weights)) * mean
 
 
+def _summed(losses: Sequence[Tensor | None]) -> Tensor | None:
+    """The sum of those that are there; None of none."""
+    found = [loss for loss in losses if loss is not None]
+    return torch.stack(found).sum() if len(found) > 1 else next(iter(found), None)
+
+
 def _add(found: Terms, key: LossKey, factor: float, loss: Tensor | None) -> None:
     if loss is not None and factor > 0:
         found.terms[key] = loss * factor
@@ -410,14 +496,3 @@ def _long_tail(settings: DistillSettings, task: TaskSpec) -> nn.Module:
     if stated is None:
         return long_tail(task, Method("none"), Support((), 0))
     return long_tail(task, stated.method, stated.support)
-
-
-def _logit_loss(
-    settings: DistillSettings, task: TaskSpec, knowledge: Knowledge | None
-) -> nn.Module:
-    if knowledge is None:
-        return nn.Identity()
-    stated = settings.logits
-    method = stated if isinstance(stated, Method) else stated.get(task.name)
-    cut = [knowledge.is_cut(array, task.name) for array in outputs_of(task)]
-    return logit_loss(task, method, cut=any(cut))

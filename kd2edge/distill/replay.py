@@ -54,6 +54,8 @@ class Replayed:
             label, or one that compares rows with each other) is not among them.
         gradients: module -> norm of the gradient of its parameters, before clipping.
         peaks: what modules without parts gave, in the order of their calls.
+
+    What is of a net that learned beside bears its name.
     """
 
     failed: Mapping[str, Any]
@@ -90,14 +92,14 @@ def replay(job: TrainingJob, *, precision: str | None = None, most: int = 10) ->
     device = device_of(job.settings.device)
     net = job.build()
     with conditions(job, device, state):
-        seen = _Seen(net)
+        seen = _Seen()
         training = Training(job, net, device, watch=seen)
         training.resume(state)
         cursor = training.cursor
         positions = training.plan.batches(cursor.epoch)[cursor.batch]
         with net.capture(training.objective.captures) as features:
             training.learn()
-            with _peaks(net, seen.peaks):
+            with _peaks(training.nets, seen.peaks):
                 training.step(positions, features)
             features.clear()
             training.resume(state)
@@ -117,12 +119,11 @@ def replay(job: TrainingJob, *, precision: str | None = None, most: int = 10) ->
 class _Seen:
     """Keeps what one step shows."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self) -> None:
         self.what: NotFinite | None = None
         self.losses: dict[LossKey, float] = {}
         self.gradients: dict[str, float] = {}
         self.peaks: dict[str, float] = {}
-        self._net = net
         self._training: Training | None = None
 
     def before(self, training: Training, positions: npt.NDArray[np.int64]) -> None:
@@ -131,14 +132,14 @@ class _Seen:
 
     def look(self, losses: Mapping[LossKey, Tensor | float]) -> None:
         assert self._training is not None
-        named = self._training.stepper.named
+        named = self._training.named
         self.what = broken_loss(losses) or broken_gradient(named)
         self.gradients = _norms(named)
 
     def after(self, losses: Mapping[LossKey, Tensor | float]) -> None:
         assert self._training is not None
         self.losses = {key: float(loss) for key, loss in losses.items() if key.kind not in VALUES}
-        found = broken_loss(losses) or broken_weight(self._training.stepper.named)
+        found = broken_loss(losses) or broken_weight(self._training.named)
         self.what = self.what or found
 
 
@@ -154,7 +155,7 @@ def _norms(named: Sequence[tuple[str, nn.Parameter]]) -> dict[str, float]:
 
 
 @contextmanager
-def _peaks(net: Net, into: dict[str, float]) -> Iterator[None]:
+def _peaks(nets: Mapping[str, Net], into: dict[str, float]) -> Iterator[None]:
     """Note the largest value of every module without parts, the first time that it is called."""
 
     def keep(name: str, given: Any, output: Any) -> None:
@@ -163,7 +164,12 @@ def _peaks(net: Net, into: dict[str, float]) -> Iterator[None]:
         if name not in into and found is not None and found.is_floating_point():
             into[name] = found.detach().abs().max().item() if found.numel() else 0.0
 
-    leaves = {name: one for name, one in net.named_modules() if not any(one.children())}
+    leaves = {
+        prefix + name: one
+        for prefix, net in nets.items()
+        for name, one in net.named_modules()
+        if not any(one.children())
+    }
     with watched(leaves, keep):
         yield
 
@@ -175,14 +181,14 @@ def _alone(
     most: int,
 ) -> dict[LossKey, list[RowLoss]]:
     """The losses of each row alone; what losses remember is put back before the next row."""
-    job, epoch = training.job, training.cursor.epoch
+    job = training.job
     before = {name: one.clone() for name, one in training.objective.state_dict().items()}
     found: dict[LossKey, list[tuple[int, float]]] = {}
-    training.net.eval()
+    for net in training.nets.values():
+        net.eval()
     for position in positions:
-        batch = job.train.batch(np.array([position], np.int64), epoch, epoch)
         with torch.no_grad():
-            raw = training.stepper.losses(batch, features, training.time()).raw
+            raw = training.losses(np.array([position], np.int64), features).raw()
         for key, loss in raw.items():
             if key.kind not in VALUES:
                 found.setdefault(key, []).append((int(position), float(loss)))

@@ -21,6 +21,7 @@ class CurvePoint:
         validation: task -> its metric; empty when the epoch was not validated.
         values: task -> alpha, temperature or weight, where a schedule gave it -> mean over the
             epoch.
+        peers: net that learned beside this one -> ``validation`` of it.
     """
 
     step: int
@@ -29,6 +30,9 @@ class CurvePoint:
     train: Losses
     validation: Mapping[TaskName, float] = field(default_factory=dict)
     values: Losses = field(default_factory=dict)
+    peers: Mapping[str, Mapping[TaskName, float]] = field(
+        default_factory=dict[str, "Mapping[TaskName, float]"]
+    )
 
 
 @dataclass(frozen=True, slots=True)

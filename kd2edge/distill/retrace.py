@@ -68,16 +68,16 @@ class _Search:
             )
         self._training, self.positions = training, positions
         # Copies on the CPU: a GPU may have no room for a second state.
-        tensors = copied(training.stepper.learned.tensors())
+        tensors = copied(training.tensors())
         self.state = Checkpoint(tensors, training.state())
 
     def look(self, losses: Mapping[LossKey, Tensor | float]) -> None:
         assert self._training is not None
-        self._end_at(broken_loss(losses) or broken_gradient(self._training.stepper.named))
+        self._end_at(broken_loss(losses) or broken_gradient(self._training.named))
 
     def after(self, losses: Mapping[LossKey, Tensor | float]) -> None:
         assert self._training is not None
-        self._end_at(broken_loss(losses) or broken_weight(self._training.stepper.named))
+        self._end_at(broken_loss(losses) or broken_weight(self._training.named))
 
     def _end_at(self, what: NotFinite | None) -> None:
         if what is not None:

@@ -99,6 +99,8 @@ class DistillSettings:
         feed: features that are given to the student until they have faded out.
         balance: how the tasks' losses are combined.
         long_tail: of the tasks whose rare classes are made to count, with or without a teacher.
+        mutual: weight of what nets that learn beside each other say of a task, beside its other
+            losses; 0: they do not listen to each other, or there are none.
     """
 
     alpha: Value
@@ -110,6 +112,7 @@ class DistillSettings:
     feed: tuple[FeedSpec, ...]
     balance: Method
     long_tail: Mapping[TaskName, LongTailSpec]
+    mutual: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,7 @@ LABELS_ALONE = DistillSettings(
     feed=(),
     balance=Method("static"),
     long_tail={},
+    mutual=0.0,
 )
 
 

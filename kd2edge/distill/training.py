@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol, final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kd2edge.data.device import full_fp32
 from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.balance import LossKey
 from kd2edge.distill.checkpoint import Checkpoint, save_checkpoint
+from kd2edge.distill.cohort import Exchange, losses_together, take_together
 from kd2edge.distill.cursor import Cursor, cursor_from_json
 from kd2edge.distill.determinism import deterministic
 from kd2edge.distill.evaluate import (
@@ -29,12 +31,13 @@ from kd2edge.distill.interruption import Interruption
 from kd2edge.distill.job import TrainingJob
 from kd2edge.distill.not_finite import Lost, NotFinite, broken_weight, loss_not_finite
 from kd2edge.distill.optimizer import rate
+from kd2edge.distill.peer_training import PeerTraining
 from kd2edge.distill.precision import precision_of
 from kd2edge.distill.random_state import own_randomness
 from kd2edge.distill.result import TrainResult
 from kd2edge.distill.saving import BEST, NET, copied, prefixed, under
 from kd2edge.distill.schedule import Time
-from kd2edge.distill.step import Stepper
+from kd2edge.distill.step import Stepper, Turn
 from kd2edge.errors import Interrupted
 from kd2edge.events import EpochEvent, OnEvent, ResumedEvent, SavedEvent, StepEvent, ignore
 from kd2edge.nets import Net
@@ -115,6 +118,8 @@ class Training:
         self.objective.to(device)
         self.precision = precision_of(job.settings.precision, device)
         self.stepper = Stepper(self.net, self.objective, job.settings, device, self.precision)
+        self.peers = [PeerTraining(one, job, device, self.precision) for one in job.peers]
+        self._steppers = {"": self.stepper, **{one.name: one.stepper for one in self.peers}}
         self.cursor = Cursor()
         self.key = job.checkpoint_key
         self.best: dict[str, Tensor] = {}
@@ -134,7 +139,8 @@ class Training:
 
     def learn(self) -> None:
         """Let dropout and batch norms work as in training, but not where the net is frozen."""
-        self.net.train()
+        for net in self.nets.values():
+            net.train()
         for module in self._frozen:
             module.eval()
 
@@ -146,6 +152,8 @@ class Training:
             self.net.load_state_dict(under(NET, found.tensors))
         else:
             self.stepper.learned.restore(found.tensors)
+            for peer in self.peers:
+                peer.restore(found.tensors)
         wanted, threads = self.settings.threads, found.state["threads"]
         adapted = wanted is not None and wanted != threads and self.device.type == "cpu"
         note = (
@@ -160,12 +168,29 @@ class Training:
             return tasks
         return fitted_tasks(tasks, split, self._said(split))
 
-    def time(self) -> Time:
-        """Where the training is."""
+    @property
+    def nets(self) -> dict[str, Net]:
+        """What stands in front of a net's names -> the net: "" of the student, then its peers."""
+        return {"": self.net, **{peer.prefix: peer.net for peer in self.peers}}
+
+    @property
+    def named(self) -> list[tuple[str, nn.Parameter]]:
+        """Name and parameter of everything that is trained, peers included."""
+        return [*self.stepper.named, *(one for peer in self.peers for one in peer.named)]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that steps change, peers included."""
+        found = self.stepper.learned.tensors()
+        for peer in self.peers:
+            found |= peer.tensors()
+        return found
+
+    def time(self, peer: str = "") -> Time:
+        """Where the training is, as a peer sees it, or the student."""
         cursor = self.cursor
-        return Time(
-            cursor.step, self.plan.steps, cursor.epoch, cursor.meter.means, cursor.last_validation
-        )
+        losses = partial(cursor.meter.means, peer)
+        metrics = partial(cursor.last_validation, peer)
+        return Time(cursor.step, self.plan.steps, cursor.epoch, losses, metrics)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint says beside its tensors, as JSON values."""
@@ -177,20 +202,38 @@ class Training:
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
-        settings = self.settings
-        return settings.lr * rate(step, self.plan.steps, settings.warmup, settings.schedule)
+        return self.settings.lr * self._share_of_rate(step)
 
     def step(self, positions: npt.NDArray[np.int64], features: dict[str, Tensor]) -> None:
         """Take the next step, with the rows at ``positions``."""
-        batch = self.job.train.batch(positions, self.cursor.epoch, self.cursor.epoch)
-        watch, rate_now = self.watch, self.rate(self.cursor.step)
+        turns, watch = self._turns(positions, features), self.watch
         if watch is not None:
             watch.before(self, positions)
-        look = None if watch is None else watch.look
-        losses = self.stepper.take(batch, features, self.time(), rate_now, look)
+        losses = take_together(self._steppers, turns, None if watch is None else watch.look)
         self.cursor.meter.add(losses)
         if watch is not None:
             watch.after(losses)
+
+    def losses(self, positions: npt.NDArray[np.int64], features: dict[str, Tensor]) -> Exchange:
+        """What the next step would see of the rows at ``positions``; it is not taken."""
+        return losses_together(self._steppers, self._turns(positions, features))
+
+    def _turns(
+        self, positions: npt.NDArray[np.int64], features: dict[str, Tensor]
+    ) -> dict[str, Turn]:
+        """The rows at ``positions`` as each net reads them."""
+        cursor, split = self.cursor, self.job.train
+        batch = split.batch(positions, cursor.epoch, cursor.epoch)
+        turns = {"": Turn(batch, features, self.time(), self.rate(cursor.step))}
+        for peer in self.peers:
+            share = self._share_of_rate(cursor.step)
+            turns[peer.name] = peer.turn(positions, (split, batch), self.time(peer.name), share)
+        return turns
+
+    def _share_of_rate(self, step: int) -> float:
+        """What learning rates are multiplied with in a step."""
+        settings = self.settings
+        return rate(step, self.plan.steps, settings.warmup, settings.schedule)
 
     def _epoch(self, features: dict[str, Tensor], interruption: Interruption) -> None:
         cursor = self.cursor
@@ -213,7 +256,8 @@ class Training:
         last = cursor.step >= plan.steps
         due = last or (cursor.epoch + 1) % self.settings.validate_every == 0
         validation = self._validated() if due else {}
-        best = cursor.end_epoch(validation, mean_goodness(self.job.tasks, validation))
+        peers = {one.name: one.validated(self._rows_at_once) for one in self.peers if due}
+        best = cursor.end_epoch(validation, mean_goodness(self.job.tasks, validation), peers)
         if best and self.settings.keep == "best":
             self.best = copied(self.net.state_dict())
         cursor.finished = last
@@ -229,6 +273,7 @@ class Training:
                 best,
                 cursor.seconds,
                 left,
+                peers,
             )
         )
         if last:
@@ -243,9 +288,13 @@ class Training:
         return metric_values(self.job.tasks, split, self._said(split))
 
     def _said(self, split: EncodedSplit) -> dict[str, Column]:
-        size = 4 * self.settings.batch_size  # no gradients: room for more rows
-        tasks, device = self.job.tasks, str(self.device)
+        size, tasks, device = self._rows_at_once, self.job.tasks, str(self.device)
         return predict_split(self.net, split, tasks, batch_size=size, device=device)
+
+    @property
+    def _rows_at_once(self) -> int:
+        """Rows of a forward pass without gradients: there is room for more."""
+        return 4 * self.settings.batch_size
 
     def _tell_step(self) -> None:
         cursor, plan = self.cursor, self.plan
@@ -273,7 +322,7 @@ class Training:
     def _require_sound(self) -> None:
         """The same for losses and weights: finite losses may have left weights that are not."""
         self._require_finite()
-        found = broken_weight(self.stepper.named)
+        found = broken_weight(self.named)
         if found is not None:
             raise self._lost(found, 0)
 
@@ -295,7 +344,7 @@ class Training:
         return error
 
     def _all_tensors(self) -> dict[str, Tensor]:
-        return {**self.stepper.learned.tensors(), **prefixed(BEST, self.best)}
+        return {**self.tensors(), **prefixed(BEST, self.best)}
 
     def _save(self, tensors: Mapping[str, Tensor]) -> None:
         self._require_sound()  # the last good checkpoint stays

@@ -8,6 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.recipe.boosting_checks import boosting_fits
 from kd2edge.recipe.given_checks import given_fit
+from kd2edge.recipe.mutual_checks import (
+    peers_begin_apart,
+    peers_have_names,
+    peers_learn_in_one_phase,
+    peers_read,
+)
 from kd2edge.recipe.phase_checks import (
     faults_of_phases,
     phases_have_names,
@@ -140,6 +146,9 @@ def _models(recipe: Recipe) -> Iterator[tuple[Steps, Model, Mapping[str, Input]]
         if not isinstance(teacher.model, NoNet):
             yield ("teachers", index, "model"), teacher.model, own
     yield ("student", "model"), recipe.student.model, recipe.inputs
+    mutual = recipe.distill.mutual
+    for index, peer in enumerate(() if mutual is None else mutual.peers):
+        yield ("distill", "mutual", "peers", index, "model"), peer.model, recipe.inputs
 
 
 def _every_input_is_read(recipe: Recipe) -> Iterator[Fault]:
@@ -355,6 +364,10 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     curricula_have_a_range,
     phases_have_names,
     phases_join_alike,
+    peers_have_names,
+    peers_begin_apart,
+    peers_learn_in_one_phase,
+    peers_read,
     boosting_fits,
     reference_fits,
     given_fit,

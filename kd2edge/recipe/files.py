@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from kd2edge.recipe.mutual_checks import peers_of
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import (
     Input,
@@ -40,6 +41,8 @@ def missing_files(recipe: Recipe) -> Iterator[Fault]:
             yield (*steps, "checkpoint"), _gone(teacher.checkpoint)
         for name, spec in (teacher.inputs or {}).items():
             yield from _tokenizer((*steps, "inputs", name), spec)
+    for place, peer in peers_of(recipe):
+        yield from _weights((*place, "model"), peer.model)
 
 
 def _data(recipe: Recipe) -> Iterator[Fault]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from kd2edge.recipe.mutual_checks import listens
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import Builtin, Recipe, TokenClassification
 from kd2edge.recipe.schema.data import FilePart, SourcePart
@@ -53,15 +54,16 @@ def held_out_is_of_training(recipe: Recipe) -> Iterator[Fault]:
 
 
 def unlabelled_is_for_training(recipe: Recipe) -> Iterator[Fault]:
-    """Rows that only teachers label have no tasks, no other splits, and a teacher."""
+    """Rows that only teachers label have no tasks, no other splits, and a teacher, or peers."""
     for index, source in enumerate(recipe.data.unlabelled):
         steps: Steps = ("data", "unlabelled", index)
         if source.tasks is not None:
             yield (*steps, "tasks"), "unlabelled rows carry no tasks: only teachers label them"
         if not isinstance(source, Builtin):
             yield from _only_train(source, steps)
-    if recipe.data.unlabelled and not recipe.teachers:
-        yield ("data", "unlabelled"), "unlabelled rows need a teacher, there is none"
+    if recipe.data.unlabelled and not recipe.teachers and not listens(recipe):
+        message = "unlabelled rows need a teacher, or peers (distill.mutual): there are none"
+        yield ("data", "unlabelled"), message
 
 
 def _only_train(source: SourcePart, steps: Steps) -> Iterator[Fault]:

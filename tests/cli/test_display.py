@@ -24,7 +24,7 @@ EVENTS: list[Any] = [
     ResumedEvent(4, "checkpoints/student", "1 threads as before"),
     StepEvent(1, 12, 1, 3, LOSSES, 1e-3, 1.0, 75.0),
     Progress("teacher", 3, 6),
-    EpochEvent(1, 3, 4, LOSSES, {"intent": 0.75}, True, 1.0, 75.0),
+    EpochEvent(1, 3, 4, LOSSES, {"intent": 0.75}, True, 1.0, 75.0, {"big": {"intent": 0.5}}),
     StageEvent("cache bert", "0.1 MB", skipped=True),
 ]
 
@@ -40,8 +40,17 @@ def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "  resumed at step 4. 1 threads as before",
         "  epoch   1/3  1:15 left  intent 0.750 *",
         "               loss       intent 0.250/0.500  features 0.125",
+        "               peer       big: intent 0.500",
         "cache bert         0.1 MB  (done before)",
     ]
+
+
+def test_what_peers_say_stands_behind_what_teachers_do() -> None:
+    """By name: the order in which an epoch's batches brought them is of no account."""
+    losses: Any = {"intent": {"mutual": 0.125, "kd": 0.5, "task": 0.25}}
+    assert module._losses(losses, 3) == "intent 0.250/0.500/0.125"
+    del losses["intent"]["kd"]
+    assert module._losses(losses, 3) == "intent 0.250/0.125"
 
 
 @pytest.mark.parametrize("no_color", [False, True])

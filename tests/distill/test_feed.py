@@ -36,7 +36,7 @@ from kd2edge.distill import (
 )
 from kd2edge.distill.feed import Feed
 from kd2edge.distill.objective import Objective
-from kd2edge.distill.step import Stepper
+from kd2edge.distill.step import Stepper, Turn
 from kd2edge.errors import Interrupted, UsageError
 from kd2edge.nets import Net
 from kd2edge.teacher import cache_outputs
@@ -182,7 +182,7 @@ def test_it_teaches_the_projector_and_what_lies_in_front(images: Any) -> None:
     made = objective(knowledge, net, split, feed(VECTOR, "stages.0"))
     stepper = Stepper(net, made, TRAIN, torch.device("cpu"), "fp32")
     with net.train().capture(made.captures) as features:
-        found = stepper.losses(split.batch(AT), features, Time(0, 10, 0))
+        found = stepper.losses(Turn(split.batch(AT), features, Time(0, 10, 0), 0.1))
         torch.stack(list(found.terms.values())).sum().backward()
     for parameter in (*made.feeds.parameters(), *net.get_submodule("backbone").parameters()):
         assert parameter.grad is not None

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from distill.tiny import DISTILL, IMAGES, TRAIN, image_rows
+from distill.tiny import DISTILL, IMAGES, TRAIN, image_rows, step_alone
 from kd2edge.distill import Method, Time, TrainingJob, TrainSettings, train
 from kd2edge.distill.freezing import freeze
 from kd2edge.distill.objective import Objective
@@ -113,7 +113,7 @@ def test_a_task_whose_rows_meet_nothing_that_learns_is_left_out(tmp_path: Path) 
     before, own = state(net), state(objective)
     with own_randomness(0):
         split = IMAGES.split(tmp_path, image_rows(8, 0))
-        raw = stepper.take(split.batch(np.arange(8)), {}, Time(0, 1, 0), 0.1)
+        raw = step_alone(stepper, split.batch(np.arange(8)), Time(0, 1, 0), 0.1)
     assert [key.task for key in raw] == ["dark"]
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in before.items())
     assert all(torch.equal(value, objective.state_dict()[name]) for name, value in own.items())

@@ -23,13 +23,14 @@ from distill.tiny import (
     follow,
     image_rows,
     random_logits,
+    step_alone,
     token_rows,
 )
 from kd2edge.data import Batch, EncodedSplit
 from kd2edge.distill import Mixup, Time, knowledge_of
 from kd2edge.distill.mixup import Pairs, mixed_terms, pairs_of
 from kd2edge.distill.objective import Objective, Terms
-from kd2edge.distill.step import Stepper
+from kd2edge.distill.step import Stepper, Turn
 from kd2edge.errors import UsageError
 from kd2edge.nets import Net
 from kd2edge.tasks.spec import TaskName
@@ -164,7 +165,7 @@ def stepper(net: Net, at: str, **distill: object) -> Stepper:
 def test_a_step_shows_the_net_what_is_mixed(split: EncodedSplit, at: str) -> None:
     net, batch = IMAGES.net().eval(), split.batch(np.arange(8))
     pairs = pairs_of(0.4, TRAIN.seed, NOW.step, 8)
-    found = stepper(net, at).losses(batch, {}, NOW)
+    found = stepper(net, at).losses(Turn(batch, {}, NOW, 0.1))
     if at == "inputs":
         pixels = batch.inputs["pixel_values"].numpy().astype(np.float32)
         both = pairs.share * pixels + (1 - pairs.share) * pixels[pairs.order]
@@ -186,7 +187,7 @@ def test_a_step_shows_the_net_what_is_mixed(split: EncodedSplit, at: str) -> Non
 def test_texts_are_mixed_at_the_vectors_that_heads_read(tmp_path: Path) -> None:
     net = TOKENS.net(tasks=(TOPIC,))
     batch = TOKENS.split(tmp_path, token_rows(), tasks=(TOPIC,)).batch(np.arange(6))
-    found = stepper(net, "features").take(batch, {}, NOW, 0.1)
+    found = step_alone(stepper(net, "features"), batch, NOW, 0.1)
     assert all(np.isfinite(float(one)) for one in found.values())
     with pytest.raises(UsageError, match="input_ids of the inputs holds ids.*at: features"):
         stepper(net, "inputs")

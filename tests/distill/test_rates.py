@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from distill.tiny import DISTILL, IMAGES, TOKENS, TRAIN, image_rows
+from distill.tiny import DISTILL, IMAGES, TOKENS, TRAIN, image_rows, step_alone
 from kd2edge.distill import Time
 from kd2edge.distill.freezing import freeze
 from kd2edge.distill.objective import Objective
@@ -61,7 +61,7 @@ def test_a_step_moves_each_module_by_its_factor(tmp_path: Path) -> None:
         objective = Objective(IMAGES.tasks, replace(DISTILL, alpha=0.0), None, 0.0)
         stepper = Stepper(net, objective, settings, torch.device("cpu"), "fp32")
         with own_randomness(0):
-            stepper.take(split.batch(np.arange(16)), {}, Time(0, 1, 0), 0.1)
+            step_alone(stepper, split.batch(np.arange(16)), Time(0, 1, 0), 0.1)
         moved.append({name: one.detach() - before[name] for name, one in net.named_parameters()})
     plain, own = moved
     for part, factor in (

@@ -23,11 +23,11 @@ from distill.planted import (
     row_breaks,
 )
 from distill.tiny import IMAGES
-from kd2edge.distill import TrainingJob, train
+from kd2edge.distill import TrainingJob, train, training
 from kd2edge.distill.balance import LossKey
+from kd2edge.distill.cohort import take_together
 from kd2edge.distill.failed import FOLDER, load_failed
 from kd2edge.distill.replay import replay
-from kd2edge.distill.step import Stepper
 from kd2edge.errors import IntegrityError, Kd2edgeError, UsageError
 from kd2edge.tasks.spec import TaskName
 
@@ -45,14 +45,13 @@ def test_losses_are_those_of_the_first_time_to_the_bit(
 ) -> None:
     """With dropout and from the middle of an epoch."""
     taken: list[dict[LossKey, float]] = []
-    take = Stepper.take
 
-    def noted(self: Stepper, *arguments: Any) -> Mapping[LossKey, Tensor]:
-        found = take(self, *arguments)
-        taken.append({key: one.item() for key, one in found.items()})
+    def noted(*arguments: Any) -> Mapping[LossKey, Tensor | float]:
+        found = take_together(*arguments)
+        taken.append({key: float(one) for key, one in found.items()})
         return found
 
-    monkeypatch.setattr(Stepper, "take", noted)
+    monkeypatch.setattr(training, "take_together", noted)
     this = broken(job(tmp_path, lambda: gradient_breaks_at(12)))
     monkeypatch.undo()
     found = replay(this)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from distill.tiny import DISTILL, IMAGES, TRAIN, image_rows
+from distill.tiny import DISTILL, IMAGES, TRAIN, image_rows, step_alone
 from kd2edge.distill import Time
 from kd2edge.distill.balance import Balancer, LossKey, Shared
 from kd2edge.distill.objective import Objective
@@ -50,7 +50,7 @@ def stepped(tmp_path: Path, lr: float, balancer: Balancer | None) -> tuple[Net, 
     stepper = Stepper(net, objective, TRAIN, torch.device("cpu"), "fp32")
     with own_randomness(4):
         for at in (0, 8):
-            stepper.take(split.batch(np.arange(at, at + 8)), {}, Time(0, 2, 0), lr)
+            step_alone(stepper, split.batch(np.arange(at, at + 8)), Time(0, 2, 0), lr)
         return net, torch.rand(1)
 
 

@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 
 from kd2edge.data import Batch, EncodedSplit, Views, encode_split
-from kd2edge.distill import DistillSettings, FeatureSpec, Knowledge, Method, TrainSettings
+from kd2edge.distill import DistillSettings, FeatureSpec, Knowledge, Method, Time, TrainSettings
+from kd2edge.distill.balance import LossKey
+from kd2edge.distill.cohort import take_together
+from kd2edge.distill.step import Stepper, Turn
 from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.inputs import InputSpec, input_kind
 from kd2edge.nets import ModelSpec, Net, build_net
@@ -107,6 +110,7 @@ DISTILL = DistillSettings(
     feed=(),
     balance=Method("static"),
     long_tail={},
+    mutual=0.0,
 )
 TRAIN = TrainSettings(
     **Train().model_dump(exclude={"epochs", "lr", "batch_size", "device", "precision"}),
@@ -158,6 +162,13 @@ def taught(
     ((name, output),) = outputs_of(task).items()
     words = batch.words_of(task.name)
     return knowledge.heard(name, task.name, output, batch, words).at(temperature)
+
+
+def step_alone(
+    stepper: Stepper, batch: Batch, time: Time, lr: float
+) -> Mapping[LossKey, Tensor | float]:
+    """A step of a net alone; its losses."""
+    return take_together({"": stepper}, {"": Turn(batch, {}, time, lr)})
 
 
 def random_logits(seed: int, items: int = 6, channels: int = 4) -> Tensor:

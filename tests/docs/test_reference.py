@@ -55,7 +55,7 @@ TABLES: dict[str, Iterable[str]] = {
     "Joins": JOINS,
     "Taught teachers": {"taught_by"},
     "Schedules": SCHEDULES,
-    "Training": {"feed", "freeze", "layer_decay", "phases", "rates", "sampling"},
+    "Training": {"feed", "freeze", "layer_decay", "mutual", "phases", "rates", "sampling"},
     "Feature losses": FEATURE_LOSSES,
     "Projectors": PROJECTORS,
     "Balancers": BALANCERS,

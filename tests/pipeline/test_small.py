@@ -29,7 +29,8 @@ from kd2edge.pipeline.verbs.exporting import _assert_makes_one
 from kd2edge.recipe import LoadedRecipe, load_recipe
 from kd2edge.recipe.schema import Recipe
 from kd2edge.recipe.schema.base import FOLDER
-from kd2edge.recipe.schema.distill import Distill, Teaching
+from kd2edge.recipe.schema.distill import Distill
+from kd2edge.recipe.schema.teaching import Teaching
 from kd2edge.recipe.schema.train import Baseline
 from kd2edge.rows.check import SplitCheck
 from kd2edge.rows.jsonl import JsonlRows

@@ -8,8 +8,8 @@ import pytest
 
 from kd2edge.errors import Problem
 from kd2edge.recipe import LoadedRecipe
-from kd2edge.recipe.schema.distill import Teaching
 from kd2edge.recipe.schema.inherited import is_inherited
+from kd2edge.recipe.schema.teaching import Teaching
 
 Load = Callable[..., LoadedRecipe]
 Problems = Callable[..., list[Problem]]

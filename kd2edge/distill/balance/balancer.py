@@ -17,10 +17,14 @@ SHARED = TaskName("")
 
 
 class LossKey(NamedTuple):
-    """Names one loss: of which task, and of which kind (``task``, ``kd``, ``feature0`` ...)."""
+    """Names one loss: of which task, and of which kind (``task``, ``kd``, ``feature0`` ...).
+
+    Of a net that learns beside the student, ``peer`` is its name; balancers see one net's alone.
+    """
 
     task: TaskName
     kind: str
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kd2edge.data.batch import Batch
 from kd2edge.distill.knowledge import Heard, Knowledge
+from kd2edge.errors import DataError
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Output, TaskSpec
 from kd2edge.teacher.top_k import merged, placed
@@ -126,6 +127,25 @@ class Items:
         if self._knowledge is None:
             raise LookupError(f"task {self.task} has no teacher")
         return self._knowledge.lacks[self.task]
+
+    def told_by(self, peer: Items) -> Said:
+        """What another net says of the same items in the same step.
+
+        Args:
+            peer: the items as that net sees them.
+
+        Raises:
+            DataError: it does not see the same words, places or frames.
+        """
+        same = self.logits.shape == peer.logits.shape
+        if not same or not torch.equal(self.counts(), peer.counts()):
+            raise DataError(
+                f"{self.name}: nets that learn from each other do not see the same items in the"
+                f" batch of row {int(self.batch.positions[0])}: {len(self.logits)} and"
+                f" {len(peer.logits)}; let both read the same words (input kind tokens), and"
+                " frames and maps of one size"
+            )
+        return Said(peer.logits, self.seen & peer.seen)
 
     def said(self, temperature: float | Tensor) -> Said | None:
         """What the task's teachers say, several of them joined at a temperature; None: nobody."""

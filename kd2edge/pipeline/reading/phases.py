@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.recipe import Recipe, by_task
+from kd2edge.recipe.mutual_checks import listens
 from kd2edge.rows.join import JoinedRows
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "is_taught",
     "lacking_rows",
     "learners_of",
+    "learns_from_others",
+    "mutual_weight",
     "named_sources",
     "phases_of",
     "taught_teachers",
@@ -80,7 +83,21 @@ def is_taught(recipe: Recipe) -> bool:
     """Whether the student learns from rows without any label too."""
     shares = by_task(recipe.distill.alpha, list(recipe.tasks))
     said = any(share != 0 and recipe.teachers_of(task) for task, share in shares.items())
-    return said or bool(recipe.distill.features)
+    return said or bool(recipe.distill.features) or mutual_weight(recipe) > 0
+
+
+def mutual_weight(recipe: Recipe) -> float:
+    """What the student's peers count for; 0 without any."""
+    mutual = recipe.distill.mutual
+    return 0.0 if mutual is None else mutual.weight
+
+
+def learns_from_others(recipe: Recipe) -> bool:
+    """Whether the student has teachers or peers in some part of its training.
+
+    A baseline, on labels alone, is there to say what they give.
+    """
+    return bool(heard(recipe)) or listens(recipe)
 
 
 def heard(recipe: Recipe) -> list[str]:

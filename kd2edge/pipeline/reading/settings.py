@@ -22,6 +22,7 @@ from kd2edge.distill import (
 from kd2edge.distill.method import made
 from kd2edge.distill.schedules import SCHEDULES
 from kd2edge.nets.spec import ModelSpec
+from kd2edge.pipeline.reading.phases import mutual_weight
 from kd2edge.recipe import Recipe, by_task
 from kd2edge.recipe.schema import (
     BoostingModel,
@@ -50,6 +51,7 @@ __all__ = [
     "long_tails",
     "model_spec",
     "student_settings",
+    "taught_tasks",
     "teacher_seed",
     "teacher_settings",
     "values_of",
@@ -142,6 +144,7 @@ def student_settings(recipe: Recipe, tasks: Sequence[TaskName], check: SplitChec
             for task, method in long_tails(recipe, tasks).items()
             if method.kind != "none"
         },
+        mutual=mutual_weight(recipe),
     )
     own = recipe.train.model_dump(exclude={"mixup", "sampling"})
     mixed, sampled = recipe.train.mixup, recipe.train.sampling
@@ -167,7 +170,8 @@ def baseline_settings(
         steps: of the student: as many, where the recipe does not say otherwise.
     """
     student = student_settings(recipe, tasks, check)
-    alone = replace(student, distill=replace(student.distill, alpha=0.0, features=(), feed=()))
+    nobody = replace(student.distill, alpha=0.0, features=(), feed=(), mutual=0.0)
+    alone = replace(student, distill=nobody)
     own = recipe.baseline
     if isinstance(own, bool):
         return replace(alone, max_steps=steps)
@@ -204,15 +208,25 @@ def _counted(
 
 
 def logit_losses(recipe: Recipe, tasks: Sequence[TaskName]) -> dict[TaskName, Method]:
-    """How the outputs of the tasks that somebody teaches are compared.
+    """How the outputs of the tasks that somebody teaches are compared; with peers of all.
+
+    Args:
+        recipe: the recipe.
+        tasks: of the student.
+    """
+    known = tasks if mutual_weight(recipe) > 0 else taught_tasks(recipe, tasks)
+    return _methods(recipe.distill.logits, known)
+
+
+def taught_tasks(recipe: Recipe, tasks: Sequence[TaskName]) -> list[TaskName]:
+    """The tasks that teachers have a say in.
 
     Args:
         recipe: the recipe.
         tasks: of the student.
     """
     alpha = _named(recipe.distill.alpha, tasks)
-    taught = [task for task in tasks if recipe.teachers_of(task) and alpha[task] != 0]
-    return _methods(recipe.distill.logits, taught)
+    return [task for task in tasks if recipe.teachers_of(task) and alpha[task] != 0]
 
 
 def judged(recipe: Recipe, tasks: Sequence[TaskName]) -> list[TaskName]:

@@ -11,11 +11,16 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.distill import Knowledge, TrainingJob, TrainSettings
+from kd2edge.distill import Knowledge, Peer, TrainingJob, TrainSettings
 from kd2edge.events import StageEvent
 from kd2edge.nets import Net, describe_net, load_net
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, teacher_inputs
-from kd2edge.pipeline.reading.phases import StudentPhase, hidden_rows, phases_of
+from kd2edge.pipeline.reading.phases import (
+    StudentPhase,
+    hidden_rows,
+    learns_from_others,
+    phases_of,
+)
 from kd2edge.pipeline.reading.sampling import source_of_rows
 from kd2edge.pipeline.reading.settings import baseline_settings, judged, student_settings
 from kd2edge.pipeline.steps.knowing import knowledge_for
@@ -25,6 +30,7 @@ from kd2edge.pipeline.steps.saved import require_same_inputs, trained_stem
 from kd2edge.pipeline.steps.teaching import AskedTeacher
 from kd2edge.pipeline.steps.training import finished_record, origin_of
 from kd2edge.pipeline.steps.work import Learner, Work, fresh_net
+from kd2edge.recipe import Recipe
 from kd2edge.recipe.schema.models import Init, InitOfRun
 from kd2edge.student import init_from, worded
 
@@ -64,7 +70,7 @@ class Students:
         when the next job is asked for, the phases behind it are left out.
         """
         yield from self._phases()
-        if self.work.recipe.baseline and self.knowledge is not None:
+        if self.work.recipe.baseline and learns_from_others(self.work.recipe):
             yield self._baseline()
 
     def _phases(self) -> Iterator[TrainingJob]:
@@ -91,6 +97,25 @@ class Students:
             checkpoints=place.checkpoints,
             knowledge=self._known_in(phase),
             hidden=hidden_rows(phase, self.work.data.rows["train"], check.any_labelled(tasks)),
+            peers=self._peers(phase.recipe),
+        )
+
+    def _peers(self, recipe: Recipe) -> tuple[Peer, ...]:
+        """The nets that learn beside the student in a part of its training; they begin with it."""
+        mutual, learner, tasks = recipe.distill.mutual, self.learner, self.work.tasks
+        if mutual is None:
+            return ()
+        return tuple(
+            Peer(
+                name=one.name,
+                build=partial(fresh_net, one.model, learner.inputs, tasks, seed),
+                origin=origin_of(one.model),
+                train=learner.splits["train"],
+                validation=learner.splits["validation"],
+                seed=seed,
+                lr=recipe.train.lr if one.lr is None else one.lr,
+            )
+            for one, seed in zip(mutual.peers, mutual.seeds(recipe.seed), strict=True)
         )
 
     def _known_in(self, phase: StudentPhase) -> Knowledge | None:

@@ -20,7 +20,7 @@ from kd2edge.distill.feature_form import form_of
 from kd2edge.distill.feature_join import join, loss_of
 from kd2edge.distill.feed import width_to_feed
 from kd2edge.distill.freezing import freeze
-from kd2edge.distill.logit_term import logit_loss, require_learnable
+from kd2edge.distill.logit_term import logit_loss, require_learnable, require_stated
 from kd2edge.distill.logits import LOGIT_LOSSES
 from kd2edge.distill.long_tail import require_fits
 from kd2edge.distill.method import made
@@ -38,6 +38,7 @@ from kd2edge.pipeline.reading.settings import (
     joins,
     logit_losses,
     long_tails,
+    taught_tasks,
     values_of,
 )
 from kd2edge.pipeline.steps.boosting import require_trees
@@ -92,6 +93,7 @@ def rehearse(
     for index, teacher in enumerate(recipe.teachers):
         rehearsal.teacher(index, teacher)
     rehearsal.student()
+    rehearsal.peers()
     rehearsal.logits()
     rehearsal.shares()
     rehearsal.temperatures()
@@ -200,6 +202,24 @@ class _Rehearsal:
                 self._require_same_pieces(recipe.student.started_by)
                 start_from(net, self.starter, recipe.student.started_by, self.inputs, self._tried)
 
+    def peers(self) -> None:
+        """Make the nets that learn beside the student."""
+        whole = self.loaded.recipe
+        for phase in phases_of(whole):
+            mutual, mixup = phase.recipe.distill.mutual, phase.recipe.train.mixup
+            place = f"{phase.at('mutual', whole)}.peers"
+            for index, peer in enumerate([] if mutual is None else mutual.peers):
+                net: Net | None = None
+                with self._noted(f"{place}.{index}.model"):
+                    require_own_tokenizer(peer.model, self.inputs)
+                    net = fresh_net(peer.model, self.inputs, self.tasks, whole.seed)
+                if net is None or not self._runs(net, f"{place}.{index}.model"):
+                    continue
+                self.sizes[peer.name] = _size(net)
+                if mixup is not None:
+                    with self._noted(f"{phase.place}train.mixup"):
+                        require_mixable(net, mixup.at, follows=False)
+
     def reference(self) -> None:
         """A table is looked at before anything is trained, as a teacher's is."""
         with self._noted("reference"):
@@ -273,14 +293,17 @@ class _Rehearsal:
             tasks = self._tasks_of(learner)
             names = [task.name for task in tasks]
             temperature = values_of(recipe.distill.temperature, names)
-            methods = logit_losses(recipe, names)
+            methods, taught = logit_losses(recipe, names), taught_tasks(recipe, names)
             by_task = isinstance(recipe.distill.temperature, dict)
             for task in tasks:
                 value = temperature[task.name]
                 if isinstance(value, Schedule) and task.name in methods:
                     loss = LOGIT_LOSSES[methods[task.name].kind]
                     with self._noted(place + f".{task.name}" * by_task):
-                        require_learnable(task, loss, value)
+                        if task.name in taught:
+                            require_learnable(task, loss, value)
+                        else:
+                            require_stated(task, value)
 
     def joins(self) -> None:
         """Whether teachers of one task can be joined as they are to be."""

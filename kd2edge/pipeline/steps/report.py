@@ -17,7 +17,7 @@ from kd2edge.files.fingerprint import as_json
 from kd2edge.metrics.items import distinct
 from kd2edge.nets import describe_net
 from kd2edge.pipeline.reading.learned import learned_summary
-from kd2edge.pipeline.reading.phases import heard
+from kd2edge.pipeline.reading.phases import heard, phases_of
 from kd2edge.pipeline.reading.prepare import Prepared
 from kd2edge.pipeline.steps.decided import (
     Logits,
@@ -105,6 +105,7 @@ def write_report(work: Work, learner: Learner, results: Mapping[str, ModelResult
         _report(work, splits, results, specs, parts, meaning)
         | _joins(ensembles)
         | _lessons(work.recipe)
+        | _mutual(work.recipe)
     )
     text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
     write_atomic(work.run.html, html_report(report).encode())
@@ -305,6 +306,17 @@ def _lessons(recipe: Recipe) -> dict[str, Any]:
         for task in _answering(recipe)
     }
     return {"taught_by": found} if found else {}
+
+
+def _mutual(recipe: Recipe) -> dict[str, Any]:
+    """Which nets have learned beside the student, in which phase; nothing where none has."""
+    for phase in phases_of(recipe):
+        mutual = phase.recipe.distill.mutual
+        if mutual is not None:
+            names = [one.name for one in mutual.peers]
+            found = {"peers": names, "weight": mutual.weight}
+            return {"mutual": found | ({"phase": phase.name} if phase.name else {})}
+    return {}
 
 
 def _joins(ensembles: Ensembles) -> dict[str, Any]:

@@ -168,7 +168,8 @@ def _told(job: TrainingJob, on_event: Listener, event: Event) -> None:
     unused = f" of {event.of:,}, the others {reason}" if event.rows < event.of else ""
     epochs = f"{event.epochs:,} epoch{'' if event.epochs == 1 else 's'}"
     steps = f"{event.steps:,} step{'' if event.steps == 1 else 's'}"
-    detail = f"{event.rows:,} rows{unused}; {epochs}, {steps}"
+    beside = f"; beside {', '.join(one.name for one in job.peers)}" if job.peers else ""
+    detail = f"{event.rows:,} rows{unused}; {epochs}, {steps}{beside}"
     on_event(StageEvent(job.name, detail))
 
 

@@ -24,9 +24,9 @@ from kd2edge.pipeline.reading.model_inputs import (
 )
 from kd2edge.pipeline.reading.phases import (
     followed_layers,
-    heard,
     hidden_rows,
     is_taught,
+    learns_from_others,
     phases_of,
 )
 from kd2edge.pipeline.reading.piece_fit import PieceFit, fit_lines, piece_fits, require_pieces
@@ -39,6 +39,7 @@ from kd2edge.pipeline.steps.given import GivenPlan, require_given
 from kd2edge.pipeline.steps.rehearsal import NetSize, rehearse
 from kd2edge.recipe import LoadedRecipe, Recipe
 from kd2edge.recipe.code import require_code_allowed
+from kd2edge.recipe.mutual_checks import peers_of
 from kd2edge.recipe.schema import BoostingModel, Teacher
 from kd2edge.recipe.schema.data import FilePart
 from kd2edge.recipe.schema.models import single_models
@@ -66,16 +67,19 @@ class ModelPlan:
         embedding_parameters: those of them in embeddings.
         steps: that it is trained for.
         taught_by: the teachers that teach it, where it is a teacher itself.
+        beside: the nets that learn beside it, where there are any.
     """
 
     parameters: int
     embedding_parameters: int
     steps: int
     taught_by: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     def text(self) -> str:
         """For a terminal."""
         taught = f", taught by {', '.join(self.taught_by)}" if self.taught_by else ""
+        taught += f", beside {', '.join(self.beside)}" if self.beside else ""
         return (
             f"{self.parameters:,} parameters ({self.embedding_parameters:,} in embeddings), "
             f"{self.steps:,} step{'' if self.steps == 1 else 's'}{taught}"
@@ -263,6 +267,7 @@ def _counted(cut: Mapping[str, Cut]) -> str:
 def _pickled(recipe: Recipe) -> Iterator[str]:
     """Models that start from a folder without safetensors."""
     models = {one.name: one.model for one in recipe.teachers} | {"student": recipe.student.model}
+    models |= {one.name: one.model for _, one in peers_of(recipe)}
     for name, model in models.items():
         folders = [weights_of(one) for one in single_models(model).values()]
         if any(one is not None and not has_safetensors(one) for one in folders):
@@ -354,8 +359,24 @@ def _models(recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]) -> dic
         if teacher.train is not None:  # else a checkpoint: nothing to train
             one = _model(sizes[teacher.name], steps[teacher.name])
             found[teacher.name] = replace(one, taught_by=teacher.taught_by)
-    names = ["student"] + ["baseline"] * (bool(recipe.baseline) and bool(heard(recipe)))
-    return found | {name: _model(sizes["student"], steps[name]) for name in names}
+    peers = _peers(recipe, data, sizes)
+    found["student"] = replace(_model(sizes["student"], steps["student"]), beside=tuple(peers))
+    if recipe.baseline and learns_from_others(recipe):
+        found["baseline"] = _model(sizes["student"], steps["baseline"])
+    return found | peers
+
+
+def _peers(recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]) -> dict[str, ModelPlan]:
+    """The nets that learn beside the student, with the steps of the phase that they learn in."""
+    found: dict[str, ModelPlan] = {}
+    phases = _phases(recipe, data)
+    for phase in phases_of(recipe):
+        mutual = phase.recipe.distill.mutual
+        names = ["student", *(one.name for one in ([] if mutual is None else mutual.peers))]
+        for name in names[1:]:
+            one = _model(sizes[name], phases[phase.name].steps)
+            found[name] = replace(one, beside=tuple(other for other in names if other != name))
+    return found
 
 
 def _trees(teacher: Teacher, model: BoostingModel, data: Prepared) -> TreesPlan:

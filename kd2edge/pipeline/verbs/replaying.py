@@ -56,6 +56,7 @@ class Replay:
                 {
                     "task": key.task,
                     "loss": key.kind,
+                    **({"peer": key.peer} if key.peer else {}),
                     "value": _number(value),
                     "rows": [
                         {**one.row, "value": _number(one.value)} for one in found.rows.get(key, ())
@@ -77,7 +78,9 @@ class Replay:
             f"now: {found.what or 'losses, gradients and weights are finite'}",
         ]
         for key, value in found.losses.items():
-            lines += ["", f"loss {key.kind} of {key.task or 'the features'}: {value:g}"]
+            whose = f"peer {key.peer}: " if key.peer else ""
+            of = key.task or "the features"
+            lines += ["", f"{whose}loss {key.kind} of {of}: {value:g}"]
             lines += [
                 f"  {one.value:<12g} {short(one.row['id'])}  {one.row['place']}"
                 for one in found.rows.get(key, ())

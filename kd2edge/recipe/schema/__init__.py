@@ -41,6 +41,7 @@ from kd2edge.recipe.schema.models import (
     WeightsInPackage,
     WeightsOfHub,
 )
+from kd2edge.recipe.schema.mutual import Mutual, Peer
 from kd2edge.recipe.schema.phases import Phase
 from kd2edge.recipe.schema.recipe import Recipe, json_schema
 from kd2edge.recipe.schema.reference import BoostedTrees, TfIdf
@@ -86,11 +87,13 @@ __all__ = [
     "MlpModel",
     "Model",
     "MultiLabel",
+    "Mutual",
     "NoNet",
     "OfInput",
     "OnnxModel",
     "Ordinal",
     "Parquet",
+    "Peer",
     "Phase",
     "PythonModel",
     "Recipe",

@@ -37,8 +37,9 @@ def completed(recipe: Mapping[str, Any]) -> dict[str, Any]:
         full["teachers"] = [
             inheriting_teacher(_teacher(teacher, names), full) for teacher in full["teachers"]
         ]
+    full = _with_peers(full)
     if isinstance(full.get("phases"), (list, tuple)):
-        full["phases"] = [inheriting(phase, full) for phase in full["phases"]]
+        full["phases"] = [inheriting(_with_peers(phase), full) for phase in full["phases"]]
     return full
 
 
@@ -79,6 +80,23 @@ def _joint(owner: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(model, Mapping) and "encoders" in model and "family" not in model:
         return {"model": {"family": "joint", **model}}
     return {}
+
+
+def _with_peers(owner: Any) -> Any:
+    """A recipe or phase whose peers of several inputs say that they are joint."""
+    distill = _below(owner, "distill")
+    mutual = _below(distill, "mutual")
+    peers = mutual.get("peers")
+    if not isinstance(peers, (list, tuple)):
+        return owner
+    full = [{**one, **_joint(one)} if isinstance(one, Mapping) else one for one in peers]
+    return {**owner, "distill": {**distill, "mutual": {**mutual, "peers": full}}}
+
+
+def _below(owner: Any, key: str) -> Mapping[str, Any]:
+    """The mapping under a key; an empty one where there is none."""
+    found = owner.get(key) if isinstance(owner, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _is_net(model: Any) -> bool:

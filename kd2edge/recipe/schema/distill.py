@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from kd2edge.recipe.schema.balance import Balance, Static
-from kd2edge.recipe.schema.base import Part
 from kd2edge.recipe.schema.choices import ByTask
 from kd2edge.recipe.schema.features import Feature
 from kd2edge.recipe.schema.feed import Feed
-from kd2edge.recipe.schema.joins import Join, NoJoin
-from kd2edge.recipe.schema.logits import Kl, LogitLoss
 from kd2edge.recipe.schema.long_tail import LongTail, NoLongTail
-from kd2edge.recipe.schema.schedules import Alpha, SampleWeight, Temperature
-
-
-class Teaching(Part):
-    """How those who teach a net are listened to."""
-
-    alpha: ByTask[Alpha] = 0.5
-    """Share of the teacher's word, a number or a schedule; rows without a label have the teacher's
-    part alone."""
-    temperature: ByTask[Temperature] = 2.0
-    """Softens the outputs of both before they are compared; losses that this makes smaller are
-    scaled by its square."""
-    logits: ByTask[LogitLoss] = Kl()
-    """How the outputs are compared."""
-    join: ByTask[Join] = NoJoin()
-    """How several teachers of one task answer together. A task of one teacher is not touched."""
+from kd2edge.recipe.schema.mutual import Mutual
+from kd2edge.recipe.schema.schedules import SampleWeight
+from kd2edge.recipe.schema.teaching import Teaching
 
 
 class Distill(Teaching):
@@ -43,3 +27,6 @@ class Distill(Teaching):
     long_tail: ByTask[LongTail] = NoLongTail()
     """What makes rare classes count where the hard loss does not. It holds for the student and the
     baseline; the hard loss of teachers takes their labels as they are."""
+    mutual: Mutual | None = None
+    """Nets that learn beside the student, each also from what all others say, and are thrown away
+    when it is trained; null: it learns from teachers and labels alone."""

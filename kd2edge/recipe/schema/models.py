@@ -22,9 +22,9 @@ from kd2edge.recipe.schema.base import (
     Text,
 )
 from kd2edge.recipe.schema.choices import ByKey, ByKind
-from kd2edge.recipe.schema.distill import Teaching
 from kd2edge.recipe.schema.given import OnnxModel, PythonModel
 from kd2edge.recipe.schema.inputs import Input
+from kd2edge.recipe.schema.teaching import Teaching
 from kd2edge.recipe.schema.train import TeacherTrain
 
 

@@ -31,7 +31,7 @@ def section(report: Json) -> Section | None:
         Figures(_value_figures(curves, report["tasks"]), [("student", "student")]),
     ]
     drawn = [block for block in blocks if block.figures]
-    return Section("learning", "Learning curves", [*_phases(report), *drawn])
+    return Section("learning", "Learning curves", [*_phases(report), *_peers(report), *drawn])
 
 
 def _phases(report: Json) -> list[Note]:
@@ -39,6 +39,26 @@ def _phases(report: Json) -> list[Note]:
     phases = report.get("models", {}).get("student", {}).get("phases", [])
     said = [f"{one['name']} (epochs {one['first_epoch']} to {one['last_epoch']})" for one in phases]
     return [Note(f"The student was trained in phases: {', then '.join(said)}.")] if said else []
+
+
+def _peers(report: Json) -> list[Note]:
+    """Which nets have learned beside the student, and how good the last epoch left them."""
+    found: Json = report.get("mutual", {})
+    said: list[str] = []
+    for name in found.get("peers", ()):
+        points = [one.get("peers", {}).get(name) for one in report["curves"].get("student", ())]
+        last = next(filter(None, reversed(points)), {})
+        values = ", ".join(f"{task} {value:.3f}" for task, value in last.items())
+        said.append(f"{name} ({values} on validation in the end)" if values else str(name))
+    if not said:
+        return []
+    weight, phase = found["weight"], f" in phase {found['phase']}" if "phase" in found else ""
+    return [
+        Note(
+            f"Beside the student learned{phase}, each from all others with weight {weight:g}:"
+            f" {', '.join(said)}."
+        )
+    ]
 
 
 def _models(curves: Json) -> dict[str, tuple[str, str]]:
@@ -59,6 +79,7 @@ def _legend(models: Mapping[str, tuple[str, str]]) -> list[tuple[str, str]]:
 #: Colour class -> what is drawn in it, its model, and the loss among those of training.
 _LOSSES = {
     "student kd": ("student, distillation", "student", "kd"),
+    "student mutual": ("student, its peers", "student", "mutual"),
     "student": ("student, labels", "student", "task"),
     "baseline": ("no distillation, labels", "baseline", "task"),
 }

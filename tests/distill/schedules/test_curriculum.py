@@ -12,7 +12,17 @@ from scipy.special import log_softmax
 from torch import Tensor
 
 from distill.logits.cases import TASKS
-from distill.tiny import DARK, DISTILL, IMAGES, SHAPE, TRAIN, image_rows, random_logits, taught
+from distill.tiny import (
+    DARK,
+    DISTILL,
+    IMAGES,
+    SHAPE,
+    TRAIN,
+    image_rows,
+    random_logits,
+    step_alone,
+    taught,
+)
 from kd2edge.data import EncodedSplit
 from kd2edge.distill import Knowledge, Method, Moment, Time, knowledge_of
 from kd2edge.distill.balance import LossKey
@@ -20,7 +30,7 @@ from kd2edge.distill.logits.kl import kl
 from kd2edge.distill.objective import Objective
 from kd2edge.distill.random_state import own_randomness
 from kd2edge.distill.schedules.curriculum import Curriculum, reversed_gradient
-from kd2edge.distill.step import Stepper
+from kd2edge.distill.step import Stepper, Turn
 from kd2edge.errors import UsageError
 from kd2edge.teacher import cache_outputs
 from kd2edge.teacher.joins.mixture import mixture
@@ -158,10 +168,10 @@ def test_a_step_raises_the_loss_by_its_rate_times_the_strength(
         batch, time = split.batch(np.arange(8)), Time(step, 101, 0)
         before = objective.learned["0"].item()
         with own_randomness(1):
-            loss = stepper.losses(batch, {}, time).terms[LossKey(SHAPE.name, "kd")]
+            loss = stepper.losses(Turn(batch, {}, time, 0.01)).terms[LossKey(SHAPE.name, "kd")]
         (slope,) = torch.autograd.grad(loss, objective.learned["0"])
         with own_randomness(1):
-            stepper.take(batch, {}, time, 0.01)
+            step_alone(stepper, batch, time, 0.01)
         moved = objective.learned["0"].item() - before
         # The gradient is reversed already: against it is up the loss.
         assert moved == pytest.approx(-0.01 * strength * math.copysign(1, slope.item()), rel=1e-3)
@@ -180,7 +190,7 @@ def test_it_does_not_shorten_the_student_s_gradient(
         stepper = Stepper(net, objective, settings, torch.device("cpu"), "fp32")
         with own_randomness(1):
             for at_row in (0, 8):
-                stepper.take(split.batch(np.arange(at_row, at_row + 8)), {}, Time(0, 9, 0), 0.01)
+                step_alone(stepper, split.batch(np.arange(at_row, at_row + 8)), Time(0, 9, 0), 0.01)
         nets.append(net.state_dict())
     for name, one in nets[0].items():
         torch.testing.assert_close(one, nets[1][name], rtol=1e-3, atol=1e-4)
