@@ -6,21 +6,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import final
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from kd2edge.data.batch import Batch
-from kd2edge.data.split import EncodedSplit
 from kd2edge.distill.evaluate import metric_values, predict_split
 from kd2edge.distill.job import TrainingJob
 from kd2edge.distill.objective import Objective
 from kd2edge.distill.peer import Peer
 from kd2edge.distill.random_state import own_randomness, random_state, restore_random_state
 from kd2edge.distill.saving import prefixed, under
-from kd2edge.distill.schedule import Time
-from kd2edge.distill.step import Stepper, Turn
+from kd2edge.distill.step import Stepper
 from kd2edge.tasks.spec import TaskName
 
 
@@ -36,12 +31,16 @@ class PeerTraining:
         job: of the student.
         device: where.
         precision: ``fp32`` or ``bf16``.
+
+    Attributes:
+        peer: what is trained.
+        net: of it.
+        stepper: takes its part of every step.
     """
 
     def __init__(self, peer: Peer, job: TrainingJob, device: torch.device, precision: str) -> None:
         settings = peer.settings(job.settings)
-        self.name = peer.name
-        self._peer = peer
+        self.peer = peer
         self._tasks = job.tasks
         self._device = device
         with own_randomness(peer.seed):
@@ -68,34 +67,12 @@ class PeerTraining:
     @property
     def prefix(self) -> str:
         """In front of the names of what is its own: in checkpoints, of parameters and modules."""
-        return f"peers/{self.name}/"
+        return f"peers/{self.peer.name}/"
 
     @property
     def named(self) -> list[tuple[str, nn.Parameter]]:
         """Name and parameter of everything of it that is trained."""
         return [(self.prefix + name, one) for name, one in self.stepper.named]
-
-    def turn(
-        self,
-        positions: npt.NDArray[np.int64],
-        batch: tuple[EncodedSplit, Batch],
-        time: Time,
-        factor: float,
-    ) -> Turn:
-        """What it learns from in a step.
-
-        Args:
-            positions: of the rows.
-            batch: the student's rows, and the split that they are of: those of a peer that reads
-                the same are the same.
-            time: where the training is, with its own losses and metrics.
-            factor: of the learning rate.
-        """
-        split, rows = batch
-        own = self._peer.train
-        if own is not split:
-            rows = own.batch(positions, time.epoch, time.epoch)
-        return Turn(rows, {}, time, self._peer.lr * factor)
 
     def validated(self, batch_size: int) -> dict[TaskName, float]:
         """Task -> its metric on the validation rows; nothing without any.
@@ -103,7 +80,7 @@ class PeerTraining:
         Args:
             batch_size: rows a forward pass.
         """
-        split = self._peer.validation
+        split = self.peer.validation
         if split is None:
             return {}
         with self.randomness():

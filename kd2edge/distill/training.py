@@ -119,7 +119,7 @@ class Training:
         self.precision = precision_of(job.settings.precision, device)
         self.stepper = Stepper(self.net, self.objective, job.settings, device, self.precision)
         self.peers = [PeerTraining(one, job, device, self.precision) for one in job.peers]
-        self._steppers = {"": self.stepper, **{one.name: one.stepper for one in self.peers}}
+        self._steppers = {"": self.stepper, **{one.peer.name: one.stepper for one in self.peers}}
         self.cursor = Cursor()
         self.key = job.checkpoint_key
         self.best: dict[str, Tensor] = {}
@@ -225,9 +225,11 @@ class Training:
         cursor, split = self.cursor, self.job.train
         batch = split.batch(positions, cursor.epoch, cursor.epoch)
         turns = {"": Turn(batch, features, self.time(), self.rate(cursor.step))}
-        for peer in self.peers:
-            share = self._share_of_rate(cursor.step)
-            turns[peer.name] = peer.turn(positions, (split, batch), self.time(peer.name), share)
+        for peer in self.job.peers:
+            same = peer.train is split
+            own = batch if same else peer.train.batch(positions, cursor.epoch, cursor.epoch)
+            lr = peer.lr * self._share_of_rate(cursor.step)
+            turns[peer.name] = Turn(own, {}, self.time(peer.name), lr)
         return turns
 
     def _share_of_rate(self, step: int) -> float:
@@ -256,7 +258,7 @@ class Training:
         last = cursor.step >= plan.steps
         due = last or (cursor.epoch + 1) % self.settings.validate_every == 0
         validation = self._validated() if due else {}
-        peers = {one.name: one.validated(self._rows_at_once) for one in self.peers if due}
+        peers = {one.peer.name: one.validated(self._rows_at_once) for one in self.peers if due}
         best = cursor.end_epoch(validation, mean_goodness(self.job.tasks, validation), peers)
         if best and self.settings.keep == "best":
             self.best = copied(self.net.state_dict())

@@ -280,6 +280,16 @@ def test_a_peers_gradient_and_weights_bear_its_name(tmp_path: Path) -> None:
         train(replace(this, peers=peers))
 
 
+def test_a_peer_that_reads_the_rows_by_itself_reads_the_same(
+    run: Run, kept: Kept, tmp_path: Path
+) -> None:
+    own = IMAGES.split(tmp_path / "own", image_rows())
+    run(tmp_path / "shared", PLAIN, [kept.peer("one", 7)])
+    run(tmp_path / "apart", PLAIN, [kept.peer("one", 7, train=own)])
+    one, two = (weights(load_net(tmp_path / name / "net")) for name in ("shared", "apart"))
+    assert same(one, two)
+
+
 def test_peers_of_other_rows_are_refused(run: Run, kept: Kept, tmp_path: Path) -> None:
     other = IMAGES.split(tmp_path, image_rows(seed=5))
     with pytest.raises(DataError, match="peer one: expected the 50 training rows of the student"):
