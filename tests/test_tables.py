@@ -60,7 +60,7 @@ def kinds(union: Any, key: str = "kind") -> set[str]:
         (kinds(LongTail), LONG_TAILS),
         (kinds(Reference), REFERENCES),
         (kinds(Join) - {"none"}, JOINS),
-        (kinds(Augment) | {"none"}, AUGMENTATIONS),
+        (kinds(Augment), AUGMENTATIONS),
         (kinds(Task), TASK_KINDS),
         (kinds(Input), INPUT_KINDS),
         (kinds(Source), ROW_KINDS),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kd2edge.data.absence import Absence
-from kd2edge.data.augment import Views
+from kd2edge.data.augment import Step, Views
 from kd2edge.data.batch import Batch, Words
 from kd2edge.data.encode import encode_split
 from kd2edge.data.reader import ArrayStore
@@ -19,6 +19,7 @@ __all__ = [
     "Batch",
     "EncodedSplit",
     "Progress",
+    "Step",
     "Views",
     "Words",
     "encode_split",

@@ -18,7 +18,6 @@ Bools = npt.NDArray[np.bool_]
 
 #: Apart from the chance in views, which the same seed is for.
 _APART = 0xAB5E
-_BITS = 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +54,5 @@ class Absence:
     ) -> npt.NDArray[np.float64]:
         if not self.rates.get(name):
             return np.ones(len(positions))
-        bits = chance((self.seed ^ (_APART + at)) & (2**63 - 1), positions, epoch)[:, 0]
-        return (bits >> np.uint64(64 - _BITS)).astype(np.float64) / (1 << _BITS)
+        seed = (self.seed ^ (_APART + at)) & (2**63 - 1)
+        return chance(seed, positions, epoch).uniform(1)[:, 0]

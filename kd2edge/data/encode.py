@@ -154,7 +154,7 @@ def _key(
             "inputs": {name: spec for name, (spec, _) in inputs.items()},
             "files": dict(hashes),
             "tasks": [{field: getattr(task, field) for field in known} for task in tasks],
-            "views": views,
+            "views": views.form(),
             "libraries": {name: _version(name) for name in ("tokenizers", "pillow")},
         }
     )
@@ -197,8 +197,8 @@ def _meta(job: _Job, pads: Mapping[str, int], views: Views) -> dict[str, Any]:
         },
         "pads": dict(pads),
         "tasks": {task.name: _meta_of(job, task) for task in job.tasks},
-        "views": {name: getattr(views, name) for name in ("count", "kind", "seed")}
-        | {"options": dict(views.options)},
+        "columns": {name: list(spec.columns) for name, (spec, _) in job.inputs.items()},
+        "views": views.form(),
         "presences": {
             name: presence_array(spec).name
             for name, (spec, _) in job.inputs.items()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from kd2edge.data.absence import Absence
-from kd2edge.data.augment import Views, augmentation, chance
+from kd2edge.data.augment import Views, seen
 from kd2edge.data.batch import Batch, Words, padded, words_at
 from kd2edge.data.reader import ArrayStore
 from kd2edge.files import fingerprint
@@ -20,6 +20,9 @@ from kd2edge.ragged import Column, Ragged
 from kd2edge.tasks.spec import TaskName, Truth
 
 Positions = npt.NDArray[np.int64]
+
+#: Dimensions of an array of pictures.
+_IMAGE = 4
 
 
 @final
@@ -49,7 +52,7 @@ class EncodedSplit:
         self.arrays = {
             name: tuple(map(_array_spec, specs)) for name, specs in meta["arrays"].items()
         }
-        self.views = Views(**meta["views"])
+        self.views = Views.of(meta["views"])
         self._presences: dict[str, str] = meta.get("presences", {})
         self.lengths = self._resident("length")
         self._pads: dict[str, int] = meta["pads"]
@@ -59,7 +62,14 @@ class EncodedSplit:
         self._word_inputs = {
             task: one["input"] for task, one in self._targets.items() if one["input"]
         }
-        self._augmentation = augmentation(self.views)
+        pictures = seen(self.views)
+        self._seen = {
+            spec.name: pictures[column]
+            for name, columns in meta["columns"].items()
+            for column in columns[:1]  # pictures have no other
+            for spec in self.arrays[name]
+            if column in pictures and len(spec.shape) == _IMAGE
+        }
 
     def __len__(self) -> int:
         return self._store.rows
@@ -92,7 +102,8 @@ class EncodedSplit:
                 starts = self._store.take_ragged(f"words/{name}", positions)
                 words[name] = words_at(starts, _length(specs, arrays))
         if view:
-            arrays = self._augmentation.apply(arrays, chance(self.views.seed, positions, view))
+            for name, picture in self._seen.items():
+                arrays[name] = picture.apply(arrays[name], positions, view)
         if epoch is not None and self._absence.rates:
             arrays |= self._shown(arrays, positions, epoch)
         inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}

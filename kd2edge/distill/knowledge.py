@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -164,10 +164,10 @@ def require_match(knowledge: Knowledge, split: EncodedSplit) -> None:
                 f"teacher {name}: its cache is of other rows ({cache.rows}) than the "
                 f"training split ({len(split)}); run cache_outputs on the same rows"
             )
-        if cache.views != {**asdict(split.views), "options": dict(split.views.options)}:
+        if cache.views != split.views.form():
             raise DataError(
                 f"teacher {name}: its cache is of the views {cache.views}, the training split has "
-                f"{split.views}; augmentation must be the same for both"
+                f"{split.views.form()}; augmentation must be the same for both"
             )
 
 

@@ -277,24 +277,38 @@ def _images_agree_with_channels(recipe: Recipe) -> Iterator[Fault]:
 
 def _views_are_the_same_for_all(recipe: Recipe) -> Iterator[Fault]:
     """Teacher and student are shown the same views, which the recipe's own inputs describe."""
-    images = [one for one in recipe.inputs.values() if isinstance(one, ImageInput)]
-    moved = any(one.augment is not None for one in images)
-    sizes = {one.columns: one.size for one in images}
+    images = {name: one for name, one in recipe.inputs.items() if isinstance(one, ImageInput)}
+    yield from _views_of_one_row_agree(images)
+    sizes = {one.columns: one.size for one in images.values() if one.changes}
     for index, teacher in enumerate(recipe.teachers):
         for name, spec in (teacher.inputs or {}).items():
             if not isinstance(spec, ImageInput):
                 continue
             steps = ("teachers", index, "inputs", name)
-            if spec.augment is not None:
+            if spec.changes:
                 message = "a teacher is shown the views of the student: state it under `inputs`"
                 yield (*steps, "augment"), message
             size = sizes.get(spec.columns, spec.size)
-            if moved and spec.size != size:
+            if spec.size != size:
                 message = (
-                    f"expected {list(size)} as under `inputs`, found {list(spec.size)}: a shift "
-                    "counts pixels, and would move the teacher's image by another distance"
+                    f"expected {list(size)} as under `inputs`, found {list(spec.size)}: its views"
+                    " are made of pixels, and the teacher would see others than the student"
                 )
                 yield (*steps, "size"), message
+
+
+def _views_of_one_row_agree(images: Mapping[str, ImageInput]) -> Iterator[Fault]:
+    """A row has so many views, and a column of pictures looks the same to all who read it."""
+    counts = {one.views for one in images.values() if one.changes}
+    first: dict[tuple[str, ...], ImageInput] = {}
+    for name, one in images.items():
+        if one.changes and len(counts) > 1:
+            found = ", ".join(map(str, sorted(counts)))
+            message = f"expected as many views of every image, found {found}"
+            yield ("inputs", name, "views"), message
+        if first.setdefault(one.columns, one).changes != one.changes:
+            message = f"another input reads the column {one.columns[0]!r}: augment both alike"
+            yield ("inputs", name, "augment"), message
 
 
 def _inits_fit(recipe: Recipe) -> Iterator[Fault]:

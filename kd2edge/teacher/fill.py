@@ -183,8 +183,7 @@ def _write(job: _Job, folder: Path, key: str, device: torch.device, on_event: On
             "teacher": job.teacher.fingerprint,
             "rows": rows,
             "rows_fingerprint": split.rows_fingerprint,
-            "views": {name: getattr(views, name) for name in ("count", "kind", "seed")}
-            | {"options": dict(views.options)},
+            "views": views.form(),
             "tasks": [task.name for task in job.tasks],
             "features": list(job.features),
         },

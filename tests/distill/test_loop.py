@@ -25,7 +25,7 @@ from distill.tiny import (
     image_rows,
     token_rows,
 )
-from kd2edge.data import EncodedSplit, Views
+from kd2edge.data import EncodedSplit, Step, Views
 from kd2edge.distill import (
     FeatureSpec,
     Knowledge,
@@ -134,7 +134,13 @@ def lesson(
 
 @pytest.fixture
 def images(tmp_path: Path) -> Lesson:
-    return lesson(IMAGES, image_rows, "stages.1", tmp_path, Views(2, "shift", {"pixels": 1}))
+    return lesson(
+        IMAGES,
+        image_rows,
+        "stages.1",
+        tmp_path,
+        Views(2, {"image": [Step("shift", {"pixels": 1})]}),
+    )
 
 
 @pytest.fixture

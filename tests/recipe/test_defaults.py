@@ -17,7 +17,7 @@ STAGES = ("data", "distill", "export", "quantize", "student", "teacher")
 #: Parameters that are called like a recipe's field, and mean something else.
 OTHERS = {
     "data.absence.Absence.seed": "rows whose inputs all stay draw nothing",
-    "data.augment.Views.seed": "rows without views draw nothing",
+    "data.augment.views.Views.seed": "rows without views draw nothing",
     "distill.evaluate.predict_split.batch_size": "asking a net; a recipe states that of training",
     "distill.evaluate.predict_split.precision": "reports and parity need fp32 whatever trains",
     "distill.loss.Given.activation": "of a task's logits; a recipe states that of a net's layers",

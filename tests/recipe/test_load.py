@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kd2edge.errors import Problem, RecipeError
 from kd2edge.recipe import LoadedRecipe, load_recipe
-from kd2edge.recipe.schema import TransformersModel
+from kd2edge.recipe.schema import ImageInput, TransformersModel
 
 Load = Callable[..., LoadedRecipe]
 Problems = Callable[..., list[Problem]]
@@ -115,7 +115,7 @@ def test_faults_between_parts_are_found_beside_faults_of_keys(
         ("inputs.image={kind: image, size: [8, 8], mean: [0, 0]}", "expected 1 numbers"),
         ("inputs.image={kind: image, size: [8, 8], mean: [2]}", "inputs.image.mean.0: expected at"),
         ("inputs.image={kind: image, size: [8, 8], std: 0}", "inputs.image.std: expected more"),
-        ("inputs.image={kind: image, size: [8, 8], augment: flip}", "no kind 'flip'"),
+        ("inputs.image={kind: image, size: [8, 8], augment: spin}", "no kind 'spin'"),
         ("tasks.intent.metric=f1", "no metric 'f1'"),
         ("tasks.intent.metric=entity_f1", "no metric 'entity_f1'"),
         ("tasks.intent.labels=[a]", "expected at least 2 items"),
@@ -492,8 +492,82 @@ def test_a_teacher_is_shown_the_student_s_views(load: Load, problems: Problems) 
     (found,) = problems(larger)
     assert found.field == "teachers.0.inputs.photo.size"
     assert "expected [28, 48]" in found.message
-    # Without a shift each may see the picture at its own size.
+    # Without other views each may see the picture at its own size.
     load(edited(larger, ", augment: shift", ""))
+
+
+def test_changes_of_a_picture_are_one_or_a_list(load: Load) -> None:
+    def kinds(augment: str) -> list[str]:
+        photo = load(edited(IMAGES, "augment: shift", f"augment: {augment}")).recipe.inputs["photo"]
+        assert isinstance(photo, ImageInput)
+        assert photo.views == 4
+        return [one.kind for one in photo.changes]
+
+    assert kinds("crop") == ["crop"]
+    assert kinds("{kind: erase, fill: mean}") == ["erase"]
+    assert kinds("[crop, {kind: flip, probability: 1}, erase]") == ["crop", "flip", "erase"]
+
+
+@pytest.mark.parametrize(
+    ("augment", "field", "said"),
+    [
+        ("[crop, spin]", "augment.1", "no kind 'spin'"),
+        ("[]", "augment", "at least 1 items, found 0"),
+        ("{kind: crop, area: [0.8, 0.2]}", "augment.area", "found 0.8 before 0.2"),
+        ("{kind: crop, area: [0, 0.2]}", "augment.area.0", "more than 0"),
+        ("{kind: crop, area: 0.2}", "augment.area", "expected a list"),
+        ("{kind: crop, aspect: 1.5}", "augment.aspect", "at most 1"),
+        ("{kind: erase, area: [0.1, 1.2]}", "augment.area.1", "at most 1"),
+        ("{kind: erase, probability: 0}", "augment.probability", "more than 0"),
+        ("{kind: erase, fill: black}", "augment.fill", "expected 'noise' or 'mean'"),
+        ("{kind: flip, views: 3}", "augment.views", "unknown key"),
+        ("flip, views: 1", "views", "at least 2"),
+    ],
+)
+def test_changes_that_cannot_be_are_refused(
+    problems: Problems, augment: str, field: str, said: str
+) -> None:
+    (found,) = problems(edited(IMAGES, "augment: shift", f"augment: {augment}"))
+    assert found.field == f"inputs.photo.{field}"
+    assert said in found.message
+
+
+def test_only_pictures_are_changed(problems: Problems) -> None:
+    table = "inputs:\n  row: {kind: tabular, numeric: [a], augment: flip}\n"
+    (found,) = problems(
+        edited(IMAGES, "inputs:\n  photo: {kind: image, size: [28, 48], augment: shift}\n", table)
+    )
+    assert found.field == "inputs.row.augment"
+    assert "unknown key" in found.message
+
+
+def test_pictures_of_one_row_have_as_many_views_and_a_column_one_look(problems: Problems) -> None:
+    photo = "  photo: {kind: image, size: [28, 48], augment: shift}\n"
+    other = "  other: {kind: image, size: [28, 48], COLUMN, augment: AUGMENT}\n"
+
+    def found(column: str, augment: str) -> list[tuple[str | None, str]]:
+        more = other.replace("COLUMN", f"columns: {column}").replace("AUGMENT", augment)
+        joint = "model: {encoders: {photo: X, other: X}, fusion: concat}"
+        text = edited(IMAGES, photo, photo + more)
+        for channels in (8, 4):
+            cnn = f"model: {{family: cnn, config: {{channels: [{channels}]}}}}"
+            text = edited(text, cnn, joint.replace("X", cnn.removeprefix("model: ")))
+        text = edited(
+            text,
+            "      photo: {kind: image, size: [28, 48]}\n",
+            f"      photo: {{kind: image, size: [28, 48]}}\n"
+            f"      other: {{kind: image, size: [28, 48], columns: {column}}}\n",
+        )
+        return [(one.field, one.message) for one in problems(text)]
+
+    every = "expected as many views of every image, found 3, 4"
+    assert found("back", "flip, views: 3") == [
+        ("inputs.photo.views", every),
+        ("inputs.other.views", every),
+    ]
+    ((field, message),) = found("photo", "flip")
+    assert field == "inputs.other.augment"
+    assert "another input reads the column 'photo'" in message
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 
 from distill.tiny import IMAGES, image_rows
-from kd2edge.data import Batch, Views, layout
+from kd2edge.data import Batch, Step, Views, layout
 from kd2edge.teacher import Outputs, Teacher, cache_outputs, fill
 
-VIEWS = Views(2, "shift", {"pixels": 2}, seed=5)
+VIEWS = Views(2, {"image": [Step("shift", {"pixels": 2})]}, seed=5)
 
 
 class Waiting(Teacher):

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from distill.tiny import DARK, IMAGES, SHAPE, TAG, TOKENS, image_rows, token_rows
-from kd2edge.data import Batch, Progress, Views
+from kd2edge.data import Batch, Progress, Step, Views
 from kd2edge.data.batch import at_words
 from kd2edge.errors import DataError, IntegrityError
 from kd2edge.ragged import Ragged
@@ -85,7 +85,7 @@ def test_a_flipped_byte_is_noticed(tmp_path: Path) -> None:
 
 
 def test_every_view_is_kept(tmp_path: Path) -> None:
-    views = Views(3, "shift", {"pixels": 2}, seed=5)
+    views = Views(3, {"image": [Step("shift", {"pixels": 2})]}, seed=5)
     split = IMAGES.split(tmp_path, image_rows(), views=views)
     cache = cache_outputs(IMAGES.net_teacher(), split, tmp_path, tasks=IMAGES.tasks)
     net, at = IMAGES.net(seed=2, teacher=True).eval(), np.array([4, 17])

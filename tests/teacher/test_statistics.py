@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from distill.tiny import IMAGES, TOKENS, image_rows, token_rows
-from kd2edge.data import Progress, Views
+from kd2edge.data import Progress, Step, Views
 from kd2edge.errors import IntegrityError
 from kd2edge.ragged import Ragged
 from kd2edge.teacher import TeacherCache, cache_outputs, statistics
@@ -15,7 +15,7 @@ ALL = {
     "images": (IMAGES, image_rows, "stages.1"),
     "tokens": (TOKENS, token_rows, "encoder.layer.1"),
 }
-VIEWS = Views(2, "shift", {"pixels": 1})
+VIEWS = Views(2, {"image": [Step("shift", {"pixels": 1})]})
 
 
 def cached(name: str, tmp_path: Path, folder: str = "cache", **more) -> TeacherCache:

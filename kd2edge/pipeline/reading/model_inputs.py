@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kd2edge.data.absence import Absence
-from kd2edge.data.augment import Views
+from kd2edge.data.augment import Step, Views
 from kd2edge.errors import IntegrityError, UsageError
 from kd2edge.files import fingerprint, fingerprint_bytes
 from kd2edge.inputs.cut import cut_vocabulary
@@ -23,6 +23,7 @@ from kd2edge.inputs.tokenizer_json import id_rules, vocabulary_size
 from kd2edge.nets.source import resolve_source, tokenizer_json
 from kd2edge.pipeline.reading.learned import NONE, Learned, fitted_roles, learned_key
 from kd2edge.recipe.schema import (
+    ImageInput,
     Input,
     Model,
     Recipe,
@@ -189,13 +190,18 @@ def require_own_tokenizer(model: Model, inputs: ModelInputs) -> None:
 
 
 def views_of(recipe: Recipe) -> Views:
-    """The augmentation of the training rows; one input at most may have one."""
-    for one in recipe.inputs.values():
-        augment = getattr(one, "augment", None)
-        if augment is not None:
-            options = augment.model_dump(exclude={"kind", "views"})
-            return Views(augment.views, augment.kind, options, recipe.seed)
-    return Views()
+    """The augmentation of the training rows: each picture its own, all as many views."""
+    moved = [one for one in recipe.inputs.values() if isinstance(one, ImageInput) and one.changes]
+    if not moved:
+        return Views()
+    steps = {
+        one.columns[0]: tuple(
+            Step(change.kind, change.model_dump(mode="json", exclude={"kind"}))
+            for change in one.changes
+        )
+        for one in moved
+    }
+    return Views(moved[0].views, steps, recipe.seed)
 
 
 def weights_of(model: OneInput) -> Path | None:

@@ -87,6 +87,8 @@ NotNegative = Annotated[float, Strict(), Field(ge=0)]
 Share = Annotated[float, Strict(), Field(ge=0, le=1)]
 #: From 0 to 1, without 1.
 Rate = Annotated[float, Strict(), Field(ge=0, lt=1)]
+#: From 0 to 1, without 0.
+Some = Annotated[float, Strict(), Field(gt=0, le=1)]
 #: From 0 to 1, without both.
 Inner = Annotated[float, Strict(), Field(gt=0, lt=1)]
 

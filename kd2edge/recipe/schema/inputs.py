@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from kd2edge.inputs.subwords import DEFAULT_MAX_LENGTH
 from kd2edge.recipe.schema.base import (
@@ -16,6 +17,7 @@ from kd2edge.recipe.schema.base import (
     Part,
     Positive,
     Share,
+    Some,
     Text,
     Texts,
     Whole,
@@ -158,24 +160,71 @@ class TokensInput(WordsPart):
     kind: Literal["tokens"] = "tokens"
 
 
+def _in_order(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] > limits[1]:
+        message = "expected the least first, found {low} before {high}"
+        context = {"low": f"{limits[0]:g}", "high": f"{limits[1]:g}"}
+        raise PydanticCustomError("limits", message, context)
+    return limits
+
+
+#: The least and the largest share of a picture's area.
+Area = Annotated[tuple[Some, Some], AfterValidator(_in_order)]
+
+
 class Shift(Part):
     """Moves images by chance; what comes in from outside is black."""
 
     kind: Literal["shift"] = "shift"
     pixels: Count = 2
     """Largest distance in each direction."""
-    views: Annotated[Count, Field(ge=2, le=64)] = 4
-    """Versions of every training row, the unchanged one included; each is shown to the teacher,
-    and an epoch trains on one of them."""
 
 
-Augment = Annotated[Shift, ByKind()]
+class Crop(Part):
+    """A random part of the image, at the image's size (Szegedy et al. 2015)."""
+
+    kind: Literal["crop"] = "crop"
+    area: Area = (0.08, 1.0)
+    """The least and the largest share of the image that stays, above 0."""
+    aspect: Some = 0.75
+    """The most slender part: its width over its height lies between this and 1 over this."""
+
+
+class Flip(Part):
+    """Changes left and right; not where a label tells one from the other."""
+
+    kind: Literal["flip"] = "flip"
+    probability: Some = 0.5
+    """How often, above 0."""
+
+
+class Erase(Part):
+    """A random rectangle of the image becomes noise or its mean colour (Zhong et al. 2020)."""
+
+    kind: Literal["erase"] = "erase"
+    probability: Some = 0.5
+    """How often, above 0."""
+    area: Area = (0.02, 0.4)
+    """The least and the largest share of the image that goes, above 0."""
+    aspect: Some = 0.3
+    """The most slender rectangle: its width over its height lies between this and 1 over this."""
+    fill: Literal["noise", "mean"] = "noise"
+    """What stands in its place: a random value each pixel and channel, or the image's own mean
+    colour."""
+
+
+Augment = Annotated[Shift | Crop | Flip | Erase, ByKind()]
+#: One, or several, one after the other.
+Augments = Annotated[
+    Augment | Annotated[tuple[Augment, ...], Field(min_length=1)],
+    OneOrMany(),
+]
 
 
 class ImageInput(ColumnPart):
     """An image: an array, PNG or JPEG bytes, or a path."""
 
-    training_only: ClassVar[frozenset[str]] = frozenset({"augment"})
+    training_only: ClassVar[frozenset[str]] = frozenset({"augment", "views"})
     kind: Literal["image"] = "image"
     size: tuple[Count, Count]
     """Height and width in pixels."""
@@ -187,9 +236,19 @@ class ImageInput(ColumnPart):
     """Divides the pixels after that: one number, or one a channel."""
     resize: Flag = False
     """Resize other images to `size`; otherwise they are refused."""
-    augment: Augment | None = None
-    """Other views of the training rows, for student and teachers; not under a teacher's own
-    inputs."""
+    augment: Augments | None = None
+    """What changes the training rows' images in other views of them, for student and teachers: one
+    kind, or a list in the order of what is done; not under a teacher's own inputs."""
+    views: Annotated[Count, Field(ge=2, le=64)] = 4
+    """With `augment`: versions of every training row, the unchanged one included; each is shown to
+    the teacher, and an epoch trains on one of them."""
+
+    @property
+    def changes(self) -> tuple[Shift | Crop | Flip | Erase, ...]:
+        """What changes its views, in order."""
+        if self.augment is None:
+            return ()
+        return self.augment if isinstance(self.augment, tuple) else (self.augment,)
 
 
 class TabularInput(InputPart):

@@ -13,7 +13,7 @@ import torch
 from onnx import ModelProto, helper
 
 from distill.tiny import IMAGES, TOKENS, MemoryRows, World, image_rows, token_rows
-from kd2edge.data import Batch, EncodedSplit, Views
+from kd2edge.data import Batch, EncodedSplit, Step, Views
 from kd2edge.errors import DataError, UsageError
 from kd2edge.export.model_io import bytes_from_model, model_from_bytes
 from kd2edge.export.student import onnx_from_student
@@ -121,7 +121,9 @@ def test_a_graph_says_what_its_net_says(
 def test_views_of_pictures_are_asked_about_like_rows(tmp_path: Path) -> None:
     path = exported(IMAGES, tmp_path / "teacher.onnx")
     rows = image_rows()
-    split = IMAGES.split(tmp_path / "rows", rows, views=Views(2, "shift", {"pixels": 2}, seed=5))
+    split = IMAGES.split(
+        tmp_path / "rows", rows, views=Views(2, {"image": [Step("shift", {"pixels": 2})]}, seed=5)
+    )
     at = np.arange(5, dtype=np.int64)
     for view in (0, 1):
         batch = split.batch(at, view)
