@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kd2edge.errors import RecipeError
 from kd2edge.recipe.load import LoadedRecipe
-from kd2edge.recipe.schema import PythonModel
+from kd2edge.recipe.schema import PythonModel, SklearnModel, TeacherModel
 
 
 def require_code_allowed(loaded: LoadedRecipe, allow_code: bool) -> None:
@@ -20,18 +22,27 @@ def require_code_allowed(loaded: LoadedRecipe, allow_code: bool) -> None:
         RecipeError: it names code, each at its place.
     """
     named = [
-        (index, teacher.model.object)
+        (f"teachers.{index}.model.{key}", said)
         for index, teacher in enumerate(loaded.recipe.teachers)
-        if isinstance(teacher.model, PythonModel)
+        for key, said in _code(teacher.model)
     ]
     if named and not allow_code:
         raise RecipeError(
             [
                 loaded.problem(
-                    f"teachers.{index}.model.object",
-                    f"{name} is code, which would run with your rights: read it, and say"
-                    " --allow-code if you trust it",
+                    place,
+                    f"{said}, which would run with your rights: read it, and say --allow-code if"
+                    " you trust it",
                 )
-                for index, name in named
+                for place, said in named
             ]
         )
+
+
+def _code(model: TeacherModel) -> Iterator[tuple[str, str]]:
+    """Keys of a model that name code, and what they name."""
+    if isinstance(model, PythonModel):
+        yield "object", f"{model.object} is code"
+    if isinstance(model, SklearnModel) and model.trusted:
+        named = ", ".join(model.trusted)
+        yield "trusted", f"{named}: trusting types is trusting the file, and with it code"

@@ -13,6 +13,7 @@ from kd2edge.recipe.schema import (
     OnnxModel,
     PythonModel,
     Recipe,
+    SklearnModel,
     TeacherModel,
     TokenizerFile,
     TransformersModel,
@@ -80,6 +81,11 @@ def _weights(steps: Steps, model: TeacherModel) -> Iterator[Fault]:
 def _given(steps: Steps, model: TeacherModel) -> Iterator[Fault]:
     if isinstance(model, OnnxModel) and not _is_file(model.path):
         yield (*steps, "path"), _gone(model.path)
+    if isinstance(model, SklearnModel):
+        named = model.path if isinstance(model.path, dict) else {None: model.path}
+        for task, path in named.items():
+            if not _is_file(path):
+                yield (*steps, "path", *([task] if task else [])), _gone(path)
     if isinstance(model, PythonModel) and model.folder is not None and not _is_dir(model.folder):
         yield (*steps, "folder"), f"no folder {shown_path(model.folder)}"
 

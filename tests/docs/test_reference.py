@@ -47,7 +47,7 @@ TABLES: dict[str, Iterable[str]] = {
     "Augmentations": AUGMENTATIONS,
     "Model families": {family for family, _ in BACKBONES} | {"joint"},
     "Fusions": FUSIONS,
-    "Teachers that are no nets": {"boosting", "onnx", "python"},
+    "Teachers that are no nets": {"boosting", "onnx", "python", "sklearn"},
     "References": REFERENCES,
     "Hard losses": HARD_LOSSES,
     "Long tails": set(LONG_TAILS) - {"none"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, final
 
@@ -20,23 +20,36 @@ from kd2edge.pipeline.reading.prepare import Prepared
 from kd2edge.pipeline.steps.training import NetRecord
 from kd2edge.recipe import LoadedRecipe, Recipe
 from kd2edge.recipe.code import require_code_allowed
-from kd2edge.recipe.schema import GivenModel, OnnxModel, PythonModel, Teacher
-from kd2edge.recipe.schema.given import Fed, FedColumns, FedZeros, Gives, GraphOutput
+from kd2edge.recipe.schema import GivenModel, OnnxModel, PythonModel, SklearnModel, Teacher
+from kd2edge.recipe.schema.choices import by_task
+from kd2edge.recipe.schema.given import (
+    EstimatorOutput,
+    Fed,
+    FedColumns,
+    FedZeros,
+    Gives,
+    GraphOutput,
+)
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher import Teacher as Speaker
 from kd2edge.teacher.given import (
     ArrayFeed,
     Cells,
     ColumnsFeed,
+    EstimatorFiles,
     Feed,
     GraphFile,
     NamedObject,
     OnnxTeacher,
     PythonTeacher,
+    Question,
     Said,
+    SklearnTeacher,
     ZerosFeed,
+    estimator_files,
     graph_file,
     named_object,
+    question,
     require_same_labels,
 )
 from kd2edge.teacher.given.cells import RawRows
@@ -49,21 +62,24 @@ class GivenPlan:
     """A teacher that will only be asked.
 
     Args:
-        family: what it is: ``onnx`` or ``python``.
-        source: its file, or the object's name.
+        family: what it is: ``onnx``, ``sklearn`` or ``python``.
+        source: its files, or the object's name.
         parameters: numbers in the weights of a graph; None: not known.
         tasks: what it answers.
+        notes: what was told while it was read.
     """
 
     family: str
     source: str
     parameters: int | None
     tasks: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def text(self) -> str:
         """For a terminal."""
         size = "" if self.parameters is None else f", {self.parameters:,} parameters"
-        return f"{self.family} {self.source}{size}, asked and not trained; it answered a row"
+        told = "".join(f"; {note}" for note in self.notes)
+        return f"{self.family} {self.source}{size}, asked and not trained; it answered a row{told}"
 
 
 @final
@@ -73,19 +89,31 @@ class Given:
 
     Args:
         model: what the recipe says of it.
-        source: its file, or the object.
+        source: its files, or the object.
         inputs: what it reads.
         tasks: the student's tasks that it teaches.
         said: task -> what its numbers are.
         threads: of a graph; None: the physical cores.
+        questions: task -> how an estimator is asked.
     """
 
     model: GivenModel
-    source: GraphFile | NamedObject
+    source: GraphFile | EstimatorFiles | NamedObject
     inputs: ModelInputs
     tasks: Sequence[TaskSpec]
     said: Mapping[str, Said]
     threads: int | None
+    questions: Mapping[str, Question] = field(default_factory=dict[str, Question])
+
+    @property
+    def name(self) -> str:
+        """Of its files, or of the object."""
+        return self.source.path.name if isinstance(self.source, GraphFile) else self.source.name
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was told while it was read."""
+        return self.source.notes if isinstance(self.source, EstimatorFiles) else ()
 
     def over(self, rows: RawRows, specs: Mapping[str, InputSpec] | None = None) -> Speaker:
         """The teacher as it answers some rows, which it may read by column.
@@ -103,6 +131,11 @@ class Given:
             return OnnxTeacher(
                 self.source, every, cells, self.tasks, self.said, feeds,
                 batch_size=batch_size, threads=self.threads,
+            )  # fmt: skip
+        if isinstance(self.model, SklearnModel) and isinstance(self.source, EstimatorFiles):
+            return SklearnTeacher(
+                self.source, every, cells, self.tasks, self.said, self.questions,
+                self.model.columns, batch_size=batch_size,
             )  # fmt: skip
         assert isinstance(self.model, PythonModel)
         assert isinstance(self.source, NamedObject)
@@ -125,7 +158,7 @@ class Given:
             parameters=self.source.parameters if isinstance(self.source, GraphFile) else None,
             embedding_parameters=None,
             flops=None,
-            bytes=self.source.bytes if isinstance(self.source, GraphFile) else None,
+            bytes=None if isinstance(self.source, NamedObject) else self.source.bytes,
             files=dict(self.source.files),
         )
 
@@ -147,10 +180,12 @@ def given_teacher(
     Raises:
         UsageError: an object that cannot be imported.
         DataError: other labels than the tasks'.
-        IntegrityError, StorageError: a file that is no graph, or cannot be read.
+        IntegrityError, StorageError: a file that is no graph or estimator, or cannot be read.
     """
     model = teacher.model
     assert isinstance(model, GivenModel)
+    if isinstance(model, SklearnModel):
+        return _estimators(recipe, model, inputs, tasks)
     said = {str(task.name): _said(recipe, model, task) for task in tasks}
     source = (
         graph_file(model.path)
@@ -158,6 +193,24 @@ def given_teacher(
         else named_object(model.object, model.folder)
     )
     return Given(model, source, inputs, tasks, said, recipe.train.threads)
+
+
+def _estimators(
+    recipe: Recipe, model: SklearnModel, inputs: ModelInputs, tasks: Sequence[TaskSpec]
+) -> Given:
+    """Estimators: what they say of their labels is read with them."""
+    names = [str(task.name) for task in tasks]
+    files = estimator_files(by_task(model.path, names), model.trusted)
+    questions: dict[str, Question] = {}
+    said: dict[str, Said] = {}
+    for name, task in zip(names, tasks, strict=True):
+        stated = model.outputs.get(name, EstimatorOutput())
+        asked = question(files.estimators[name], task, stated.method, stated.output, files.name)
+        own, written = asked.labels(task), recipe.tasks[name].labels or ()
+        labels = tuple(stated.labels or own or written)
+        require_same_labels(task, labels)
+        questions[name], said[name] = asked, Said(asked.gives(task), labels)
+    return Given(model, files, inputs, tasks, said, recipe.train.threads, questions)
 
 
 def require_given(
@@ -204,9 +257,8 @@ def _tried(recipe: Recipe, teacher: Teacher, model: GivenModel, data: Prepared) 
     with given.over(rows).open((), torch.device("cpu")) as answer:
         for view in range(min(views_of(recipe).count, 2)):  # whoever sees one sees them all
             answer(_first_row(inputs, rows, view))
-    name = given.source.path.name if isinstance(given.source, GraphFile) else given.source.name
     parameters = given.source.parameters if isinstance(given.source, GraphFile) else None
-    return GivenPlan(model.family, name, parameters, tuple(teacher.tasks))
+    return GivenPlan(model.family, given.name, parameters, tuple(teacher.tasks), given.notes)
 
 
 def _first_row(inputs: ModelInputs, rows: RawRows, view: int) -> Batch:
@@ -219,7 +271,7 @@ def _first_row(inputs: ModelInputs, rows: RawRows, view: int) -> Batch:
     return Batch(np.zeros(1, np.int64), view, tensors, {}, {}, {})
 
 
-def _said(recipe: Recipe, model: GivenModel, task: TaskSpec) -> Said:
+def _said(recipe: Recipe, model: OnnxModel | PythonModel, task: TaskSpec) -> Said:
     """What the teacher's numbers for a task are.
 
     Raises:

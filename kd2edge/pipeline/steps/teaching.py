@@ -259,7 +259,7 @@ def _record(work: Work, tutor: Tutor) -> NetRecord:
     if tutor.given is not None:
         record = tutor.given.record(tutor.given.over(work.data.rows["train"]).fingerprint)
         write_record(tutor.stem, record)
-        detail = "asked as it is, not trained"
+        detail = "; ".join(("asked as it is, not trained", *tutor.given.notes))
         work.on_event(StageEvent(f"teacher {tutor.teacher.name}", detail, skipped=True))
         return record
     name = tutor.teacher.name

@@ -8,7 +8,7 @@ from kd2edge.recipe.schema.data import Builtin, Conll, Csv, Data, Jsonl, Parquet
 from kd2edge.recipe.schema.distill import Distill
 from kd2edge.recipe.schema.features import Feature
 from kd2edge.recipe.schema.feed import Feed
-from kd2edge.recipe.schema.given import OnnxModel, PythonModel
+from kd2edge.recipe.schema.given import OnnxModel, PythonModel, SklearnModel
 from kd2edge.recipe.schema.inputs import (
     ImageInput,
     Input,
@@ -98,6 +98,7 @@ __all__ = [
     "PythonModel",
     "Recipe",
     "Regression",
+    "SklearnModel",
     "Source",
     "Static",
     "StaticModel",

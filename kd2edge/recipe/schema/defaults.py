@@ -102,7 +102,7 @@ def _below(owner: Any, key: str) -> Mapping[str, Any]:
 def _is_net(model: Any) -> bool:
     """Whether a model is trained in epochs."""
     family = model.get("family") if isinstance(model, Mapping) else model
-    return family not in ("boosting", "onnx", "python")
+    return family not in ("boosting", "onnx", "python", "sklearn")
 
 
 def _teacher(teacher: Any, tasks: list[str]) -> Any:

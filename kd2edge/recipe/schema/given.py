@@ -1,4 +1,4 @@
-"""``teachers`` that are there already: a graph of somebody else's, or an object of Python."""
+"""``teachers`` that are there already: a graph, estimators of scikit-learn, an object of Python."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from kd2edge.recipe.schema.base import Count, Label, LocalPath, Name, Natural, Part, Text, Texts
-from kd2edge.recipe.schema.choices import ByKey
+from kd2edge.recipe.schema.choices import ByKey, ByTask
 
 
 class FedArray(Part):
@@ -83,6 +83,41 @@ class OnnxModel(Part):
     column."""
     batch_size: Count = 64
     """Rows that it is asked about at once; a graph of one row at a time is asked so."""
+
+
+class EstimatorOutput(Part):
+    """What an estimator is asked about a task."""
+
+    method: Literal["predict_proba", "decision_function", "predict"] | None = None
+    """Its method; null: `predict_proba`, else `decision_function`, of a regression `predict`.  The
+    scores of `decision_function` count as logits; of a classifier `predict` decides without a
+    doubt."""
+    output: Natural | None = None
+    """Which of its outputs it is, counted from 0, where it was fitted to several targets."""
+    labels: tuple[Label, ...] | None = None
+    """The task's labels in the order of its classes; null: its classes are the labels.  Of several
+    labels a row those in the order of its outputs; null: as the task's own `labels` are written."""
+
+
+class SklearnModel(Part):
+    """Estimators or pipelines of scikit-learn in skops' form; they teach and are not trained.
+
+    They are asked about columns of the teacher's `inputs`: one text column as a list, else numbers
+    and categories (their text) side by side, NaN where one is missing.
+    """
+
+    family: Literal["sklearn"] = "sklearn"
+    path: ByTask[LocalPath]
+    """The file that `skops.io.dump` wrote; of several estimators a map of tasks to files."""
+    columns: Texts = ()
+    """The columns in the order of the fit; without a word those that it was fitted to, where it
+    knows their names, else all columns of tables and texts, as `inputs` name them."""
+    trusted: Texts = ()
+    """Types that skops does not trust by itself, by their full names; only with `--allow-code`."""
+    outputs: dict[Name, EstimatorOutput] = {}
+    """Task -> how it is asked."""
+    batch_size: Count = 512
+    """Rows that it is asked about at once."""
 
 
 class PythonModel(Part):

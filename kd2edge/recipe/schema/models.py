@@ -22,7 +22,7 @@ from kd2edge.recipe.schema.base import (
     Text,
 )
 from kd2edge.recipe.schema.choices import ByKey, ByKind
-from kd2edge.recipe.schema.given import OnnxModel, PythonModel
+from kd2edge.recipe.schema.given import OnnxModel, PythonModel, SklearnModel
 from kd2edge.recipe.schema.inputs import Input
 from kd2edge.recipe.schema.teaching import Teaching
 from kd2edge.recipe.schema.train import TeacherTrain
@@ -244,12 +244,13 @@ class BoostingModel(Part):
 
 
 #: Teachers that are there already, and only asked.
-GivenModel = OnnxModel | PythonModel
+GivenModel = OnnxModel | SklearnModel | PythonModel
 #: Teachers that are no nets of ours: they have no features, and nothing starts from them.
-NoNet = BoostingModel | OnnxModel | PythonModel
+NoNet = BoostingModel | OnnxModel | SklearnModel | PythonModel
 #: What a teacher may be made of: a net, or what is none.
 TeacherModel = Annotated[
-    OneInput | JointModel | BoostingModel | OnnxModel | PythonModel, ByKind("family")
+    OneInput | JointModel | BoostingModel | OnnxModel | SklearnModel | PythonModel,
+    ByKind("family"),
 ]
 
 
