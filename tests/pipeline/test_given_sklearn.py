@@ -20,7 +20,7 @@ from commands import kd2edge, succeed
 from kd2edge.files import fingerprint_file
 from kd2edge.recipe import load_recipe
 from products import write_jsonl
-from teacher.given.estimators import people, saved
+from teacher.given.estimators import as_of_version, people, saved
 
 _RECIPE = """\
 version: 1
@@ -108,6 +108,14 @@ def test_check_asks_them_about_a_row(folder: Path) -> None:
     assert "saved by scikit-learn" not in told
 
 
+def test_another_version_of_scikit_learn_is_told(folder: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.skops"
+    old.write_bytes((folder / "pay.skops").read_bytes())
+    as_of_version(old, "1.2.3")
+    told = succeed("check", folder / "recipe.yaml", "--set", f"teachers.0.model.path.pay={old}").out
+    assert "; old.skops was saved by scikit-learn 1.2.3 and is read by" in told
+
+
 _FOREST = "teachers.0={name: forest, tasks: happy, model: {family: sklearn, path: forest.skops"
 _ALPHA = ("--set", "distill.alpha={happy: 0.5, likes: 0, pay: 0, place: 0}")
 
@@ -142,7 +150,7 @@ _MODEL = "teachers.0.model"
         (f"{_MODEL}.path.likes=place.skops", "expected numbers [batch, 2], found [1, 3]"),
         (f"{_MODEL}.path.happy=pay.skops", "expected predict_proba or decision_function"),
         (f"{_MODEL}.outputs.happy={{labels: [a, b]}}", "unknown are 'a', 'b'"),
-        (f"{_MODEL}.outputs.happy={{method: transform}}", "expected 'predict_proba'"),
+        (f"{_MODEL}.outputs.happy={{call: transform}}", "expected 'predict_proba'"),
         (f"{_MODEL}.outputs.pay={{labels: [a, b]}}", "have no labels"),
         (f"{_MODEL}.outputs.sad={{output: 0}}", "it does not teach 'sad'"),
         (f"{_MODEL}.columns=[age, hours]", "fitted to 3 columns, found 2"),

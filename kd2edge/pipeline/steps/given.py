@@ -205,7 +205,7 @@ def _estimators(
     said: dict[str, Said] = {}
     for name, task in zip(names, tasks, strict=True):
         stated = model.outputs.get(name, EstimatorOutput())
-        asked = question(files.estimators[name], task, stated.method, stated.output, files.name)
+        asked = question(files.estimators[name], task, stated.call, stated.output, files.name)
         own, written = asked.labels(task), recipe.tasks[name].labels or ()
         labels = tuple(stated.labels or own or written)
         require_same_labels(task, labels)

@@ -88,8 +88,8 @@ class OnnxModel(Part):
 class EstimatorOutput(Part):
     """What an estimator is asked about a task."""
 
-    method: Literal["predict_proba", "decision_function", "predict"] | None = None
-    """Its method; null: `predict_proba`, else `decision_function`, of a regression `predict`.  The
+    call: Literal["predict_proba", "decision_function", "predict"] | None = None
+    """The method that is called; null: `predict_proba`, else `decision_function`, of a regression `predict`.  The
     scores of `decision_function` count as logits; of a classifier `predict` decides without a
     doubt."""
     output: Natural | None = None

@@ -136,7 +136,7 @@ def question(
     found: Method | None = next((one for one in wanted if hasattr(estimator, one)), None)
     if found is None:
         decides = hasattr(estimator, "predict") and method is None
-        advice = "; state `method: predict` if its bare decisions are to teach" * decides
+        advice = "; state `call: predict` if its bare decisions are to teach" * decides
         raise UsageError(
             f"{label}, task {task.name}: expected {' or '.join(wanted)}, found"
             f" {type(estimator).__name__} without{advice}"

@@ -39,13 +39,13 @@ class Table:
     def of(self, rows: Sequence[Row]) -> Any:
         """Some rows: a list of texts, a pandas frame, or an array ``[row, column]``.
 
-        Missing numbers and categories are NaN.
+        Missing numbers and categories are NaN, a missing text is empty where it stands alone.
 
         Raises:
             BackendError: a data frame is needed, and pandas is not there.
         """
         if self.alone:
-            return [row[self.columns[0]] for row in rows]
+            return [_text(row[self.columns[0]]) for row in rows]
         cells = {
             name: np.array([_cell(row[name]) for row in rows], self._dtype(name))
             for name in self.columns
@@ -105,6 +105,10 @@ def table_of(
 
 def _cell(value: Any) -> Any:
     return np.nan if value is None else value
+
+
+def _text(value: Any) -> Any:
+    return "" if value is None else value
 
 
 def _pandas() -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 
 skops_io = pytest.importorskip("skops.io", reason="skops is not installed (kd2edge[skops])")
 
@@ -39,3 +42,15 @@ def saved(estimator: Any, path: Path) -> Path:
     """An estimator in skops' form."""
     skops_io.dump(estimator, path)
     return path
+
+
+def as_of_version(path: Path, version: str) -> None:
+    """Let a file say that another version of scikit-learn saved it."""
+    with zipfile.ZipFile(path) as archive:
+        files = {one: archive.read(one).decode("latin-1") for one in archive.namelist()}
+    own, other = (json.dumps(json.dumps(one)) for one in (sklearn.__version__, version))
+    assert own in files["schema.json"]
+    files["schema.json"] = files["schema.json"].replace(own, other)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content.encode("latin-1"))

@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from kd2edge.errors import BackendError, IntegrityError, StorageError, UsageError
 from kd2edge.files import fingerprint_bytes
 from kd2edge.teacher.given import estimator_files
-from teacher.given.estimators import saved, skops_io
+from teacher.given.estimators import as_of_version, saved
 
 X = np.array([[0.0], [1.0], [2.0], [3.0]])
 Y = np.array(["no", "no", "yes", "yes"])
@@ -201,20 +201,8 @@ def test_no_file_and_no_skops_are_told(
 def test_another_version_of_scikit_learn_is_a_note(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
-    estimator = LogisticRegression().fit(X, Y)
-    old = io.BytesIO()
-    skops_io.dump(estimator, old)
-    with zipfile.ZipFile(old) as archive:
-        files = {one: archive.read(one) for one in archive.namelist()}
-    schema = files["schema.json"].decode()
-    import sklearn
-
-    changed = schema.replace(json.dumps(json.dumps(sklearn.__version__)), '"\\"1.2.3\\""')
-    assert changed != schema
-    path = tmp_path / "old.skops"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, changed if name == "schema.json" else content)
+    path = saved(LogisticRegression().fit(X, Y), tmp_path / "old.skops")
+    as_of_version(path, "1.2.3")
     (note,) = estimator_files({"happy": path}, ()).notes
     assert note.startswith("old.skops was saved by scikit-learn 1.2.3 and is read by ")
     assert not recwarn.list

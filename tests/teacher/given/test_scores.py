@@ -80,7 +80,7 @@ def test_decisions_are_certain_and_only_taken_when_asked_for() -> None:
         predict_proba = decision_function = property()
 
     found = Decides().fit(X, THREE)
-    with pytest.raises(UsageError, match=r"or decision_function.*state `method: predict`"):
+    with pytest.raises(UsageError, match=r"or decision_function.*state `call: predict`"):
         question(found, TASKS["classification"], None, None, "file")
     chances = asked(found, "classification", "predict")
     assert (chances.sum(1) == 1).all()

@@ -30,6 +30,7 @@ def of(columns: tuple[str, ...] = (), estimator: Any = None) -> Any:
 
 def test_a_text_alone_is_a_list() -> None:
     assert of(("title",)) == ["a", "b"]
+    assert table_of(None, INPUTS, ("title",), "file").of([{"title": None}]) == [""]
 
 
 def test_numbers_are_an_array_of_floats() -> None:
