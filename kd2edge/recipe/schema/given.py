@@ -89,9 +89,9 @@ class EstimatorOutput(Part):
     """What an estimator is asked about a task."""
 
     call: Literal["predict_proba", "decision_function", "predict"] | None = None
-    """The method that is called; null: `predict_proba`, else `decision_function`, of a regression `predict`.  The
-    scores of `decision_function` count as logits; of a classifier `predict` decides without a
-    doubt."""
+    """The method that is called; null: `predict_proba`, else `decision_function`, of a regression
+    `predict`.  The scores of `decision_function` count as logits; of a classifier `predict` decides
+    without a doubt."""
     output: Natural | None = None
     """Which of its outputs it is, counted from 0, where it was fitted to several targets."""
     labels: tuple[Label, ...] | None = None
