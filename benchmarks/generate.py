@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from beside.page import model2vec, spacy
 from paid import studies
 from planted.page import faults
 from sections import MISSING, Row, Tables, content, mark, points, table, written
@@ -448,6 +449,8 @@ def short(value: Any) -> str:
 
 
 SECTIONS: tuple[Callable[[Tables], str], ...] = (
+    students, lacking, gates, parity, faults, validation, peers, model2vec, spacy, lengths, steps,
+    attention, overhead, imports, memory, gpu, variants,
     students, lacking, gates, parity, faults, validation, peers, lengths, words, steps,
     attention, overhead, imports, memory, gpu, studies, variants,
 )  # fmt: skip

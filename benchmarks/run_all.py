@@ -1,7 +1,8 @@
 """Every benchmark but the hours-long one, then ``docs/results.md``.  For an idle machine.
 
 ``accuracy.py`` (``make recipes``) comes first where its numbers are wanted: it makes the runs and
-bundles that ``parity.py`` and ``overhead.py`` measure.
+bundles that ``parity.py`` and ``overhead.py`` measure.  Other libraries are installed into the
+folder that ``KD2EDGE_PEERS`` names, each into an environment of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 #: Names of runs and bundles of the gallery's recipes, as ``accuracy.py`` makes them.
 NAMES = ("quickstart", "clinc150", "nlupp", "womens_clothing", "census", "uner_ewt")
+#: Benchmarks beside other libraries -> bundles with the rows that both sides learn from.
+BESIDE = {
+    "beside_model2vec.py": [("clinc150", "nlu_clinc150")],
+    "beside_spacy.py": [("uner_ewt", "tok_uner_ewt")],
+}
 _QUICK = "recipes/quickstart.yaml"
 
 
@@ -48,6 +54,10 @@ def plan(runs: Path, models: Path) -> Iterator[list[str]]:
     if made:
         yield ["overhead.py", *(str(models / name) for name in made)]
         yield ["peers.py", *(str(models / name) for name in made)]
+    if "KD2EDGE_DATA" in os.environ:
+        for script, pairs in BESIDE.items():
+            if some := [f"{models / name}:{rows}" for name, rows in pairs if name in made]:
+                yield [script, *some]
     yield ["generate.py"]
 
 

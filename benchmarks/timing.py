@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import comb
 from time import perf_counter_ns
 from typing import Any
 
@@ -43,6 +44,13 @@ def interleaved(
     calls: Mapping[str, Callable[[], object]], *, rounds: int, warm: int = _WARM
 ) -> dict[str, Times]:
     """Time every call ``rounds`` times; each round starts with another one."""
+    return in_turns({name: _clocked(one) for name, one in calls.items()}, rounds=rounds, warm=warm)
+
+
+def in_turns(
+    calls: Mapping[str, Callable[[], float]], *, rounds: int, warm: int = _WARM
+) -> dict[str, Times]:
+    """As :func:`interleaved`, of calls that say themselves how many seconds they took."""
     order = list(calls)
     for call in calls.values():
         for _ in range(warm):
@@ -50,12 +58,18 @@ def interleaved(
     taken: dict[str, list[float]] = {name: [] for name in order}
     for _ in range(rounds):
         for name in order:
-            call = calls[name]
-            start = perf_counter_ns()
-            call()
-            taken[name].append((perf_counter_ns() - start) / 1e9)
+            taken[name].append(calls[name]())
         order.append(order.pop(0))
     return {name: Times(tuple(seconds)) for name, seconds in taken.items()}
+
+
+def _clocked(call: Callable[[], object]) -> Callable[[], float]:
+    def timed() -> float:
+        start = perf_counter_ns()
+        call()
+        return (perf_counter_ns() - start) / 1e9
+
+    return timed
 
 
 def ratio(of: Times, to: Times) -> float:
@@ -64,6 +78,22 @@ def ratio(of: Times, to: Times) -> float:
     Both calls of a round see the same noise, so this is steadier than a ratio of two medians.
     """
     return round(float(np.median(np.divide(of.seconds, to.seconds))), 4)
+
+
+def interval(of: Times, to: Times, confidence: float = 0.95) -> tuple[float, float]:
+    """Bounds of :func:`ratio`: the ratios of two rounds as far from the middle as chance goes.
+
+    The median of what rounds there could be lies between the k-th smallest and the k-th largest
+    of n ratios with the chance that k .. n - k of n fair coins fall on one side, whatever the
+    ratios' distribution (David and Nagaraja 2003, *Order Statistics*, section 7.1).  Too few
+    rounds for the confidence give the smallest and the largest.
+    """
+    ratios, rounds = sorted(np.divide(of.seconds, to.seconds)), len(of.seconds)
+    outside, at = 2.0 / 2**rounds, 0  # chance that the median is beyond the ratio at ``at``
+    while outside + 2 * comb(rounds, at + 1) / 2**rounds <= 1 - confidence:
+        at += 1
+        outside += 2 * comb(rounds, at) / 2**rounds
+    return round(float(ratios[at]), 4), round(float(ratios[rounds - 1 - at]), 4)
 
 
 def extra(of: Times, to: Times) -> float:

@@ -1,0 +1,43 @@
+"""kd2edge on sentences: raw text to the answers of every task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from ours import about, size
+from serve import serve, setting
+from texts import Texts
+
+from kd2edge.runtime import load
+
+GIVEN = setting()
+TEXTS = Texts(Path(GIVEN["rows"]))
+MODEL = load(GIVEN["bundle"], artefact=GIVEN["artefact"], threads=1)
+COLUMN = next(iter(MODEL.inputs))
+_PASS = 256
+
+
+def scores(split: str, out: str) -> None:
+    """Logits ``[row, C]`` a task."""
+    texts = TEXTS.of(split)
+    parts = [MODEL.logits({COLUMN: texts[at : at + _PASS]}) for at in range(0, len(texts), _PASS)]
+    np.savez(out, **{task: np.concatenate([part[task] for part in parts]) for task in TEXTS.tasks})
+
+
+def answer(first: int, count: int, batch: int) -> int:
+    texts = TEXTS.of("test")
+    for at in range(first, first + count, batch):
+        MODEL.predict({COLUMN: texts[at : min(at + batch, first + count)]}, tasks=TEXTS.tasks)
+    return count
+
+
+serve(
+    {
+        "scores": scores,
+        "answer": answer,
+        "size": lambda: size(GIVEN["bundle"], MODEL),
+        "about": lambda: about(MODEL),
+    },
+    ("kd2edge", "numpy", "onnxruntime", "tokenizers"),
+)
