@@ -206,10 +206,10 @@ def calls_of(name: str, count: int, form: str, rounds: int, device: torch.device
     net = Perceptron(count, device)
     tasks = [TaskName(f"task{at}") for at in range(count)]
     balancer = BALANCERS[name](tasks, **{**options(name), "gradients": form})
-    aggregator = _aggregator(name, count)
-    direct = _at_features if form == "features" else _at_parameters
+    aggregator = aggregator_of(name, count)
+    direct = at_features if form == "features" else at_parameters
     calls: Mapping[str, Callable[[], object]] = {
-        "ours": lambda: _ours(net, balancer, tasks),
+        "ours": lambda: ours(net, balancer, tasks),
         "library": lambda: direct(net, aggregator),
     }
     gradients: dict[str, Tensor] = {}
@@ -234,7 +234,7 @@ def calls_of(name: str, count: int, form: str, rounds: int, device: torch.device
     }
 
 
-def _ours(net: Perceptron, balancer: Balancer, tasks: Sequence[TaskName]) -> None:
+def ours(net: Perceptron, balancer: Balancer, tasks: Sequence[TaskName]) -> None:
     net.zero_grad()
     feature, losses = net.losses()
     paths = dict.fromkeys(balancer.features, feature)
@@ -243,7 +243,7 @@ def _ours(net: Perceptron, balancer: Balancer, tasks: Sequence[TaskName]) -> Non
     balancer.backward(terms, Shared(lambda: trunk, paths, lambda: heads))
 
 
-def _aggregator(name: str, count: int) -> Any:
+def aggregator_of(name: str, count: int) -> Any:
     import torchjd.aggregation
 
     made, given = AGGREGATORS[name]
@@ -251,7 +251,7 @@ def _aggregator(name: str, count: int) -> Any:
     return getattr(torchjd.aggregation, made)(**given)
 
 
-def _at_parameters(net: Perceptron, aggregator: Any) -> None:
+def at_parameters(net: Perceptron, aggregator: Any) -> None:
     """As the library's page on multi-task learning does it."""
     from torchjd.autojac import jac_to_grad, mtl_backward
 
@@ -261,7 +261,7 @@ def _at_parameters(net: Perceptron, aggregator: Any) -> None:
     jac_to_grad(net.trunk.parameters(), aggregator)
 
 
-def _at_features(net: Perceptron, aggregator: Any) -> None:
+def at_features(net: Perceptron, aggregator: Any) -> None:
     """The library's Jacobian at the feature, aggregated, and one pass through the trunk."""
     from torchjd.autojac import jac
 

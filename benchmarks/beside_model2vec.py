@@ -29,6 +29,7 @@ from beside import environment
 from beside.distilbert import cached
 from beside.judged import OURS, compared
 from beside.process import Side, SideError
+from beside.rows import labelled_rows
 from beside.turns import in_batches
 from recording import parser, record, shown
 
@@ -159,10 +160,8 @@ def read_splits(
     """Split -> ``text`` and a column a task, of rows that all tasks have a label of."""
     found: dict[str, dict[str, list[str]]] = {}
     for split in SPLITS:
-        lines = (folder / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines if line]
         columns = {name: spec.column or name for name, spec in tasks.items()}
-        kept = [row for row in rows if all(row.get(one) for one in columns.values())][:most]
+        kept = labelled_rows(folder / f"{split}.jsonl", columns.values(), most)
         found[split] = {"text": [row[column] for row in kept]}
         found[split] |= {name: [row[one] for row in kept] for name, one in columns.items()}
     return found

@@ -24,6 +24,7 @@ import numpy as np
 from beside import environment
 from beside.judged import OURS, compared
 from beside.process import Side, SideError
+from beside.rows import labelled_rows
 from beside.turns import in_batches
 from recording import parser, record, shown
 
@@ -154,9 +155,7 @@ def read_splits(
     needed = [_column(name, one) for name, one in tasks.items()]
     found: dict[str, dict[str, list[list[Any]]]] = {}
     for split in SPLITS:
-        lines = (folder / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines if line]
-        kept = [row for row in rows if all(row.get(one) for one in (column, *needed))][:most]
+        kept = labelled_rows(folder / f"{split}.jsonl", (column, *needed), most)
         columns = [one for one in (*COLUMNS, *_MORE) if all(row.get(one) for row in kept)]
         found[split] = {"tokens": [row[column] for row in kept]}
         found[split] |= {name: [row[name] for row in kept] for name in columns}

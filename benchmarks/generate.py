@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from beside.page import model2vec, spacy
+from beside.page import balancers, distillers, model2vec, spacy
 from paid import studies
 from planted.page import faults
 from sections import MISSING, Row, Tables, content, mark, points, table, written
@@ -449,10 +449,8 @@ def short(value: Any) -> str:
 
 
 SECTIONS: tuple[Callable[[Tables], str], ...] = (
-    students, lacking, gates, parity, faults, validation, peers, model2vec, spacy, lengths, steps,
-    attention, overhead, imports, memory, gpu, variants,
-    students, lacking, gates, parity, faults, validation, peers, lengths, words, steps,
-    attention, overhead, imports, memory, gpu, studies, variants,
+    students, lacking, gates, parity, faults, validation, peers, model2vec, spacy, lengths, words,
+    steps, distillers, balancers, attention, overhead, imports, memory, gpu, studies, variants,
 )  # fmt: skip
 
 

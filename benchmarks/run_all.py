@@ -41,6 +41,9 @@ def plan(runs: Path, models: Path) -> Iterator[list[str]]:
     yield ["attention.py"]
     yield ["step.py"] if "KD2EDGE_DATA" in os.environ else ["step.py", _QUICK]
     yield ["balance.py"] if "KD2EDGE_DATA" in os.environ else ["balance.py", _QUICK]
+    yield ["beside_libmtl.py"]
+    if "KD2EDGE_DATA" in os.environ:
+        yield ["beside_distillers.py"]
     yield ["memory.py"]
     if "KD2EDGE_DATA" in os.environ:
         yield ["encoding.py"]

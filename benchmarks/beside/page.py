@@ -50,6 +50,95 @@ def spacy(results: Tables) -> str:
     )
 
 
+def distillers(results: Tables) -> str:
+    """Training steps beside other distillation libraries."""
+    header = (
+        "recipe", "beside", "steps/s", "ours", "as fast (95 %)", "ours in fp32",
+        "losses apart", "met",
+    )  # fmt: skip
+    found = results.get("beside_distillers")
+    measured = content(found)
+    recipes = measured.get("recipes", ())
+    limits = measured.get("limits", {})
+    return written(
+        "Training steps beside torchdistill and TextBrewer",
+        "The same student, teacher, batches and loss on one core.  They run the teacher in every"
+        " step, as their documents have it, in fp32; ours reads its cache, in the recipe's"
+        " precision and in fp32: at least 3.5x their steps a second, and losses of the same logits"
+        " within 1e-5.  `cached`: TextBrewer's own cache in memory, of which nothing is asked.",
+        table(header, [row for one in recipes for row in distiller_rows(one, limits)])
+        + "".join(f"\n\n- {one}" for one in _notes(recipes)),
+        [found],
+    )
+
+
+def distiller_rows(recipe: Json, limits: Json) -> Iterator[Row]:
+    """A line a library."""
+    for side, one in recipe["sides"].items():
+        if "not_run" in one:
+            yield (recipe["name"], side, f"not run: {one['not_run']}", *[""] * 5)
+        elif side != OURS:
+            ratio, low, high = _faster(recipe["over_ours"][side])
+            plain, *_ = _faster(recipe["over_ours_fp32"][side])
+            speed, apart = recipe["steps_per_second"], recipe["losses"][side]["apart"]
+            met = ratio >= limits["speed"] and apart <= limits["loss"]
+            yield (
+                recipe["name"], side, f"{speed[side]:.2f}",
+                f"{speed[OURS]:.2f} ({recipe['step']['precision']})",
+                f"{ratio:.2f}x ({low:.2f} to {high:.2f})", f"{plain:.2f}x", f"{apart:.1e}",
+                "" if side.endswith("cached") else mark(met),
+            )  # fmt: skip
+
+
+def balancers(results: Tables) -> str:
+    """Balancers beside LibMTL and TorchJD."""
+    header = ("method", "tasks", "the faster", "ours", "apart from LibMTL", "from TorchJD", "met")
+    found = results.get("beside_libmtl")
+    measured = content(found)
+    lacks = measured.get("sides", {}).get("libmtl", {}).get("not_run")
+    rows = [balancer_row(one, measured["limits"]) for one in measured.get("calls", ())]
+    return written(
+        "Balancers beside LibMTL and TorchJD",
+        "From losses to the gradients of a trunk of 360,000 parameters, on one core: at most 1.1x"
+        " of the faster library, gradients within 1e-5 of either (largest difference by largest"
+        " number).  PCGrad draws an order, so beyond two tasks its time alone is compared.",
+        table(header, rows) + (f"\n\nLibMTL was not run: {lacks}." if lacks else ""),
+        [found],
+    )
+
+
+def balancer_row(one: Json, limits: Json) -> Row:
+    named = one["method"], str(one["count"])
+    if "not_run" in one:
+        reasons = "; ".join(one["not_run"].values())
+        return (*named, f"not run: {reasons}", *[""] * 4)
+    differences, (low, high) = one["differences"], one["interval"]
+    known = [value for value in differences.values() if value is not None]
+    met = one["ratio"] <= limits["call"] and all(one <= limits["difference"] for one in known)
+    libraries = (differences.get(name) for name in ("libmtl", "torchjd"))
+    return (
+        *named,
+        one["faster"],
+        f"{one['ratio']:.2f}x ({low:.2f} to {high:.2f})",
+        *("" if value is None else f"{value:.1e}" for value in libraries),
+        mark(met),
+    )
+
+
+def _faster(one: Json) -> tuple[float, float, float]:
+    return one["ratio"], *one["interval"]
+
+
+def _notes(recipes: Any) -> list[str]:
+    """What had to be done so that a library runs."""
+    return [
+        f"{side}: {own['note']}."
+        for one in recipes
+        for side, own in one["sides"].items()
+        if own.get("note")
+    ]
+
+
 _ACCURACY = (
     "bundle", "beside", "task", "decided", "metric", "it", "ours", "gain (at least)", "ahead",
 )  # fmt: skip

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import beside_distillers
+import beside_libmtl
 import beside_model2vec
 import beside_spacy
 import numpy as np
@@ -15,6 +17,7 @@ import timing
 from beside import environment, page, process
 from beside.judged import OURS, compared
 from beside.process import Side, SideError, cleaned
+from beside.sides import nets
 
 from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 from products import Product
@@ -265,6 +268,52 @@ def test_labels_that_a_task_lacks_are_wrong_and_not_left_out():
     assert found.offsets.tolist() == [0, 2, 3, 3]
 
 
+def test_steps_without_the_other_libraries(text_product: Product):
+    found = beside_distillers.measured(text_product.recipe, None, 32, rounds=2, steps=2)
+    assert all(one.get("not_run") for name, one in found["sides"].items() if name != OURS)
+    assert found["step"]["task"] == "intent"
+    assert set(found["steps_per_second"]) == {OURS, beside_distillers.FP32}
+    assert found["losses"][OURS]["apart"] == 0
+
+
+def test_others_get_our_nets_our_batches_and_our_loss(text_product: Product, tmp_path: Path):
+    given = {"recipe": str(text_product.recipe), "folder": str(tmp_path), "rows": 32}
+    settings = beside_distillers.overrides(text_product.recipe)
+    with Side(sys.executable, "kd2edge_steps", overrides=settings, **given) as ours:
+        how, loss = ours.ask("prepare").value, ours.ask("loss").value
+    batches = nets.read_batches(tmp_path)
+    assert len(batches) == how["steps"] == 2
+    student, teacher = (nets.read_net(tmp_path, name) for name in ("student", "teacher"))
+    found = nets.apart(tmp_path, student, teacher, batches[0])
+    assert found["student"] < 1e-5
+    assert found["teacher"] < 1e-3  # the cache is fp16
+    with np.load(tmp_path / "given.npz") as arrays:
+        own, said, labels = (arrays[name] for name in ("student", "teacher", "labels"))
+    assert np.array_equal(labels, batches[0]["labels"].numpy())
+
+    def logs(logits: Any) -> Any:
+        values = logits.astype(np.float64)
+        return values - np.log(np.exp(values).sum(1, keepdims=True))
+
+    # Hinton et al. 2015: T^2 KL(p || q) of both at temperature T, and the cross entropy.
+    p, q = logs(said / 2.0), logs(own / 2.0)
+    divergence = (np.exp(p) * (p - q)).sum(1).mean()
+    hard = -logs(own)[np.arange(len(labels)), labels].mean()
+    assert loss == pytest.approx(0.9 * 4.0 * divergence + 0.1 * hard, abs=1e-6)
+    assert beside_distillers.entropy(said / 2.0) == pytest.approx(-(np.exp(p) * p).sum(1).mean())
+
+
+def test_balancers_beside_torchjd_alone():
+    found = beside_libmtl.measured(None, [2], rounds=2, times=1)
+    assert found["sides"]["libmtl"] == {"not_run": "no folder of environments was given"}
+    calls = {one["method"]: one for one in found["calls"]}
+    assert calls.pop("geometric")["not_run"] == {"libmtl": "no library has it here"}
+    for one in calls.values():
+        assert one["faster"] == "torchjd"
+        assert one["differences"]["torchjd"] < 1e-5
+        assert one["norms"][OURS] > 0
+
+
 @pytest.mark.slow
 def test_a_net_of_another_size_in_int8(tmp_path: Path, text_product: Product):
     small = {"dim": 16, "hidden_dim": 16, "n_layers": 1, "n_heads": 2}
@@ -274,6 +323,46 @@ def test_a_net_of_another_size_in_int8(tmp_path: Path, text_product: Product):
     (call,) = found["calls"]
     assert call["over_ours"]["distilbert"]["ratio"] > 0
     assert found["sides"]["distilbert"]["bytes"] > 16 * 30_000
+
+
+ORIGIN: Any = {
+    "command": "c", "commit": "abc", "versions": {},
+    "machine": {"cpu": "CPU", "cores": 2, "os": "Linux", "python": "3.11"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ratio", "apart", "met"), [(3.6, 1e-6, "yes"), (3.4, 1e-6, "**no**"), (3.6, 2e-5, "**no**")]
+)
+def test_the_page_holds_steps_and_losses_against_their_limits(ratio: float, apart: float, met: str):
+    over = {"ratio": ratio, "interval": [3.0, 4.0]}
+    recipe = {
+        "name": "x", "step": {"precision": "bf16"},
+        "sides": {OURS: {}, "torchdistill": {"note": "as it is"}, "late": {"not_run": "no pip"}},
+        "over_ours": {"torchdistill": over}, "over_ours_fp32": {"torchdistill": over},
+        "steps_per_second": {OURS: 7.0, "torchdistill": 2.0},
+        "losses": {OURS: {"apart": 0.0}, "torchdistill": {"apart": apart}},
+    }  # fmt: skip
+    measured = {"limits": beside_distillers.LIMITS, "recipes": [recipe]}
+    text = page.distillers({"beside_distillers": {**ORIGIN, "measured": measured}})
+    assert f"| x | torchdistill | 2.00 | 7.00 (bf16) | {ratio:.2f}x (3.00 to 4.00)" in text
+    assert f"| {apart:.1e} | {met} |" in text
+    assert "| x | late | not run: no pip |" in text
+    assert "- torchdistill: as it is." in text
+
+
+def test_the_page_holds_balancers_against_the_faster_library():
+    one = {
+        "method": "mgda", "count": 4, "faster": "torchjd", "ratio": 1.05, "interval": [1.0, 1.1],
+        "differences": {"libmtl": 0.04, "torchjd": 1e-7},
+    }  # fmt: skip
+    other = {**one, "differences": {"libmtl": None, "torchjd": None}}
+    lost = {"method": "geometric", "count": 4, "not_run": {"libmtl": "gone"}}
+    measured = {"limits": beside_libmtl.LIMITS, "sides": {}, "calls": [one, other, lost]}
+    text = page.balancers({"beside_libmtl": {**ORIGIN, "measured": measured}})
+    assert "| mgda | 4 | torchjd | 1.05x (1.00 to 1.10) | 4.0e-02 | 1.0e-07 | **no** |" in text
+    assert "| mgda | 4 | torchjd | 1.05x (1.00 to 1.10) |  |  | yes |" in text
+    assert "| geometric | 4 | not run: gone |" in text
 
 
 def test_the_page_says_what_did_not_run_and_who_is_ahead():
@@ -286,10 +375,7 @@ def test_the_page_says_what_did_not_run_and_who_is_ahead():
         "calls": [{"batch": 1, "per_second": {OURS: 2000.0, "model2vec": 1000.0}, **times}],
         "derived": {"domain of intent": {OURS: 0.95}},
     }  # fmt: skip
-    result: Any = {
-        "command": "c", "commit": "abc", "versions": {}, "measured": {"bundles": [bundle]},
-        "machine": {"cpu": "CPU", "cores": 2, "os": "Linux", "python": "3.11"},
-    }  # fmt: skip
+    result = {**ORIGIN, "measured": {"bundles": [bundle]}}
     text = page.model2vec({"beside_model2vec": result})
     assert "| x | late | not run: no pip |" in text
     assert "| 0.8800 | 0.9000 | 2.00 (1.00) | yes |" in text
