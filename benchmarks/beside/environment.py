@@ -37,7 +37,8 @@ def python_of(name: str, folder: Path | None) -> Path:
     """The Python of the environment ``name`` below ``folder``, which is made where it lacks.
 
     Raises:
-        SideError: no folder was given, or pip could not install a package.
+        SideError: no folder was given, what stands there is something else, or pip could not
+            install a package.
     """
     if folder is None:
         raise SideError("no folder of environments was given")
@@ -46,7 +47,9 @@ def python_of(name: str, folder: Path | None) -> Path:
     marker = place / _MADE_OF
     if marker.is_file() and marker.read_text(encoding="utf-8") == wanted:
         return python
-    shutil.rmtree(place, ignore_errors=True)
+    if place.exists() and not (place / "pyvenv.cfg").is_file():
+        raise SideError(f"{place.name} is there and no environment; give another folder")
+    shutil.rmtree(place, ignore_errors=True)  # of other pins, or half made
     print(f"{name}: making its environment (minutes)", flush=True)
     _run(sys.executable, "-m", "venv", str(place))
     _run(str(python), "-m", "pip", "install", "--quiet", "--upgrade", _PIP)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sections import Row, Tables, content, mark, points, table, written
@@ -28,7 +28,8 @@ def model2vec(results: Tables) -> str:
         "  DistilBERT has random weights, in dynamic int8 by ONNX Runtime's default: its time and"
         " size alone are of interest.\n\n"
         + table(_SPEED, [row for one in bundles for row in speed_rows(one, "rows/s")])
-        + derived_said(bundles),
+        + derived_said(bundles)
+        + sides_said(bundles),
         [found],
     )
 
@@ -45,7 +46,8 @@ def spacy(results: Tables) -> str:
         table(_ACCURACY, [row for one in bundles for row in accuracy_rows(one)])
         + "\n\nRaw words to the answers of all tasks on one core, sentences of real length in"
         " turns.\n\n"
-        + table(_SPEED, [row for one in bundles for row in speed_rows(one, "words/s")]),
+        + table(_SPEED, [row for one in bundles for row in speed_rows(one, "words/s")])
+        + sides_said(bundles),
         [found],
     )
 
@@ -53,7 +55,7 @@ def spacy(results: Tables) -> str:
 def distillers(results: Tables) -> str:
     """Training steps beside other distillation libraries."""
     header = (
-        "recipe", "beside", "steps/s", "ours", "as fast (95 %)", "ours in fp32",
+        "recipe", "beside", "their steps/s", "ours", "ours over theirs (95 %)", "in fp32",
         "losses apart", "met",
     )  # fmt: skip
     found = results.get("beside_distillers")
@@ -67,7 +69,7 @@ def distillers(results: Tables) -> str:
         " precision and in fp32: at least 3.5x their steps a second, and losses of the same logits"
         " within 1e-5.  `cached`: TextBrewer's own cache in memory, of which nothing is asked.",
         table(header, [row for one in recipes for row in distiller_rows(one, limits)])
-        + "".join(f"\n\n- {one}" for one in _notes(recipes)),
+        + sides_said(recipes),
         [found],
     )
 
@@ -92,7 +94,15 @@ def distiller_rows(recipe: Json, limits: Json) -> Iterator[Row]:
 
 def balancers(results: Tables) -> str:
     """Balancers beside LibMTL and TorchJD."""
-    header = ("method", "tasks", "the faster", "ours", "apart from LibMTL", "from TorchJD", "met")
+    header = (
+        "method",
+        "tasks",
+        "the faster",
+        "our time over it (95 %)",
+        "apart from LibMTL",
+        "from TorchJD",
+        "met",
+    )
     found = results.get("beside_libmtl")
     measured = content(found)
     lacks = measured.get("sides", {}).get("libmtl", {}).get("not_run")
@@ -102,7 +112,9 @@ def balancers(results: Tables) -> str:
         "From losses to the gradients of a trunk of 360,000 parameters, on one core: at most 1.1x"
         " of the faster library, gradients within 1e-5 of either (largest difference by largest"
         " number).  PCGrad draws an order, so beyond two tasks its time alone is compared.",
-        table(header, rows) + (f"\n\nLibMTL was not run: {lacks}." if lacks else ""),
+        table(header, rows)
+        + (f"\n\nLibMTL was not run: {lacks}." if lacks else "")
+        + sides_said([measured] if measured else []),
         [found],
     )
 
@@ -129,20 +141,25 @@ def _faster(one: Json) -> tuple[float, float, float]:
     return one["ratio"], *one["interval"]
 
 
-def _notes(recipes: Any) -> list[str]:
-    """What had to be done so that a library runs."""
-    return [
-        f"{side}: {own['note']}."
-        for one in recipes
-        for side, own in one["sides"].items()
-        if own.get("note")
-    ]
+def sides_said(found: Iterable[Json]) -> str:
+    """Versions in each environment, and what had to be done so that a library runs."""
+    lines: dict[str, None] = {}
+    for one in found:
+        for side, own in one["sides"].items():
+            if "versions" in own and side != OURS:
+                versions = ", ".join(f"{name} {at}" for name, at in own["versions"].items())
+                note = f"; {own['note']}" if own.get("note") else ""
+                lines[f"- {side}: {versions}{note}."] = None
+    return "\n\n" + "\n".join(lines) if lines else ""
 
 
 _ACCURACY = (
-    "bundle", "beside", "task", "decided", "metric", "it", "ours", "gain (at least)", "ahead",
+    "bundle", "beside", "task", "decided", "metric", "theirs", "ours", "gain (at least)", "ahead",
 )  # fmt: skip
-_SPEED = ("bundle", "beside", "batch", "it", "ours", "as fast (95 %)", "its bytes", "our bytes")
+_SPEED = (
+    "bundle", "beside", "batch", "theirs", "ours", "ours over theirs (95 %)", "their bytes",
+    "our bytes",
+)  # fmt: skip
 
 
 def accuracy_rows(bundle: Json) -> Iterator[Row]:

@@ -113,6 +113,7 @@ def test_an_environment_is_made_once_and_again_for_other_pins(
         ran.append(words)
         if words[1:3] == ("-m", "venv"):
             Path(words[3]).mkdir(parents=True)
+            Path(words[3], "pyvenv.cfg").touch()
 
     monkeypatch.setattr(environment, "PINS", pins)
     monkeypatch.setattr(environment, "_run", run)
@@ -133,11 +134,35 @@ def test_an_environment_is_made_once_and_again_for_other_pins(
 def test_an_environment_that_cannot_be_made_says_why_and_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(environment, "_PIP", "./no-such-folder")
+    real = environment._run
+    tried: list[str] = []
+
+    def run(*words: str) -> None:
+        if words[1:3] == ("-m", "venv"):
+            Path(words[3]).mkdir(parents=True)
+            Path(words[3], "pyvenv.cfg").touch()
+            tried.append(words[3])
+            return
+        text = "print('hint: ...', 'ERROR: no /a/b/x.whl', 'bye', sep='\\n', file=sys.stderr)"
+        real(sys.executable, "-c", f"import sys; {text}; sys.exit(1)")
+
+    monkeypatch.setattr(environment, "_run", run)
     for _ in range(2):
-        with pytest.raises(SideError, match="its environment could not be made: .*ERROR"):
+        with pytest.raises(
+            SideError, match=r"^its environment could not be made: ERROR: no x\.whl$"
+        ):
             environment.python_of("spacy", tmp_path)
+    assert tried == [str(tmp_path / "spacy")] * 2
     assert not (tmp_path / "spacy" / environment._MADE_OF).exists()
+
+
+def test_what_is_no_environment_is_not_removed(tmp_path: Path):
+    kept = tmp_path / "spacy" / "notes.txt"
+    kept.parent.mkdir()
+    kept.write_text("of somebody", encoding="utf-8")
+    with pytest.raises(SideError, match="spacy is there and no environment"):
+        environment.python_of("spacy", tmp_path)
+    assert kept.is_file()
 
 
 def test_every_environment_pins_exact_versions():
@@ -336,9 +361,10 @@ ORIGIN: Any = {
 )
 def test_the_page_holds_steps_and_losses_against_their_limits(ratio: float, apart: float, met: str):
     over = {"ratio": ratio, "interval": [3.0, 4.0]}
+    about = {"versions": {"torchdistill": "1.1.5"}, "note": "as it is"}
     recipe = {
         "name": "x", "step": {"precision": "bf16"},
-        "sides": {OURS: {}, "torchdistill": {"note": "as it is"}, "late": {"not_run": "no pip"}},
+        "sides": {OURS: {}, "torchdistill": about, "late": {"not_run": "no pip"}},
         "over_ours": {"torchdistill": over}, "over_ours_fp32": {"torchdistill": over},
         "steps_per_second": {OURS: 7.0, "torchdistill": 2.0},
         "losses": {OURS: {"apart": 0.0}, "torchdistill": {"apart": apart}},
@@ -348,7 +374,7 @@ def test_the_page_holds_steps_and_losses_against_their_limits(ratio: float, apar
     assert f"| x | torchdistill | 2.00 | 7.00 (bf16) | {ratio:.2f}x (3.00 to 4.00)" in text
     assert f"| {apart:.1e} | {met} |" in text
     assert "| x | late | not run: no pip |" in text
-    assert "- torchdistill: as it is." in text
+    assert "- torchdistill: torchdistill 1.1.5; as it is." in text
 
 
 def test_the_page_holds_balancers_against_the_faster_library():
