@@ -27,9 +27,10 @@ from kd2edge.data import EncodedSplit, encode_split
 from kd2edge.distill import Method, Time, TrainSettings
 from kd2edge.distill.balance import BALANCERS, Balancer, LossKey, Shared
 from kd2edge.distill.balance.weighting import WEIGHTINGS
+from kd2edge.distill.cohort import take_together
 from kd2edge.distill.objective import Objective
 from kd2edge.distill.precision import precision_of
-from kd2edge.distill.step import Stepper
+from kd2edge.distill.step import Stepper, Turn
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, student_inputs
 from kd2edge.pipeline.reading.prepare import prepare_data
 from kd2edge.pipeline.reading.settings import baseline_settings
@@ -168,7 +169,8 @@ def step(
     def take() -> object:
         nonlocal at
         at = (at + 1) % len(whole)
-        found = stepper.take(split.batch(whole[at]), features, Time(0, 1, 0), settings.lr)
+        turn = Turn(split.batch(whole[at]), features, Time(0, 1, 0), settings.lr)
+        found = take_together({"": stepper}, {"": turn})
         if device.type == "cuda":
             torch.cuda.synchronize(device)  # a step is over when the GPU has done it
         return found

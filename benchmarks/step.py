@@ -18,9 +18,10 @@ from timing import interleaved, ratio
 
 from kd2edge.data import EncodedSplit, encode_split
 from kd2edge.distill import Knowledge, Time, TrainSettings, knowledge_of
+from kd2edge.distill.cohort import take_together
 from kd2edge.distill.objective import Objective
 from kd2edge.distill.precision import precision_of
-from kd2edge.distill.step import Stepper
+from kd2edge.distill.step import Stepper, Turn
 from kd2edge.nets import Net
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, student_inputs, teacher_inputs
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data
@@ -173,8 +174,8 @@ def step(
     def take() -> object:
         nonlocal at
         at = (at + 1) % len(whole)
-        batch = split.batch(whole[at])
-        found = stepper.take(batch, features, Time(0, 1, 0), settings.lr)
+        turn = Turn(split.batch(whole[at]), features, Time(0, 1, 0), settings.lr)
+        found = take_together({"": stepper}, {"": turn})
         if device.type == "cuda":
             torch.cuda.synchronize(device)  # a step is over when the GPU has done it
         return found
