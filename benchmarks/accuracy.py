@@ -43,6 +43,7 @@ from kd2edge.validate import row_keys
 RECIPES = (
     "recipes/quickstart.yaml",
     "recipes/customer_service/clinc150.yaml",
+    "recipes/customer_service/clinc150_static.yaml",
     "recipes/customer_service/nlupp.yaml",
     "recipes/multimodal/womens_clothing.yaml",
     "recipes/recommendation/census.yaml",

@@ -18,7 +18,7 @@ from kd2edge.pipeline.verbs.study.runs import StudyFolder
 from kd2edge.recipe import load_recipe
 
 #: Settings that say where something stands on a machine, or how it was run, and nothing else.
-_PLACES = ("checkpoint", "root", "threads", "run")
+_PLACES = ("checkpoint", "path", "root", "threads", "run")
 
 
 def main() -> None:
@@ -48,10 +48,16 @@ def kept(study: StudyFolder) -> dict[str, Any]:
 def without_places(value: Any) -> Any:
     """Settings without what belongs to one machine."""
     if isinstance(value, Mapping):
-        return {key: without_places(one) for key, one in value.items() if key not in _PLACES}
+        kept = {key: one for key, one in value.items() if key not in _PLACES}
+        return {key: without_places(one) for key, one in kept.items() if not is_place(one)}
     if isinstance(value, list):
         return [without_places(one) for one in value]
     return value
+
+
+def is_place(value: Any) -> bool:
+    """Whether it is a path from the root of a file system."""
+    return isinstance(value, str) and Path(value).is_absolute()
 
 
 if __name__ == "__main__":

@@ -47,10 +47,12 @@ def python_of(name: str, folder: Path | None) -> Path:
     marker = place / _MADE_OF
     if marker.is_file() and marker.read_text(encoding="utf-8") == wanted:
         return python
-    if place.exists() and not (place / "pyvenv.cfg").is_file():
-        raise SideError(f"{place.name} is there and no environment; give another folder")
+    if place.exists() and not marker.is_file():
+        raise SideError(f"{place.name} is there and was not made here; give another folder")
     shutil.rmtree(place, ignore_errors=True)  # of other pins, or half made
     print(f"{name}: making its environment (minutes)", flush=True)
+    place.mkdir(parents=True)
+    marker.write_text("half made", encoding="utf-8")
     _run(sys.executable, "-m", "venv", str(place))
     _run(str(python), "-m", "pip", "install", "--quiet", "--upgrade", _PIP)
     _run(str(python), "-m", "pip", "install", "--quiet", "-r", str(PINS / f"{name}.txt"))

@@ -25,6 +25,7 @@ from kd2edge.recipe.schedule_checks import (
     curricula_have_a_range,
     progress_is_looked_at,
     progress_leaves_something,
+    sample_weights_weigh,
 )
 from kd2edge.recipe.schema import (
     CnnModel,
@@ -279,7 +280,7 @@ def _views_are_the_same_for_all(recipe: Recipe) -> Iterator[Fault]:
     """Teacher and student are shown the same views, which the recipe's own inputs describe."""
     images = {name: one for name, one in recipe.inputs.items() if isinstance(one, ImageInput)}
     yield from _views_of_one_row_agree(images)
-    sizes = {one.columns: one.size for one in images.values() if one.changes}
+    moved = {one.columns: one for one in images.values() if one.changes}
     for index, teacher in enumerate(recipe.teachers):
         for name, spec in (teacher.inputs or {}).items():
             if not isinstance(spec, ImageInput):
@@ -288,13 +289,19 @@ def _views_are_the_same_for_all(recipe: Recipe) -> Iterator[Fault]:
             if spec.changes:
                 message = "a teacher is shown the views of the student: state it under `inputs`"
                 yield (*steps, "augment"), message
-            size = sizes.get(spec.columns, spec.size)
-            if spec.size != size:
+            own = moved.get(spec.columns, spec)
+            if spec.size != own.size:
                 message = (
-                    f"expected {list(size)} as under `inputs`, found {list(spec.size)}: its views"
-                    " are made of pixels, and the teacher would see others than the student"
+                    f"expected {list(own.size)} as under `inputs`, found {list(spec.size)}: its"
+                    " views are made of pixels, and the teacher would see others than the student"
                 )
                 yield (*steps, "size"), message
+            if spec.channels != own.channels and any(one.kind == "erase" for one in own.changes):
+                message = (
+                    f"expected {own.channels} as under `inputs`, found {spec.channels}: what is"
+                    " erased is filled channel by channel, and the teacher would see other pixels"
+                )
+                yield (*steps, "channels"), message
 
 
 def _views_of_one_row_agree(images: Mapping[str, ImageInput]) -> Iterator[Fault]:
@@ -309,6 +316,12 @@ def _views_of_one_row_agree(images: Mapping[str, ImageInput]) -> Iterator[Fault]
         if first.setdefault(one.columns, one).changes != one.changes:
             message = f"another input reads the column {one.columns[0]!r}: augment both alike"
             yield ("inputs", name, "augment"), message
+        elif one.changes and (other := first[one.columns]).size != one.size:
+            message = (
+                f"expected {list(other.size)} as of the other input that reads the column"
+                f" {one.columns[0]!r}, found {list(one.size)}: views are made of pixels"
+            )
+            yield ("inputs", name, "size"), message
 
 
 def _inits_fit(recipe: Recipe) -> Iterator[Fault]:
@@ -375,6 +388,7 @@ CHECKS: tuple[Callable[[Recipe], Iterator[Fault]], ...] = (
     _inits_fit,
     progress_is_looked_at,
     progress_leaves_something,
+    sample_weights_weigh,
     curricula_have_a_range,
     phases_have_names,
     phases_join_alike,

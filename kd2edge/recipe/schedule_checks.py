@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kd2edge.recipe.places import Fault, Steps
-from kd2edge.recipe.schema import Recipe, TeacherTrain, Train
+from kd2edge.recipe.schema import Distill, Recipe, TeacherTrain, Train
 from kd2edge.recipe.schema.schedules import Curriculum, Progress
 from kd2edge.recipe.teaching_checks import learners
 
@@ -29,7 +29,7 @@ def progress_is_looked_at(recipe: Recipe) -> Iterator[Fault]:
 def progress_leaves_something(recipe: Recipe) -> Iterator[Fault]:
     """Rows without a label have the teacher's part alone, and it must not come to nothing."""
     for index, phase in enumerate(recipe.phases):
-        if phase.rows != "unlabelled" or phase.distill.features:
+        if phase.rows != "unlabelled" or _learns_elsewhere(phase.distill):
             continue
         for steps, one in _values(recipe.during(phase), "alpha"):
             if isinstance(one, Progress) and one.near == 0:
@@ -39,6 +39,34 @@ def progress_leaves_something(recipe: Recipe) -> Iterator[Fault]:
                     " larger near, e.g. 0.5"
                 )
                 yield ("phases", index, *steps), message
+
+
+def sample_weights_weigh(recipe: Recipe) -> Iterator[Fault]:
+    """A sample weight is of tasks that somebody teaches, and leaves some of the rows."""
+    parts: list[tuple[Steps, Recipe, bool]] = [
+        (
+            ("phases", index),
+            recipe.during(phase),
+            phase.rows == "unlabelled" and not _learns_elsewhere(phase.distill),
+        )
+        for index, phase in enumerate(recipe.phases)
+    ]
+    for place, part, is_bare in parts or [((), recipe, False)]:
+        for steps, one in _values(part, "sample_weight"):
+            tasks = steps[2:] or tuple(part.tasks)
+            message = ""
+            if one != 1 and not any(_is_taught(part, str(task)) for task in tasks):
+                message = (
+                    "nobody teaches here: it weighs what is learned beside a teacher; write 1, or"
+                    " an alpha above 0"
+                )
+            elif is_bare and getattr(one, "unlabelled", 1) == 0:
+                message = (
+                    "with unlabelled: 0 rows without a label teach nothing, and this phase has no"
+                    " others: state a larger one"
+                )
+            if message:
+                yield (*place, *steps), message
 
 
 def curricula_have_a_range(recipe: Recipe) -> Iterator[Fault]:
@@ -65,6 +93,17 @@ def _train(recipe: Recipe, place: Steps) -> Train | TeacherTrain | None:
     if place:
         return recipe.teachers[int(place[1])].train
     return None if recipe.phases else recipe.train
+
+
+def _learns_elsewhere(distill: Distill) -> bool:
+    """Whether rows teach something beside what teachers say of them: by features, or by peers."""
+    return bool(distill.features) or (distill.mutual is not None and distill.mutual.weight > 0)
+
+
+def _is_taught(recipe: Recipe, task: str) -> bool:
+    alpha = recipe.distill.alpha
+    own = alpha.get(task, 0) if isinstance(alpha, dict) else alpha
+    return own != 0 and bool(recipe.teachers_of(task))
 
 
 def _values(learner: Recipe, key: str) -> Iterator[tuple[Steps, object]]:

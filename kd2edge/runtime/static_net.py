@@ -158,7 +158,7 @@ class _Weights:
                 f"{self.place}: array {name!r}: expected {' or '.join(dtypes)} with {rank}"
                 f" dimensions, found {found.dtype.name} {list(found.shape)}"
             )
-        if not np.isfinite(found).all():
+        if found.dtype == np.float32 and not np.isfinite(found).all():
             raise IntegrityError(f"{self.place}: array {name!r}: NaN or an infinity is no weight")
         return found
 

@@ -7,6 +7,7 @@ The arrays are called by their place: ``encoder.0.words``, ``encoder.0.layer.1.m
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 
 from kd2edge.errors import IntegrityError, SchemaTooNewError
@@ -116,8 +117,9 @@ class StaticPlan:
             ("encoders of input", [one.input for one in plan.encoders]),
             ("heads of output", [one.output for one in plan.heads]),
         ):
-            if twice := [name for name in names if names.count(name) > 1]:
-                raise IntegrityError(f"{place}: several {what} {twice[0]!r}; expected one")
+            name, count = Counter(names).most_common(1)[0] if names else ("", 0)
+            if count > 1:
+                raise IntegrityError(f"{place}: {count} {what} {name!r}; expected one")
         unread = {head.reads for head in plan.heads} - {"", *(one.input for one in plan.encoders)}
         if unread:
             raise IntegrityError(f"{place}: a head reads {min(unread)!r}, which is no input")

@@ -112,7 +112,6 @@ def test_an_environment_is_made_once_and_again_for_other_pins(
     def run(*words: str) -> None:
         ran.append(words)
         if words[1:3] == ("-m", "venv"):
-            Path(words[3]).mkdir(parents=True)
             Path(words[3], "pyvenv.cfg").touch()
 
     monkeypatch.setattr(environment, "PINS", pins)
@@ -139,7 +138,6 @@ def test_an_environment_that_cannot_be_made_says_why_and_is_tried_again(
 
     def run(*words: str) -> None:
         if words[1:3] == ("-m", "venv"):
-            Path(words[3]).mkdir(parents=True)
             Path(words[3], "pyvenv.cfg").touch()
             tried.append(words[3])
             return
@@ -153,14 +151,15 @@ def test_an_environment_that_cannot_be_made_says_why_and_is_tried_again(
         ):
             environment.python_of("spacy", tmp_path)
     assert tried == [str(tmp_path / "spacy")] * 2
-    assert not (tmp_path / "spacy" / environment._MADE_OF).exists()
+    half = (tmp_path / "spacy" / environment._MADE_OF).read_text(encoding="utf-8")
+    assert half != environment.pins("spacy")
 
 
 def test_what_is_no_environment_is_not_removed(tmp_path: Path):
     kept = tmp_path / "spacy" / "notes.txt"
     kept.parent.mkdir()
     kept.write_text("of somebody", encoding="utf-8")
-    with pytest.raises(SideError, match="spacy is there and no environment"):
+    with pytest.raises(SideError, match="spacy is there and was not made here"):
         environment.python_of("spacy", tmp_path)
     assert kept.is_file()
 

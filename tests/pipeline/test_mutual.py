@@ -156,7 +156,7 @@ def test_a_peer_that_breaks_stops_the_run_and_is_replayed(folder: Path, tmp_path
                 f"distill.mutual.peers.wide.model={_UNEVEN}",
             ),
             "distill.mutual.peers.1.model",
-            "",
+            "heads",
         ),
     ],
 )

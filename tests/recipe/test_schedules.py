@@ -121,6 +121,41 @@ def test_progress_to_0_leaves_nothing_to_learn_from_rows_without_labels(
     load(small, f"distill.alpha={alpha}", "phases=[{name: some, rows: labelled}, {name: all}]")
     followed = "distill.features=[{teacher: big, from: a, to: a}]"
     load(small, f"distill.alpha={alpha}", phases, followed)
+    beside = "phases.1.distill={mutual: {peers: [{name: peer, model: static}]}}"
+    load(small, f"distill.alpha={alpha}", phases, beside)
+
+
+@pytest.mark.parametrize(
+    ("weight", "field"),
+    [
+        ("confidence", "distill.sample_weight"),
+        ("0.5", "distill.sample_weight"),
+        ("{intent: 1, urgent: labelled}", "distill.sample_weight.urgent"),
+    ],
+)
+def test_a_sample_weight_is_of_a_task_that_somebody_teaches(
+    problems: Problems, load: Callable[..., object], small: str, weight: str, field: str
+) -> None:
+    stated = f"distill.sample_weight={weight}"
+    (found,) = problems(small, stated, "distill.alpha=0")
+    assert found.field == field
+    assert "nobody teaches here" in found.message
+    load(small, stated)
+    load(small, "distill.sample_weight=1", "distill.alpha=0")
+
+
+def test_a_sample_weight_leaves_something(
+    problems: Problems, load: Callable[..., object], small: str
+) -> None:
+    (found,) = problems(small, "distill.sample_weight=0")
+    assert found.field == "distill.sample_weight"
+    bare = "distill.sample_weight={kind: labelled, unlabelled: 0}"
+    phases = "phases=[{name: all}, {name: bare, rows: unlabelled}]"
+    (found,) = problems(small, bare, phases)
+    assert found.field == "phases.1.distill.sample_weight"
+    assert "state a larger one" in found.message
+    load(small, bare)
+    load(small, bare, phases, "distill.features=[{teacher: big, from: a, to: a}]")
 
 
 CHAIN = """\

@@ -48,6 +48,7 @@ def needs(name: str) -> set[str]:
 def test_what_a_recipe_needs_are_the_folders_of_its_sources() -> None:
     assert NAMES == [
         "customer_service/clinc150",
+        "customer_service/clinc150_static",
         "customer_service/nlupp",
         "multimodal/womens_clothing",
         "quickstart",

@@ -40,8 +40,11 @@ def test_a_plan_is_read_as_it_was_written() -> None:
         (lambda one: one["encoders"][0].update(least=1e-50), "that float32 holds"),  # 0 there
         (lambda one: one["encoders"][0].update(least=1e39), "that float32 holds"),
         (lambda one: one["heads"][0].update(reads="other"), "a head reads 'other'"),
-        (lambda one: one["heads"].append(one["heads"][0]), "several heads of output"),
-        (lambda one: one.update(fusion="concat", encoders=2 * one["encoders"]), "several encoders"),
+        (lambda one: one["heads"].append(one["heads"][0]), "2 heads of output"),
+        (
+            lambda one: one.update(fusion="concat", encoders=2 * one["encoders"]),
+            "2 encoders of input",
+        ),
     ],
 )
 def test_a_plan_that_is_none_is_refused(change: Any, message: str) -> None:

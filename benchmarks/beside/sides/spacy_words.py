@@ -35,7 +35,7 @@ def fit(steps: int) -> int:
         steps: at most; 0: as the configuration has it.
 
     Returns:
-        Steps that were taken.
+        ``steps``.
     """
     from spacy.cli.init_config import init_config
     from spacy.cli.train import train

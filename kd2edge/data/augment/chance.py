@@ -40,6 +40,10 @@ class Chance:
         whole = self.bits(count) >> np.uint64(64 - _MANTISSA)
         return np.ldexp(whole.astype(np.float64), -_MANTISSA)
 
+    def rows(self, places: npt.NDArray[np.intp]) -> Chance:
+        """The bits of some of the rows."""
+        return Chance(self.keys[places])
+
     def of(self, purpose: int) -> Chance:
         """Other bits of the same rows, for another purpose."""
         return Chance(_mixed(self.keys ^ _mixed(np.array([purpose], np.uint64) + _GOLDEN)))

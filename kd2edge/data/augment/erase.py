@@ -55,7 +55,13 @@ class Erase(Augmentation):
             & ((columns >= left) & (columns < left + wide))[:, None, :]
             & erased[:, None, None]
         )  # [row, height, width]
-        return np.where(inside[:, None], self._filling(images, chance.of(_NOISE)), images)
+        gone = np.flatnonzero(erased)
+        if not len(gone):
+            return images
+        changed = images.copy()
+        filling = self._filling(images[gone], chance.of(_NOISE).rows(gone))
+        changed[gone] = np.where(inside[gone, None], filling, images[gone])
+        return changed
 
     def _filling(self, images: Images, chance: Chance) -> Images:
         """What broadcasts to the pictures and stands where they are erased."""

@@ -17,7 +17,7 @@ class Distill(Teaching):
 
     sample_weight: ByTask[SampleWeight] = 1.0
     """How much an item counts in both parts of its loss, in a task that somebody teaches: 1, or a
-    weight an item, from 0 to 1."""
+    weight an item, from 0 to 1. What it learns from features and from peers is not weighed."""
     features: tuple[Feature, ...] = ()
     """Hidden features to follow."""
     feed: tuple[Feed, ...] = ()

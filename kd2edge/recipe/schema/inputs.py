@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, Strict
 from pydantic_core import PydanticCustomError
 
 from kd2edge.inputs.subwords import DEFAULT_MAX_LENGTH
@@ -168,6 +168,8 @@ def _in_order(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
+#: A shorter side over the longer one.
+Aspect = Annotated[float, Strict(), Field(ge=0.01, le=1)]
 #: The least and the largest share of a picture's area.
 Area = Annotated[tuple[Some, Some], AfterValidator(_in_order)]
 
@@ -176,7 +178,7 @@ class Shift(Part):
     """Moves images by chance; what comes in from outside is black."""
 
     kind: Literal["shift"] = "shift"
-    pixels: Count = 2
+    pixels: Annotated[Count, Field(le=1024)] = 2
     """Largest distance in each direction."""
 
 
@@ -186,7 +188,7 @@ class Crop(Part):
     kind: Literal["crop"] = "crop"
     area: Area = (0.08, 1.0)
     """The least and the largest share of the image that stays, above 0."""
-    aspect: Some = 0.75
+    aspect: Aspect = 0.75
     """The most slender part: its width over its height lies between this and 1 over this."""
 
 
@@ -206,7 +208,7 @@ class Erase(Part):
     """How often, above 0."""
     area: Area = (0.02, 0.4)
     """The least and the largest share of the image that goes, above 0."""
-    aspect: Some = 0.3
+    aspect: Aspect = 0.3
     """The most slender rectangle: its width over its height lies between this and 1 over this."""
     fill: Literal["noise", "mean"] = "noise"
     """What stands in its place: a random value each pixel and channel, or the image's own mean

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kd2edge.recipe.schema.base import Label, NotNegative, Part, Positive, Share
+from kd2edge.recipe.schema.base import Label, NotNegative, Part, Positive, Share, Some
 from kd2edge.recipe.schema.choices import ByKind, OrMethod
 
 
@@ -171,5 +171,5 @@ AnItem = Annotated[Confidence | Correct | Labelled | AlphaByClass, ByKind()]
 
 Alpha = Annotated[Share | AlphaSchedule, OrMethod()]
 Temperature = Annotated[Positive | TemperatureSchedule, OrMethod()]
-SampleWeight = Annotated[Share | AnItem, OrMethod()]
+SampleWeight = Annotated[Some | AnItem, OrMethod()]
 Weight = Annotated[NotNegative | WeightSchedule, OrMethod()]

@@ -6,13 +6,18 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any, final
+from zipfile import BadZipFile, ZipFile
 
 from kd2edge.errors import BackendError, IntegrityError, UsageError
 from kd2edge.files.atomic import storage_error
 from kd2edge.files.fingerprint import fingerprint_bytes
+
+#: Bytes of a file once it is unpacked.
+_LIMIT = 2 << 30
 
 
 @final
@@ -75,6 +80,7 @@ def estimator_files(paths: Mapping[str, Path], trusted: Sequence[str]) -> Estima
 
 def _estimator(content: bytes, path: Path, trusted: Sequence[str]) -> Any:
     skops = _skops(path)
+    _require_small(content, path)
     try:
         unknown = sorted(set(skops.get_untrusted_types(data=content)) - set(trusted))
     except Exception as error:
@@ -89,6 +95,20 @@ def _estimator(content: bytes, path: Path, trusted: Sequence[str]) -> Any:
         return skops.loads(content, trusted=list(trusted))
     except Exception as error:
         raise _damaged(path, error) from error
+
+
+def _require_small(content: bytes, path: Path) -> None:
+    """Refuse what becomes more than memory should hold, before anybody unpacks it."""
+    try:
+        with ZipFile(BytesIO(content)) as members:
+            size = sum(one.file_size for one in members.infolist())
+    except (BadZipFile, ValueError, NotImplementedError) as error:
+        raise _damaged(path, error) from error
+    if size > _LIMIT:
+        raise IntegrityError(
+            f"{path}: unpacked it has {size:,} bytes, at most {_LIMIT:,} are read: is it what"
+            " skops.io.dump saved?"
+        )
 
 
 def _skops(path: Path) -> ModuleType:

@@ -141,6 +141,12 @@ def question(
             f"{label}, task {task.name}: expected {' or '.join(wanted)}, found"
             f" {type(estimator).__name__} without{advice}"
         )
+    several = isinstance(getattr(estimator, "classes_", None), list) or values
+    if output is not None and (task.kind == "multi_label" or not several):
+        raise UsageError(
+            f"{label}, task {task.name}: `output` says which of several outputs answers it, and"
+            " here all of them do, or there is but one: drop it"
+        )
     return Question(estimator, found, output)
 
 

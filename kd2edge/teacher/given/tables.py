@@ -92,7 +92,7 @@ def table_of(
             f" {there}: name tables and texts that have {', '.join(lacking)}, or state `columns` in"
             " the order of its fit"
         )
-    alone = len(wanted) == 1 and kinds[wanted[0]] != "tabular"
+    alone = len(wanted) == 1 and kinds[wanted[0]] != "tabular" and not fitted
     count = getattr(estimator, "n_features_in_", None)
     if not alone and isinstance(count, int) and count != len(wanted):
         raise UsageError(
@@ -100,7 +100,7 @@ def table_of(
             f" ({', '.join(wanted)}): state `columns` in the order of its fit"
         )
     numeric = {one for spec in inputs.values() for one in spec.options.get("numeric", ())}
-    return Table(wanted, alone, bool(fitted) and not alone, frozenset(numeric & set(wanted)))
+    return Table(wanted, alone, bool(fitted), frozenset(numeric & set(wanted)))
 
 
 def _cell(value: Any) -> Any:

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from kd2edge.errors import BackendError, IntegrityError, StorageError, UsageError
 from kd2edge.files import fingerprint_bytes
-from kd2edge.teacher.given import estimator_files
+from kd2edge.teacher.given import estimator_file, estimator_files
 from teacher.given.estimators import as_of_version, saved
 
 X = np.array([[0.0], [1.0], [2.0], [3.0]])
@@ -48,6 +48,18 @@ def test_each_task_may_have_its_own(plain: Path, tmp_path: Path) -> None:
     assert found.hashes["happy"] != found.hashes["sad"]
     assert found.files.keys() == {"happy/plain.skops", "sad/plain.skops"}
     assert found.bytes == plain.stat().st_size + other.stat().st_size
+
+
+def test_a_file_that_grows_when_it_is_unpacked_is_refused_before(
+    plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimator_file, "_LIMIT", 1 << 20)
+    estimator_files({"happy": plain}, ())
+    with zipfile.ZipFile(plain, "a", zipfile.ZIP_DEFLATED) as members:
+        members.writestr("blanks", b" " * (2 << 20))
+    assert plain.stat().st_size < 1 << 16
+    with pytest.raises(IntegrityError, match=r"unpacked it has 2,.* at most 1,048,576"):
+        estimator_files({"happy": plain}, ())
 
 
 # --- what is not trusted --------------------------------------------------------------------------

@@ -63,6 +63,15 @@ def test_what_was_fitted_to_a_data_frame_is_given_one_with_its_columns() -> None
     assert both["town"].isna().tolist() == [False, True]
 
 
+def test_a_text_alone_is_a_data_frame_for_what_was_fitted_to_one() -> None:
+    class Fitted:
+        feature_names_in_ = np.array(["title"], object)
+        n_features_in_ = 1
+
+    found = of(estimator=Fitted())
+    assert found["title"].tolist() == ["a", "b"]
+
+
 def _of_two(fitted: LinearRegression) -> LinearRegression:
     fitted.n_features_in_ = 2
     return fitted
