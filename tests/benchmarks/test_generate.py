@@ -51,14 +51,14 @@ def test_what_was_not_measured_is_said():
 )
 def test_a_student_is_held_against_teacher_and_baseline(share: float, low: float, reached: bool):
     text = generate.students({"accuracy-clinc150": accuracy(share, low)})
-    (row,) = [line for line in text.splitlines() if line.startswith("| clinc150")]
+    (row,) = [line for line in text.splitlines() if line.startswith("| clinc150 |")]
     assert row.endswith("| yes |" if reached else "| **no** |")
     assert "0.8500 (2 seeds)" in row
 
 
 def test_every_int8_artefact_is_shown_and_judged_and_none_is_singled_out():
     text = generate.gates({"accuracy-clinc150": accuracy(1.0, 0.1)})
-    rows = [line for line in text.splitlines() if line.startswith("| clinc150")]
+    rows = [line for line in text.splitlines() if line.startswith("| clinc150 |")]
     assert [row.split(" | ")[1] for row in rows] == ["onnx-int8-qdq", "openvino-int8"]
     assert [row.split(" | ")[-1] for row in rows] == ["**no** |", "yes |"]
     assert "`load` takes the fastest" in text
