@@ -13,7 +13,6 @@ makes it by default: only its time and size are of interest.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -25,13 +24,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from beside import environment
+from beside import bundles, environment
 from beside.distilbert import cached
 from beside.judged import OURS, compared
 from beside.process import Side, SideError
 from beside.rows import labelled_rows
 from beside.turns import in_batches
-from recording import parser, record, shown
+from recording import record, shown
 
 from kd2edge.bundle import open_bundle
 from kd2edge.metrics.fitting import fitted_task
@@ -50,26 +49,17 @@ Json = dict[str, Any]
 
 
 def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("bundles", nargs="+", help="BUNDLE:FOLDER of rows below KD2EDGE_DATA")
-    environment.add_argument(arguments)
-    arguments.add_argument("--artefact", help="of the bundles; default: what `load` takes")
+    arguments = bundles.arguments(__doc__, (1, 256))
     arguments.add_argument("--reject", default="oos", help="label of rows that are out of scope")
-    arguments.add_argument("--batch", type=int, nargs="+", default=[1, 256])
-    arguments.add_argument("--rounds", type=int, default=40)
     arguments.add_argument("--epochs", type=int, default=-1, help="of Model2Vec; -1: its choice")
-    arguments.add_argument("--rows", type=int, help="of each split at most; default: all")
     given = arguments.parse_args()
-    found: list[Json] = []
-    for words in given.bundles:
-        bundle, _, folder = words.rpartition(":")
-        found.append(
-            measured(
-                Path(bundle), Path(os.environ["KD2EDGE_DATA"], folder), given.environments,
-                artefact=given.artefact, reject=given.reject, batches=given.batch,
-                rounds=given.rounds, epochs=given.epochs, most=given.rows, distilbert={},
-            )
-        )  # fmt: skip
+    found = [
+        measured(
+            path, folder, given.environments, **bundles.common(given), reject=given.reject,
+            epochs=given.epochs, distilbert={},
+        )
+        for path, folder in bundles.stated(given)
+    ]  # fmt: skip
     record(
         "beside_model2vec", {"bundles": found}, given.out, ["onnxruntime", "tokenizers", "torch"]
     )

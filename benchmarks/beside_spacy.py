@@ -11,7 +11,6 @@ their real lengths.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from beside import environment
+from beside import bundles, environment
 from beside.judged import OURS, compared
 from beside.process import Side, SideError
 from beside.rows import labelled_rows
 from beside.turns import in_batches
-from recording import parser, record, shown
+from recording import record, shown
 
 from kd2edge.bundle import open_bundle
 from kd2edge.ragged import Ragged, offsets_of
@@ -44,25 +43,13 @@ Json = dict[str, Any]
 
 
 def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("bundles", nargs="+", help="BUNDLE:FOLDER of rows below KD2EDGE_DATA")
-    environment.add_argument(arguments)
-    arguments.add_argument("--artefact", help="of the bundles; default: what `load` takes")
-    arguments.add_argument("--batch", type=int, nargs="+", default=[1, 64])
-    arguments.add_argument("--rounds", type=int, default=40)
+    arguments = bundles.arguments(__doc__, (1, 64))
     arguments.add_argument("--steps", type=int, default=0, help="of spaCy; 0: its configuration's")
-    arguments.add_argument("--rows", type=int, help="of each split at most; default: all")
     given = arguments.parse_args()
-    found: list[Json] = []
-    for words in given.bundles:
-        bundle, _, folder = words.rpartition(":")
-        found.append(
-            measured(
-                Path(bundle), Path(os.environ["KD2EDGE_DATA"], folder), given.environments,
-                artefact=given.artefact, batches=given.batch, rounds=given.rounds,
-                steps=given.steps, most=given.rows,
-            )
-        )  # fmt: skip
+    found = [
+        measured(path, folder, given.environments, **bundles.common(given), steps=given.steps)
+        for path, folder in bundles.stated(given)
+    ]
     record("beside_spacy", {"bundles": found}, given.out, ["onnxruntime", "tokenizers"])
 
 

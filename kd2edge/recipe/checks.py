@@ -147,8 +147,7 @@ def _models(recipe: Recipe) -> Iterator[tuple[Steps, Model, Mapping[str, Input]]
         if not isinstance(teacher.model, NoNet):
             yield ("teachers", index, "model"), teacher.model, own
     yield ("student", "model"), recipe.student.model, recipe.inputs
-    mutual = recipe.distill.mutual
-    for index, peer in enumerate(() if mutual is None else mutual.peers):
+    for index, peer in enumerate(recipe.distill.peers):
         yield ("distill", "mutual", "peers", index, "model"), peer.model, recipe.inputs
 
 

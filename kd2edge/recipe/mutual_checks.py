@@ -31,8 +31,8 @@ def peers_of(recipe: Recipe) -> Iterator[tuple[Steps, Peer]]:
 
 def listens(recipe: Recipe) -> bool:
     """Whether the student listens to peers in some part of its training."""
-    parts = [phase.distill.mutual for phase in recipe.phases] or [recipe.distill.mutual]
-    return any(one is not None and one.weight > 0 for one in parts)
+    parts = [phase.distill for phase in recipe.phases] or [recipe.distill]
+    return any(one.mutual_weight > 0 for one in parts)
 
 
 def peers_have_names(recipe: Recipe) -> Iterator[Fault]:
@@ -97,5 +97,5 @@ def peers_read(recipe: Recipe) -> Iterator[Fault]:
 
 def _of(distill: Distill, steps: Steps) -> Iterator[tuple[Steps, Peer]]:
     """The peers of one ``distill``, with their places in it."""
-    for index, peer in enumerate(() if distill.mutual is None else distill.mutual.peers):
+    for index, peer in enumerate(distill.peers):
         yield (*steps, "mutual", "peers", index), peer

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kd2edge.recipe.places import Fault, Steps
 from kd2edge.recipe.schema import Distill, Recipe, TeacherTrain, Train
-from kd2edge.recipe.schema.schedules import Curriculum, Progress
+from kd2edge.recipe.schema.schedules import AlphaByClass, Curriculum, Labelled, Progress
 from kd2edge.recipe.teaching_checks import learners
 
 
@@ -60,7 +60,7 @@ def sample_weights_weigh(recipe: Recipe) -> Iterator[Fault]:
                     "nobody teaches here: it weighs what is learned beside a teacher; write 1, or"
                     " an alpha above 0"
                 )
-            elif is_bare and getattr(one, "unlabelled", 1) == 0:
+            elif is_bare and isinstance(one, Labelled | AlphaByClass) and one.unlabelled == 0:
                 message = (
                     "with unlabelled: 0 rows without a label teach nothing, and this phase has no"
                     " others: state a larger one"
@@ -97,7 +97,7 @@ def _train(recipe: Recipe, place: Steps) -> Train | TeacherTrain | None:
 
 def _learns_elsewhere(distill: Distill) -> bool:
     """Whether rows teach something beside what teachers say of them: by features, or by peers."""
-    return bool(distill.features) or (distill.mutual is not None and distill.mutual.weight > 0)
+    return bool(distill.features) or distill.mutual_weight > 0
 
 
 def _is_taught(recipe: Recipe, task: str) -> bool:

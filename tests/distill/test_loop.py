@@ -15,6 +15,7 @@ from distill.balance.terms import options, require_solver
 from distill.tiny import (
     DARK,
     DISTILL,
+    FULL,
     IMAGES,
     SHAPE,
     TAG,
@@ -63,18 +64,6 @@ from kd2edge.recipe.schema.schedules import AlphaSchedule
 from kd2edge.rows.join import JoinedRows
 from kd2edge.teacher import cache_outputs
 
-#: Everything that has a state: dropout, a projector, learned task weights, two views.
-FULL = replace(
-    TRAIN,
-    warmup=0.2,
-    distill=replace(
-        DISTILL,
-        alpha=0.7,
-        temperature=2.0,
-        features=(follow("stages.1", "stages.0"),),
-        balance=Method("uncertainty"),
-    ),
-)
 PLAIN = TRAIN
 
 

@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from distill import tiny
 from distill.balance.terms import options, require_solver
 from distill.planted import SETTINGS, failed, gradient_breaks_at, job, loss_breaks_at
-from distill.tiny import DISTILL, IMAGES, TRAIN, follow, image_rows
+from distill.tiny import DISTILL, IMAGES, TRAIN, image_rows
 from kd2edge.data import EncodedSplit
 from kd2edge.distill import (
     Knowledge,
@@ -43,19 +44,8 @@ from kd2edge.nets import Net, load_net
 from kd2edge.tasks.spec import TaskName
 from kd2edge.teacher import cache_outputs
 
-#: Dropout, a projector, learned task weights, mixed pairs aside: what has a state.
-FULL = replace(
-    TRAIN,
-    warmup=0.2,
-    distill=replace(
-        DISTILL,
-        alpha=0.7,
-        temperature=2.0,
-        features=(follow("stages.1", "stages.0"),),
-        balance=Method("uncertainty"),
-        mutual=1.0,
-    ),
-)
+#: What has a state, and peers.
+FULL = replace(tiny.FULL, distill=replace(tiny.FULL.distill, mutual=1.0))
 #: Labels and peers alone.
 PLAIN = replace(TRAIN, distill=replace(DISTILL, alpha=0.0, mutual=1.0))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -147,6 +147,20 @@ def follow(
         weight=1.0,
         standardise=standardise,
     )
+
+
+#: What has a state beside the net: a projector, learned task weights.
+FULL = replace(
+    TRAIN,
+    warmup=0.2,
+    distill=replace(
+        DISTILL,
+        alpha=0.7,
+        temperature=2.0,
+        features=(follow("stages.1", "stages.0"),),
+        balance=Method("uncertainty"),
+    ),
+)
 
 
 def method_of(projector: str) -> Method:

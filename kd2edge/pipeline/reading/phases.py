@@ -21,7 +21,6 @@ __all__ = [
     "lacking_rows",
     "learners_of",
     "learns_from_others",
-    "mutual_weight",
     "named_sources",
     "phases_of",
     "taught_teachers",
@@ -83,13 +82,7 @@ def is_taught(recipe: Recipe) -> bool:
     """Whether the student learns from rows without any label too."""
     shares = by_task(recipe.distill.alpha, list(recipe.tasks))
     said = any(share != 0 and recipe.teachers_of(task) for task, share in shares.items())
-    return said or bool(recipe.distill.features) or mutual_weight(recipe) > 0
-
-
-def mutual_weight(recipe: Recipe) -> float:
-    """What the student's peers count for; 0 without any."""
-    mutual = recipe.distill.mutual
-    return 0.0 if mutual is None else mutual.weight
+    return said or bool(recipe.distill.features) or recipe.distill.mutual_weight > 0
 
 
 def learns_from_others(recipe: Recipe) -> bool:

@@ -22,7 +22,6 @@ from kd2edge.distill import (
 from kd2edge.distill.method import made
 from kd2edge.distill.schedules import SCHEDULES
 from kd2edge.nets.spec import ModelSpec
-from kd2edge.pipeline.reading.phases import mutual_weight
 from kd2edge.recipe import Recipe, by_task
 from kd2edge.recipe.schema import (
     BoostingModel,
@@ -144,7 +143,7 @@ def student_settings(recipe: Recipe, tasks: Sequence[TaskName], check: SplitChec
             for task, method in long_tails(recipe, tasks).items()
             if method.kind != "none"
         },
-        mutual=mutual_weight(recipe),
+        mutual=distill.mutual_weight,
     )
     own = recipe.train.model_dump(exclude={"mixup", "sampling"})
     mixed, sampled = recipe.train.mixup, recipe.train.sampling
@@ -214,7 +213,7 @@ def logit_losses(recipe: Recipe, tasks: Sequence[TaskName]) -> dict[TaskName, Me
         recipe: the recipe.
         tasks: of the student.
     """
-    known = tasks if mutual_weight(recipe) > 0 else taught_tasks(recipe, tasks)
+    known = tasks if recipe.distill.mutual_weight > 0 else taught_tasks(recipe, tasks)
     return _methods(recipe.distill.logits, known)
 
 

@@ -206,9 +206,9 @@ class _Rehearsal:
         """Make the nets that learn beside the student."""
         whole = self.loaded.recipe
         for phase in phases_of(whole):
-            mutual, mixup = phase.recipe.distill.mutual, phase.recipe.train.mixup
+            mixup = phase.recipe.train.mixup
             place = f"{phase.at('mutual', whole)}.peers"
-            for index, peer in enumerate([] if mutual is None else mutual.peers):
+            for index, peer in enumerate(phase.recipe.distill.peers):
                 net: Net | None = None
                 with self._noted(f"{place}.{index}.model"):
                     require_own_tokenizer(peer.model, self.inputs)

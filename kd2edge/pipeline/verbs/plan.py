@@ -371,8 +371,7 @@ def _peers(recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]) -> dict
     found: dict[str, ModelPlan] = {}
     phases = _phases(recipe, data)
     for phase in phases_of(recipe):
-        mutual = phase.recipe.distill.mutual
-        names = ["student", *(one.name for one in ([] if mutual is None else mutual.peers))]
+        names = ["student", *(one.name for one in phase.recipe.distill.peers)]
         for name in names[1:]:
             one = _model(sizes[name], phases[phase.name].steps)
             found[name] = replace(one, beside=tuple(other for other in names if other != name))

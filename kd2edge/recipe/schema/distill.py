@@ -7,7 +7,7 @@ from kd2edge.recipe.schema.choices import ByTask
 from kd2edge.recipe.schema.features import Feature
 from kd2edge.recipe.schema.feed import Feed
 from kd2edge.recipe.schema.long_tail import LongTail, NoLongTail
-from kd2edge.recipe.schema.mutual import Mutual
+from kd2edge.recipe.schema.mutual import Mutual, Peer
 from kd2edge.recipe.schema.schedules import SampleWeight
 from kd2edge.recipe.schema.teaching import Teaching
 
@@ -30,3 +30,13 @@ class Distill(Teaching):
     mutual: Mutual | None = None
     """Nets that learn beside the student, each also from what all others say, and are thrown away
     when it is trained; null: it learns from teachers and labels alone."""
+
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        """The nets that learn beside the student."""
+        return () if self.mutual is None else self.mutual.peers
+
+    @property
+    def mutual_weight(self) -> float:
+        """What the student's peers count for; 0 without any."""
+        return 0.0 if self.mutual is None else self.mutual.weight
