@@ -26,6 +26,7 @@ from kd2edge.distill import predict_split
 from kd2edge.metrics import paired_gain_over_seeds
 from kd2edge.metrics.estimate import measure
 from kd2edge.metrics.kinds import metric
+from kd2edge.metrics.whole_rows import WHOLE, labelling, whole_decoded, whole_truth
 from kd2edge.nets import load_net
 from kd2edge.pipeline.reading.model_inputs import student_inputs
 from kd2edge.pipeline.reading.prepare import prepare_data
@@ -157,10 +158,12 @@ def kd2edge(command: Sequence[str], fine: Sequence[int]) -> None:
 def tasks(name: str, runs: Sequence[RunFolder], folder: Path) -> dict[str, Any]:
     """Each task: teacher, students, baselines, and what the bootstrap says of the gain.
 
-    ``tasks`` are of all test rows, ``without`` of the rows without each input that may be absent.
+    ``tasks`` are of all test rows, ``without`` of the rows without each input that may be absent,
+    ``whole_rows`` of the test rows on which every task is right.
     """
     spoken = [decided(run, folder / name / "cache") for run in runs]
     reports = [read_report(run.report)["splits"]["test"] for run in runs]
+    found = whole(name, [one[""] for one in spoken], reports)
     parts = {
         place: compared(
             name, place, [one[place] for one in spoken],
@@ -168,8 +171,41 @@ def tasks(name: str, runs: Sequence[RunFolder], folder: Path) -> dict[str, Any]:
         )
         for place in spoken[0]
     }  # fmt: skip
-    whole = parts.pop("")
-    return {"tasks": whole} | ({"without": parts} if parts else {})
+    return {"tasks": parts.pop(""), **found} | ({"without": parts} if parts else {})
+
+
+def whole(
+    name: str, spoken: Sequence[Said], reports: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Rows on which every task is right, as a task of its own; nothing where one task alone is."""
+    if "whole_rows" not in reports[0]:
+        return {}
+    known = spoken[0].known
+    specs = labelling([spec for spec, _, _ in known.values()])
+    truths = {task: truth for task, (_, truth, _) in known.items()}
+    task = str(WHOLE.name)
+    about = {task: (WHOLE, whole_truth(specs, truths), next(iter(known.values()))[2])}
+    said = [
+        Said(
+            about,
+            {
+                model: {task: whole_decoded(specs, truths, part)}
+                for model, part in one.decisions.items()
+            },
+        )
+        for one in spoken
+    ]
+    told = [
+        {
+            task: {
+                model: {"metrics": {WHOLE.metric: part}}
+                for model, part in one["whole_rows"]["models"].items()
+            }
+        }
+        for one in reports
+    ]
+    found = compared(name, "", said, told)[task]
+    return {"whole_rows": {**found, "tasks": reports[0]["whole_rows"]["tasks"]}}
 
 
 def compared(
@@ -285,6 +321,8 @@ def gate(path: Path) -> dict[str, Any]:
 
 def judged(artefact: dict[str, Any]) -> dict[str, Any]:
     kept = {key: artefact[key] for key in ("verdict", "reason", "bytes")}
+    if "whole_rows" in artefact:
+        kept["whole_rows"] = artefact["whole_rows"]["candidate"]
     kept["tasks"] = {
         task: {
             **{

@@ -133,6 +133,29 @@ def told(one: Mapping[str, Any], gain: float) -> str:
     return f"{gain:.3f} {one['unit']}".rstrip()
 
 
+def whole_rows(results: Tables) -> str:
+    """Students on whole rows, every task at once; "" where no recipe was measured so."""
+    header = (
+        "recipe", "tasks", "teacher", "student", "of the teacher", "without teacher",
+        "gain (at least)",
+    )  # fmt: skip
+    named = {name: results.get(f"accuracy-{name}") for name in RECIPES}
+    found = {name: one for name, one in named.items() if content(one).get("whole_rows")}
+    if not found:
+        return ""
+    rows: list[Row] = []
+    for name, one in found.items():
+        part = content(one)["whole_rows"]
+        row = student_row(name, ", ".join(part["tasks"]), part)
+        rows.append((*row[:2], *row[3:6], *row[7:9]))
+    return written(
+        "Whole rows",
+        "The share of test rows on which every one of these tasks is right, every word included.",
+        table(header, rows),
+        list(found.values()),
+    )
+
+
 def lacking(results: Tables) -> str:
     """Students of several inputs without each of them; "" where no recipe has several."""
     header = (
@@ -451,8 +474,9 @@ def short(value: Any) -> str:
 
 
 SECTIONS: tuple[Callable[[Tables], str], ...] = (
-    students, lacking, gates, parity, faults, validation, peers, model2vec, spacy, lengths, words,
-    steps, distillers, balancers, attention, overhead, imports, memory, gpu, studies, variants,
+    students, whole_rows, lacking, gates, parity, faults, validation, peers, model2vec, spacy,
+    lengths, words, steps, distillers, balancers, attention, overhead, imports, memory,
+    gpu, studies, variants,
 )  # fmt: skip
 
 

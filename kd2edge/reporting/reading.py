@@ -62,6 +62,22 @@ def lacked(report: Json, split: str) -> dict[str, Json]:
     return dict(report["splits"].get(split, _NOTHING).get("without", _NOTHING))
 
 
+def whole_rows(report: Json, split: str) -> Json:
+    """Model -> share of a split's rows on which every task is right; empty where one task is."""
+    return report["splits"].get(split, _NOTHING).get("whole_rows", _NOTHING).get("models", _NOTHING)
+
+
+def whole_gain(report: Json, split: str) -> Json:
+    """Whole rows of the student less the baseline's, with bounds; empty without a baseline."""
+    return report["splits"].get(split, _NOTHING).get("whole_rows", _NOTHING).get("gain", _NOTHING)
+
+
+def whole_names(report: Json, split: str) -> tuple[str, str]:
+    """The tasks that whole rows are about, and what is counted: "intent, slots", "both right"."""
+    tasks = report["splits"][split]["whole_rows"]["tasks"]
+    return ", ".join(tasks), "both right" if len(tasks) == 2 else "all right"
+
+
 def each_teacher(report: Json, split: str) -> dict[str, dict[str, Json]]:
     """Task that several teachers answer -> teacher -> its leading metric alone."""
     found = report["splits"].get(split, _NOTHING).get("teachers", _NOTHING)
@@ -172,9 +188,19 @@ def kept(report: Json, split: str, task: str) -> float | None:
 
     Of errors, the share of the student's that the teacher makes.
     """
-    teacher = estimate(report, split, task, "teacher").get("value")
-    student = estimate(report, split, task, "student").get("value")
-    if scale_of(report, task).lower_is_better:
+    parts = {form: estimate(report, split, task, form) for form in ("teacher", "student")}
+    return share_of(parts, lower_is_better=scale_of(report, task).lower_is_better)
+
+
+def share_of(parts: Mapping[str, Json], *, lower_is_better: bool = False) -> float | None:
+    """The student's share of the teacher's value; None when one is absent or 0.
+
+    Args:
+        parts: model -> its estimate.
+        lower_is_better: values are errors: the share of the student's that the teacher makes.
+    """
+    teacher, student = (parts.get(form, _NOTHING).get("value") for form in ("teacher", "student"))
+    if lower_is_better:
         teacher, student = student, teacher
     return student / teacher if teacher and student is not None else None
 
@@ -224,6 +250,7 @@ class ArtefactLine:
         rows: task -> labelled rows that the report's metric rests on, where it says so.
         without: input that may be absent -> task -> the validation's block for the rows without it.
         lacking_rows: input -> the same as ``rows`` of the rows without it.
+        whole: ``{"value", "low", "high"}`` of whole rows; empty when absent.
     """
 
     id: str
@@ -247,6 +274,7 @@ class ArtefactLine:
     lacking_rows: Mapping[str, Mapping[str, int]] = field(
         default_factory=dict[str, Mapping[str, int]]
     )
+    whole: Json = field(default_factory=dict[str, Any])
 
     def lacking(self, without: str) -> Json:
         """Task -> the validation's block for it on the rows without an input ("": on all)."""
@@ -284,7 +312,16 @@ def artefact_lines(validation: Json | None, bench: Json | None, report: Json) ->
     lines = (
         _line(name, validated.get(name, _NOTHING), timed.get(name, _NOTHING)) for name in names
     )
-    return [replace(line, rows=rows, lacking_rows=lacking) for line in lines]
+    whole = whole_rows(report, split).get("student", _NOTHING).get("rows")
+    return [
+        replace(
+            line,
+            rows=rows,
+            lacking_rows=lacking,
+            whole=line.whole if line.whole.get("rows") == whole else _NOTHING,
+        )
+        for line in lines
+    ]
 
 
 def _rows_of(report: Json, split: str, without: str = "") -> dict[str, int]:
@@ -324,6 +361,7 @@ def _line(name: str, validated: Json, timed: Json) -> ArtefactLine:
         },
         faults=tuple(map(str, validated.get("faults", ()))),
         cause=str(validated.get("cause", "")),
+        whole=validated.get("whole_rows", _NOTHING).get("candidate", _NOTHING),
     )
 
 

@@ -24,6 +24,8 @@ from kd2edge.reporting.reading import (
     measured_rows,
     rows_and_distinct,
     task_block,
+    whole_names,
+    whole_rows,
 )
 from kd2edge.wording import shown
 
@@ -134,6 +136,7 @@ def headline(report: Json, validation: Json | None = None, bench: Json | None = 
     """Task x (teacher, student without distillation, student, each artefact), for the end of a run.
 
     Each row: the metric with its interval, size, p50 of one row, speed-up against onnx-fp32, gate.
+    Where several tasks decide on labels, a last group says on how many rows all of them are right.
 
     Raises:
         UsageError: the mapping is no report.  SchemaTooNewError: it is a newer one.
@@ -142,6 +145,7 @@ def headline(report: Json, validation: Json | None = None, bench: Json | None = 
     split = leading_split(report)
     lines = artefact_lines(validation, bench, report)
     groups = [_group(report, split, task, lines) for task in report["tasks"]]
+    groups += [_whole(report, split, lines)] if whole_rows(report, split) else []
     columns = ("model", "metric", "size", "p50", "speed-up", "gate")
     return Table(columns, tuple(groups), frozenset({0, 5}), tuple(_notes(lines)))
 
@@ -221,31 +225,39 @@ def _group(report: Json, split: str, task: str, lines: Sequence[ArtefactLine]) -
     metric = str(report["tasks"][task]["metric"])
     rows = measured_rows(report, split, task)
     title = f"{task}: {metric.replace('_', ' ')} on {rows:,} {split} rows"
-    models = [_model_row(report, split, task, form) for form in forms(report)]
-    return Group(title, (*models, *(_artefact_row(line, task, metric) for line in lines)))
+    models = [
+        _model_row(report, form, estimate(report, split, task, form)) for form in forms(report)
+    ]
+    artefacts = [
+        _artefact_row(line, line.metric(task, metric), gate_text(line.gate(task))) for line in lines
+    ]
+    return Group(title, (*models, *artefacts))
 
 
-def _model_row(report: Json, split: str, task: str, form: str) -> tuple[str, ...]:
+def _whole(report: Json, split: str, lines: Sequence[ArtefactLine]) -> Group:
+    """Whole rows of each model and artefact; no gate stands on them."""
+    found = whole_rows(report, split)
+    tasks, counted = whole_names(report, split)
+    rows = next(int(part["rows"]) for part in found.values())
+    models = [_model_row(report, form, found[form]) for form in FORMS if form in found]
+    ran = [_artefact_row(line, line.whole, "") for line in lines if line.whole]
+    return Group(f"{tasks}: {counted} on {rows:,} {split} rows", (*models, *ran))
+
+
+def _model_row(report: Json, form: str, part: Json) -> tuple[str, ...]:
     size = report.get("models", {}).get(form, {}).get("bytes")
-    return (
-        FORMS[form],
-        _estimate(estimate(report, split, task, form)),
-        formats.size(size),
-        "",
-        "",
-        "",
-    )
+    return FORMS[form], _estimate(part), formats.size(size), "", "", ""
 
 
-def _artefact_row(line: ArtefactLine, task: str, metric: str) -> tuple[str, ...]:
+def _artefact_row(line: ArtefactLine, part: Json, gate: str) -> tuple[str, ...]:
     timed = line.p50 is not None
     return (
         line.id,
-        _estimate(line.metric(task, metric)),
+        _estimate(part),
         formats.size(line.bytes),
         formats.milliseconds(line.p50) if timed else "",
         formats.ratio(line.speed_up) if timed else "",
-        gate_text(line.gate(task)),
+        gate,
     )
 
 

@@ -163,6 +163,7 @@ def _looked(candidates: Mapping[str, Loaded], case: Case) -> Found:
             answers=part.answers,
             ways=part.ways,
             is_reference=part.is_reference,
+            whole_rows=part.whole_rows,
         )
         case.on_event(Progress("edges", done, len(candidates)))
     return Found(case, levels, references, helper)

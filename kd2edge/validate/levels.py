@@ -13,6 +13,7 @@ from kd2edge.validate.validation import (
     ArtefactResult,
     Check,
     LackingResult,
+    MetricResult,
     NumberResult,
     TaskResult,
 )
@@ -37,6 +38,7 @@ class Levels:
         failures: why a level did not get to its end.
         ways: threads and rows a forward pass in which the whole split ran.
         is_reference: it stands in for every row's reference, and was held against none.
+        whole_rows: the share of rows on which every task is right; None where it has no meaning.
         without: input that may be absent -> levels 2 and 3 on the rows without it.
     """
 
@@ -50,6 +52,7 @@ class Levels:
     failures: tuple[str, ...] = ()
     ways: tuple[Way, ...] = ()
     is_reference: bool = False
+    whole_rows: MetricResult | None = None
     without: Mapping[str, Levels] = field(default_factory=dict[str, "Levels"])
 
     def lacking(self, name: str, part: Levels) -> Levels:
@@ -205,6 +208,7 @@ def result_of(levels: Levels, doubt: str = "") -> ArtefactResult:
         cause=why,
         answers=levels.answers,
         ways=levels.ways,
+        whole_rows=levels.whole_rows,
         without={name: _lacking_result(part) for name, part in levels.without.items()},
     )
 

@@ -16,6 +16,7 @@ __all__ = ["falls_told", "validation_table"]
 Json = Mapping[str, Any]
 
 _HEADS = ("artefact", "task", "value", "drop", "at most", "budget", "verdict")
+_WHOLE_HEADS = ("artefact", "value", "drop", "at most")
 #: Classes that fall of which a line names so many.
 _FALLS = 3
 _NUMBERS = frozenset({2, 3, 4, 5})
@@ -32,6 +33,7 @@ def validation_table(found: Json) -> str:
     lines = [shown(_title(found)), ""]
     lines += _tasks(artefacts)
     lines += _lacking(found)
+    lines += _whole_rows(artefacts)
     judged = [_verdict_row(name, result) for name, result in artefacts.items()]
     lines += aligned(_VERDICT_HEADS, judged, frozenset({2, 3, 4}))
     lines += _which_rows(artefacts.values(), found["rows"])
@@ -90,6 +92,21 @@ def _lacking(found: Json) -> Iterator[str]:
             yield shown(f"Without {name} ({count}):")
             yield ""
             yield from (*aligned(_HEADS, rows, _NUMBERS), "")
+
+
+def _whole_rows(artefacts: Json) -> Iterator[str]:
+    """On how many rows every task is right: no gate stands on it, its bounds are told."""
+    parts = {name: one.get("whole_rows") for name, one in artefacts.items()}
+    rows = [(name, *_whole_row(part)) for name, part in parts.items() if part]
+    if rows:
+        yield "Rows on which every task is right:"
+        yield ""
+        yield from (*aligned(_WHOLE_HEADS, rows, frozenset({1, 2, 3})), "")
+
+
+def _whole_row(part: Json) -> tuple[str, str, str]:
+    value, drop = part["candidate"]["value"], part["drop"]
+    return f"{value:.4f}", POINTS.number(drop["value"]), POINTS.number(drop["high"])
 
 
 def _measured_on(result: Json) -> Iterator[tuple[str, int]]:

@@ -28,9 +28,10 @@ from kd2edge.validate.same import gives_the_same, same_decisions
 from kd2edge.validate.served import Padded, Served, Shared
 from kd2edge.validate.split import Split, matches
 from kd2edge.validate.tasks import Budget, task_result
-from kd2edge.validate.validation import Check, TaskResult
+from kd2edge.validate.validation import Check, MetricResult, TaskResult
 from kd2edge.validate.ways import FREE, SPREAD, Way, full_ways, other_ways
-from kd2edge.verdict import ORDER
+from kd2edge.validate.whole import whole_rows
+from kd2edge.verdict import CONFIDENCE, ORDER
 
 __all__ = ["Measured", "Trial", "measured"]
 
@@ -76,12 +77,15 @@ class Measured:
         answers: whether every row got an answer, finite, and the one that its outputs say.
         ways: that ran the whole split.
         is_reference: it stands in for every row's reference, and was held against none.
+        whole_rows: the share of rows on which every task is right, of the way with the fewest; None
+            where fewer than two tasks decide on labels, or no row has labels of all.
     """
 
     tasks: Mapping[str, TaskResult] = field(default_factory=dict[str, TaskResult])
     answers: tuple[Check, ...] = ()
     ways: tuple[Way, ...] = ()
     is_reference: bool = False
+    whole_rows: MetricResult | None = None
 
 
 def measured(
@@ -252,7 +256,18 @@ def _measured(
         for task, spec in tasks.items()
     }
     checks = row_checks(served, split.ids, split.positions.tolist())
-    return Measured(found, checks, tuple(one.way for one in served))
+    parts = [
+        (own, _taken(one, own)) for one in served if len(own := np.intersect1d(rows, one.rows))
+    ]
+    sure = min((one.confidence for one in budgets.values()), default=CONFIDENCE)
+    whole = whole_rows(tasks, split, wanted, parts, sure, estimates)
+    return Measured(found, checks, tuple(one.way for one in served), whole_rows=whole)
+
+
+def _taken(served: Served, rows: Indices) -> AllDecoded:
+    """What it decided on some of the rows that it has outputs of."""
+    at = np.searchsorted(served.rows, rows)
+    return {task: part.taken(at) for task, part in served.decoded().items()}
 
 
 def _worst(

@@ -183,6 +183,8 @@ class ArtefactResult:
         faults: all that failed, or (``undecided``) was not shown, each once.
         cause: where the fault lies, as far as the levels together tell; "" when they do not.
         without: input that may be absent -> levels 2 and 3 on the rows without it.
+        whole_rows: the share of rows on which every task is right, which gates nothing; None where
+            fewer than two tasks decide on labels, or no row has labels of all.
     """
 
     verdict: Word
@@ -198,6 +200,7 @@ class ArtefactResult:
     answers: tuple[Check, ...] = ()
     ways: tuple[Way, ...] = ()
     without: Mapping[str, LackingResult] = field(default_factory=dict[str, LackingResult])
+    whole_rows: MetricResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +272,9 @@ class Validation:
         for one in (data, *data["artefacts"].values()):
             if not one["without"]:  # no input may be absent: nothing is said of it
                 del one["without"]
+        for one in data["artefacts"].values():
+            if one["whole_rows"] is None:
+                del one["whole_rows"]
         return {"schema": SCHEMA, **data, "reference": self.reference}
 
     def table(self) -> str:

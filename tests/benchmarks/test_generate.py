@@ -40,8 +40,8 @@ def test_the_page_in_the_docs_is_what_the_results_give():
 def test_what_was_not_measured_is_said():
     text = generate.page({})
     sections = text.split("\n## ")[1:]
-    # Students without one of their inputs are no section where no recipe has several.
-    assert len(sections) == len(generate.SECTIONS) - 1 == 20
+    # Whole rows, and students without one of their inputs: no section where no recipe has several.
+    assert len(sections) == len(generate.SECTIONS) - 2 == 20
     assert all(generate.MISSING in section for section in sections)
     assert "yes" not in text
 
@@ -54,6 +54,15 @@ def test_a_student_is_held_against_teacher_and_baseline(share: float, low: float
     (row,) = [line for line in text.splitlines() if line.startswith("| clinc150 |")]
     assert row.endswith("| yes |" if reached else "| **no** |")
     assert "0.8500 (2 seeds)" in row
+
+
+def test_whole_rows_of_a_recipe_stand_in_a_table_of_their_own():
+    found = accuracy(0.96, 0.01)
+    assert generate.whole_rows({"accuracy-clinc150": found}) == ""
+    task = found["measured"]["tasks"]["t"]
+    found["measured"]["whole_rows"] = {**task, "tasks": ["t", "u"]}
+    text = generate.whole_rows({"accuracy-clinc150": found})
+    assert "| clinc150 | t, u | 0.9000 | 0.8500 (2 seeds) | 96.0 % |" in text
 
 
 def test_every_int8_artefact_is_shown_and_judged_and_none_is_singled_out():

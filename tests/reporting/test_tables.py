@@ -125,3 +125,23 @@ def test_rows_of_a_file_are_of_no_split(report, validation):
     mixed = "the stored PyTorch outputs (7 rows) and the artefact onnx-fp32 (3,993 rows)"
     page = html_report(report, validation=validation | {"reference": mixed})
     assert "Gate on 4,000 rows: pass" in page
+
+
+def test_whole_rows_stand_below_the_tasks_and_no_gate_beside_them(report, validation):
+    assert not any("both right" in group.title for group in headline(report, validation).groups)
+    told = {"value": 0.9, "low": 0.89, "high": 0.91, "rows": 4000}
+    report["splits"]["test"]["whole_rows"] = {
+        "tasks": ["left", "right"],
+        "models": {"teacher": told, "student": {**told, "value": 0.895}},
+        "gain": {"value": 0.01, "low": 0.002, "high": 0.018},
+    }  # fmt: skip
+    for name, rows in (("onnx-fp32", 4000), ("onnx-int8-qdq", 600)):
+        validation["artefacts"][name]["whole_rows"] = {"candidate": {**told, "rows": rows}}
+    whole = headline(report, validation).groups[-1]
+    assert whole.title == "left, right: both right on 4,000 test rows"
+    assert [row[0] for row in whole.rows] == ["teacher", "student", "onnx-fp32"]
+    assert {row[-1] for row in whole.rows} == {""}
+    assert whole.rows[1][1] == "0.895 [.890, .910]"
+    page = html_report(report, validation=validation)
+    assert "both right" in page
+    assert "99.4 %" in page  # 0.895 of 0.9

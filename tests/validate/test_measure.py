@@ -49,6 +49,22 @@ def nan_where(graph: bytes, task: str, pixel: int, value: float = np.nan) -> byt
     return model.SerializeToString(deterministic=True)
 
 
+def test_whole_rows_are_told_of_the_way_with_the_fewest_and_judge_nothing(bundle, rows, tools):
+    graph = bundles.wrong_at(bundles.image_graph(), "digit", 1, add=8.0)
+    tools.with_artefact(bundle, "onnx-int8-odd", graph)
+    found = run(bundle, rows, "onnx-fp32", "onnx-int8-odd").artefacts
+    sound, odd = found["onnx-fp32"].whole_rows, found["onnx-int8-odd"].whole_rows
+    assert sound.drop.value == 0
+    assert sound.candidate.rows == odd.candidate.rows == len(rows)
+    assert (
+        sound.candidate.value
+        <= found["onnx-fp32"].tasks["digit"].metrics["accuracy"].candidate.value
+    )
+    assert odd.drop.value == pytest.approx(sound.candidate.value - odd.candidate.value)
+    assert odd.drop.value > 0
+    assert "Rows on which every task is right:" in run(bundle, rows, "onnx-fp32").table()
+
+
 @pytest.mark.parametrize("size", [1, 2, 5, 13, 33, 63, 64])
 def test_a_graph_that_is_wrong_at_one_size_of_a_batch_fails(bundle, rows, tools, size):
     graph = bundles.wrong_at(bundles.image_graph(), "digit", size, add=8.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
@@ -14,12 +14,13 @@ from kd2edge.metrics import drop, evaluate
 from kd2edge.metrics.calibration import reliability
 from kd2edge.metrics.errors import errors
 from kd2edge.metrics.groups import GroupF1, class_groups, group_scores, is_long_tailed
-from kd2edge.metrics.items import cut_off
+from kd2edge.metrics.items import cut_off, has_label
 from kd2edge.metrics.per_class import ClassScore, confusion, per_class
+from kd2edge.metrics.whole_rows import WHOLE, labelling, whole_decoded, whole_truth
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
+from kd2edge.tasks.spec import Decoded, TaskName, TaskSpec, Truth
 
-__all__ = ["Inputs", "classes_of", "gain_over", "measured", "metrics_of"]
+__all__ = ["Inputs", "classes_of", "gain_over", "measured", "metrics_of", "whole_rows"]
 
 #: Confusion matrices of more classes are left out of the report.
 _CONFUSED = 200
@@ -152,6 +153,39 @@ def gain_over(
     except DataError:
         return {"value": None, "low": None, "high": None}
     return {"value": lost.value, "low": lost.low, "high": lost.high}
+
+
+def whole_rows(
+    specs: Mapping[TaskName, TaskSpec],
+    truths: Mapping[str, Truth],
+    decoded: Mapping[str, Mapping[str, Decoded]],
+    inputs: Inputs,
+) -> dict[str, Any]:
+    """On how many rows every task is right: of each model that answers all of them.
+
+    Args:
+        specs: the tasks.
+        truths: task -> what the data says of the rows.
+        decoded: task -> model -> what it says of them.
+        inputs: hashes of the rows' inputs.
+    """
+    tasks = labelling(specs.values())
+    truth = whole_truth(tasks, truths) if tasks else None
+    if truth is None or not has_label(truth).any():
+        return {}
+    names = [str(spec.name) for spec in tasks]
+    answering = [model for model in decoded[names[0]] if all(model in decoded[n] for n in names)]
+    whole = {
+        model: whole_decoded(tasks, truths, {name: decoded[name][model] for name in names})
+        for model in answering
+    }
+    models = {
+        model: _estimate(WHOLE, truth, one, WHOLE.metric, inputs) for model, one in whole.items()
+    }
+    found: dict[str, Any] = {"tasks": names, "models": models}
+    if {"baseline", "student"} <= whole.keys():
+        found["gain"] = gain_over(WHOLE, truth, whole["student"], whole["baseline"], inputs)
+    return {"whole_rows": found}
 
 
 def _class(score: ClassScore, train_support: int, group: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from kd2edge.pipeline.steps.decided import (
 from kd2edge.pipeline.steps.finite import finite
 from kd2edge.pipeline.steps.joining import ensembles_of, said_of_task, taught_by
 from kd2edge.pipeline.steps.lacking import JUDGED, lacked, student_without
-from kd2edge.pipeline.steps.measured import Inputs, gain_over, measured, metrics_of
+from kd2edge.pipeline.steps.measured import Inputs, gain_over, measured, metrics_of, whole_rows
 from kd2edge.pipeline.steps.provenance import code_fingerprint
 from kd2edge.pipeline.steps.saved import trained_stem
 from kd2edge.pipeline.steps.training import NetRecord
@@ -98,7 +98,7 @@ def write_report(work: Work, learner: Learner, results: Mapping[str, ModelResult
         if without:
             parts[split]["without"] = {name: part for name, (part, _) in without.items()}
         stored = {name: lacking for name, (_, lacking) in without.items()}
-        truths = _truths(work, splits[split])
+        truths = _truths(work.data, splits[split])
         outputs = _Outputs(keys[split], said["student"], truths, stored)
         _write_reference(work, specs["student"], split, meaning, outputs)
     report = finite(
@@ -337,9 +337,10 @@ def _split_report(
 ) -> dict[str, Any]:
     tasks: dict[str, Any] = {}
     gains: dict[str, Any] = {}
+    every: dict[str, Mapping[str, Decoded]] = {}
     for name, spec in data.tasks.items():
         truth = split.truth(name)
-        decoded = _decoded(name, specs, said)
+        decoded = every[str(name)] = _decoded(name, specs, said)
         support = list(data.train_support[name].values())
         tasks[name] = {
             model: measured(spec, truth, one, support, inputs) for model, one in decoded.items()
@@ -351,6 +352,7 @@ def _split_report(
         "distinct": distinct(inputs),
         "tasks": tasks,
         "gain": gains,
+        **whole_rows(data.tasks, _truths(data, split), every, inputs),
     }
 
 
@@ -364,8 +366,8 @@ def _decoded(task: TaskName, specs: Specs, said: Said) -> dict[str, Decoded]:
     return found
 
 
-def _truths(work: Work, split: EncodedSplit) -> dict[str, Truth]:
-    return {str(task): split.truth(task) for task in work.data.tasks}
+def _truths(data: Prepared, split: EncodedSplit) -> dict[str, Truth]:
+    return {str(task): split.truth(task) for task in data.tasks}
 
 
 def _meaning(
@@ -384,7 +386,10 @@ def _meaning(
         split: SplitMeaning(
             len(splits[split]),
             inputs_fingerprint(_hashes(keys[split])),
-            {task: labels_fingerprint(one) for task, one in _truths(work, splits[split]).items()},
+            {
+                task: labels_fingerprint(one)
+                for task, one in _truths(work.data, splits[split]).items()
+            },
         )
         for split in keys
     }

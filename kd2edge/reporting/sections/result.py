@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from kd2edge.reporting import formats
 from kd2edge.reporting.page import Block, Cell, Column, Figure, Figures, Fold, Grid, Note, Section
@@ -24,6 +24,10 @@ from kd2edge.reporting.reading import (
     rows_and_distinct,
     rows_text,
     scale_of,
+    share_of,
+    whole_gain,
+    whole_names,
+    whole_rows,
 )
 from kd2edge.verdict import CONFIDENCE
 
@@ -141,37 +145,66 @@ def _headline(report: Json, split: str, artefacts: Sequence[ArtefactLine]) -> Gr
     columns += [Column("Kept")] if "teacher" in present else []
     columns += [Column("Gain")] if has_gain else []
     columns += [Column(line.id) for line in ran]
-    rows = [_headline_row(report, split, task, present, has_gain, ran) for task in report["tasks"]]
+    rows = [
+        _headline_row(_task_line(report, split, task, ran), present, has_gain)
+        for task in report["tasks"]
+    ]
+    if whole_rows(report, split):
+        rows.append(_headline_row(_whole_line(report, split, ran), present, has_gain))
     return Grid(columns, rows)
+
+
+class _Line(NamedTuple):
+    """A row of the headline table."""
+
+    name: str
+    metric: str
+    models: Mapping[str, Json]
+    share: float | None
+    gain: Json
+    artefacts: list[Cell]
+
+
+def _task_line(report: Json, split: str, task: str, artefacts: Sequence[ArtefactLine]) -> _Line:
+    metric = str(report["tasks"][task]["metric"])
+    return _Line(
+        task,
+        metric.replace("_", " "),
+        {form: estimate(report, split, task, form) for form in FORMS},
+        kept(report, split, task),
+        gain(report, split, task),
+        [_artefact_cell(line, task, metric) for line in artefacts],
+    )
+
+
+def _whole_line(report: Json, split: str, artefacts: Sequence[ArtefactLine]) -> _Line:
+    """Rows on which every task is right; no gate stands on them."""
+    models = whole_rows(report, split)
+    cells = [
+        Cell(formats.score(line.whole.get("value")), sort=line.whole.get("value"))
+        for line in artefacts
+    ]
+    names = whole_names(report, split)
+    return _Line(*names, models, share_of(models), whole_gain(report, split), cells)
 
 
 def _form_title(form: str) -> str:
     return "Student without distillation" if form == "baseline" else FORMS[form].capitalize()
 
 
-def _headline_row(
-    report: Json,
-    split: str,
-    task: str,
-    present: Sequence[str],
-    has_gain: bool,
-    artefacts: Sequence[ArtefactLine],
-) -> list[Cell]:
-    metric = str(report["tasks"][task]["metric"])
-    cells = [Cell(task), Cell(metric.replace("_", " "))]
+def _headline_row(line: _Line, present: Sequence[str], has_gain: bool) -> list[Cell]:
+    cells = [Cell(line.name), Cell(line.metric)]
     cells += [
-        estimate_cell(estimate(report, split, task, form), strong=form == "student")
-        for form in present
+        estimate_cell(line.models.get(form, {}), strong=form == "student") for form in present
     ]
     if "teacher" in present:
-        share = kept(report, split, task)
-        cells.append(Cell(formats.percent(share), sort=share))
+        cells.append(Cell(formats.percent(line.share), sort=line.share))
     if has_gain:
-        part = gain(report, split, task)
-        kind = _sign(part)
+        part = line.gain
         text = formats.signed(part.get("value"))
-        cells.append(Cell(text, formats.interval(part, plus=True), kind, part.get("value")))
-    return cells + [_artefact_cell(line, task, metric) for line in artefacts]
+        value = part.get("value")
+        cells.append(Cell(text, formats.interval(part, plus=True), _sign(part), value))
+    return cells + line.artefacts
 
 
 def _artefact_cell(line: ArtefactLine, task: str, metric: str, without: str = "") -> Cell:
