@@ -221,9 +221,9 @@ def test_each_side_gets_a_threshold_from_its_own_validation_rows():
         OURS: {"validation": sure, "test": test},
         "other": {"validation": flat, "test": test},
     }
-    found = beside_model2vec.judged({"intent": _SPEC}, _SPLITS, scored, "oos")["intent"]
+    found = beside_model2vec.judged({"intent": _SPEC}, _SPLITS, scored, "oos", 0.5)["intent"]
     assert found["plain"]["accuracy"][OURS]["value"] == 0.75  # nobody says oos by itself
-    limits = found["thresholds"]
+    limits = found["thresholds"]["rejecting"]
     assert 0.4 < limits[OURS] <= 0.9
     assert 0.4 < limits["other"] <= 0.5
     for side in (OURS, "other"):
@@ -235,7 +235,12 @@ def test_each_side_gets_a_threshold_from_its_own_validation_rows():
         assert rejected == float(said[2] == 2)
         right = np.mean([one == wanted for one, wanted in zip(said, (0, 1, 2, 1), strict=True)])
         assert found["rejecting"]["accuracy"][side]["value"] == pytest.approx(right)
-    without = beside_model2vec.judged({"intent": _SPEC}, _SPLITS, scored, "none of them")
+    # Each side is as sure of its two rows in scope: half of them are kept where both are.
+    aimed = found["thresholds"]["rejecting at 0.5"]
+    assert 0.4 < aimed[OURS] <= 0.9
+    assert 0.4 < aimed["other"] <= 0.5
+    assert found["rejecting at 0.5"]["in_scope_recall"][OURS]["value"] > 0
+    without = beside_model2vec.judged({"intent": _SPEC}, _SPLITS, scored, "none of them", 0.5)
     assert set(without["intent"]) == {"plain"}
 
 
