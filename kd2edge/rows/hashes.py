@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,16 @@ import numpy.typing as npt
 from kd2edge.errors import DataError
 from kd2edge.files.fingerprint import canonical_json
 from kd2edge.inputs.cell import file_of
-from kd2edge.rows.rows import Row, Rows
+from kd2edge.rows.rows import Row, Rows, Taken
 
 Hashes = npt.NDArray[np.uint64]
+
+#: Name of a column that no row has.
+_ABSENT = "\0"
+#: Rows -> (columns, loose, pictures) -> the hashes of all of them, as long as the rows are there.
+_KNOWN: WeakKeyDictionary[Rows, dict[tuple[tuple[str, ...], bool, tuple[str, ...]], Hashes]] = (
+    WeakKeyDictionary()
+)
 
 
 def row_hash(row: Row, columns: Sequence[str], *, loose: bool = False) -> int:
@@ -40,7 +48,10 @@ def row_hash(row: Row, columns: Sequence[str], *, loose: bool = False) -> int:
 def row_hashes(
     rows: Rows, columns: Sequence[str], *, loose: bool = False, pictures: Sequence[str] = ()
 ) -> Hashes:
-    """The hash of every row ``[row]``; reads all rows once, keeps 8 bytes of each.
+    """The hash of every row ``[row]``, not to be written to; keeps 8 bytes of each.
+
+    All rows are read the first time they are asked for, wherever they stand: some of them, or
+    several sources as one, have the hashes of those they are taken from.
 
     A row that cannot be read is like no other: ``check_rows`` must meet it, and name it.
 
@@ -50,6 +61,26 @@ def row_hashes(
         loose: as in :func:`row_hash`.
         pictures: those of the columns that hold images, see :func:`with_files`.
     """
+    if rows.taken:
+        parts = [_taken(part, columns, loose=loose, pictures=pictures) for part in rows.taken]
+        return np.concatenate(parts)
+    known = _KNOWN.setdefault(rows, {})
+    key = (tuple(columns), loose, tuple(pictures))
+    if key not in known:
+        known[key] = _read(rows, columns, loose=loose, pictures=pictures)
+        known[key].flags.writeable = False
+    return known[key]
+
+
+def _taken(part: Taken, columns: Sequence[str], *, loose: bool, pictures: Sequence[str]) -> Hashes:
+    moved = set(part.columns.values())
+    actual = {name: part.columns.get(name, _ABSENT if name in moved else name) for name in columns}
+    names, images = [actual[name] for name in columns], [actual[name] for name in pictures]
+    found = row_hashes(part.rows, names, loose=loose, pictures=images)
+    return found if part.positions is None else found[part.positions]
+
+
+def _read(rows: Rows, columns: Sequence[str], *, loose: bool, pictures: Sequence[str]) -> Hashes:
     seen: Iterable[Row] = readable(rows, columns)
     if pictures:
         placed = enumerate(seen)

@@ -10,7 +10,7 @@ from typing import final
 
 from kd2edge.errors import DataError
 from kd2edge.files.fingerprint import fingerprint
-from kd2edge.rows.rows import Row, Rows
+from kd2edge.rows.rows import Row, Rows, Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,10 @@ class JoinedRows(Rows):
         labelled = JoinedRows([source for source in self._sources if source.tasks])
         others = JoinedRows([source for source in self._sources if not source.tasks])
         return (labelled, others) if len(others) else (labelled,)
+
+    @property
+    def taken(self) -> tuple[Taken, ...]:
+        return tuple(Taken(source.rows, None, source.columns) for source in self._sources)
 
     @property
     def sources(self) -> tuple[Source, ...]:

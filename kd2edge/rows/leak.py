@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kd2edge.files.fingerprint import fingerprint, fingerprint_bytes
 from kd2edge.rows.hashes import Hashes, row_hashes
-from kd2edge.rows.rows import Row, Rows
+from kd2edge.rows.rows import Row, Rows, Taken
 
 
 def leaks(
@@ -114,6 +114,10 @@ class ChosenRows(Rows):
 
     def is_made(self, position: int) -> bool:
         return self._rows.is_made(self._inner(position))
+
+    @property
+    def taken(self) -> tuple[Taken, ...]:
+        return (Taken(self._rows, self._positions),)
 
     def _inner(self, position: int) -> int:
         if not 0 <= position < len(self):

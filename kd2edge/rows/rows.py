@@ -4,9 +4,29 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Rows that stand as they are among others.
+
+    Args:
+        rows: where they come from.
+        positions: ``[row]`` which of these they are; None: all, in their order.
+        columns: name that they have here -> name in ``rows``, where they differ; what is renamed
+            away does not also stand under its old name.
+    """
+
+    rows: Rows
+    positions: npt.NDArray[np.int64] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 class Rows(ABC):
@@ -44,6 +64,14 @@ class Rows(ABC):
         Of one source all rows: what has labels is asked of joined rows.
         """
         return (self,)
+
+    @property
+    def taken(self) -> tuple[Taken, ...]:
+        """The other rows that these are, one after the other; none: their own.
+
+        What is worked out of each of those need not be worked out again.
+        """
+        return ()
 
     def is_made(self, position: int) -> bool:
         """Whether a row was made of others, often many of one: nothing is counted in it."""

@@ -3,10 +3,12 @@ from __future__ import annotations
 from datetime import date
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kd2edge.rows import row_hash, row_hashes, row_id
+from kd2edge.rows import row_hash, row_hashes, row_id, without
+from kd2edge.rows.join import Source, joined
 from kd2edge.rows.jsonl import JsonlRows
 
 VALUES = st.recursive(
@@ -101,3 +103,24 @@ def test_an_id_is_the_rows_own_or_its_position():
     assert row_id({"id": 7}, 3) == "7"
     assert row_id({"id": 0}, 3) == "0"
     assert row_id({"id": None}, 3) == row_id({}, 3) == "3"
+
+
+def test_rows_of_others_have_their_hashes_and_nothing_is_read_twice(list_rows):
+    texts = list_rows([{"said": "A b", "text": 1}, {"said": "c"}, {"said": "a  B"}], "one")
+    labelled = list_rows([{"text": "d", "x": 5}], "two")
+    some = without(texts, {}, ["said"], duplicates=True)
+    rows = joined([Source("two", labelled, ("t",)), Source("one", some, columns={"text": "said"})])
+    for columns in (["text"], ["text", "x"], ["said"]):  # what was renamed away is absent
+        for loose in (False, True):
+            wanted = [row_hash(row, columns, loose=loose) for row in rows]
+            assert row_hashes(rows, columns, loose=loose).tolist() == wanted
+    reads = []
+    kind = type(texts)
+    with pytest.MonkeyPatch.context() as patch:
+        sound = kind.__getitem__
+        patch.setattr(kind, "__getitem__", lambda self, at: (reads.append(at), sound(self, at))[1])
+        again = joined([Source("one", some, columns={"text": "said"}), Source("more", texts)])
+        assert len(row_hashes(again, ["text"], loose=True)) == 5
+    assert len(reads) == len(texts)  # of "more", whose columns are others; `some` was known
+    with pytest.raises(ValueError, match="read-only"):
+        row_hashes(texts, ["said"])[0] = 0

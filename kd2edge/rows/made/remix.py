@@ -11,6 +11,8 @@ import numpy as np
 from kd2edge.rows.made.maker import Maker, Making, words_in, written_as
 from kd2edge.rows.rows import Row, Rows
 
+#: Rows that are held: texts, of a kilobyte or so each.
+_HELD = 1 << 14
 _DIGIT = re.compile("[0-9]")
 
 
@@ -32,13 +34,14 @@ class Remix(Maker):
 
     def __init__(self, rows: Rows, how: Making) -> None:
         self._rows = rows
+        self._held: dict[int, Row] = {}
         self._columns = how.words
         self._splice, self._swap = how.options["splice"], how.options["swap"]
         self._digits = how.options["digits"]
 
     def make(self, position: int, random: np.random.Generator) -> Row:
-        row = self._rows[position]
-        other, donor = (self._rows[int(at)] for at in random.integers(len(self._rows), size=2))
+        row = self._row(position)
+        other, donor = (self._row(int(at)) for at in random.integers(len(self._rows), size=2))
         goes_on = random.random() < self._splice
         made = {
             column: self._made(
@@ -49,6 +52,15 @@ class Remix(Maker):
             if column in row
         }  # fmt: skip
         return {**row, **made}
+
+    def _row(self, position: int) -> Row:
+        """A row, which many others are made of: read once as long as few enough are held."""
+        row = self._held.get(position)
+        if row is None:
+            if len(self._held) >= _HELD:
+                self._held.clear()
+            row = self._held[position] = self._rows[position]
+        return row
 
     def _made(
         self, random: np.random.Generator, value: Any, rest: list[str] | None, donors: list[str]

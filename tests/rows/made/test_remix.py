@@ -84,3 +84,20 @@ def test_text_is_remixed_between_its_blanks_and_other_columns_stay(list_rows):
 def test_what_is_no_text_stays_for_the_walk_over_the_rows_to_name(list_rows, value):
     rows = remixed(list_rows([{"text": value}]), 2, "text", splice=1.0, swap=1.0, digits=1.0)
     assert rows[1]["text"] == value
+
+
+def test_rows_are_read_once_and_what_is_made_does_not_hang_on_what_is_held(
+    list_rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = list_rows(_ROWS)
+    reads: list[int] = []
+    sound = type(own).__getitem__
+    monkeypatch.setattr(
+        type(own), "__getitem__", lambda self, at: (reads.append(at), sound(self, at))[1]
+    )
+    rows = remixed(own, 20, splice=0.5, swap=0.3)
+    made = list(rows)
+    assert sorted(reads) == [0, 1, 2]
+    monkeypatch.setattr("kd2edge.rows.made.remix._HELD", 2)
+    assert list(remixed(own, 20, splice=0.5, swap=0.3)) == made
+    assert len(reads) > 6
