@@ -14,6 +14,7 @@ from typing import Any
 
 from beside.page import balancers, distillers, model2vec, spacy
 from paid import studies
+from pareto import pareto, picture
 from planted.page import faults
 from sections import MISSING, Row, Tables, content, mark, points, table, written
 from speed import lengths, peers, validation
@@ -21,6 +22,8 @@ from speed import lengths, peers, validation
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "results.md"
+#: Beside the page: accuracy, bytes and speed of all families.
+PICTURE = "images/pareto.svg"
 
 RECIPES = (
     "quickstart", "clinc150", "clinc150_static", "nlupp", "womens_clothing", "census", "uner_ewt",
@@ -44,12 +47,15 @@ def main() -> None:
     arguments.add_argument("--page", type=Path, default=PAGE)
     arguments.add_argument("--check", action="store_true", help="write nothing")
     given = arguments.parse_args()
-    text = page(read(given.results))
-    if given.check:
-        found = given.page.read_text(encoding="utf-8") if given.page.is_file() else ""
-        sys.exit(0 if found == text else f"{given.page.name} is not what the results give")
-    given.page.write_text(text, encoding="utf-8")
-    print(f"{given.page.name}: written")
+    results = read(given.results)
+    made = {given.page: page(results), given.page.parent / PICTURE: picture(results)}
+    for path, text in made.items():
+        if given.check and text and text != (path.read_text("utf-8") if path.is_file() else ""):
+            sys.exit(f"{path.name} is not what the results give")
+        if not given.check and text:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"{path.name}: written")
 
 
 def read(folder: Path) -> Tables:
@@ -474,8 +480,8 @@ def short(value: Any) -> str:
 
 
 SECTIONS: tuple[Callable[[Tables], str], ...] = (
-    students, whole_rows, lacking, gates, parity, faults, validation, peers, model2vec, spacy,
-    lengths, words, steps, distillers, balancers, attention, overhead, imports, memory,
+    students, whole_rows, lacking, gates, parity, faults, validation, peers, pareto, model2vec,
+    spacy, lengths, words, steps, distillers, balancers, attention, overhead, imports, memory,
     gpu, studies, variants,
 )  # fmt: skip
 
