@@ -36,6 +36,7 @@ from kd2edge.bundle import open_bundle
 from kd2edge.metrics.fitting import fitted_task
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.reject import rejection_of, unfitted
+from kd2edge.tasks.settings import scope_temperature
 from kd2edge.tasks.spec import MISSING, Decoded, TaskSpec, Truth
 
 #: Package and folder of the sentence transformer of recipes' teachers.
@@ -171,6 +172,8 @@ def judged(
 ) -> Json:
     """Task -> ``plain`` and, where it has the label, ``rejecting`` and ``rejecting at R``.
 
+    Where the bundle rejects at a temperature, a third way to reject has it for all sides.
+
     Args:
         tasks: the bundle's.
         splits: the rows.
@@ -178,7 +181,10 @@ def judged(
         reject: label of rows out of scope.
         in_scope_recall: that the second way to reject keeps.
     """
-    aims = {"rejecting": None, f"rejecting at {in_scope_recall:g}": in_scope_recall}
+    aims: dict[str, tuple[float | None, float]] = {"rejecting": (None, 1.0)}
+    aims[f"rejecting at {in_scope_recall:g}"] = in_scope_recall, 1.0
+    for heat in sorted({scope_temperature(spec) for spec in tasks.values()} - {1.0}):
+        aims[f"rejecting at {in_scope_recall:g}, temperature {heat:g}"] = in_scope_recall, heat
     inputs = np.unique(splits["test"]["text"], return_inverse=True)[1]
     found: Json = {}
     for name, spec in tasks.items():
@@ -190,8 +196,8 @@ def judged(
         if reject not in spec.labels:
             continue
         found[name]["thresholds"] = {}
-        for way, aim in aims.items():
-            unknown = unfitted(spec.labels.index(reject), "probability", aim)
+        for way, (aim, heat) in aims.items():
+            unknown = unfitted(spec.labels.index(reject), "probability", aim, heat)
             rejecting = replace(plain, decode=unknown)
             limits: dict[str, float] = {}
             for side, one in scored.items():

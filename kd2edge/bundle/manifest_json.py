@@ -166,6 +166,7 @@ def _above_zero(value: object, where: str) -> float:
 #: Decode settings that only some numbers can be; see ``tasks.settings``.
 _SETTINGS: Mapping[str, Callable[[object, str], float]] = {
     "temperature": _above_zero,
+    "scope_temperature": _above_zero,
     "threshold": as_share,
     "quantile": as_share,
     "fitted": partial(as_integer, least=0),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping
 from math import exp, isfinite, log
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from kd2edge.tasks.settings import (
     centre,
     most,
     quantile,
+    scope_temperature,
     spread,
     temperature,
     threshold,
@@ -41,6 +42,8 @@ _FEW_VALUES = 32
 _CLOSE = 1e-6
 # As close is a score to a threshold that was fitted to a sure model's: in double precision.
 _CLOSER = 1e-10
+#: Powers of a row: the largest one, the reject label's, their sum.
+_Powers: TypeAlias = "tuple[float, float, float]"
 #: exp() of this, and the sum over thousands of them, is an ordinary number in single precision.
 _LARGEST = 60.0
 
@@ -93,27 +96,34 @@ def classification(spec: TaskSpec) -> Quick | None:
 def _rejecting(spec: TaskSpec, rejection: Rejection) -> Quick:
     """The likeliest label, or the reject label, and its probability."""
     names, reject, limit = spec.labels, rejection.label, rejection.threshold
-    heat, by_energy = temperature(spec), rejection.by == "energy"
-    scale, close = 1.0 / heat, _CLOSER * (heat if by_energy else 1.0)
+    heat, by_energy = scope_temperature(spec), rejection.by == "energy"
+    scale, ratio = 1.0 / temperature(spec), temperature(spec) / heat
+    close, largest = _CLOSER * (heat if by_energy else 1.0), _LARGEST / max(ratio, 1.0)
 
-    def decided(label: int, top: float, own: float, total: float) -> Any:
-        """An answer from the powers of the likeliest and of the reject label; None: too close."""
+    def decided(label: int, powers: _Powers, scoped: _Powers) -> Any:
+        """An answer from powers, and those at the score's own temperature; None: too close."""
         if label != reject:
+            top, own, total = scoped
             scope = heat * log(total - own) if by_energy else top / total
             if abs(scope - limit) < close:
                 return None
             if scope < limit:
                 label = reject
+        top, own, total = powers
         return [{"label": names[label], "score": (own if label == reject else top) / total}]
 
     def few(logits: npt.NDArray[Any]) -> list[Any] | None:
         found: list[Any] = []
         scaled = np.multiply(logits, scale, dtype=np.float64)
         for row, label in zip(scaled.tolist(), logits.argmax(1).tolist()):  # noqa: B905
-            if not -_LARGEST < row[label] < _LARGEST:  # also NaN, which argmax takes for a peak
+            if not -largest < row[label] < largest:  # also NaN, which argmax takes for a peak
                 return None
             powers = [exp(one) for one in row]
-            answer = decided(label, powers[label], powers[reject], sum(powers))
+            scores = scoped = powers[label], powers[reject], sum(powers)
+            if ratio != 1.0:
+                powers = [exp(one * ratio) for one in row]
+                scoped = powers[label], powers[reject], sum(powers)
+            answer = decided(label, scores, scoped)
             if answer is None:
                 return None
             found.append(answer)
@@ -122,15 +132,21 @@ def _rejecting(spec: TaskSpec, rejection: Rejection) -> Quick:
     def many(logits: npt.NDArray[Any]) -> list[Any] | None:
         scaled = np.multiply(logits, scale, dtype=np.float64)
         peaks = np.maximum.reduce(scaled, 1).tolist()
-        if not (isfinite(sum(peaks)) and max(peaks) < _LARGEST and min(peaks) > -_LARGEST):
+        if not (isfinite(sum(peaks)) and max(peaks) < largest and min(peaks) > -largest):
             return None
-        powers = np.exp(scaled)
-        tops, totals = np.maximum.reduce(powers, 1).tolist(), np.add.reduce(powers, 1).tolist()
-        labels, own = logits.argmax(1).tolist(), powers[:, reject].tolist()
-        found = list(map(decided, labels, tops, own, totals))
+        scores = scoped = _sums(np.exp(scaled), reject)
+        if ratio != 1.0:
+            scoped = _sums(np.exp(scaled * ratio), reject)
+        found = list(map(decided, logits.argmax(1).tolist(), scores, scoped))
         return None if None in found else found
 
     return lambda logits: few(logits) if logits.size <= _FEW else many(logits)
+
+
+def _sums(powers: npt.NDArray[Any], reject: int) -> list[_Powers]:
+    """Of each row the largest power, that of the reject label, and their sum."""
+    tops, totals = np.maximum.reduce(powers, 1).tolist(), np.add.reduce(powers, 1).tolist()
+    return list(zip(tops, powers[:, reject].tolist(), totals, strict=True))
 
 
 def binary(spec: TaskSpec) -> Quick:

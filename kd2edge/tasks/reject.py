@@ -2,8 +2,9 @@
 
 A row's score says how far it is in scope, from the logits of the labels that are not the reject
 label: the largest of their probabilities (Hendrycks & Gimpel 2017, arXiv:1610.02136), or their
-energy (Liu et al. 2020, arXiv:2010.03759).  A row is rejected below a threshold, and where the
-reject label itself has the largest logit: it may have been learned as a class, too.
+energy (Liu et al. 2020, arXiv:2010.03759), both at a temperature of their own (ODIN, Liang et al.
+2018, arXiv:1706.02690).  A row is rejected below a threshold, and where the reject label itself has
+the largest logit: it may have been learned as a class, too.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ LABEL = "reject"
 #: Decode setting: share of in-scope rows that the threshold was fitted to keep; without it, to the
 #: best accuracy.  No decision follows from it.
 IN_SCOPE_RECALL = "in_scope_recall"
+#: Decode setting: temperature of the score, where it is not the task's.
+TEMPERATURE = "scope_temperature"
 #: Score -> the decode setting that holds its threshold.
 LIMITS: Mapping[ScoreKind, str] = MappingProxyType(
     {"probability": "least_probability", "energy": "most_energy"}
@@ -73,24 +76,29 @@ class Rejection:
 
     def text(self, spec: TaskSpec) -> str:
         """When it answers, for people."""
-        limit = spec.decode[LIMITS[self.by]]
+        limit, heat = spec.decode[LIMITS[self.by]], settings.scope_temperature(spec)
+        at = "" if heat == settings.temperature(spec) else f" (temperature {heat:g})"
         when = {
-            "probability": f"no other label's probability reaches {limit:.4g}",
-            "energy": f"the energy of the other labels is above {limit:.4g}",
+            "probability": f"no other label's probability{at} reaches {limit:.4g}",
+            "energy": f"the energy of the other labels{at} is above {limit:.4g}",
         }
         return f"answers {value(spec.labels[self.label])} where {when[self.by]}"
 
 
-def unfitted(label: int, by: ScoreKind, in_scope_recall: float | None) -> dict[str, float]:
+def unfitted(
+    label: int, by: ScoreKind, in_scope_recall: float | None, temperature: float = 1.0
+) -> dict[str, float]:
     """Decode settings of a task that rejects, with a threshold that rejects nothing yet.
 
     Args:
         label: index of the reject label.
         by: what rows are scored by.
         in_scope_recall: share of in-scope rows that a threshold must keep; None: the best accuracy.
+        temperature: of the score.
     """
     aim = {} if in_scope_recall is None else {IN_SCOPE_RECALL: in_scope_recall}
-    return {LABEL: label, LIMITS[by]: _NEVER[by], **aim}
+    heat = {} if temperature == 1.0 else {TEMPERATURE: temperature}
+    return {LABEL: label, LIMITS[by]: _NEVER[by], **heat, **aim}
 
 
 def with_limit(spec: TaskSpec, threshold: float) -> dict[str, float]:
@@ -129,13 +137,13 @@ def scope_of(
 ) -> npt.NDArray[np.float64]:
     """How far each row is in scope ``[row]``; 0 where the logits say nothing.
 
-    With ``f`` the logits ``[row, C]``, ``T`` the task's temperature and ``r`` the reject label:
+    With ``f`` the logits ``[row, C]``, ``T`` the score's temperature and ``r`` the reject label:
 
     * probability: ``max_{i != r} softmax(f / T)_i``, a part of all labels' one, so that what speaks
       for a learned reject class speaks against the row's being in scope;
     * energy: ``-E = T logsumexp_{i != r}(f_i / T)`` (Liu et al. 2020, equation 4).
     """
-    temperature, most = settings.temperature(spec), float(np.finfo(np.float32).max)
+    temperature, most = settings.scope_temperature(spec), float(np.finfo(np.float32).max)
     values = np.asarray(logits, np.float64) / temperature
     others = np.delete(values, rejection.label, axis=1)  # [row, C - 1]
     peaks = values.max(axis=1, keepdims=True)  # [row, 1]; NaN where a row has any

@@ -13,6 +13,11 @@ def temperature(spec: TaskSpec) -> float:
     return spec.decode.get("temperature", 1.0)
 
 
+def scope_temperature(spec: TaskSpec) -> float:
+    """What logits are divided by to tell whether a row is in scope; mostly the same."""
+    return spec.decode.get("scope_temperature", temperature(spec))
+
+
 def threshold(spec: TaskSpec) -> float:
     """From which probability on a task says yes; 0.5 unless the task says so."""
     return spec.decode.get("threshold", STATED_CUT)

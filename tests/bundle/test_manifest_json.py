@@ -68,6 +68,7 @@ def changed(manifest: Manifest, change: Callable[[dict[str, Any]], object]) -> b
         (lambda m: m["tasks"]["intent"].update(input="speech"), "no input 'speech'"),
         (lambda m: m["tasks"]["intent"]["decode"].update(temperature=0), "above 0"),
         (lambda m: m["tasks"]["intent"]["decode"].update(temperature=-1.0), "above 0"),
+        (lambda m: m["tasks"]["intent"]["decode"].update(scope_temperature=0), "above 0"),
         (lambda m: m["tasks"]["intent"]["decode"].update(temperature=10**400), "a float can hold"),
         (lambda m: m["tasks"]["intent"]["decode"].update(threshold=1.1), "from 0 to 1"),
         (lambda m: m["tasks"]["intent"]["decode"].update(quantile=-0.1), "from 0 to 1"),

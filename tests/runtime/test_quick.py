@@ -92,19 +92,30 @@ REJECTING = st.sampled_from(
     rows=st.integers(1, 4),
     temperature=TEMPERATURE,
     setting=REJECTING,
+    heat=TEMPERATURE,
 )
-def test_what_is_rejected_is_what_its_kind_rejects(few, data, channels, rows, temperature, setting):
+def test_what_is_rejected_is_what_its_kind_rejects(
+    few, data, channels, rows, temperature, setting, heat
+):
     values = data.draw(st.lists(LOGIT, min_size=channels * rows, max_size=channels * rows))
     reject = data.draw(st.integers(0, channels - 1))
     logits = np.array(values, np.float32).reshape(rows, channels)
-    decode = {"temperature": temperature, "reject": reject, **setting}
+    decode = {
+        "temperature": temperature, "scope_temperature": heat, "reject": reject, **setting
+    }  # fmt: skip
     spec = spec_of("classification", channels, **decode)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kd2edge.runtime.quick._FEW", few)
         assert_same(quick(spec, logits), slow(spec, logits))
 
 
-@pytest.mark.parametrize("setting", [{"least_probability": 0.5}, {"most_energy": -2.0}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"least_probability": 0.5}, {"most_energy": -2.0},
+        {"least_probability": 0.3, "scope_temperature": 2.0},
+    ],
+)  # fmt: skip
 def test_ordinary_rows_are_rejected_without_the_kind_alone_and_together(setting):
     spec = spec_of("classification", 8, reject=3, **setting)
     logits = np.random.default_rng(1).normal(0, 1.5, (64, 8)).astype(np.float32)

@@ -79,6 +79,31 @@ def test_below_the_probability_of_another_label_a_row_is_rejected(
     assert (np.asarray(decoded.labels) == wanted)[clear].all()
 
 
+@given(values=LOGITS, heat=st.sampled_from([0.5, 2.0, 8.0]), limit=st.floats(0.05, 0.95))
+def test_the_score_has_a_temperature_of_its_own_and_probabilities_keep_theirs(
+    values, heat, limit, task
+) -> None:
+    spec = task(least_probability=limit, scope_temperature=heat, temperature=0.5)
+    decoded = KIND.decode(spec, values)
+    # Liang et al. 2018, equation 1, the largest over the labels that are no reject label.
+    scope = softmax(values.astype(np.float64) / heat, axis=1)[:, 1:].max(axis=1)
+    assert np.allclose(decoded["scope"], scope, atol=1e-6)
+    assert np.allclose(decoded.scores, softmax(values.astype(np.float64) / 0.5, axis=1), atol=1e-6)
+    clear = np.abs(scope - limit) > 1e-9
+    wanted = np.where((scope < limit) | (values.argmax(1) == 0), 0, values.argmax(1))
+    assert (np.asarray(decoded.labels) == wanted)[clear].all()
+
+
+def test_a_temperature_of_the_score_is_told(spec: Spec) -> None:
+    settings = unfitted(0, "probability", None, 2.0)
+    assert settings["scope_temperature"] == 2.0
+    assert "scope_temperature" not in unfitted(0, "probability", None)
+    rejection = rejection_of(spec("classification", LABELS, **settings))
+    assert rejection is not None
+    told = rejection.text(spec("classification", LABELS, **settings))
+    assert "probability (temperature 2) reaches 0" in told
+
+
 @given(values=LOGITS, temperature=st.sampled_from([0.5, 1.0, 4.0]), limit=st.floats(-12, 12))
 def test_above_the_energy_of_the_others_a_row_is_rejected(values, temperature, limit, task) -> None:
     decoded = KIND.decode(task(most_energy=limit, temperature=temperature), values)

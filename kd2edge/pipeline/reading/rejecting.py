@@ -36,7 +36,7 @@ def rejecting(loaded: LoadedRecipe, spec: TaskSpec) -> TaskSpec:
     own = () if task.metrics else (InScopeRecall.name, OutOfScopeRecall.name)
     return replace(
         spec,
-        decode={**spec.decode, **unfitted(label, how.by, how.in_scope_recall)},
+        decode={**spec.decode, **unfitted(label, how.by, how.in_scope_recall, how.temperature)},
         metrics=tuple(dict.fromkeys((*spec.metrics, *own))),
     )
 

@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from kd2edge.metrics.kinds import METRICS
-from kd2edge.recipe.schema.base import Inner, Label, Name, Number, Part, Text
+from kd2edge.recipe.schema.base import Inner, Label, Name, Number, Part, Positive, Text
 from kd2edge.recipe.schema.choices import ByKind
 from kd2edge.tasks.cut import STATED_CUT, cut_settings
 from kd2edge.tasks.reject import ScoreKind
@@ -82,6 +82,9 @@ class Reject(Part):
     by: ScoreKind = "probability"
     """What tells how far a row is in scope: the largest `probability` of another label, or the
     `energy` of their logits."""
+    temperature: Positive = 1.0
+    """What logits are divided by for that. Above 1 the other labels have more of a say, and what is
+    out of scope mostly shows better; that of `distill` is a good choice."""
     in_scope_recall: Annotated[float, Strict(), Field(gt=0, le=1)] | None = None
     """Share of the validation rows in scope that must not be rejected: the threshold is the highest
     that keeps it. null: the threshold with the best accuracy on validation rows, those of the
