@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from beside.page import balancers, distillers, model2vec, spacy
-from paid import studies
+from paid import scopes, studies
 from pareto import pareto, picture
 from planted.page import faults
 from sections import MISSING, Row, Tables, content, mark, points, table, written
@@ -482,7 +482,7 @@ def short(value: Any) -> str:
 SECTIONS: tuple[Callable[[Tables], str], ...] = (
     students, whole_rows, lacking, gates, parity, faults, validation, peers, pareto, model2vec,
     spacy, lengths, words, steps, distillers, balancers, attention, overhead, imports, memory,
-    gpu, studies, variants,
+    gpu, studies, scopes, variants,
 )  # fmt: skip
 
 

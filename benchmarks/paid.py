@@ -30,6 +30,31 @@ def studies(results: Tables) -> str:
     )
 
 
+def scopes(results: Tables) -> str:
+    """What tells rows in and out of scope apart; "" where nothing was measured."""
+    found = [results[name] for name in sorted(results) if name.startswith("scopes-")]
+    if not found:
+        return ""
+    header = ("recipe", "task", "score", "accuracy", "recall out of scope", "in scope")
+    keys = ("accuracy", "out_of_scope_recall", "in_scope_recall")
+    rows: list[Row] = [
+        (content(one)["recipe"], task, score, *(f"{mean(values[key]):.4f}" for key in keys))
+        for one in found
+        for task, scored in content(one)["tasks"].items()
+        for score, values in scored.items()
+    ]
+    seeds = len(next(iter(next(iter(content(found[0])["tasks"].values())).values()))["accuracy"])
+    return written(
+        "What tells rows out of scope",
+        f"Scores of one and the same students ({seeds} seeds, means) on test rows, each with a"
+        " threshold fitted to the validation rows to the recipe's aim.  Probability and energy are"
+        " what `reject` has; distances are cosines in the space that heads read, from the mean of"
+        " the training rows: they are no part of the product.",
+        table(header, rows),
+        found,
+    )
+
+
 def students(found: list[Result]) -> Iterator[str]:
     """What each study's student is."""
     for result in found:

@@ -3,7 +3,8 @@
 Each run is a finished ``kd2edge distill`` of one recipe with a seed of its own; a task rejects.
 A score's threshold is fitted to the validation rows to the task's aim, by the product's own code.
 Beside what the product has stand distances in feature space, which it has not: the features are
-what the task's head reads, class means and stored rows those of the labelled training rows.
+what the task's head reads, prototypes (k-means) and stored rows those of the labelled training rows
+in scope.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import torch
 from recording import parser, record
 from scipy.special import logsumexp, softmax
+from sklearn.cluster import KMeans
 
 from kd2edge.data import EncodedSplit
 from kd2edge.nets import Net, load_net
@@ -30,6 +32,8 @@ from kd2edge.tasks.reject_fit import fitted_threshold
 from kd2edge.tasks.spec import TaskSpec
 
 _BATCH = 256
+#: Prototypes a class.
+_PROTOTYPES = (1, 4, 16)
 _TEMPERATURES = (1.0, 1.5, 2.0, 4.0, 8.0)
 
 Floats = npt.NDArray[np.float64]
@@ -130,28 +134,41 @@ def scores(train: Seen, label: int) -> dict[str, Callable[[Seen], Floats]]:
     middle = train.features[inside].mean(axis=0)
     rows = unit(train.features[inside] - middle)
     truth = train.truth[inside]
-    means = unit(
-        np.stack([train.features[inside][truth == at].mean(0) for at in np.unique(truth)]) - middle
-    )
+    prototypes = {
+        f"cosine to the nearest of {count} prototypes a class": near(
+            middle, np.concatenate([centres(rows[truth == at], count) for at in np.unique(truth)])
+        )
+        for count in _PROTOTYPES
+    }
     by_temperature = {
         f"probability, temperature {heat:g}": probability(label, heat) for heat in _TEMPERATURES
     }
     return {
         **by_temperature,
         "energy": lambda seen: np.asarray(logsumexp(np.delete(seen.logits, label, 1), axis=1)),
-        "cosine to the nearest class mean": lambda seen: nearest(seen, middle, means),
-        "cosine to the nearest training row": lambda seen: nearest(seen, middle, rows),
+        **prototypes,
+        "cosine to the nearest training row": near(middle, rows),
     }
+
+
+def centres(rows: Floats, count: int) -> Floats:
+    """Centres of clusters of unit vectors ``[row, width]``, again of length 1."""
+    found = KMeans(min(count, len(rows)), random_state=0).fit(rows)
+    return unit(np.asarray(found.cluster_centers_))
 
 
 def probability(label: int, heat: float) -> Callable[[Seen], Floats]:
     return lambda seen: np.delete(softmax(seen.logits / heat, axis=1), label, 1).max(axis=1)
 
 
-def nearest(seen: Seen, middle: Floats, others: Floats) -> Floats:
+def near(middle: Floats, others: Floats) -> Callable[[Seen], Floats]:
     """Largest cosine to one of ``others`` ``[row]``, features taken from their middle."""
-    parts = np.array_split(unit(seen.features - middle), -(-len(seen.truth) // _BATCH))
-    return np.concatenate([(part @ others.T).max(axis=1) for part in parts])
+
+    def score(seen: Seen) -> Floats:
+        parts = np.array_split(unit(seen.features - middle), -(-len(seen.truth) // _BATCH))
+        return np.concatenate([(part @ others.T).max(axis=1) for part in parts])
+
+    return score
 
 
 def unit(vectors: Floats) -> Floats:

@@ -44,8 +44,8 @@ def test_the_page_in_the_docs_is_what_the_results_give():
 def test_what_was_not_measured_is_said():
     text = generate.page({})
     sections = text.split("\n## ")[1:]
-    # Whole rows, students without an input, all families: no section where there are none.
-    assert len(sections) == len(generate.SECTIONS) - 3 == 20
+    # Whole rows, students without an input, all families, scores of scope: none where none are.
+    assert len(sections) == len(generate.SECTIONS) - 4 == 20
     assert all(generate.MISSING in section for section in sections)
     assert "yes" not in text
 
@@ -58,6 +58,15 @@ def test_a_student_is_held_against_teacher_and_baseline(share: float, low: float
     (row,) = [line for line in text.splitlines() if line.startswith("| clinc150 |")]
     assert row.endswith("| yes |" if reached else "| **no** |")
     assert "0.8500 (2 seeds)" in row
+
+
+def test_scores_of_scope_stand_by_their_means():
+    assert generate.scopes({}) == ""
+    one = {"accuracy": [0.8, 0.9], "out_of_scope_recall": [0.7, 0.7], "in_scope_recall": [1, 1]}
+    found = {"recipe": "r", "tasks": {"intent": {"energy": one}}}
+    text = generate.scopes({"scopes-r": {**ORIGIN, "measured": found}})
+    assert "| r | intent | energy | 0.8500 | 0.7000 | 1.0000 |" in text
+    assert "2 seeds" in text
 
 
 def test_whole_rows_of_a_recipe_stand_in_a_table_of_their_own():
