@@ -21,7 +21,7 @@ PUBLISHED = {"distilbert": 0.877}
 _TASK = "intent"
 _STYLE = (
     "text{font:11px system-ui,sans-serif;fill:#444}.name{fill:#111}"
-    "line{stroke:#ddd}polyline{fill:none;stroke:#2563b0;stroke-dasharray:4 3}"
+    "line{stroke:#ddd}"
     "circle{fill:#888}.front circle{fill:#2563b0}rect{fill:#fff}"
 )
 _WIDTH, _HEIGHT = 920, 330
@@ -141,9 +141,6 @@ def _panel(
     y = Axis(min(heights) - 0.5, max(heights) + 0.5, bottom, top)
     parts = [*_grid(x, y, left, right, bottom), text("accuracy (%)", left - 40, top - 12)]
     parts.append(text(label, (left + right) / 2, bottom + 34, text_anchor="middle"))
-    on_front = sorted((at, heights[place]) for place, at in enumerate(logs) if found[place] in best)
-    path = " ".join(f"{x(at):.1f},{y(height):.1f}" for at, height in on_front)
-    parts.append(element("polyline", points=path))
     taken: list[tuple[float, float, float]] = []
     for one, at, height in zip(found, logs, heights, strict=True):
         width = _LETTER * len(one.name) / 2
@@ -165,7 +162,7 @@ def _free(taken: Sequence[tuple[float, float, float]], x: float, y: float, width
 
 
 def _grid(x: Axis, y: Axis, left: float, right: float, bottom: float) -> Iterator[str]:
-    for value, name in y.ticks():
+    for value, name in y.ticks(7):
         yield element("line", x1=left, x2=right, y1=y(value), y2=y(value))
         yield text(name, left - 8, y(value) + 4, text_anchor="end")
     for power in range(math.floor(x.low), math.ceil(x.high) + 1):
