@@ -178,7 +178,7 @@ def whole(
     name: str, spoken: Sequence[Said], reports: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Rows on which every task is right, as a task of its own; nothing where one task alone is."""
-    if "whole_rows" not in reports[0]:
+    if not all("whole_rows" in one for one in reports):
         return {}
     known = spoken[0].known
     specs = labelling([spec for spec, _, _ in known.values()])

@@ -64,7 +64,7 @@ def main() -> None:
 def joined(seeds: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, list[float]]]:
     """Score -> what it gives -> a value a seed."""
     return {
-        score: {key: [round(one[score][key], 4) for one in seeds] for key in first}
+        score: {key: [round(one[score][key], 6) for one in seeds] for key in first}
         for score, first in seeds[0].items()
     }
 

@@ -153,7 +153,12 @@ def _task(value: object, where: str) -> TaskSpec:
 
 def _decode(value: object, where: str) -> dict[str, float]:
     settings = as_object(value, where)
-    return {key: _SETTINGS.get(key, as_number)(settings[key], f"{where}.{key}") for key in settings}
+    unknown = sorted(settings.keys() - _SETTINGS.keys())
+    if unknown:  # who passes over a setting decides otherwise than was judged
+        raise IntegrityError(
+            f"{where}: no such setting: {', '.join(unknown)}; there are {', '.join(_SETTINGS)}"
+        )
+    return {key: _SETTINGS[key](settings[key], f"{where}.{key}") for key in settings}
 
 
 def _above_zero(value: object, where: str) -> float:
@@ -174,6 +179,10 @@ _SETTINGS: Mapping[str, Callable[[object, str], float]] = {
     "top_k": partial(as_integer, least=1),
     "reject": as_integer,
     "least_probability": as_share,
+    "most_energy": as_number,
+    "mean": as_number,
+    "low": as_number,
+    "high": as_number,
     "in_scope_recall": as_share,
 }
 

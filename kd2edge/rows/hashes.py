@@ -21,10 +21,8 @@ Hashes = npt.NDArray[np.uint64]
 
 #: Name of a column that no row has.
 _ABSENT = "\0"
-#: Rows -> (columns, loose, pictures) -> the hashes of all of them, as long as the rows are there.
-_KNOWN: WeakKeyDictionary[Rows, dict[tuple[tuple[str, ...], bool, tuple[str, ...]], Hashes]] = (
-    WeakKeyDictionary()
-)
+#: Rows -> (columns, loose) -> the hashes of all of them, as long as the rows are there.
+_KNOWN: WeakKeyDictionary[Rows, dict[tuple[tuple[str, ...], bool], Hashes]] = WeakKeyDictionary()
 
 
 def row_hash(row: Row, columns: Sequence[str], *, loose: bool = False) -> int:
@@ -50,8 +48,9 @@ def row_hashes(
 ) -> Hashes:
     """The hash of every row ``[row]``, not to be written to; keeps 8 bytes of each.
 
-    All rows are read the first time they are asked for, wherever they stand: some of them, or
-    several sources as one, have the hashes of those they are taken from.
+    Rows are read the first time they are asked for, wherever they stand: most rows of a source, or
+    several sources as one, have the hashes of those they are taken from.  Not so where a hash holds
+    pictures: a file may change under its name.
 
     A row that cannot be read is like no other: ``check_rows`` must meet it, and name it.
 
@@ -61,32 +60,36 @@ def row_hashes(
         loose: as in :func:`row_hash`.
         pictures: those of the columns that hold images, see :func:`with_files`.
     """
+    if pictures:
+        placed = enumerate(readable(rows, columns))
+        seen = (with_files(row, pictures, rows.root_of(position)) for position, row in placed)
+        return _hashed(seen, len(rows), columns, loose=loose)
     if rows.taken:
-        parts = [_taken(part, columns, loose=loose, pictures=pictures) for part in rows.taken]
-        return np.concatenate(parts)
+        return np.concatenate([_taken(part, columns, loose=loose) for part in rows.taken])
     known = _KNOWN.setdefault(rows, {})
-    key = (tuple(columns), loose, tuple(pictures))
+    key = (tuple(columns), loose)
     if key not in known:
-        known[key] = _read(rows, columns, loose=loose, pictures=pictures)
+        known[key] = _hashed(readable(rows, columns), len(rows), columns, loose=loose)
         known[key].flags.writeable = False
     return known[key]
 
 
-def _taken(part: Taken, columns: Sequence[str], *, loose: bool, pictures: Sequence[str]) -> Hashes:
+def _taken(part: Taken, columns: Sequence[str], *, loose: bool) -> Hashes:
     moved = set(part.columns.values())
-    actual = {name: part.columns.get(name, _ABSENT if name in moved else name) for name in columns}
-    names, images = [actual[name] for name in columns], [actual[name] for name in pictures]
-    found = row_hashes(part.rows, names, loose=loose, pictures=images)
-    return found if part.positions is None else found[part.positions]
+    names = [part.columns.get(name, _ABSENT if name in moved else name) for name in columns]
+    rows, positions = part.rows, part.positions
+    if positions is None:
+        return row_hashes(rows, names, loose=loose)
+    is_known = rows.taken or (tuple(names), loose) in _KNOWN.get(rows, {})
+    if not is_known and 2 * len(positions) < len(rows):  # the others would be read for nothing
+        few = (_row_or_place(rows, int(at), names) for at in positions)
+        return _hashed(few, len(positions), names, loose=loose)
+    return row_hashes(rows, names, loose=loose)[positions]
 
 
-def _read(rows: Rows, columns: Sequence[str], *, loose: bool, pictures: Sequence[str]) -> Hashes:
-    seen: Iterable[Row] = readable(rows, columns)
-    if pictures:
-        placed = enumerate(seen)
-        seen = (with_files(row, pictures, rows.root_of(position)) for position, row in placed)
+def _hashed(seen: Iterable[Row], count: int, columns: Sequence[str], *, loose: bool) -> Hashes:
     hashes = (row_hash(row, columns, loose=loose) for row in seen)
-    return np.fromiter(hashes, dtype=np.uint64, count=len(rows))
+    return np.fromiter(hashes, dtype=np.uint64, count=count)
 
 
 def with_files(row: Row, columns: Sequence[str], root: str) -> Row:

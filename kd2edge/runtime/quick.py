@@ -140,8 +140,8 @@ def _rejecting(spec: TaskSpec, rejection: Rejection) -> Quick:
         found = list(map(decided, logits.argmax(1).tolist(), scores, scoped))
         return None if None in found else found
 
-    most = _FEW if ratio == 1.0 else _FEW // 2  # twice as many powers
-    return lambda logits: few(logits) if logits.size <= most else many(logits)
+    size = _FEW if ratio == 1.0 else _FEW // 2  # twice as many powers
+    return lambda logits: few(logits) if logits.size <= size else many(logits)
 
 
 def _sums(powers: npt.NDArray[Any], reject: int) -> list[_Powers]:

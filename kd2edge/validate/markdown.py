@@ -16,7 +16,7 @@ __all__ = ["falls_told", "validation_table"]
 Json = Mapping[str, Any]
 
 _HEADS = ("artefact", "task", "value", "drop", "at most", "budget", "verdict")
-_WHOLE_HEADS = ("artefact", "value", "drop", "at most")
+_WHOLE_HEADS = ("artefact", "rows", "value", "drop", "at most")
 #: Classes that fall of which a line names so many.
 _FALLS = 3
 _NUMBERS = frozenset({2, 3, 4, 5})
@@ -101,12 +101,13 @@ def _whole_rows(artefacts: Json) -> Iterator[str]:
     if rows:
         yield "Rows on which every task is right:"
         yield ""
-        yield from (*aligned(_WHOLE_HEADS, rows, frozenset({1, 2, 3})), "")
+        yield from (*aligned(_WHOLE_HEADS, rows, frozenset({1, 2, 3, 4})), "")
 
 
-def _whole_row(part: Json) -> tuple[str, str, str]:
-    value, drop = part["candidate"]["value"], part["drop"]
-    return f"{value:.4f}", POINTS.number(drop["value"]), POINTS.number(drop["high"])
+def _whole_row(part: Json) -> tuple[str, ...]:
+    found, drop = part["candidate"], part["drop"]
+    numbers = POINTS.number(drop["value"]), POINTS.number(drop["high"])
+    return f"{found['rows']:,}", f"{found['value']:.4f}", *numbers
 
 
 def _measured_on(result: Json) -> Iterator[tuple[str, int]]:

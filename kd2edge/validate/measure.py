@@ -256,15 +256,15 @@ def _measured(
         for task, spec in tasks.items()
     }
     checks = row_checks(served, split.ids, split.positions.tolist())
-    parts = [
-        (own, _taken(one, own)) for one in served if len(own := np.intersect1d(rows, one.rows))
-    ]
+    parts = (
+        (own, _decided(one, own)) for one in served if len(own := np.intersect1d(rows, one.rows))
+    )
     sure = min((one.confidence for one in budgets.values()), default=CONFIDENCE)
     whole = whole_rows(tasks, split, wanted, parts, sure, estimates)
     return Measured(found, checks, tuple(one.way for one in served), whole_rows=whole)
 
 
-def _taken(served: Served, rows: Indices) -> AllDecoded:
+def _decided(served: Served, rows: Indices) -> AllDecoded:
     """What it decided on some of the rows that it has outputs of."""
     at = np.searchsorted(served.rows, rows)
     return {task: part.taken(at) for task, part in served.decoded().items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +23,13 @@ def whole_rows(
     tasks: Mapping[str, TaskSpec],
     split: Split,
     wanted: Mapping[str, Decoded],
-    ways: Sequence[tuple[_Indices, Mapping[str, Decoded]]],
+    ways: Iterable[tuple[_Indices, Mapping[str, Decoded]]],
     confidence: float,
     estimates: Estimates,
 ) -> MetricResult | None:
     """Of the way in which they are fewest; None where nothing can be counted.
+
+    Ways that ran fewer rows than others, as some were refused, are left out.
 
     Args:
         tasks: of the artefact.
@@ -50,7 +52,7 @@ def whole_rows(
             found.append((float(np.mean(np.asarray(said.labels))), rows[own], said))
     if not found:
         return None
-    _, rows, candidate = min(found, key=lambda one: one[0])
+    _, rows, candidate = min(found, key=lambda one: (-len(one[1]), one[0]))
     truths = {task: part.taken(rows) for task, part in split.truths.items()}
     references = {task: part.taken(rows) for task, part in wanted.items()}
     reference, truth = whole_decoded(specs, truths, references), truth.taken(rows)

@@ -235,13 +235,32 @@ def test_each_side_gets_a_threshold_from_its_own_validation_rows():
         assert rejected == float(said[2] == 2)
         right = np.mean([one == wanted for one, wanted in zip(said, (0, 1, 2, 1), strict=True)])
         assert found["rejecting"]["accuracy"][side]["value"] == pytest.approx(right)
-    # Each side is as sure of its two rows in scope: half of them are kept where both are.
-    aimed = found["thresholds"]["rejecting at 0.5"]
-    assert 0.4 < aimed[OURS] <= 0.9
-    assert 0.4 < aimed["other"] <= 0.5
-    assert found["rejecting at 0.5"]["in_scope_recall"][OURS]["value"] > 0
     without = beside_model2vec.judged({"intent": _SPEC}, _SPLITS, scored, "none of them", 0.5)
     assert set(without["intent"]) == {"plain"}
+
+
+def test_an_aim_keeps_its_share_in_scope_whatever_accuracy_says():
+    # Two of four rows in scope are unsure, and one out of scope is surer than these.
+    sure = logits(
+        (0.9, 0.05, 0.05), (0.05, 0.9, 0.05), (0.4, 0.35, 0.25), (0.35, 0.4, 0.25), (0.6, 0.2, 0.2)
+    )
+    splits = {
+        **_SPLITS,
+        "validation": {"text": list("abcde"), "intent": ["a", "b", "a", "b", "oos"]},
+    }
+    scored = {OURS: {"validation": sure, "test": {"intent": sure["intent"][:4]}}}
+    spec = TaskSpec(
+        _SPEC.name, _SPEC.kind, _SPEC.labels, _SPEC.metric, decode={"scope_temperature": 4.0}
+    )
+    keep, all_of_them = (
+        beside_model2vec.judged({"intent": spec}, splits, scored, "oos", aim)["intent"]
+        for aim in (0.5, 1.0)
+    )
+    keep, all_of_them = keep["thresholds"], all_of_them["thresholds"]
+    assert 0.6 < keep["rejecting at 0.5"][OURS] < 0.9
+    assert all_of_them["rejecting at 1"][OURS] <= 0.4 + 1e-6
+    # At temperature 4 the same rows lie nearer to a third.
+    assert 0.35 < keep["rejecting at 0.5, temperature 4"][OURS] < 0.6
 
 
 def test_a_task_that_follows_from_another_is_read_off_it():

@@ -63,7 +63,9 @@ def changed(manifest: Manifest, change: Callable[[dict[str, Any]], object]) -> b
         (lambda m: m["tasks"]["intent"].update(labels=["a", "a"]), "stands twice"),
         (lambda m: m["tasks"]["intent"].update(name="other"), "names itself"),
         (lambda m: m["tasks"]["intent"].update(kind=3), "expected a text, found a number"),
-        (lambda m: m["tasks"]["intent"]["decode"].update(t=True), "expected a number"),
+        (lambda m: m["tasks"]["intent"]["decode"].update(low=True), "expected a number"),
+        # Of a later version, say: without it other decisions were made than were judged.
+        (lambda m: m["tasks"]["intent"]["decode"].update(heat=2), "no such setting: heat; there"),
         (lambda m: m["tasks"]["intent"].update(kind="binary"), "expected two"),
         (lambda m: m["tasks"]["intent"].update(input="speech"), "no input 'speech'"),
         (lambda m: m["tasks"]["intent"]["decode"].update(temperature=0), "above 0"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kd2edge.rows import row_hash, row_hashes, row_id, without
 from kd2edge.rows.join import Source, joined
 from kd2edge.rows.jsonl import JsonlRows
+from kd2edge.rows.leak import ChosenRows
 
 VALUES = st.recursive(
     st.none()
@@ -124,3 +125,25 @@ def test_rows_of_others_have_their_hashes_and_nothing_is_read_twice(list_rows):
     assert len(reads) == len(texts)  # of "more", whose columns are others; `some` was known
     with pytest.raises(ValueError, match="read-only"):
         row_hashes(texts, ["said"])[0] = 0
+
+
+def test_few_rows_of_many_are_hashed_alone_and_pictures_each_time(list_rows, tmp_path, monkeypatch):
+    many = list_rows([{"t": str(at)} for at in range(50)])
+    reads = []
+    sound = type(many).__getitem__
+    monkeypatch.setattr(
+        type(many), "__getitem__", lambda self, at: (reads.append(at), sound(self, at))[1]
+    )
+    few = ChosenRows(many, np.array([3, 40]))
+    assert row_hashes(few, ["t"]).tolist() == [row_hash({"t": one}, ["t"]) for one in ["3", "40"]]
+    assert reads == [3, 40]
+    row_hashes(many, ["t"])
+    assert row_hashes(few, ["t"]).tolist() == [row_hash({"t": one}, ["t"]) for one in ["3", "40"]]
+    assert len(reads) == 2 + 50
+
+    (tmp_path / "1.png").write_bytes(b"one")
+    shown = list_rows([{"i": "1.png"}])
+    shown.root = str(tmp_path)
+    before = row_hashes(joined([Source("s", shown)]), ["i"], pictures=["i"])
+    (tmp_path / "1.png").write_bytes(b"two")
+    assert row_hashes(joined([Source("s", shown)]), ["i"], pictures=["i"]) != before

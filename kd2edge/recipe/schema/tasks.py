@@ -83,8 +83,8 @@ class Reject(Part):
     """What tells how far a row is in scope: the largest `probability` of another label, or the
     `energy` of their logits."""
     temperature: Positive = 1.0
-    """What logits are divided by for that. Above 1 the other labels have more of a say, and what is
-    out of scope mostly shows better; that of `distill` is a good choice."""
+    """What logits are divided by for that: above 1 the labels behind the first have more of a
+    say."""
     in_scope_recall: Annotated[float, Strict(), Field(gt=0, le=1)] | None = None
     """Share of the validation rows in scope that must not be rejected: the threshold is the highest
     that keeps it. null: the threshold with the best accuracy on validation rows, those of the

@@ -11,7 +11,7 @@ import numpy as np
 from kd2edge.rows.made.maker import Maker, Making, words_in, written_as
 from kd2edge.rows.rows import Row, Rows
 
-#: Rows that are held: texts, of a kilobyte or so each.
+#: Rows whose texts are held.
 _HELD = 1 << 14
 _DIGIT = re.compile("[0-9]")
 
@@ -40,8 +40,8 @@ class Remix(Maker):
         self._digits = how.options["digits"]
 
     def make(self, position: int, random: np.random.Generator) -> Row:
-        row = self._row(position)
-        other, donor = (self._row(int(at)) for at in random.integers(len(self._rows), size=2))
+        row = self._rows[position]
+        other, donor = (self._texts(int(at)) for at in random.integers(len(self._rows), size=2))
         goes_on = random.random() < self._splice
         made = {
             column: self._made(
@@ -53,14 +53,16 @@ class Remix(Maker):
         }  # fmt: skip
         return {**row, **made}
 
-    def _row(self, position: int) -> Row:
-        """A row, which many others are made of: read once as long as few enough are held."""
-        row = self._held.get(position)
-        if row is None:
+    def _texts(self, position: int) -> Row:
+        """A row's texts, which many others are made of: read once as long as few are held."""
+        texts = self._held.get(position)
+        if texts is None:
             if len(self._held) >= _HELD:
                 self._held.clear()
-            row = self._held[position] = self._rows[position]
-        return row
+            row = self._rows[position]
+            texts = {column: row[column] for column in self._columns if column in row}
+            self._held[position] = texts
+        return texts
 
     def _made(
         self, random: np.random.Generator, value: Any, rest: list[str] | None, donors: list[str]

@@ -15,6 +15,7 @@ from kd2edge.pipeline.reading.sources import open_split, read_rows_plan
 from kd2edge.pipeline.steps import report as module
 from kd2edge.pipeline.steps.measured import classes_of
 from kd2edge.pipeline.verbs.finished import FinishedRun, finished_run
+from kd2edge.ragged import Ragged
 from kd2edge.reporting.reading import check_report
 from kd2edge.validate import Reference, open_reference, row_keys
 from kd2edge.validate.truths import inputs_fingerprint, labels_fingerprint
@@ -50,6 +51,31 @@ def test_the_student_s_metrics_are_those_of_its_stored_decisions(run: FinishedRu
                 own = measure(spec, reference.truths[task], reference.decoded[task], metric)
                 assert own == pytest.approx(numbers["value"], abs=1e-6)
                 assert numbers["low"] <= numbers["value"] <= numbers["high"]
+
+
+@PRODUCTS
+def test_whole_rows_are_those_on_which_every_stored_decision_is_right(run: FinishedRun) -> None:
+    for split in SPLITS:
+        tasks, reference = stored(run, split)
+        told = run.report["splits"][split]["whole_rows"]
+        assert set(told["tasks"]) == set(tasks)
+        assert {"teacher", "baseline", "student"} <= set(told["models"])
+        right, labelled = np.ones((2, run.report["splits"][split]["rows"]), dtype=bool)
+        for task in tasks:
+            labels, said = reference.truths[task].labels, reference.decoded[task].labels
+            rows = range(len(right))
+            pairs = (
+                [(labels.row(at), said.row(at)) for at in rows]
+                if isinstance(labels, Ragged)
+                else [(labels[at : at + 1], said[at : at + 1]) for at in rows]
+            )
+            labelled &= [bool((one >= 0).any()) for one, _ in pairs]
+            right &= [bool((one == other)[one >= 0].all()) for one, other in pairs]
+        found = told["models"]["student"]
+        assert found["rows"] == labelled.sum()
+        assert found["value"] == pytest.approx(right[labelled].mean())
+        gain = found["value"] - told["models"]["baseline"]["value"]
+        assert told["gain"]["value"] == pytest.approx(gain)
 
 
 @PRODUCTS
