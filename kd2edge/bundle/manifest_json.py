@@ -183,6 +183,8 @@ _SETTINGS: Mapping[str, Callable[[object, str], float]] = {
     "mean": as_number,
     "low": as_number,
     "high": as_number,
+    "least": as_number,
+    "most": as_number,
     "in_scope_recall": as_share,
 }
 

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kd2edge import tasks
 from kd2edge.bundle import Gate, Manifest, manifest_from_json, manifest_to_json, split_artefact_id
-from kd2edge.bundle.manifest_json import LIMIT
+from kd2edge.bundle.manifest_json import _SETTINGS, LIMIT
 from kd2edge.errors import IntegrityError, Kd2edgeError, PathEscapeError, SchemaTooNewError
+from kd2edge.tasks.cut import CUTS, FITTED
+from kd2edge.tasks.reject import IN_SCOPE_RECALL, LABEL, LIMITS
 
 
 def test_reads_back_what_it_writes(manifest: Manifest) -> None:
@@ -226,3 +231,13 @@ def test_artefact_ids_split(artefact: str, parts: tuple[str, str, str]) -> None:
 def test_other_artefact_ids_are_refused(artefact: str) -> None:
     with pytest.raises(IntegrityError):
         split_artefact_id(artefact)
+
+
+def test_every_setting_that_a_decision_reads_may_stand_in_a_manifest() -> None:
+    folder = Path(tasks.__file__).parent
+    source = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    read = set(re.findall(r'decode\.get\("(\w+)"', source))
+    assert len(read) >= 11
+    assert read | set(CUTS) | set(LIMITS.values()) | {LABEL, FITTED, IN_SCOPE_RECALL} <= set(
+        _SETTINGS
+    )
