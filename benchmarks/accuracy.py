@@ -178,13 +178,13 @@ def whole(
     name: str, spoken: Sequence[Said], reports: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Rows on which every task is right, as a task of its own; nothing where one task alone is."""
-    if not all("whole_rows" in one for one in reports):
-        return {}
     known = spoken[0].known
     specs = labelling([spec for spec, _, _ in known.values()])
     truths = {task: truth for task, (_, truth, _) in known.items()}
-    task = str(WHOLE.name)
-    about = {task: (WHOLE, whole_truth(specs, truths), next(iter(known.values()))[2])}
+    truth, task = whole_truth(specs, truths), str(WHOLE.name)
+    if truth is None or not all("whole_rows" in one for one in reports):
+        return {}
+    about = {task: (WHOLE, truth, next(iter(known.values()))[2])}
     said = [
         Said(
             about,

@@ -156,7 +156,8 @@ def _decode(value: object, where: str) -> dict[str, float]:
     unknown = sorted(settings.keys() - _SETTINGS.keys())
     if unknown:  # who passes over a setting decides otherwise than was judged
         raise IntegrityError(
-            f"{where}: no such setting: {', '.join(unknown)}; there are {', '.join(_SETTINGS)}"
+            f"{where}: no such setting: {', '.join(unknown)}; there are {', '.join(_SETTINGS)} (if"
+            " the bundle is of a newer kd2edge, update this one)"
         )
     return {key: _SETTINGS[key](settings[key], f"{where}.{key}") for key in settings}
 

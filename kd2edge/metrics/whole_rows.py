@@ -1,8 +1,8 @@
 """Whole rows: the share of rows on which every task is right.
 
-Of an intent and its slots this is the frame accuracy of spoken language understanding (Goo et al.
-2018, "Slot-Gated Modeling", table 1: "Sent."); of several labels a row, exact match over all of
-them.  A row counts where each of the tasks has a label; values, which are never right to the last
+Of an intent and its slots this is the frame (or sentence) accuracy of spoken language understanding
+(Goo et al. 2018, "Slot-Gated Modeling"); of several labels a row, exact match over all of them.  A
+row counts where each of the tasks has a label; values, which are never right to the last
 digit, have no part in it.
 """
 
@@ -38,14 +38,20 @@ def labelling(specs: Iterable[TaskSpec]) -> list[TaskSpec]:
     return found if len(found) > 1 else []
 
 
-def whole_truth(specs: Sequence[TaskSpec], truths: Mapping[str, Truth]) -> Truth:
+def whole_truth(specs: Sequence[TaskSpec], truths: Mapping[str, Truth]) -> Truth | None:
     """Whether each row ``[row]`` has a label of every task: what it should be, ``right``.
+
+    None where nothing can be counted: no such tasks, or no row with a label of each.
 
     Args:
         specs: of :func:`labelling`.
         truths: task -> its labels.
     """
+    if not specs:
+        return None
     labelled = np.all([has_label(truths[str(spec.name)]) for spec in specs], axis=0)
+    if not labelled.any():
+        return None
     return Truth(np.where(labelled, _RIGHT, MISSING).astype(np.int64))
 
 

@@ -40,7 +40,7 @@ def whole_rows(
         estimates: those that are known already, and others yet to come.
     """
     specs = labelling(tasks.values())
-    truth = whole_truth(specs, split.truths) if specs else None
+    truth = whole_truth(specs, split.truths)
     if truth is None:
         return None
     labelled, found = has_label(truth), list[tuple[float, _Indices, Decoded]]()

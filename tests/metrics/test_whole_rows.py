@@ -40,7 +40,11 @@ def test_a_row_is_right_where_all_of_its_tasks_are() -> None:
 
 
 def test_a_row_counts_where_every_task_has_a_label_of_it() -> None:
+    assert whole_truth([], TRUTHS) is None
+    nobody = Truth(np.full(4, MISSING))
+    assert whole_truth([INTENT, SLOTS], {**TRUTHS, "intent": nobody}) is None
     truth = whole_truth([INTENT, SLOTS], TRUTHS)
+    assert truth is not None
     assert labels(truth) == [1, 1, 1, MISSING]
     found = evaluate(WHOLE, truth, whole_decoded([INTENT, SLOTS], TRUTHS, SAID), "accuracy")
     assert (found.value, found.rows) == (1 / 3, 3)

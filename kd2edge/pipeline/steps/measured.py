@@ -14,7 +14,7 @@ from kd2edge.metrics import drop, evaluate
 from kd2edge.metrics.calibration import reliability
 from kd2edge.metrics.errors import errors
 from kd2edge.metrics.groups import GroupF1, class_groups, group_scores, is_long_tailed
-from kd2edge.metrics.items import cut_off, has_label
+from kd2edge.metrics.items import cut_off
 from kd2edge.metrics.per_class import ClassScore, confusion, per_class
 from kd2edge.metrics.whole_rows import WHOLE, labelling, whole_decoded, whole_truth
 from kd2edge.tasks.kinds import task_kind
@@ -161,7 +161,7 @@ def whole_rows(
     decoded: Mapping[str, Mapping[str, Decoded]],
     inputs: Inputs,
 ) -> dict[str, Any]:
-    """On how many rows every task is right: of each model that answers all of them.
+    """On which share of the rows every task is right: of each model that answers all of them.
 
     Args:
         specs: the tasks.
@@ -170,8 +170,8 @@ def whole_rows(
         inputs: hashes of the rows' inputs.
     """
     tasks = labelling(specs.values())
-    truth = whole_truth(tasks, truths) if tasks else None
-    if truth is None or not has_label(truth).any():
+    truth = whole_truth(tasks, truths)
+    if truth is None:
         return {}
     names = [str(spec.name) for spec in tasks]
     answering = [model for model in decoded[names[0]] if all(model in decoded[n] for n in names)]
