@@ -25,7 +25,7 @@ from kd2edge.files.strict_json import (
     parsed,
 )
 from kd2edge.inputs.spec import ArraySpec, Dim, InputSpec
-from kd2edge.tasks.reject import LIMITS
+from kd2edge.tasks.reject import LIMITS, PROTOTYPES
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.verdict import STATUSES, Status
 
@@ -146,6 +146,8 @@ def _task(value: object, where: str) -> TaskSpec:
         raise IntegrityError(f"{where}.decode.reject: there are {len(spec.labels)} labels")
     if "reject" in spec.decode and len(spec.decode.keys() & set(LIMITS.values())) != 1:
         raise IntegrityError(f"{where}.decode: reject needs one of {', '.join(LIMITS.values())}")
+    if (LIMITS["distance"] in spec.decode) != (PROTOTYPES in spec.decode):
+        raise IntegrityError(f"{where}.decode: {LIMITS['distance']} and {PROTOTYPES} go together")
     if spec.kind == "binary" and len(spec.labels) != 2:
         raise IntegrityError(f"{where}.labels: expected two of a binary task, found {spec.labels}")
     return spec
@@ -181,6 +183,8 @@ _SETTINGS: Mapping[str, Callable[[object, str], float]] = {
     "reject": as_integer,
     "least_probability": as_share,
     "most_energy": as_number,
+    "least_cosine": as_number,
+    "prototypes": partial(as_integer, least=1),
     "mean": as_number,
     "low": as_number,
     "high": as_number,

@@ -90,7 +90,7 @@ def _result(
             training.resume(found)
         try:
             result = training.run(interruption)
-            net.tasks = training.fitted_tasks()
+            training.decide()
         except Lost as lost:
             return lost.with_traceback(None)
     save_net(net.cpu(), job.stem, tokenizers=job.tokenizers, fitted=job.fitted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol, final
@@ -33,6 +33,7 @@ from kd2edge.distill.not_finite import Lost, NotFinite, broken_weight, loss_not_
 from kd2edge.distill.optimizer import rate
 from kd2edge.distill.peer_training import PeerTraining
 from kd2edge.distill.precision import precision_of
+from kd2edge.distill.prototypes import fit_prototypes
 from kd2edge.distill.random_state import own_randomness
 from kd2edge.distill.result import TrainResult
 from kd2edge.distill.saving import BEST, NET, copied, prefixed, under
@@ -42,6 +43,7 @@ from kd2edge.errors import Interrupted
 from kd2edge.events import EpochEvent, OnEvent, ResumedEvent, SavedEvent, StepEvent, ignore
 from kd2edge.nets import Net
 from kd2edge.ragged import Column
+from kd2edge.tasks.reject import without_prototypes
 from kd2edge.tasks.spec import TaskName, TaskSpec
 
 #: Steps between two StepEvents: often enough for a bar, and a GPU is waited for at each.
@@ -161,12 +163,20 @@ class Training:
         )
         self.on_event(ResumedEvent(self.cursor.step, str(self.job.checkpoints), note))
 
-    def fitted_tasks(self) -> tuple[TaskSpec, ...]:
-        """The net's tasks, with what of their decisions is fitted to the validation rows."""
-        split, tasks = self.job.validation, self.net.tasks
-        if split is None or not any(map(is_fitted, tasks)):
-            return tasks
-        return fitted_tasks(tasks, split, self._said(split))
+    def decide(self) -> None:
+        """Fit how the trained net decides.
+
+        Prototypes of rows in scope to those that it learned from, thresholds to validation rows.
+        """
+        net, job = self.net, self.job
+        size, device = self._rows_at_once, str(self.device)
+        fit_prototypes(net, job.train, seed=job.settings.seed, batch_size=size, device=device)
+        # No rows, no prototypes: who loads the net is not to wait for them.
+        tasks = [without_prototypes(task) for task in net.tasks]
+        split = job.validation
+        if split is not None and any(map(is_fitted, tasks)):
+            tasks = fitted_tasks(tasks, split, self._said(split, tasks))
+        net.tasks = tuple(tasks)
 
     @property
     def nets(self) -> dict[str, Net]:
@@ -287,10 +297,10 @@ class Training:
         if self.job.validation is None:
             return {}
         split = self.job.validation
-        return metric_values(self.job.tasks, split, self._said(split))
+        return metric_values(self.job.tasks, split, self._said(split, self.job.tasks))
 
-    def _said(self, split: EncodedSplit) -> dict[str, Column]:
-        size, tasks, device = self._rows_at_once, self.job.tasks, str(self.device)
+    def _said(self, split: EncodedSplit, tasks: Sequence[TaskSpec]) -> dict[str, Column]:
+        size, device = self._rows_at_once, str(self.device)
         return predict_split(self.net, split, tasks, batch_size=size, device=device)
 
     @property

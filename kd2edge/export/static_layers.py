@@ -53,10 +53,15 @@ def layers_from_student(net: Net) -> Layers:
                 f"target numpy: no head of kind {task.kind} (task {task.name}); export the student"
                 " to another target"
             )
+        outputs = tuple(outputs_of(task))
         _linear(head.linear, f"head.{len(heads)}.", arrays)
-        (output,) = outputs_of(task)
         reads = head.input if isinstance(head, TokenClassificationHead) else ""
-        heads.append(HeadPlan(output, reads))
+        heads.append(HeadPlan(outputs[0], reads))
+        if isinstance(head, PooledHead) and head.scope is not None:
+            place = f"head.{len(heads)}."
+            arrays[place + "matrix"] = _array(head.scope.matrix)
+            arrays[place + "middle"] = _array(head.scope.middle)
+            heads.append(HeadPlan(outputs[1], "", "nearest"))
     return Layers(StaticPlan(encoders, kind, hidden, tuple(heads)), arrays)
 
 

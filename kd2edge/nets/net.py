@@ -24,6 +24,8 @@ from kd2edge.nets.changed import changed
 from kd2edge.nets.features import Features, Widths
 from kd2edge.nets.fusion import Fusion, fusion_for
 from kd2edge.nets.heads import Head, head_for
+from kd2edge.nets.heads.pooled import PooledHead
+from kd2edge.nets.heads.scope import Scope
 from kd2edge.nets.spec import ModelSpec
 from kd2edge.nets.watched import watched
 from kd2edge.tasks.outputs import outputs_of
@@ -220,6 +222,23 @@ class Net(nn.Module):
         for task in self.tasks:
             for name, module in self.heads[module_key(task.name)].named_modules():
                 yield f"heads.{task.name}.{name}".removesuffix("."), module
+
+    def decide(self, tasks: Sequence[TaskSpec], scopes: Mapping[TaskName, Scope]) -> None:
+        """Take what was fitted once the weights were trained.
+
+        Args:
+            tasks: the same ones with the settings of their decisions.
+            scopes: task that rejects by distance -> what its head has for it.
+
+        Raises:
+            UsageError: two arrays of one name.
+        """
+        self._names = _array_names(tasks)
+        self.tasks = tuple(tasks)
+        for name, scope in scopes.items():
+            head = self.heads[module_key(name)]
+            assert isinstance(head, PooledHead)
+            head.add_scope(scope)
 
     def array_specs(self) -> tuple[ArraySpec, ...]:
         """What :meth:`forward` takes, over all inputs."""

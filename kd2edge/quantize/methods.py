@@ -14,6 +14,7 @@ import numpy as np
 from kd2edge.errors import UsageError
 from kd2edge.quantize.calibrate import Arrays, Ranges, calibration_batches, tensor_ranges
 from kd2edge.runtime.telemetry import quietly_imported
+from kd2edge.tasks.reject import MATRIX
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -186,6 +187,7 @@ def _quantizable(
         node
         for node in graph.node
         if node.op_type in operators and node.name not in exclude and node.input[1] in shapes
+        if not node.input[1].endswith(MATRIX)  # a threshold on a cosine shows every rounding
     ]
     if not nodes:
         raise UsageError(

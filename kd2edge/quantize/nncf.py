@@ -12,6 +12,7 @@ from kd2edge.engines import install_line
 from kd2edge.errors import BackendError
 from kd2edge.quantize.calibrate import Arrays, calibration_batches, rows_of
 from kd2edge.runtime.telemetry import quietly_imported
+from kd2edge.tasks.reject import MATRIX
 
 #: Products with a smaller side stay float, as in the ONNX methods: the heads of tasks, mostly.
 _NARROWEST = 16
@@ -84,7 +85,9 @@ def _unfit(model: Any) -> list[str]:
 def _pays(product: Any) -> bool:
     weight = product.input_value(1)
     is_constant = weight.get_node().get_type_name() == "Constant"
-    return is_constant and min(weight.get_shape()) >= _NARROWEST
+    if not is_constant or weight.get_node().get_friendly_name().endswith(MATRIX):
+        return False  # a threshold on a cosine shows every rounding
+    return min(weight.get_shape()) >= _NARROWEST
 
 
 def _nncf() -> Any:

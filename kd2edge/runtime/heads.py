@@ -82,7 +82,7 @@ class Head:
             BackendError: NaN among the logits: no answer follows from it.
         """
         if self._quick is not None and top_k is None:
-            found = self._quick(arrays[self._first])
+            found = self._quick(*[arrays[name] for name in self.outputs])
             if found is not None:
                 return found
         if self._per_word:

@@ -31,8 +31,9 @@ from kd2edge.tasks.settings import (
 )
 from kd2edge.tasks.spec import TaskSpec
 
-#: Logits ``[row, channel]`` -> what ``predict`` answers, or None: ask the task kind.
-Quick = Callable[[npt.NDArray[Any]], "list[Any] | None"]
+#: The arrays of a head, in their order, ``[row, channel]`` each: mostly one, its logits -> what
+#: ``predict`` answers, or None: ask the task kind.
+Quick = Callable[..., "list[Any] | None"]
 
 # Up to this many logits plain Python is quicker than NumPy.
 _FEW = 160
@@ -58,7 +59,8 @@ def classification(spec: TaskSpec) -> Quick | None:
         return None
     rejection = rejection_of(spec)
     if rejection is not None:
-        return _rejecting(spec, rejection)
+        by_distance = rejection.by == "distance"
+        return _near(spec, rejection) if by_distance else _rejecting(spec, rejection)
     names, scale = spec.labels, 1.0 / temperature(spec)
     largest = _LARGEST / scale
     # Single precision where the logits have it: exp() of doubles takes seven times as long.
@@ -142,6 +144,38 @@ def _rejecting(spec: TaskSpec, rejection: Rejection) -> Quick:
 
     size = _FEW if ratio == 1.0 else _FEW // 2  # twice as many powers
     return lambda logits: few(logits) if logits.size <= size else many(logits)
+
+
+def _near(spec: TaskSpec, rejection: Rejection) -> Quick:
+    """The same of a task that rejects by the cosine to the nearest prototype."""
+    names, reject, limit = spec.labels, rejection.label, rejection.threshold
+    scale = 1.0 / temperature(spec)
+
+    def answers(logits: npt.NDArray[Any], cosines: npt.NDArray[Any]) -> list[Any] | None:
+        scaled = np.multiply(logits, scale, dtype=np.float64)
+        peaks, told = np.maximum.reduce(scaled, 1).tolist(), cosines[:, 0].tolist()
+        if not (isfinite(sum(peaks) + sum(told)) and min(peaks) > -_LARGEST):
+            return None
+        if max(peaks) >= _LARGEST:
+            return None
+        labels = logits.argmax(1).tolist()
+        labels = [
+            reject if cosine < limit else label
+            for label, cosine in zip(labels, told)  # noqa: B905  (one of each a row)
+        ]
+        if logits.size <= _FEW:
+            powers = [[exp(one) for one in row] for row in scaled.tolist()]
+            scores = [row[label] / sum(row) for label, row in zip(labels, powers)]  # noqa: B905
+        else:
+            raised = np.exp(scaled)
+            own = raised[np.arange(len(raised)), labels]
+            scores = (own / np.add.reduce(raised, 1)).tolist()
+        return [
+            [{"label": names[label], "score": score}]
+            for label, score in zip(labels, scores)  # noqa: B905
+        ]
+
+    return answers
 
 
 def _sums(powers: npt.NDArray[Any], reject: int) -> list[_Powers]:

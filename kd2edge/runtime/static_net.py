@@ -25,6 +25,8 @@ SCALES = ".scales"
 
 #: Below what an embedding holds: what padding counts as in a maximum.
 _HIDDEN = np.float32(-1.0e4)
+#: What a vector's length is taken for where it is smaller.
+_SHORT = np.float32(1e-9)
 #: Added to the score of an input that is absent: exp() of it is 0.
 _ABSENT = np.float32(-1.0e4)
 
@@ -52,7 +54,7 @@ class StaticNet:
         ]
         self._fusion = _fusion(plan, weights)
         self._heads = [
-            (one.output, one.reads, _Linear(weights, f"head.{at}."))
+            (one.output, one.reads, _LAYERS[one.layer](weights, f"head.{at}."))
             for at, one in enumerate(plan.heads)
         ]
         weights.end()
@@ -204,6 +206,28 @@ class _Linear:
 
     def __call__(self, rows: Floats) -> Floats:
         return rows @ self._matrix + self._bias
+
+
+@final
+class _Nearest:
+    """The cosine to the nearest prototype, see ``nets/heads/scope.py``.
+
+    The prototypes stand as the columns of a matrix ``[input, prototype]``.
+    """
+
+    width = 1
+
+    def __init__(self, weights: _Weights, name: str) -> None:
+        self._matrix = weights.floats(name + "matrix")
+        self._middle = weights.vector(name + "middle", len(self._matrix))
+
+    def __call__(self, rows: Floats) -> Floats:
+        apart = rows - self._middle
+        length = np.sqrt(np.square(apart).sum(-1, keepdims=True))
+        return (apart @ self._matrix).max(-1, keepdims=True) / np.maximum(length, _SHORT)
+
+
+_LAYERS = {"linear": _Linear, "nearest": _Nearest}
 
 
 @final

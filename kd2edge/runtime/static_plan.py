@@ -27,6 +27,7 @@ _LIMIT = 1 << 20
 _SMALLEST, _LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127
 _POOLINGS = ("mean", "max", "both")
 _FUSIONS = ("single", "concat", "gated")
+_LAYERS = ("linear", "nearest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,17 @@ class EncoderPlan:
 
 @dataclass(frozen=True, slots=True)
 class HeadPlan:
-    """One output; ``reads`` is the input whose positions it decides, "" for whole rows."""
+    """One output.
+
+    Args:
+        output: its name.
+        reads: the input whose positions it decides, "" for whole rows.
+        layer: what gives it: ``linear``, or ``nearest``, the cosine to the nearest prototype.
+    """
 
     output: str
     reads: str
+    layer: str = "linear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +152,14 @@ def _encoder(value: object, where: str) -> EncoderPlan:
 
 def _head(value: object, where: str) -> HeadPlan:
     fields = Fields(value, where)
-    found = HeadPlan(fields.one("output", as_text), fields.one("reads", as_text))
+    found = HeadPlan(
+        fields.one("output", as_text),
+        fields.one("reads", as_text),
+        _among(_LAYERS, fields.one("layer", as_text), fields.at("layer")),
+    )
     fields.end()
+    if found.layer == "nearest" and found.reads:
+        raise IntegrityError(f"{where}: prototypes are of whole rows, and it reads {found.reads!r}")
     return found
 
 

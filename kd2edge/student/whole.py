@@ -22,10 +22,14 @@ Shapes = Mapping[str, tuple[int, ...]]
 def whole_net(student: Net, teacher: Net, *, heads: bool) -> Mapped:
     """Copy everything outside the heads, statistics of batch norms included, in place.
 
+    A head's prototypes of rows in scope stay behind: they are of what the other net read.
+
     Args:
         student: the net to start.
         teacher: the student of another run; it is not changed.
         heads: also those of tasks of the same name, kind and labels.
+
+    Prototypes of rows in scope are not copied: they are fitted once this net is trained.
 
     Raises:
         UsageError: a tensor that the other net has in another shape, or one of the two lacks.
@@ -33,7 +37,9 @@ def whole_net(student: Net, teacher: Net, *, heads: bool) -> Mapped:
     theirs = {task.name: task for task in teacher.tasks}
     same = [task for task in student.tasks if heads and _is_same(task, theirs.get(task.name))]
     kept = tuple(f"heads.{module_key(task.name)}." for task in same)
-    ours, given = student.state_dict(), teacher.state_dict()
+    scopes = tuple(f"{head}scope." for head in kept)
+    given = {name: one for name, one in teacher.state_dict().items() if not name.startswith(scopes)}
+    ours = student.state_dict()
     own, others = (
         {name: tuple(one.shape) for name, one in state.items() if _is_taken(name, kept)}
         for state in (ours, given)

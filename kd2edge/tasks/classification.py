@@ -19,6 +19,8 @@ from kd2edge.tasks.probabilities import row_decisions, softmax_decisions
 from kd2edge.tasks.ranked import decided_names, ranked_answers
 from kd2edge.tasks.reject import (
     IN_SCOPE_RECALL,
+    SCOPE,
+    prototypes_of,
     rejected,
     rejecting_margins,
     rejection_of,
@@ -27,7 +29,7 @@ from kd2edge.tasks.reject import (
 )
 from kd2edge.tasks.reject_fit import fitted_threshold
 from kd2edge.tasks.spans import Word
-from kd2edge.tasks.spec import Decoded, Logits, Output, Target, TaskSpec, Truth
+from kd2edge.tasks.spec import Columns, Decoded, Logits, Output, Target, TaskSpec, Truth
 
 
 @final
@@ -37,7 +39,7 @@ class Classification(TaskKind):
     Decode settings: ``temperature`` (scores are softmax(logits / temperature)), ``top_k``; those of
     :mod:`~kd2edge.tasks.reject`, with which rows may be answered with a label of lower score.  Such
     a task's decisions have a third column, ``scope`` ``[row]``, in double precision: a sure model's
-    are next to 1.
+    are next to 1.  One that rejects by distance has a second array, ``scope`` ``[row, 1]``.
     """
 
     name = "classification"
@@ -45,7 +47,11 @@ class Classification(TaskKind):
     default_metrics = ("accuracy", "macro_f1")
 
     def outputs(self, spec: TaskSpec) -> tuple[Output, ...]:
-        return (Output(len(spec.labels), "softmax"),)
+        classes = Output(len(spec.labels), "softmax")
+        return (classes, Output(1, "none", name=SCOPE)) if prototypes_of(spec) else (classes,)
+
+    def reordered(self, spec: TaskSpec, logits: Any, order: Any, output: str = "") -> Any:
+        return logits if output == SCOPE else super().reordered(spec, logits, order, output)
 
     def labels_from_values(self, values: Iterable[Any]) -> tuple[str, ...]:
         return inventory(values)
@@ -54,11 +60,12 @@ class Classification(TaskKind):
         return class_target(spec.labels, value)
 
     def decode(self, spec: TaskSpec, logits: Logits) -> Decoded:
-        assert isinstance(logits, np.ndarray)  # row-level: the head's own output
-        found, rejection = softmax_decisions(logits, settings.temperature(spec)), rejection_of(spec)
+        classes, cosines = _arrays(logits)
+        found = softmax_decisions(classes, settings.temperature(spec))
+        rejection = rejection_of(spec)
         if rejection is None:
             return Decoded(*found)
-        scope = scope_of(spec, rejection, logits)
+        scope = scope_of(spec, rejection, classes, cosines)
         labels = rejected(found, rejection, scope)
         return Decoded(labels, found.scores, scope=scope)
 
@@ -71,9 +78,9 @@ class Classification(TaskKind):
         rejection = rejection_of(spec)
         if rejection is None:
             return spec
-        assert isinstance(logits, np.ndarray)  # row-level: the head's own output
-        likeliest = softmax_decisions(logits, settings.temperature(spec)).labels
-        scope, labels = scope_of(spec, rejection, logits), np.asarray(truth.labels)
+        classes, cosines = _arrays(logits)
+        likeliest = softmax_decisions(classes, settings.temperature(spec)).labels
+        scope, labels = scope_of(spec, rejection, classes, cosines), np.asarray(truth.labels)
         aim = spec.decode.get(IN_SCOPE_RECALL)
         found = fitted_threshold(scope, likeliest, labels, rejection.label, aim)
         return spec if found is None else replace(spec, decode=with_limit(spec, found))
@@ -115,3 +122,11 @@ class Classification(TaskKind):
         if rejection_of(spec) is None:
             return Decoded(*found)
         return Decoded(*found, scope=arrays["scope"].astype(np.float64))
+
+
+def _arrays(logits: Logits) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
+    """Logits ``[row, C]``, and the cosines of a task that rejects by distance ``[row, 1]``."""
+    if isinstance(logits, Columns):
+        return np.asarray(logits[""]), np.asarray(logits[SCOPE])
+    assert isinstance(logits, np.ndarray)  # row-level: the head's own output
+    return logits, None

@@ -85,6 +85,15 @@ def test_every_pooling_and_norm_gives_what_torch_gives(pooling, weighted, norm) 
         require_same(net, arrays, fast.run(arrays))
 
 
+def test_prototypes_give_what_torch_gives() -> None:
+    asking = replace(LEFT, decode={"reject": 0, "least_cosine": 0.5, "prototypes": 5})
+    net = far_from_its_start(
+        build_net(MODELS["static"], [TEXT], [LARGER, asking, NER], vocabulary=VOCABULARY, seed=3)
+    )
+    arrays = arrays_of(net, 4, 6)
+    require_same(net, arrays, in_numpy(net).run(arrays))
+
+
 def test_heads_may_read_the_pooled_vector_as_it_is_and_words_without_casing() -> None:
     net = one_input(spec=PLAIN, hidden=[])
     arrays = arrays_of(net, 3, 4)

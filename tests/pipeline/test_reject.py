@@ -38,6 +38,8 @@ tasks:
   intent: {{kind: classification, labels: [card, loan, oos], reject: {{label: oos}}}}
   twin: {{kind: classification, column: intent, labels: [oos, loan, card],
     reject: {{label: oos, by: energy, in_scope_recall: 0.9}}}}
+  near: {{kind: classification, column: intent, labels: [card, oos, loan],
+    reject: {{label: oos, by: distance, prototypes: 3, in_scope_recall: 0.9}}}}
 teachers:
   - name: words
     model: {_STATIC}
@@ -47,7 +49,7 @@ student:
 distill: {{alpha: 0.5}}
 baseline: true
 train: {{epochs: 8, lr: 3.0e-2, batch_size: 16, threads: 1, device: cpu, precision: fp32}}
-export: {{targets: [onnx], precisions: [fp32, int8], calibration: {{rows: 16}}}}
+export: {{targets: [onnx, numpy], precisions: [fp32, int8], calibration: {{rows: 16}}}}
 validate: {{max_drop: 0.1, max_drop_class: 0.2}}
 """
 
@@ -89,6 +91,8 @@ def test_the_students_own_threshold_stands_in_its_bundle(project: Path) -> None:
     for task, key, label, aim in (
         ("intent", "least_probability", 2, {}),
         ("twin", "most_energy", 0, {"in_scope_recall": 0.9}),
+        # As many as its labels in scope have different rows, up to 3 each.
+        ("near", "least_cosine", 1, {"in_scope_recall": 0.9, "prototypes": 6}),
     ):
         thresholds = report["tasks"][task]["reject"]["thresholds"]
         assert _decode(project, task) == {"reject": label, key: thresholds["student"], **aim}
@@ -104,12 +108,16 @@ def test_aims_are_reached_on_validation_rows_by_every_model(project: Path) -> No
     for model in ("teacher", "baseline", "student"):
         found = validation["twin"][model]["metrics"]
         assert 0.9 <= found["in_scope_recall"]["value"] < 0.9 + 4 / 60  # equal rows stay together
+        found = validation["near"][model]["metrics"]
+        assert found["in_scope_recall"]["value"] >= 0.9
+        assert found["out_of_scope_recall"]["value"] > 0.5
         best = validation["intent"][model]["metrics"]
         assert best["accuracy"]["value"] >= 0.9
         assert best["out_of_scope_recall"]["value"] > 0.5
     curve = _report(project)["curves"]["student"]
-    best = max(point["validation"]["intent"] + point["validation"]["twin"] for point in curve)
-    student = [validation[task]["student"]["metrics"]["accuracy"]["value"] for task in validation]
+    fitted = ("intent", "twin")
+    best = max(sum(point["validation"][task] for task in fitted) for point in curve)
+    student = [validation[task]["student"]["metrics"]["accuracy"]["value"] for task in fitted]
     assert sum(student) == pytest.approx(best)  # epochs were measured with rejection, too
 
 
@@ -126,13 +134,13 @@ def test_what_is_out_of_scope_is_answered_with_the_label_alone_and_together(proj
         two = model.predict({"text": ["card pin chip pin", "moon ox ox"]}, top_k=3)["intent"]
         for row in (0, 1, 95, 129):
             alone = model.predict({"text": [texts[row]]})
-            for task in ("intent", "twin"):
+            for task in ("intent", "twin", "near"):
                 assert alone[task][0][0]["label"] == together[task][row][0]["label"]
     assert one[0][0]["label"] == "oos"
     assert [answer[0]["label"] for answer in two] == ["card", "oos"]
     assert sum(part["score"] for part in two[1]) == pytest.approx(1, abs=1e-6)
     assert two[1][1]["score"] < _decode(project, "intent")["least_probability"]
-    for task in ("intent", "twin"):
+    for task in ("intent", "twin", "near"):
         spec = model.tasks[task]
         said = [spec.labels.index(answer[0]["label"]) for answer in together[task]]
         assert said == np.asarray(reference.decoded[task].labels).tolist()
@@ -159,6 +167,7 @@ def test_every_artefact_passes_by_metrics_with_rejection(project: Path) -> None:
         ("intent", {"least_probability": 1.0}),
         ("twin", {"most_energy": 1e3}),
         ("twin", {"reject": 1}),
+        ("near", {"least_cosine": 1.5}),
     ],
 )
 def test_another_threshold_in_the_manifest_is_stopped(
@@ -190,9 +199,36 @@ def test_people_are_told_when_a_row_is_rejected(project: Path) -> None:
     assert when in succeed("inspect", project / "bundle").out
     assert when in (project / "bundle" / "MODEL_CARD.md").read_text(encoding="utf-8")
     page = (project / "run" / "report.html").read_text(encoding="utf-8")
-    assert "Answered oos by the largest probability of another label below a threshold" in page
-    assert "Answered oos by the energy of the other labels above a threshold" in page
+    fitted = "Answered oos by a threshold, fitted on validation rows, of the"
+    assert f"{fitted} largest probability of another label, below: teacher" in page
+    assert f"{fitted} energy of the other labels, above: teacher" in page
+    assert (
+        "; of the cosine to the nearest prototype of another label, below: no distillation" in page
+    )
     assert f"student {limit:.3f}" in page
+
+
+def test_teachers_of_a_task_that_rejects_by_distance_do_so_by_probability(project: Path) -> None:
+    found = _report(project)["tasks"]["near"]["reject"]
+    assert found["by"] == {"teacher": "probability", "baseline": "distance", "student": "distance"}
+    own = json.loads((project / "run" / "teachers" / "words.json").read_text())["tasks"]
+    keys = [one["decode"].keys() for one in own if one["name"] == "near"]
+    assert keys == [{"reject", "least_probability", "in_scope_recall"}]
+
+
+def test_prototypes_are_shipped_and_counted(project: Path) -> None:
+    with load(project / "bundle", artefact="numpy-fp32") as model:
+        arrays = model.logits({"text": ["moon lute fern ox", "card pin chip pin"]})
+    assert {name: one.shape for name, one in arrays.items()} == {
+        "intent": (2, 3),
+        "twin": (2, 3),
+        "near": (2, 3),
+        "near.scope": (2, 1),
+    }
+    outside, inside = arrays["near.scope"][:, 0]
+    assert outside < _decode(project, "near")["least_cosine"] < inside <= 1 + 1e-6
+    models = _report(project)["models"]
+    assert models["student"]["parameters"] == models["teacher"]["parameters"] + 12 + 6 * 12
 
 
 def test_a_resumed_run_has_the_same_thresholds(project: Path, tmp_path: Path) -> None:

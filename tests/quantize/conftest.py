@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -55,6 +55,16 @@ def text_graph() -> bytes:
         helper.make_tensor_value_info("keep", TensorProto.FLOAT, ["batch", "length", 1]),
     ]
     return model_bytes(nodes, [ids], outputs, weights)
+
+
+@pytest.fixture(scope="session")
+def near(text: bytes) -> bytes:
+    """The text graph, one of its products that with prototypes."""
+    model = ModelProto.FromString(text)
+    (weight,) = (one for one in model.graph.initializer if one.name == "down")
+    (product,) = (one for one in model.graph.node if one.name == "down_product")
+    weight.name = product.input[1] = "net.heads.topic.scope.matrix"
+    return model.SerializeToString()
 
 
 def image_graph() -> bytes:

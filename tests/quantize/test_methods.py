@@ -134,6 +134,13 @@ def test_excluded_nodes_stay_float(text, text_batches):
         assert "down" not in initializers(made)
 
 
+def test_cosines_to_prototypes_are_computed_in_float(near, text_batches):
+    for made in (*(make(near, text_batches) for make in PROFILES.values()), int8_dynamic(near)):
+        assert initializers(made)["net.heads.topic.scope.matrix"].dtype == np.float32
+        assert "net.heads.topic.scope.matrix" in node(made, "down_product").input
+        assert "up" not in initializers(made)
+
+
 def test_an_int8_product_has_the_name_of_the_float_one_that_it_stands_for(text):
     nodes = ModelProto.FromString(text).graph.node
     products = {one.name for one in nodes if one.op_type in {"MatMul", "Gemm"}}

@@ -63,6 +63,15 @@ def test_excluded_operations_stay_float(model, text_batches):
     assert 0 < part < whole
 
 
+def test_cosines_to_prototypes_are_computed_in_float(model, near, text_batches):
+    whole = kinds(int8_openvino(model, text_batches))
+    made = int8_openvino(openvino.Core().read_model(near), text_batches)
+    assert 0 < kinds(made).count("FakeQuantize") < whole.count("FakeQuantize")
+    (product,) = (one for one in made.get_ops() if one.get_friendly_name() == "down_product")
+    given = [one.get_source_output().get_node().get_type_name() for one in product.inputs()]
+    assert "FakeQuantize" not in given
+
+
 def test_no_rows_are_refused(model):
     with pytest.raises(DataError, match="at least one row"):
         int8_openvino(model, [])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kd2edge.runtime.quick import QUICK
 from kd2edge.tasks.kinds import TASK_KINDS, task_kind
-from kd2edge.tasks.spec import TaskName, TaskSpec
+from kd2edge.tasks.spec import Columns, TaskName, TaskSpec
 
 LOGIT = st.floats(width=32, allow_nan=True, allow_infinity=True) | st.floats(-20, 20, width=32)
 TEMPERATURE = st.sampled_from([0.5, 1.0, 4.0])
@@ -126,6 +126,43 @@ def test_ordinary_rows_are_rejected_without_the_kind_alone_and_together(setting)
     assert_same([one[0] for one in alone if one is not None], together)
     counts = [answer[0]["label"] == "label 3" for answer in together]
     assert 10 < sum(counts) < 54
+
+
+COSINE = st.floats(-1, 1, width=32) | st.sampled_from((float("nan"), float("inf")))
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@given(
+    data=st.data(),
+    labels=st.integers(2, 5),
+    rows=st.integers(1, 4),
+    temperature=TEMPERATURE,
+    limit=st.floats(-2, 1, width=32),
+)
+def test_what_is_far_from_every_prototype_is_what_its_kind_rejects(
+    few, data, labels, rows, temperature, limit
+):
+    values = data.draw(st.lists(LOGIT, min_size=labels * rows, max_size=labels * rows))
+    logits = np.array(values, np.float32).reshape(rows, labels)
+    # On the threshold, too: a row is kept that reaches it.
+    near = data.draw(st.lists(COSINE | st.just(limit), min_size=rows, max_size=rows))
+    cosines = np.array(near, np.float32)[:, None]
+    spec = spec_of(
+        "classification",
+        labels,
+        temperature=temperature,
+        reject=labels - 1,
+        least_cosine=limit,
+        prototypes=3,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kd2edge.runtime.quick._FEW", few)
+        found = QUICK["classification"](spec)(logits, cosines)
+    kind = task_kind("classification")
+    decoded = kind.decode(spec, Columns({"": logits, "scope": cosines}))
+    assert_same(found, kind.answers(spec, decoded))
+    ordinary = np.isfinite(logits).all() and np.abs(logits).max() <= 20 and temperature >= 0.5
+    assert found is not None or not (ordinary and np.isfinite(cosines).all())
 
 
 def test_a_score_on_the_threshold_is_left_to_the_kind():

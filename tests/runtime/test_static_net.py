@@ -46,6 +46,19 @@ def test_a_row_is_the_weighted_mean_times_the_matrix() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+def test_a_cosine_is_the_largest_from_the_middle() -> None:
+    near = replace(plan(), heads=(HeadPlan("task", "", "nearest"),))
+    own = {name: one for name, one in arrays().items() if name != "head.0.bias"}
+    own |= {"head.0.middle": np.array([0.5, 0.5], np.float32)}
+    apart = WORDS[1] - [0.5, 0.5]
+    wanted = max(float(apart @ MATRIX[:, at]) for at in range(3)) / np.linalg.norm(apart)
+    found = run(StaticNet(near, own, "net"), [1], [1])
+    np.testing.assert_allclose(found, [wanted], rtol=1e-6)
+    middle = WORDS[1].copy()  # no direction from there
+    found = run(StaticNet(near, own | {"head.0.middle": middle}, "net"), [1], [1])
+    assert found.tolist() == [0.0]
+
+
 def test_the_maximum_is_of_what_is_shown() -> None:
     own = arrays()
     del own["encoder.0.weights"]

@@ -10,7 +10,9 @@ import torch
 
 from kd2edge.errors import UsageError
 from kd2edge.nets import Net, build_net
+from kd2edge.nets.heads.scope import Scope
 from kd2edge.student import whole_net
+from kd2edge.tasks.reject import by_prototypes
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from nets.test_joint import joint
 from nets.tiny import IMAGE, LARGER, LEFT, MODELS, make_net
@@ -43,6 +45,15 @@ def test_it_answers_as_the_other_did(model: str) -> None:
     with torch.no_grad():
         one, wanted = student(arrays), other(arrays)
     assert all(torch.equal(one[name], value) for name, value in wanted.items())
+
+
+def test_prototypes_stay_with_the_net_that_they_are_of() -> None:
+    asking = replace(LEFT, decode={"reject": 0, "least_probability": 0.0, "prototypes_asked": 2})
+    student, other = _images(1, [asking]), _images(2, [asking])
+    other.decide([by_prototypes(asking, 3)], {LEFT.name: Scope(6, 3)})
+    whole_net(student, other, heads=True)
+    assert student.tasks == (asking,)
+    assert _same(student, other, "") == {True}
 
 
 def test_a_copy_is_a_copy() -> None:

@@ -13,12 +13,17 @@ from scipy.special import logsumexp, softmax
 from kd2edge.tasks import TaskSpec, task_kind
 from kd2edge.tasks.reject import (
     Rejection,
+    by_prototypes,
+    prototypes_asked,
+    prototypes_of,
     reject_label,
     rejection_of,
     scope_of,
     unfitted,
     with_limit,
+    without_prototypes,
 )
+from kd2edge.tasks.spec import Columns
 
 Spec = Callable[..., TaskSpec]
 KIND = task_kind("classification")
@@ -200,6 +205,69 @@ def test_sure_decisions_beside_a_threshold_near_one_are_no_ties(chance, limit, t
     decoded = KIND.decode(task(least_probability=limit), np.log(chances))
     assert labels(decoded) == [int(chance > limit)]
     assert KIND.margins(task(least_probability=limit), decoded)[0] > 0.5
+
+
+def test_prototypes_are_asked_for_until_a_net_has_them(spec: Spec) -> None:
+    before = spec("classification", LABELS, **unfitted(0, "distance", 0.9, 2.0, 16))
+    assert (prototypes_asked(before), prototypes_of(before)) == (16, 0)
+    assert rejection_of(before) == Rejection(0, "probability", 0.0)  # how epochs are judged
+    assert KIND.outputs(before) == KIND.outputs(spec("classification", LABELS))
+    plain = without_prototypes(before)
+    assert plain.decode == unfitted(0, "probability", 0.9, 2.0)
+    assert without_prototypes(plain) is plain
+    after = by_prototypes(before, 7)
+    assert (prototypes_asked(after), prototypes_of(after)) == (None, 7)
+    assert after.decode == {
+        "reject": 0,
+        "in_scope_recall": 0.9,
+        "least_cosine": -2.0,
+        "prototypes": 7,
+    }
+    assert with_limit(after, 0.5)["least_cosine"] == 0.5
+    assert [one.name for one in KIND.outputs(after)] == ["", "scope"]
+
+
+NEAR = Columns(
+    {
+        "": np.log(
+            np.array([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05]])
+        ),
+        "scope": np.array([[0.5], [0.7], [0.9], [0.99]], np.float32),
+    }
+)
+
+
+def test_a_row_far_from_every_prototype_is_rejected(task: Spec) -> None:
+    limit = float(np.float32(0.7))  # what reaches the threshold is kept
+    spec = task(least_cosine=limit, prototypes=3)
+    decoded = KIND.decode(spec, NEAR)
+    assert labels(decoded) == [0, 1, 1, 0]
+    assert np.asarray(decoded["scope"]) == pytest.approx([0.5, 0.7, 0.9, 0.99])
+    first = KIND.answers(spec, decoded)[0]
+    assert first == [{"label": "oos", "score": pytest.approx(0.1)}]
+    found = KIND.unpack(spec, KIND.pack(decoded))
+    assert labels(found) == labels(decoded)
+    # As far as a cosine is from the threshold, or the next label behind.
+    wanted = [0.2, 0.0, 0.2, 0.85]
+    assert KIND.margins(spec, decoded) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_the_threshold_of_a_cosine_is_fitted_as_any_is(task: Spec) -> None:
+    truth = Columns({"labels": np.array([0, 0, 1, 0])})
+    spec = KIND.fitted(task(least_cosine=-2.0, prototypes=3), truth, NEAR, lambda _: 0.0)
+    assert spec.decode["least_cosine"] == pytest.approx(0.8)
+    spec = task(least_cosine=-2.0, prototypes=3, in_scope_recall=1.0)
+    assert KIND.fitted(spec, truth, NEAR, lambda _: 0.0).decode["least_cosine"] == pytest.approx(
+        0.8
+    )
+
+
+def test_cosines_that_are_no_numbers_are_far_from_nothing(task: Spec) -> None:
+    values = {"": np.zeros((3, 3)), "scope": np.array([[np.nan], [np.inf], [0.4]])}
+    values[""][2] = np.nan
+    decoded = KIND.decode(task(least_cosine=0.3, prototypes=3), Columns(values))
+    assert np.asarray(decoded["scope"]).tolist() == [0, 0, 0]
+    assert labels(decoded)[2] == -1
 
 
 @pytest.mark.parametrize("limit", [0.0, 0.2, 0.999, 1.0])

@@ -6,6 +6,7 @@ from kd2edge.export.passes.cast_fp16 import CastFp16
 from kd2edge.export.passes.counted_positions import CountedPositions
 from kd2edge.export.passes.graph_pass import GraphPass
 from kd2edge.export.passes.int8_embedding import Int8Embedding
+from kd2edge.export.passes.int8_prototypes import Int8Prototypes
 from kd2edge.export.passes.no_zero_points import NoZeroPoints
 from kd2edge.export.passes.short_names import ShortNames
 from kd2edge.export.passes.strip_metadata import StripMetadata
@@ -19,4 +20,5 @@ PASSES: dict[str, GraphPass] = {
     "strip_metadata": StripMetadata(),
     "int8_embedding_rows": Int8Embedding("rows", one_scale=True),
     "int8_embedding_table": Int8Embedding("table"),
+    "int8_prototypes": Int8Prototypes(),
 }

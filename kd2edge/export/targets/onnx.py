@@ -40,7 +40,7 @@ def _qdq(source: Source) -> _Form:
     # 7-bit weights under unsigned activations are the same model on CPUs with and without VNNI.
     settings = {"symmetric": False, "per_channel": True, "reduce_range": True}
     chosen = {"exclude": source.exclude, "method": source.method}
-    small = passed(source.graph, "int8_embedding_rows")
+    small = passed(source.graph, "int8_embedding_rows", "int8_prototypes")
     graph = source.quantizers["static"](small, source.calibration(), **settings, **chosen)
     named = {"exclude": list(source.exclude), "method": source.method, "embedding": "int8 rows"}
     stated = {**settings, **named, **source.calibrated()}
@@ -49,7 +49,7 @@ def _qdq(source: Source) -> _Form:
 
 def _dynamic(source: Source) -> _Form:
     settings = {"per_channel": True, "reduce_range": True}
-    small = passed(source.graph, "int8_embedding_rows")
+    small = passed(source.graph, "int8_embedding_rows", "int8_prototypes")
     graph = source.quantizers["dynamic"](small, exclude=source.exclude, **settings)
     named = {"exclude": list(source.exclude), "embedding": "int8 rows"}
     plain = passed(graph, "no_zero_points", "counted_positions", "strip_metadata", "short_names")

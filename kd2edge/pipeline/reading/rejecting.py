@@ -12,7 +12,7 @@ from kd2edge.recipe import LoadedRecipe
 from kd2edge.recipe.schema import Classification
 from kd2edge.rows.check import SplitCheck
 from kd2edge.tasks.labels import label_index
-from kd2edge.tasks.reject import IN_SCOPE_RECALL, reject_label, unfitted
+from kd2edge.tasks.reject import IN_SCOPE_RECALL, SCOPE, reject_label, unfitted
 from kd2edge.tasks.spec import TaskSpec
 
 __all__ = ["rejecting", "unrejectable"]
@@ -36,7 +36,10 @@ def rejecting(loaded: LoadedRecipe, spec: TaskSpec) -> TaskSpec:
     own = () if task.metrics else (InScopeRecall.name, OutOfScopeRecall.name)
     return replace(
         spec,
-        decode={**spec.decode, **unfitted(label, how.by, how.in_scope_recall, how.temperature)},
+        decode={
+            **spec.decode,
+            **unfitted(label, how.by, how.in_scope_recall, how.temperature, how.prototypes),
+        },
         metrics=tuple(dict.fromkeys((*spec.metrics, *own))),
     )
 
@@ -55,6 +58,7 @@ def unrejectable(
     if label is None:
         return
     name, place = spec.labels[label], f"tasks.{spec.name}"
+    yield from _unscored(loaded, checks["train"], spec, name)
     outside, inside = _sides(checks["validation"], spec, name)
     if not outside and IN_SCOPE_RECALL not in spec.decode:
         message = (
@@ -76,6 +80,30 @@ def unrejectable(
                 " let another metric decide"
             )
             yield loaded.problem(f"{place}.metric", message)
+
+
+def _unscored(
+    loaded: LoadedRecipe, train: SplitCheck, spec: TaskSpec, label: str
+) -> Iterator[Problem]:
+    """What is wrong with how rows are scored."""
+    task, place = loaded.recipe.tasks[spec.name], f"tasks.{spec.name}.reject"
+    assert isinstance(task, Classification)
+    assert task.reject is not None
+    if task.reject.by != "distance":
+        if "prototypes" in task.reject.model_fields_set:
+            how = task.reject.by
+            message = f"there are no prototypes by {how}: let by be distance, or leave it"
+            yield loaded.problem(f"{place}.prototypes", message)
+        return
+    if not _sides(train, spec, label)[1]:
+        message = (
+            f"prototypes are fitted to labelled training rows other than {label!r}, and there are"
+            " none: add some, or reject by probability"
+        )
+        yield loaded.problem(f"{place}.by", message)
+    if f"{spec.name}.{SCOPE}" in loaded.recipe.tasks:
+        message = f"the cosines are called {spec.name}.{SCOPE}, as a task is: rename that"
+        yield loaded.problem(f"{place}.by", message)
 
 
 def _sides(check: SplitCheck, spec: TaskSpec, label: str) -> tuple[int, int]:

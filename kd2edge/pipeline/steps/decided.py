@@ -97,12 +97,21 @@ def thresholds_of(task: TaskName, specs: Specs) -> dict[str, Any]:
     """
     spec = specs["student"][task]
     if (rejection := rejection_of(spec)) is not None:
-        label, by = spec.labels[rejection.label], rejection.by
-        return {"reject": {"label": label, "by": by, "thresholds": _each(task, LIMITS[by], specs)}}
+        return {"reject": {"label": spec.labels[rejection.label], **_scored(task, specs)}}
     if is_cut_fitted(spec.decode):
         key = task_kind(spec.kind).cut
         return {"cut": {"at": key, "by": spec.metric, "values": _each(task, key, specs)}}
     return {}
+
+
+def _scored(task: TaskName, specs: Specs) -> dict[str, Any]:
+    """Model -> what it scores rows by, and model -> its threshold."""
+    own = {model: tasks[task] for model, tasks in specs.items() if task in tasks}
+    found = {model: one for model, spec in own.items() if (one := rejection_of(spec)) is not None}
+    return {
+        "by": {model: one.by for model, one in found.items()},
+        "thresholds": {model: own[model].decode[LIMITS[one.by]] for model, one in found.items()},
+    }
 
 
 def _each(task: TaskName, key: str, specs: Specs) -> dict[str, float]:

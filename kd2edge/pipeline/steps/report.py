@@ -259,7 +259,7 @@ def _predictions(
         if one.net is None:
             continue
         said[model] = predict_split(
-            one.net, split, work.tasks, device=work.recipe.train.device, on_event=work.on_event
+            one.net, split, one.net.tasks, device=work.recipe.train.device, on_event=work.on_event
         )
         one.net.cpu()
     return said

@@ -41,6 +41,7 @@ from kd2edge.pipeline.steps.training import (
 from kd2edge.pipeline.steps.work import Learner, Work, fresh_net
 from kd2edge.recipe.code import require_code_allowed
 from kd2edge.recipe.schema import BoostingModel, GivenModel, NoNet, Teacher
+from kd2edge.tasks.reject import without_prototypes
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher import NetTeacher, TeacherCache, cache_outputs, label_order
 from kd2edge.teacher import Teacher as Speaker
@@ -195,7 +196,9 @@ def ask_teacher(work: Work, tutor: Tutor) -> AskedTeacher:
 
 
 def _tasks(work: Work, teacher: Teacher) -> list[TaskSpec]:
-    return [task for task in work.tasks if task.name in teacher.tasks]
+    """What it answers.  Teachers reject by probability: of many of them there is nothing else."""
+    own = [task for task in work.tasks if task.name in teacher.tasks]
+    return [without_prototypes(task) for task in own]
 
 
 def _job(work: Work, teacher: Teacher, learner: Learner) -> TrainingJob:

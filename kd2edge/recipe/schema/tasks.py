@@ -80,11 +80,16 @@ class Reject(Part):
     """The label that means none of the others. It may have training rows, too: then it is a class
     like any other, and also answers where its own logit is the largest."""
     by: ScoreKind = "probability"
-    """What tells how far a row is in scope: the largest `probability` of another label, or the
-    `energy` of their logits."""
+    """What tells how far a row is in scope: the largest `probability` of another label, the
+    `energy` of their logits, or the `distance` of what the head reads from the nearest prototype of
+    another label. Prototypes are fitted to labelled training rows once a net is trained, the
+    student's and the baseline's; epochs are judged, and teachers decide, by probability."""
+    prototypes: Annotated[int, Strict(), Field(ge=1, le=1024)] = 16
+    """How many prototypes a label has, by distance: centres of clusters of its rows. Each is as
+    many numbers as the head reads, and counts among the student's parameters."""
     temperature: Positive = 1.0
-    """What logits are divided by for that: above 1 the labels behind the first have more of a
-    say."""
+    """What logits are divided by for a probability or an energy: above 1 the labels behind the
+    first have more of a say."""
     in_scope_recall: Annotated[float, Strict(), Field(gt=0, le=1)] | None = None
     """Share of the validation rows in scope that must not be rejected: the threshold is the highest
     that keeps it. null: the threshold with the best accuracy on validation rows, those of the

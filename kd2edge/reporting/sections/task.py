@@ -47,20 +47,28 @@ def section(report: Json, task: str, index: int) -> Section:
     return Section(f"task-{index}", f"Task: {task}", [lead, *cut, *blocks], menu=task)
 
 
+#: What a row is rejected by -> that, for people, and on which side of the threshold.
+_SCORES = {
+    "probability": "largest probability of another label, below",
+    "energy": "energy of the other labels, above",
+    "distance": "cosine to the nearest prototype of another label, below",
+}
+
+
 def _rejection(report: Json, task: str) -> list[Block]:
     """Which label answers where no other is sure enough, and each model's threshold."""
     found = report["tasks"][task].get("reject")
     if not found:
         return []
-    what, way = {
-        "probability": ("largest probability of another label", "below"),
-        "energy": ("energy of the other labels", "above"),
-    }[found["by"]]
-    limits = ", ".join(
-        f"{FORMS[form]} {formats.score(found['thresholds'].get(form))}" for form in forms(report)
-    )
-    text = f"Answered {found['label']} by the {what} {way} a threshold, fitted on validation rows"
-    return [Note(f"{text}: {limits}")]
+    shown = [form for form in forms(report) if form in found["by"]]
+    limits = {form: f"{FORMS[form]} {formats.score(found['thresholds'][form])}" for form in shown}
+    each = [  # those that score alike together, the first one's way first
+        f"the {what}: {', '.join(limits[form] for form in own)}"
+        for by, what in _SCORES.items()
+        if (own := [form for form in shown if found["by"][form] == by])
+    ]
+    text = f"Answered {found['label']} by a threshold, fitted on validation rows, of"
+    return [Note(f"{text} {'; of '.join(each)}")]
 
 
 def _fitted_cut(report: Json, task: str) -> list[Block]:

@@ -121,6 +121,26 @@ def test_a_threshold_needs_validation_rows_in_scope(tmp_path: Path) -> None:
     assert "every labelled validation row has the label 'cancel'" in problem.message
 
 
+def test_prototypes_need_training_rows_in_scope(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    how = "tasks.intent.reject={label: cancel, by: distance, prototypes: 4, in_scope_recall: 0.9}"
+    loaded = load_recipe(recipe, overrides=[how])
+    task = prepare_data(loaded).tasks[TaskName("intent")]
+    assert task.decode["prototypes_asked"] == 4
+    require_sound(loaded, prepare_data(loaded))
+    _keep(tmp_path / "train.jsonl", lambda label: label == "cancel", "intent")
+    found = problems_of(recipe, how, "tasks.intent.labels=[cancel, book, play]")
+    (problem,) = [one for one in found if one.field == "tasks.intent.reject.by"]
+    assert "training rows other than 'cancel', and there are none" in problem.message
+
+
+def test_prototypes_are_for_distances(tmp_path: Path) -> None:
+    how = "tasks.intent.reject={label: cancel, by: energy, prototypes: 4}"
+    (problem,) = problems_of(write_text_project(tmp_path), how)
+    assert problem.field == "tasks.intent.reject.prototypes"
+    assert problem.message == "there are no prototypes by energy: let by be distance, or leave it"
+
+
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_recall_out_of_scope_cannot_decide_where_all_rows_are_in_scope(
     tmp_path: Path, split: str

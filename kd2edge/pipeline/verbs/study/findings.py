@@ -17,7 +17,7 @@ from kd2edge.pipeline.verbs.study.runs import StudyFolder, TrialRun, runs_of
 from kd2edge.pipeline.verbs.study.storage import Trial
 from kd2edge.reporting.study import SCHEMA
 from kd2edge.tasks.cut import CUTS, FITTED
-from kd2edge.tasks.reject import IN_SCOPE_RECALL, LIMITS
+from kd2edge.tasks.reject import IN_SCOPE_RECALL, LIMITS, PROTOTYPES, TEMPERATURE
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.validate import Reference, open_reference
 from kd2edge.verdict import CONFIDENCE
@@ -30,7 +30,7 @@ _SPLIT = "test"
 _RESAMPLES = 2000
 
 #: Decode settings that a variant may have of its own: where scores are cut, and to what end.
-_CUT = {*CUTS, FITTED, IN_SCOPE_RECALL, *LIMITS.values()}
+_CUT = {*CUTS, FITTED, IN_SCOPE_RECALL, TEMPERATURE, PROTOTYPES, *LIMITS.values()}
 
 Json = dict[str, Any]
 
