@@ -49,7 +49,8 @@ def scopes(results: Tables) -> str:
         f"Scores of one and the same students ({seeds} seeds, means) on test rows, each with a"
         " threshold fitted to the validation rows to the recipe's aim.  Probability and energy are"
         " what `reject` has; distances are cosines in the space that heads read, from the mean of"
-        " the training rows: they are no part of the product.",
+        " the training rows: to prototypes as by `by: distance`, to all rows as nothing of the"
+        " product does.",
         table(header, rows),
         found,
     )

@@ -2,9 +2,9 @@
 
 Each run is a finished ``kd2edge distill`` of one recipe with a seed of its own; a task rejects.
 A score's threshold is fitted to the validation rows to the task's aim, by the product's own code.
-Beside what the product has stand distances in feature space, which it has not: the features are
-what the task's head reads, prototypes (k-means) and stored rows those of the labelled training rows
-in scope.
+Distances in feature space are worked out here, of nets that were trained to reject otherwise: the
+features are what the task's head reads, prototypes (k-means, as the product's) and stored rows
+(which it has not) those of the labelled training rows in scope.
 """
 
 from __future__ import annotations

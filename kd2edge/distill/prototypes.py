@@ -23,7 +23,7 @@ Rows = npt.NDArray[np.int64]
 
 
 def fit_prototypes(
-    net: Net, split: EncodedSplit, *, seed: int, batch_size: int = 64, device: str = "auto"
+    net: Net, split: EncodedSplit, *, seed: int, batch_size: int, device: str = "auto"
 ) -> None:
     """Give the heads of tasks that ask for prototypes theirs, in place.
 
@@ -86,7 +86,7 @@ def prototypes(
     for label in np.unique(labels):
         # Two texts may be read alike, and k-means cannot part what is the same.
         own = np.unique(apart[labels == label], axis=0)
-        clusters = KMeans(min(count, len(own)), n_init=1, random_state=seed).fit(own)
+        clusters = KMeans(min(count, len(own)), random_state=seed).fit(own)
         found.append(_unit(np.asarray(clusters.cluster_centers_, np.float64)))
     return middle, np.concatenate(found)
 
