@@ -240,3 +240,26 @@ def test_a_resumed_run_has_the_same_thresholds(project: Path, tmp_path: Path) ->
     succeed("distill", project / "recipe.yaml", "--run-dir", run, "--resume")
     assert (run / "student.json").read_bytes() == before
     assert (run / "meaning.json").read_bytes() == (project / "run" / "meaning.json").read_bytes()
+
+
+def test_a_student_with_prototypes_starts_and_teaches_another_one(
+    project: Path, tmp_path: Path
+) -> None:
+    for name in ("train.jsonl", "validation.jsonl", "test.jsonl", "odd.jsonl", "tokenizer.json"):
+        shutil.copy(project / name, tmp_path / name)
+    shipped = project / "run"
+    (tmp_path / "recipe.yaml").write_text(_RECIPE, encoding="utf-8")
+    succeed(
+        "distill",
+        tmp_path / "recipe.yaml",
+        "--run-dir",
+        tmp_path / "run",
+        *("--set", "teachers.words.train=null"),
+        *("--set", f"teachers.words.checkpoint={shipped / 'student.safetensors'}"),
+        *("--set", f"student.init={{run: {shipped}}}"),
+        *("--set", "baseline=false", "--set", "train.epochs=1"),
+    )
+    own = json.loads((tmp_path / "run" / "student.json").read_text())["tasks"]
+    assert [one["decode"]["prototypes"] for one in own if one["name"] == "near"] == [6]
+    found = json.loads((tmp_path / "run" / "report.json").read_text())["tasks"]["near"]["reject"]
+    assert found["by"] == {"teacher": "probability", "student": "distance"}
