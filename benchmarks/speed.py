@@ -64,8 +64,11 @@ def peers(results: Tables) -> str:
 
 
 def lengths(results: Tables) -> str:
-    """What sorting by length gains inside one call."""
-    header = ("bundle", "artefact", "rows", "batch", "a batch a call", "one call", "gain")
+    """What putting rows of like length together gains inside one call."""
+    header = (
+        "bundle", "artefact", "rows", "a call", "in one pass", "parted", "gain", "all in one call",
+        "gain",
+    )  # fmt: skip
     found = results.get("lengths")
     rows: list[Row] = []
     for bundle in content(found).get("bundles", ()):
@@ -77,14 +80,19 @@ def lengths(results: Tables) -> str:
             rows.append(
                 (
                     bundle["bundle"], artefact, f"{bundle['rows']:,}", str(bundle["batch"]),
-                    f"{speed['as_they_come']:,.0f} {said}/s", f"{speed['sorted']:,.0f} {said}/s",
-                    f"{one['gain']:.2f}x",
+                    f"{speed['one_pass']:,.0f} {said}/s",
+                    *(
+                        text
+                        for way in ("parted", "sorted")
+                        for text in (f"{speed[way]:,.0f} {said}/s", f"{one['gain'][way]:.2f}x")
+                    ),
                 )
             )  # fmt: skip
     return written(
         "Many rows in one call of `predict`",
-        "Rows of one call are sorted by length, so that a batch is padded to rows of its kind; the"
-        " answers stand in the order of the rows.",
+        "A call whose `batch_size` nobody states is parted by length where that saves a quarter of"
+        " the positions; with one, rows of one call are sorted by length.  So a batch is padded to"
+        " rows of its kind; the answers stand in the order of the rows.",
         table(header, rows),
         [found],
     )

@@ -22,6 +22,12 @@ ArrayDict = dict[str, npt.NDArray[Any]]
 # Batches that are sorted by length together, and the rows that they may be: what bounds memory.
 _WINDOW = 64
 _WINDOW_ROWS = 4096
+# Nobody says how many rows a batch has: a call of so many is parted by length where that saves a
+# share of the positions that are computed.  A part has so many positions, and rows: below that the
+# engine's own time for a pass is more than padding costs (benchmarks/lengths.py).
+_PARTED_ROWS = 16
+_SAVED = 0.25
+_PART_POSITIONS, _PART_ROWS = 512, 8
 
 
 class Batch(NamedTuple):
@@ -34,6 +40,25 @@ class Batch(NamedTuple):
     arrays: Mapping[str, npt.NDArray[Any]]
     encoded: Mapping[str, Encoded] | None
     rows: Sequence[int]
+
+
+class _Long(NamedTuple):
+    """A window of rows, encoded as far as they have lengths.
+
+    Args:
+        start: the first of them among the caller's rows.
+        encoded: by input that has lengths.
+        lengths_of: likewise ``[row]``.
+    """
+
+    start: int
+    encoded: Mapping[str, Encoded]
+    lengths_of: Mapping[str, npt.NDArray[np.int64]]
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Of all inputs together ``[row]``."""
+        return np.sum(list(self.lengths_of.values()), axis=0)
 
 
 @final
@@ -67,7 +92,8 @@ class Batches:
         Args:
             inputs: input name -> raw values, in any form that ``handed`` knows, or every array of
                 the graph.
-            batch_size: rows a batch; None: all at once, or as many as the artefact takes.
+            batch_size: rows a batch; None: all at once where they are of one length or few, or as
+                many as the artefact takes.
 
         Raises:
             InputError: names or numbers of rows that cannot be meant, before anything is run; a
@@ -81,6 +107,8 @@ class Batches:
         size = self._size(batch_size) or rows
         if size < rows and size > 1 and self._long:
             return self._by_length(inputs, rows, size)
+        if batch_size is None and size >= rows >= _PARTED_ROWS and self._long:
+            return self._parted(inputs, rows)
         return self._encoded(inputs, rows, size)
 
     def are_arrays(self, inputs: Mapping[str, Any]) -> bool:
@@ -184,29 +212,78 @@ class Batches:
     def _by_length(self, inputs: Mapping[str, Any], rows: int, size: int) -> Iterator[Batch]:
         window = size * max(1, min(_WINDOW, _WINDOW_ROWS // size))
         for start in range(0, rows, window):
-            stop = min(start + window, rows)
-            whole = {
-                name: _encode(self._encoders[name], inputs[name], start, stop, rows)
-                for name in self._long
-            }
-            lengths = {name: self._encoders[name].length(one) for name, one in whole.items()}
+            long = self._long_rows(inputs, start, min(start + window, rows), rows)
             # The longest first: what is left over for a smaller batch is short then.
-            order = np.argsort(-sum(lengths.values()), kind="stable")
+            order = np.argsort(-long.lengths, kind="stable")
             for at in range(0, len(order), size):
-                part = order[at : at + size]
-                encoded = {
-                    name: taken(
-                        whole[name], self._encoders[name], part, int(lengths[name][part].max())
-                    )
-                    if name in whole
-                    else _encode_some(encoder, inputs[name], [start + int(row) for row in part])
-                    for name, encoder in self._encoders.items()
-                }
-                self._require_some_input(encoded, (start + part).tolist())
-                yield Batch(merged(encoded), encoded, (start + part).tolist())
+                yield self._part(inputs, long, order[at : at + size])
+
+    def _parted(self, inputs: Mapping[str, Any], rows: int) -> Iterator[Batch]:
+        long = self._long_rows(inputs, 0, rows, rows)
+        parts = parts_by_length(long.lengths)
+        if len(parts) > 1:
+            for part in parts:
+                yield self._part(inputs, long, part)
+            return
+        encoded = {
+            name: long.encoded[name] if name in long.encoded else encoder.encode(inputs[name])
+            for name, encoder in self._encoders.items()
+        }
+        self._require_some_input(encoded, range(rows))
+        yield Batch(merged(encoded), encoded, range(rows))
+
+    def _long_rows(self, inputs: Mapping[str, Any], start: int, stop: int, rows: int) -> _Long:
+        encoded: dict[str, Encoded] = {}
+        lengths: dict[str, npt.NDArray[np.int64]] = {}
+        for name, encoder in self._encoders.items():
+            if name in self._long:
+                encoded[name] = _encode(encoder, inputs[name], start, stop, rows)
+                lengths[name] = encoder.length(encoded[name])
+        return _Long(start, encoded, lengths)
+
+    def _part(self, inputs: Mapping[str, Any], long: _Long, part: npt.NDArray[np.int64]) -> Batch:
+        """Some rows as a batch.
+
+        Args:
+            inputs: all rows of the call.
+            long: those of a window, encoded as far as they have lengths.
+            part: positions in the window.
+        """
+        rows = (long.start + part).tolist()
+        encoded: dict[str, Encoded] = {}
+        for name, encoder in self._encoders.items():
+            if name not in long.encoded:
+                encoded[name] = _encode_some(encoder, inputs[name], rows)
+            else:
+                longest = int(long.lengths_of[name][part].max())
+                encoded[name] = taken(long.encoded[name], encoder, part, longest)
+        self._require_some_input(encoded, rows)
+        return Batch(merged(encoded), encoded, rows)
 
     def _names(self) -> str:
         return f"this model takes {', '.join(map(repr, self._encoders))}"
+
+
+def parts_by_length(lengths: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    """Which rows of a call run together, the longest first; one part where parting saves little.
+
+    Args:
+        lengths: ``[row]`` positions of each.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    parts: list[npt.NDArray[np.int64]] = []
+    at = padded = 0
+    while at < len(order):
+        longest = max(int(lengths[order[at]]), 1)
+        size = max(-(-_PART_POSITIONS // longest), _PART_ROWS)
+        # What is left over is no part of its own where it is less than half of one.
+        left = len(order) - at - size
+        stop = at + size if left >= max(size // 2, _PART_ROWS) else len(order)
+        parts.append(order[at:stop])
+        padded += longest * (stop - at)
+        at = stop
+    whole = max(int(lengths.max(initial=0)), 1) * len(order)
+    return parts if padded <= (1 - _SAVED) * whole else [order]
 
 
 def merged(encoded: Mapping[str, Encoded]) -> ArrayDict:

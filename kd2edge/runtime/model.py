@@ -159,7 +159,8 @@ class Model:
                 inputs' columns; or the graph's arrays.  ``how-to/serve.md`` has all the forms.
             tasks: names of the tasks to answer; None: all.
             top_k: labels a row, best first; None: what the task's settings say.
-            batch_size: rows in one forward pass; None: all, or as many as the artefact takes.
+            batch_size: rows in one forward pass; None: all where they are few or much of a length,
+                parts by length where that saves padding, at most as many as the artefact takes.
 
         Returns:
             Task -> answers (design section 7): classification ``[{label, score}]``, binary

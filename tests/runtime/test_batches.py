@@ -95,6 +95,58 @@ def test_rows_are_put_together_with_their_like(values: list[int], size: int):
         assert all(isinstance(one.rows, range) for one in made)
 
 
+MANY = st.lists(st.integers(1, 90), min_size=16, max_size=120)
+
+
+@given(MANY)
+def test_a_call_of_many_rows_is_parted_by_length_where_that_saves_positions(values: list[int]):
+    made = list(batches().of({"text": values}, None))
+    order = [row for one in made for row in one.rows]
+    assert sorted(order) == list(range(len(values)))
+    for one in made:
+        lengths = one.arrays["ids"].sum(axis=1)
+        assert lengths.tolist() == [values[row] for row in one.rows]
+        assert lengths.max() == one.arrays["ids"].shape[1]
+        assert len(one.rows) >= 8
+    if len(made) == 1:
+        assert made[0].rows == range(len(values))
+    else:
+        computed = sum(one.arrays["ids"].size for one in made)
+        assert computed <= 0.75 * max(values) * len(values)
+
+
+def test_parts_are_large_enough_for_the_engine(monkeypatch: pytest.MonkeyPatch):
+    def sizes(values: list[int]) -> list[tuple[int, ...]]:
+        return [one.arrays["ids"].shape for one in batches().of({"text": values}, None)]
+
+    assert sizes([128, *[8] * 15]) == [(8, 128), (8, 8)]
+    assert sizes([128, *[8] * 14]) == [(15, 128)]  # few rows run together whatever they are
+    assert sizes([30] * 200) == [(200, 30)]
+    assert sizes([64] * 8 + [16] * 70) == [(8, 64), (32, 16), (38, 16)]
+    assert sizes([40] * 64 + [24] * 64) == [(128, 40)]  # a fifth would be saved: too little
+
+
+def test_a_caller_who_states_a_size_or_an_artefact_that_has_one_is_obeyed():
+    values = [128, *[8] * 31]
+    assert len(list(batches().of({"text": values}, 32))) == 1
+    assert len(list(batches(batch=(1, 16)).of({"text": values}, None))) == 2
+
+
+def test_rows_that_cannot_be_encoded_are_named_by_their_place_in_the_call():
+    two = Batches(
+        GraphSpec((*Lengths.arrays, *Fixed.arrays), ()), {"text": Lengths(), "picture": Fixed()}
+    )
+    texts, pictures = [128, *[8] * 31], list(range(32))
+    made = list(two.of({"text": texts, "picture": pictures}, None))
+    assert len(made) == 2
+    for one in made:
+        assert one.arrays["pixels"].tolist() == [pictures[row] for row in one.rows]
+    for wrong in ({"text": [*texts[:31], -1]}, {"picture": [*pictures[:31], -1]}):
+        with pytest.raises(InputError) as caught:
+            list(two.of({"text": texts, "picture": pictures} | wrong, None))
+        assert caught.value.row == 31
+
+
 def test_only_a_window_of_rows_is_encoded_ahead(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_WINDOW", 2)
     values = [3, 1, 2, 1, *[5] * 8, -1]  # the last one cannot be encoded
