@@ -49,6 +49,7 @@ RECIPES = (
     "recipes/multimodal/womens_clothing.yaml",
     "recipes/recommendation/census.yaml",
     "recipes/token/uner_ewt.yaml",
+    "recipes/token/uner_ewt_conv.yaml",
 )
 #: Share of the teacher's metric that a student must reach.
 LEAST = {"quickstart": 0.97, "census": 0.995}  # census: within 0.005 of the teacher's AUC

@@ -27,6 +27,7 @@ PICTURE = "images/pareto.svg"
 
 RECIPES = (
     "quickstart", "clinc150", "clinc150_static", "nlupp", "womens_clothing", "census", "uner_ewt",
+    "uner_ewt_conv",
 )  # fmt: skip
 
 HEAD = """\

@@ -18,11 +18,12 @@ HERE = Path(__file__).resolve().parent
 #: Names of runs and bundles of the gallery's recipes, as ``accuracy.py`` makes them.
 NAMES = (
     "quickstart", "clinc150", "clinc150_static", "nlupp", "womens_clothing", "census", "uner_ewt",
+    "uner_ewt_conv",
 )  # fmt: skip
 #: Benchmarks beside other libraries -> bundles with the rows that both sides learn from.
 BESIDE = {
     "beside_model2vec.py": [("clinc150", "nlu_clinc150"), ("clinc150_static", "nlu_clinc150")],
-    "beside_spacy.py": [("uner_ewt", "tok_uner_ewt")],
+    "beside_spacy.py": [("uner_ewt_conv", "tok_uner_ewt")],
 }
 _QUICK = "recipes/quickstart.yaml"
 

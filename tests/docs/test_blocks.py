@@ -103,7 +103,7 @@ def test_json_can_be_read(block: Block) -> None:
 def test_every_recipe_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KD2EDGE_DATA", raising=False)
     paths = sorted((ROOT / "recipes").rglob("*.y*ml"))
-    assert len(paths) == len(gallery()) == 8
+    assert len(paths) == len(gallery()) == 9
     shown = (ROOT / "recipes" / "README.md").read_text(encoding="utf-8")
     for path in paths:
         assert isinstance(load_recipe(path).recipe, Recipe)

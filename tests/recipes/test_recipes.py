@@ -55,6 +55,7 @@ def test_what_a_recipe_needs_are_the_folders_of_its_sources() -> None:
         "recommendation/census",
         "token/conll2003",
         "token/uner_ewt",
+        "token/uner_ewt_conv",
     ]
     assert needs("quickstart") == set()
     # Unlabelled texts count too: without them the recipe does not open.
