@@ -216,7 +216,10 @@ def test_trees_teach_another_run_as_a_checkpoint(folder: Path, tmp_path: Path) -
     assert result.code == 2
     assert "its trees were grown on another input: options" in result.err
     write_jsonl(tmp_path / "train.jsonl", rows_of(90))
-    result = kd2edge("check", recipe, *loaded)
+    assert kd2edge("check", recipe, *loaded).code == 0  # it reads by its own run's table
+    alone = tmp_path / "alone"
+    shutil.copytree(stem.parent, alone)
+    result = kd2edge("check", recipe, *setting(f"teachers.0.checkpoint={alone}/trees.npz"))
     assert "its trees were grown on another input: fitted table" in result.err
     result = kd2edge("check", recipe, *setting(f"teachers.0.checkpoint={folder}/gone.npz"))
     assert "no file" in result.err

@@ -101,8 +101,23 @@ def test_a_task_that_it_does_not_know_is_refused(folder: Path) -> None:
 
 
 def test_the_tokenizer_that_it_was_not_trained_with_is_refused(folder: Path) -> None:
-    other = ("--set", "inputs.text.tokenizer.path=tokenizer.json")
-    refused = kd2edge("check", folder / "new.yaml", *other)
-    assert refused.code == 2
-    assert "it was trained on other inputs: " in refused.err
-    assert "teachers.0: checkpoint" in refused.err
+    """Its own stands in its run; stated for it, another one is refused, and so is a start by it."""
+    other = "{kind: text, tokenizer: {path: tokenizer.json}, max_length: 12}"
+    for stated, place in (
+        (f"teachers.old.inputs={{text: {other}}}", "teachers.0: checkpoint"),
+        (f"inputs.text={other}", "student.init: init"),
+    ):
+        refused = kd2edge("check", folder / "new.yaml", "--set", stated)
+        assert refused.code == 2
+        assert "it was trained on other inputs: text.tokenizer '" in refused.err
+        assert refused.err.count("it was trained on") == 1
+        assert place in refused.err
+
+
+def test_a_student_of_another_tokenizer_learns_from_it_all_the_same(folder: Path) -> None:
+    other = ("--set", "inputs.text.tokenizer.path=tokenizer.json", "--set", "student.init=null")
+    assert "text of old: of " in succeed("check", folder / "new.yaml", *other).out
+    assert "text of old: of " not in succeed("check", folder / "new.yaml").out
+    succeed("distill", folder / "new.yaml", "--run-dir", folder / "own", *other)
+    old = _reached(folder / "old", "intent", "student")
+    assert _reached(folder / "own", "intent", "teacher") == old

@@ -14,14 +14,22 @@ import numpy.typing as npt
 from kd2edge.data.absence import Absence
 from kd2edge.data.augment import Step, Views
 from kd2edge.errors import IntegrityError, UsageError
-from kd2edge.files import fingerprint, fingerprint_bytes
+from kd2edge.files import fingerprint_bytes
 from kd2edge.inputs.cut import cut_vocabulary
 from kd2edge.inputs.kind import Encoder
 from kd2edge.inputs.kinds import input_kind
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.inputs.tokenizer_json import id_rules, vocabulary_size
+from kd2edge.inputs.tokenizer_json import vocabulary_size
 from kd2edge.nets.source import resolve_source, tokenizer_json
 from kd2edge.pipeline.reading.learned import NONE, Learned, fitted_roles, learned_key
+from kd2edge.pipeline.reading.trained import (
+    NOTHING,
+    Brought,
+    brought_by,
+    brought_with,
+    fitted_fingerprint,
+    tokenizer_fingerprint,
+)
 from kd2edge.recipe.schema import (
     ImageInput,
     Input,
@@ -77,17 +85,18 @@ class ModelInputs:
     def tokenizers(self) -> dict[str, str]:
         """Input -> fingerprint of its tokenizer, as the net is fed by it."""
         paths = {name: self.specs[name].files["tokenizer"] for name in self.whole}
-        return {name: _fingerprint(self.files[path]) for name, path in paths.items()}
+        return {name: tokenizer_fingerprint(self.files[path]) for name, path in paths.items()}
 
     @property
     def fitted(self) -> dict[str, str]:
         """Input whose kind learned from the rows -> fingerprint of what it learned."""
-        hashes = self.hashes
         found = {
-            name: {role: hashes[path] for role, path in spec.files.items() if role != "tokenizer"}
+            name: {
+                role: self.files[path] for role, path in spec.files.items() if role != "tokenizer"
+            }
             for name, spec in self.specs.items()
         }
-        return {name: fingerprint(roles) for name, roles in found.items() if roles}
+        return {name: fitted_fingerprint(files) for name, files in found.items() if files}
 
     @property
     def pairs(self) -> dict[str, tuple[InputSpec, Encoder]]:
@@ -120,22 +129,31 @@ def input_spec(
 def teacher_inputs(recipe: Recipe, teacher: str, learned: Learned = NONE) -> ModelInputs:
     """The inputs of a teacher: its own ones or the recipe's, with the tokenizer uncut.
 
+    One that is loaded reads its tables as its own run fitted them, not as these rows would have
+    them; and where the recipe states no inputs of its own, by the tokenizer of that run, too.
+
     Args:
         recipe: what says so.
         teacher: its name.
-        learned: the tokenizers that were learned from the rows.
+        learned: what was learned from the rows: tokenizers, and what inputs were fitted to.
 
     Raises:
         UsageError: a tokenizer that is not where the recipe says.
         IntegrityError: a file that is no tokenizer.
     """
-    inputs = recipe.teacher(teacher).inputs or recipe.inputs
-    tokenizers = _tokenizers(recipe, inputs, learned)
-    return _opened(inputs, tokenizers, learned, {}, _fingerprints(tokenizers))
+    part = recipe.teacher(teacher)
+    inputs, brought = part.inputs or recipe.inputs, brought_by(part)
+    own = brought.tokenizers() if part.inputs is None else {}
+    tokenizers = {name: own[name] for name in inputs if name in own}
+    others = {name: one for name, one in inputs.items() if name not in own}
+    tokenizers |= _tokenizers(recipe, others, learned)
+    return _opened(inputs, tokenizers, learned, {}, _fingerprints(tokenizers), brought)
 
 
 def student_inputs(recipe: Recipe, rows: Rows, learned: Learned = NONE) -> ModelInputs:
     """The inputs of the student; its vocabulary is cut to ``rows`` where the recipe says so.
+
+    One that starts as another run's student reads its tables as that run fitted them.
 
     Raises:
         UsageError: a tokenizer that is not where the recipe says.
@@ -148,7 +166,9 @@ def student_inputs(recipe: Recipe, rows: Rows, learned: Learned = NONE) -> Model
         if isinstance(one, WordsPart) and getattr(one.tokenizer, "vocab", "") == "cut":
             texts = _texts(rows, input_spec(name, one))
             tokenizers[name], kept[name] = cut_vocabulary(tokenizers[name], texts)
-    return _opened(recipe.inputs, tokenizers, learned, kept, whole)
+    start = recipe.student.started_as
+    brought = NOTHING if start is None else brought_with(start.run)
+    return _opened(recipe.inputs, tokenizers, learned, kept, whole, brought)
 
 
 def word_cutters(recipe: Recipe, learned: Learned = NONE) -> dict[str, Encoder]:
@@ -180,7 +200,7 @@ def require_own_tokenizer(model: Model, inputs: ModelInputs) -> None:
         folder, found = weights_of(one), inputs.whole.get(name)
         if folder is None or found is None or not (folder / "tokenizer.json").is_file():
             continue
-        own = _fingerprint(tokenizer_json(folder))
+        own = tokenizer_fingerprint(tokenizer_json(folder))
         if found != own:
             raise UsageError(
                 f"input {name}: its tokenizer ({found[:12]}...) is not the one that came with the "
@@ -225,12 +245,8 @@ def source_folder(source: WeightsInPackage | WeightsOfHub | WeightsFolder) -> Pa
     return resolve_source(source.model_dump(mode="json", exclude_none=True))
 
 
-def _fingerprint(tokenizer: bytes) -> str:
-    return fingerprint(id_rules(tokenizer))
-
-
 def _fingerprints(tokenizers: Mapping[str, bytes]) -> dict[str, str]:
-    return {name: _fingerprint(content) for name, content in tokenizers.items()}
+    return {name: tokenizer_fingerprint(content) for name, content in tokenizers.items()}
 
 
 def _texts(rows: Rows, spec: InputSpec) -> Iterator[Any]:
@@ -295,6 +311,7 @@ def _opened(
     learned: Learned,
     kept: Mapping[str, npt.NDArray[np.int64]],
     whole: Mapping[str, str],
+    brought: Brought = NOTHING,
 ) -> ModelInputs:
     specs: dict[str, InputSpec] = {}
     encoders: dict[str, Encoder] = {}
@@ -302,7 +319,7 @@ def _opened(
     sizes = {name: vocabulary_size(content) for name, content in tokenizers.items()}
     shared = _sharing(inputs)
     for name, one in inputs.items():
-        contents = fitted_roles(one, learned)
+        contents = brought.fitted(name, one) or fitted_roles(one, learned)
         paths = {role: f"inputs/{name}.{role}" for role in contents}
         if name in tokenizers:
             contents["tokenizer"] = tokenizers[name]

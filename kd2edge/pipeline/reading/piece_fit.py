@@ -45,8 +45,10 @@ def piece_fits(data: Prepared, recipe: Recipe, student: ModelInputs) -> dict[str
     """Input -> its fit; "NAME of TEACHER" for what a teacher reads by a tokenizer of its own."""
     found = _fits(data, student, "")
     for teacher in recipe.teachers:
-        if teacher.inputs:
-            inputs = teacher_inputs(recipe, teacher.name, data.learned)
+        if teacher.inputs is None and teacher.checkpoint is None:
+            continue
+        inputs = teacher_inputs(recipe, teacher.name, data.learned)
+        if teacher.inputs or inputs.tokenizers != student.tokenizers:
             found |= _fits(data, inputs, f" of {teacher.name}")
     return found
 

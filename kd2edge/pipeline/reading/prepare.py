@@ -25,7 +25,9 @@ from kd2edge.pipeline.reading.sources import (
     open_labelled,
     open_split,
 )
+from kd2edge.pipeline.reading.trained import brought_by
 from kd2edge.recipe import LoadedRecipe, by_task
+from kd2edge.recipe.places import Steps
 from kd2edge.recipe.schema import (
     Binary,
     BoostingModel,
@@ -117,6 +119,8 @@ def _fitted(loaded: LoadedRecipe, rows: Rows) -> Learned:
     found: dict[str, bytes] = {}
     problems: list[Problem] = []
     for steps, one in inputs_of(loaded.recipe):
+        if _is_brought(loaded.recipe, steps, one):
+            continue
         try:
             found |= fitted_files(str(steps[-1]), one, rows, known=found)
         except UsageError as error:
@@ -125,6 +129,13 @@ def _fitted(loaded: LoadedRecipe, rows: Rows) -> Learned:
     if problems:
         raise RecipeError(problems)
     return found
+
+
+def _is_brought(recipe: Recipe, steps: Steps, one: Input) -> bool:
+    """Whether an input is a loaded teacher's, who brings what it was fitted to."""
+    if steps[0] != "teachers":
+        return False
+    return bool(brought_by(recipe.teachers[int(steps[1])]).fitted(str(steps[-1]), one))
 
 
 def _standardised(loaded: LoadedRecipe, spec: TaskSpec, check: SplitCheck) -> TaskSpec:

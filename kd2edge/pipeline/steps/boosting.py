@@ -20,6 +20,7 @@ from kd2edge.files import fingerprint, fingerprint_file
 from kd2edge.inputs.spec import InputSpec
 from kd2edge.pipeline.reading.model_inputs import ModelInputs
 from kd2edge.pipeline.reading.settings import boosting_settings, teacher_seed
+from kd2edge.pipeline.reading.trained import trees_stem
 from kd2edge.pipeline.steps.events import Listener
 from kd2edge.pipeline.steps.training import (
     NetRecord,
@@ -226,14 +227,7 @@ def boosting_checkpoint(teacher: Teacher, inputs: ModelInputs, tasks: Sequence[T
         DataError: trees of other tasks or labels.
     """
     assert teacher.checkpoint is not None
-    stem = teacher.checkpoint
-    stem = stem.with_suffix("") if stem.suffix == ".npz" else stem
-    for path in boosted_files(stem):
-        if not path.is_file():
-            raise UsageError(
-                f"checkpoint {teacher.checkpoint}: expected {stem.name}.npz with {stem.name}.json "
-                "beside it, as `kd2edge distill` writes them under teachers/"
-            )
+    stem = trees_stem(teacher.checkpoint)
     found, spec = describe_boosted(stem), _table(inputs)
     table = inputs.hashes[spec.files["table"]]
     for what, own, theirs in (
@@ -245,7 +239,8 @@ def boosting_checkpoint(teacher: Teacher, inputs: ModelInputs, tasks: Sequence[T
             raise UsageError(
                 f"checkpoint {stem}: its trees were grown on another input: {what} {theirs!r}"
                 f" (recipe: {own!r}); grow them anew, or state their own under `inputs` of this"
-                " teacher"
+                f" teacher; they read {spec.files['table']} of their run as it was, where it is"
+                " still there"
             )
     for task in tasks:
         label_order(trees_that_speak(stem, found.trees), task)

@@ -23,10 +23,11 @@ from kd2edge.pipeline.reading.phases import (
 )
 from kd2edge.pipeline.reading.sampling import source_of_rows
 from kd2edge.pipeline.reading.settings import baseline_settings, judged, student_settings
+from kd2edge.pipeline.reading.trained import trained_stem
 from kd2edge.pipeline.steps.knowing import knowledge_for
 from kd2edge.pipeline.steps.phases import PhasePlace, phase_places
 from kd2edge.pipeline.steps.piece_table import PieceTable, piece_ids_of, piece_table
-from kd2edge.pipeline.steps.saved import require_same_inputs, trained_stem
+from kd2edge.pipeline.steps.saved import require_same_inputs
 from kd2edge.pipeline.steps.teaching import AskedTeacher
 from kd2edge.pipeline.steps.training import finished_record, origin_of
 from kd2edge.pipeline.steps.work import Learner, Work, fresh_net

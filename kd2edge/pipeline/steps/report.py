@@ -19,6 +19,7 @@ from kd2edge.nets import describe_net
 from kd2edge.pipeline.reading.learned import learned_summary
 from kd2edge.pipeline.reading.phases import heard, phases_of
 from kd2edge.pipeline.reading.prepare import Prepared
+from kd2edge.pipeline.reading.trained import trained_stem
 from kd2edge.pipeline.steps.decided import (
     Logits,
     ModelResult,
@@ -31,7 +32,6 @@ from kd2edge.pipeline.steps.joining import ensembles_of, said_of_task, taught_by
 from kd2edge.pipeline.steps.lacking import JUDGED, lacked, student_without
 from kd2edge.pipeline.steps.measured import Inputs, gain_over, measured, metrics_of, whole_rows
 from kd2edge.pipeline.steps.provenance import code_fingerprint
-from kd2edge.pipeline.steps.saved import trained_stem
 from kd2edge.pipeline.steps.training import NetRecord
 from kd2edge.pipeline.steps.work import Learner, Splits, Work
 from kd2edge.recipe import Recipe

@@ -1,36 +1,15 @@
-"""Nets that were trained elsewhere: where they lie, and whether they read the same inputs."""
+"""Nets that were trained elsewhere: whether they read the inputs that they would be given."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from kd2edge.errors import UsageError
 from kd2edge.inputs.spec import InputSpec
-from kd2edge.nets import NetDescription, net_files
+from kd2edge.nets import NetDescription
 from kd2edge.pipeline.reading.model_inputs import ModelInputs
 
-__all__ = ["require_same_inputs", "trained_stem"]
-
-
-def trained_stem(path: Path, whose: str = "init") -> Path:
-    """The stem of a trained net, whose two files must be there.
-
-    Args:
-        path: of a run, for its student; of a net's safetensors, or its stem.
-        whose: what messages call it.
-
-    Raises:
-        UsageError: it is not there.
-    """
-    stem = path.with_suffix("") if path.suffix == ".safetensors" else path
-    stem = stem / "student" if path.is_dir() else stem
-    if not all(file.is_file() for file in net_files(stem)):
-        raise UsageError(
-            f"{whose} {path}: expected {stem.name}.safetensors with {stem.name}.json beside it, as"
-            " `kd2edge distill` writes them into a run and under its teachers/ and phases/"
-        )
-    return stem
+__all__ = ["require_same_inputs"]
 
 
 def require_same_inputs(found: NetDescription, inputs: ModelInputs, what: str, way: str) -> None:
@@ -55,6 +34,12 @@ def require_same_inputs(found: NetDescription, inputs: ModelInputs, what: str, w
             expected |= _named(role, ours)
             stated |= _named(role, theirs)
     odd = sorted(key for key in expected.keys() | stated.keys() if _differ(key, expected, stated))
+    unfit = {f"{spec.name}.fitted": spec for spec in found.inputs}
+    if {*odd} - {*unfit, "vocabulary"}:  # of other columns it was fitted otherwise, of course
+        odd = [key for key in odd if key not in unfit]
+    elif lost := [unfit[key] for key in odd if key in unfit]:
+        files = ", ".join(path for spec in lost for path in spec.files.values())
+        way = f"it reads {files} of its run as it was: put it back where the run has it"
     if odd:
         said = ", ".join(
             f"{key} {stated.get(key)!r} (recipe: {expected.get(key)!r})" for key in odd

@@ -17,6 +17,7 @@ from kd2edge.pipeline.reading.model_inputs import ModelInputs, teacher_inputs
 from kd2edge.pipeline.reading.phases import followed_layers
 from kd2edge.pipeline.reading.settings import teacher_seed, teacher_settings
 from kd2edge.pipeline.reading.sources import SPLITS
+from kd2edge.pipeline.reading.trained import trained_stem
 from kd2edge.pipeline.steps.boosting import (
     BoostingJob,
     boosting_checkpoint,
@@ -29,7 +30,7 @@ from kd2edge.pipeline.steps.folds import fold_of_rows
 from kd2edge.pipeline.steps.given import Given, given_teacher
 from kd2edge.pipeline.steps.knowing import Asked, knowledge_for
 from kd2edge.pipeline.steps.lacking import JUDGED, lacked, teacher_without
-from kd2edge.pipeline.steps.saved import require_same_inputs, trained_stem
+from kd2edge.pipeline.steps.saved import require_same_inputs
 from kd2edge.pipeline.steps.training import (
     NetRecord,
     loaded_record,

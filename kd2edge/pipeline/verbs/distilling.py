@@ -20,6 +20,7 @@ from kd2edge.pipeline.reading.phases import phases_of
 from kd2edge.pipeline.reading.piece_fit import require_pieces
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
 from kd2edge.pipeline.reading.sources import SPLITS, left_out, made_rows, write_rows_plan
+from kd2edge.pipeline.reading.trained import trained_stem
 from kd2edge.pipeline.steps.boosting import BoostingJob
 from kd2edge.pipeline.steps.cheap import cheap_reference
 from kd2edge.pipeline.steps.decided import ModelResult
@@ -33,7 +34,6 @@ from kd2edge.pipeline.steps.recaching import caches_set_aside
 from kd2edge.pipeline.steps.rehearsal import rehearse
 from kd2edge.pipeline.steps.report import write_report
 from kd2edge.pipeline.steps.samples import write_calibration, write_golden
-from kd2edge.pipeline.steps.saved import trained_stem
 from kd2edge.pipeline.steps.teaching import (
     AskedTeacher,
     TeacherJob,

@@ -16,6 +16,7 @@ from kd2edge.metrics.kinds import metric
 from kd2edge.nets.source import PICKLED, has_safetensors
 from kd2edge.pipeline.reading.budgets import gate_of
 from kd2edge.pipeline.reading.label_notes import absent_labels, label_notes
+from kd2edge.pipeline.reading.learned import Learned, fitted_roles
 from kd2edge.pipeline.reading.model_inputs import (
     ModelInputs,
     student_inputs,
@@ -33,6 +34,7 @@ from kd2edge.pipeline.reading.piece_fit import PieceFit, fit_lines, piece_fits, 
 from kd2edge.pipeline.reading.prepare import Prepared, prepare_data, require_sound
 from kd2edge.pipeline.reading.settings import joins
 from kd2edge.pipeline.reading.sources import SPLITS, left_out, made_rows
+from kd2edge.pipeline.reading.trained import brought_by, brought_with
 from kd2edge.pipeline.reading.truncation import Cut, cut_rows
 from kd2edge.pipeline.steps.cheap import told_kind
 from kd2edge.pipeline.steps.given import GivenPlan, require_given
@@ -250,7 +252,7 @@ def plan_of(loaded: LoadedRecipe, *, allow_code: bool = False) -> Plan:
         pieces=piece_fits(data, recipe, inputs),
         left_out=tuple(left_out(data.rows["train"])),
         made=tuple(made_rows(data.rows["train"])),
-        notes=_notes(inputs),
+        notes=_notes(inputs, recipe, data.learned),
         reference=told_kind(recipe),
         phases={name: phase for name, phase in _phases(recipe, data).items() if name},
         pickled=tuple(_pickled(recipe)),
@@ -479,12 +481,28 @@ def _distinct(data: Prepared) -> dict[str, int]:
     }
 
 
-def _notes(inputs: ModelInputs) -> dict[str, tuple[str, ...]]:
+def _notes(inputs: ModelInputs, recipe: Recipe, learned: Learned) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for name, spec in inputs.specs.items():
         files = {role: inputs.files[path] for role, path in spec.files.items()}
         found[name] = tuple(input_kind(spec.kind).notes(spec, files))
+    for name in _fitted_elsewhere(recipe, learned):
+        found[name] = (*found.get(name, ()), "as the net's own run fitted it, not to these rows")
     return {name: notes for name, notes in found.items() if notes}
+
+
+def _fitted_elsewhere(recipe: Recipe, learned: Learned) -> Iterator[str]:
+    """Inputs, "NAME of TEACHER" a teacher's, whose nets bring another fit than these rows give."""
+    start = recipe.student.started_as
+    loaded = [] if start is None else [("", brought_with(start.run), recipe.inputs)]
+    loaded += [
+        (f" of {teacher.name}", brought_by(teacher), teacher.inputs or recipe.inputs)
+        for teacher in recipe.teachers
+    ]
+    for whose, brought, inputs in loaded:
+        for name, one in inputs.items():
+            if brought.fitted(name, one) not in ({}, fitted_roles(one, learned)):
+                yield name + whose
 
 
 def _leaks(data: Prepared) -> dict[str, int]:

@@ -302,7 +302,8 @@ class Teacher(Part):
     such row is answered by the one that never saw it; null: the teacher answers rows that it was
     trained on."""
     checkpoint: LocalPath | None = None
-    """A trained teacher (`NAME.safetensors`, of trees `NAME.npz`, with `NAME.json` beside it)."""
+    """A trained teacher (`NAME.safetensors`, of trees `NAME.npz`, with `NAME.json` beside it).  Its
+    run's folder has what its tables were fitted to; without `inputs`, also its tokenizer."""
     inputs: dict[Name, Input] | None = None
     """Its own inputs, where they differ from the student's."""
     top_k: Annotated[int, Strict(), Field(ge=2)] | None = 64
@@ -330,7 +331,8 @@ class InitOfRun(Part):
     """What another student was, which the student starts as: a net of the same shapes."""
 
     run: LocalPath
-    """The run's folder, or a net in it: `phases/NAME.safetensors`, with `NAME.json` beside it."""
+    """The run's folder, or a net in it: `phases/NAME.safetensors`, with `NAME.json` beside it.
+    Tables are scaled as that run fitted them."""
     heads: Flag = True
     """Take over the heads, too, of tasks of the same name, kind and labels; others start from
     chance."""
