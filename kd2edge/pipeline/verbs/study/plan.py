@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
@@ -141,6 +141,13 @@ class Plan:
         return {
             "recipe": self.loaded.fingerprint,
             **{name: fingerprint(value) for name, value in asked.items()},
+        }
+
+    def asked_fields(self) -> dict[str, Any]:
+        """What is tried of each field, as ``--field`` has it: a list of values, or a range."""
+        return {
+            name: asdict(choice) if isinstance(choice, Range) else [*map(json_value, choice)]
+            for name, choice in self.space.items()
         }
 
     def chosen(self, values: Mapping[str, Any]) -> Variant:
