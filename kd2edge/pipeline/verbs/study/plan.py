@@ -243,7 +243,7 @@ def _require_of_student(path: str) -> None:
     first = path.partition(".")[0]
     if first in _APART:
         raise UsageError(f"{path}: it cannot be varied: {_APART[first]}")
-    if path in {"train.threads", "train.checkpoint_every"}:
+    if path in {"train.threads", "train.checkpoint_every"} or path.startswith("train.explosion"):
         raise UsageError(f"{path}: it cannot be varied: no student depends on it")
 
 
