@@ -8,6 +8,9 @@ from typing import Any
 
 from sections import Result, Row, Tables, content, table, written
 
+from kd2edge.pipeline.verbs.study.findings import judge
+from kd2edge.reporting.study import HURTS, NOT_SHOWN, PAYS
+
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -16,16 +19,27 @@ def studies(results: Tables) -> str:
     found = [results[name] for name in sorted(results) if name.startswith("study-")]
     header = (
         "study", "variant", "task", "metric", "as it is", "variant", "gain", "at least", "at most",
-        "p (Holm)", "shown",
+        "p (Holm)", "verdict",
     )  # fmt: skip
-    rows = [row for result in found for row in rows_of(content(result))]
+    studied = [content(result) for result in found]
+    rows = [row for one in studied for row in rows_of(one)]
+    before = [one["name"] for one in studied if not all(map(is_tested, one["comparisons"]))]
+    one_sided = (
+        f"\n\nOf {', '.join(before)} the test of a loss was not kept: the least that its p can be"
+        " (but for the chance of resampling) follows from that of the gain: `>=`."
+    )
+    without = [row for one in studied for row in lacking_of(one)]
+    lacking = "\n\nWithout a comparison:\n\n" + table(("study", "variant", "state", "why"), without)
     return written(
         "What paid",
         "Variants of one recipe over the same seeds (`kd2edge study`), on test rows.  Gains are in"
-        " points where the metric is a share, bounds one-sided (95 %), p is corrected for all tests"
-        " of its study.  `no` means that these rows and seeds do not show a gain, not that there is"
-        " none.  Of an ablation the gain is what the part brings.  " + " ".join(students(found)),
-        table(header, rows),
+        " points where the metric is a share, bounds one-sided (95 %).  Two one-sided tests each,"
+        " of a gain (`pays`) and of a loss (`hurts`); p is that of the side the gain leans to,"
+        " corrected for all tests of its study.  `not shown` means that these rows and seeds do not"
+        " show it, not that there is nothing; `alone` is what the same bounds say without the"
+        " correction.  Of an ablation the gain is what the part brings.  "
+        + " ".join(students(found)),
+        table(header, rows) + one_sided * bool(before) + lacking * bool(without),
         found,
     )
 
@@ -70,9 +84,11 @@ def students(found: list[Result]) -> Iterator[str]:
 
 
 def rows_of(study: Mapping[str, Any]) -> Iterator[Row]:
-    for one in study["comparisons"]:
+    for one in two_sided(study):
         task, gain = study["tasks"][one["task"]], one["gain"]
         sides = (mean(one["base"]), mean(one["variant_values"]))
+        p = min(one["p_holm"].values())
+        alone = "" if one["alone"] == one["verdict"] else f" (alone: {one['alone']})"
         yield (
             study["name"],
             one["variant"],
@@ -80,9 +96,47 @@ def rows_of(study: Mapping[str, Any]) -> Iterator[Row]:
             one["metric"],
             *(f"{value:.4f}" for value in sides),
             *(signed(gain[key] * task["factor"]) for key in ("value", "low", "high")),
-            f"{one['p_holm']:.3f}",
-            "yes" if one["shown"] else "no",
+            f"{'' if one['exact'] or p == 1 else '>= '}{p:.3f}",
+            f"{one['verdict']}{alone}",
         )
+
+
+def two_sided(study: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Comparisons with both tests; of a record of before, as much as it lets one say.
+
+    The two p-values count the same distribution's two sides, the phantom row against both, and so
+    add up to at least ``1 + 1 / (1 + resamples)`` but for the chance of drawing: that of a loss is
+    no less than what that of the gain leaves.  Holm's correction rises with every p-value: what
+    bounds one from below bounds all of them.
+    """
+    comparisons = study["comparisons"]
+    if all(map(is_tested, comparisons)):
+        yield from ({**one, "exact": True} for one in comparisons)
+        return
+    rest = 1 + 1 / (1 + study["resamples"])
+    found = [
+        {**one, "exact": False, "p": {"gain": one["p"], "loss": max(rest - one["p"], 0.0)}}
+        for one in comparisons
+    ]
+    judge(found)
+    for one in found:
+        bounds = {PAYS: one["gain"]["low"] > 0, HURTS: one["gain"]["high"] < 0}
+        one["alone"] = next((word for word, is_so in bounds.items() if is_so), NOT_SHOWN)
+        if one["verdict"] != NOT_SHOWN:
+            one["verdict"] = "not tested"
+        yield one
+
+
+def is_tested(comparison: Mapping[str, Any]) -> bool:
+    """Whether its record has both tests."""
+    return isinstance(comparison["p"], Mapping)
+
+
+def lacking_of(study: Mapping[str, Any]) -> Iterator[Row]:
+    """Variants that failed, or that nothing could be compared with."""
+    for one in study["variants"]:
+        if one["reason"]:
+            yield study["name"], one["name"], one["state"], one["reason"]
 
 
 def signed(value: float) -> str:

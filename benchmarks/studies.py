@@ -16,6 +16,7 @@ from recording import parser, record, shown
 from kd2edge.pipeline.steps.provenance import code_fingerprint
 from kd2edge.pipeline.verbs.study.runs import StudyFolder
 from kd2edge.recipe import load_recipe
+from kd2edge.recipe.yaml_text import dump_yaml
 
 #: Settings that say where something stands on a machine, or how it was run, and nothing else.
 _PLACES = ("checkpoint", "path", "root", "threads", "run")
@@ -32,14 +33,14 @@ def main() -> None:
 
 
 def kept(study: StudyFolder) -> dict[str, Any]:
-    """What a study found, its recipe's student, and how long a run of it takes."""
+    """What a study found, its recipe without places of a machine, and its student."""
     found: dict[str, Any] = json.loads(study.json.read_bytes())
     loaded = load_recipe(study.recipe)
-    codes = found.pop("codes")
+    codes, resolved = found.pop("codes"), without_places(loaded.resolved)
     return {
         **found,
-        "student": without_places(loaded.resolved["student"]),
-        "distill": without_places(loaded.resolved["distill"]),
+        "recipe_text": dump_yaml(resolved),
+        "student": resolved["student"],
         "epochs": loaded.recipe.train.epochs,
         "code_unchanged_since": codes == [code_fingerprint()],
     }

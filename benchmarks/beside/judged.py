@@ -35,14 +35,17 @@ def compared(
     """
     found: dict[str, Any] = {}
     for metric in metrics:
-        one = {side: {"value": measure(spec, truth, own, metric)} for side, own in said.items()}
+        one: dict[str, dict[str, Any]] = {
+            side: {"value": measure(spec, truth, own, metric)} for side, own in said.items()
+        }
         for side, other in said.items():
             if side != OURS:
-                gain, p = paired_test_over_seeds(
+                test = paired_test_over_seeds(
                     spec, truth, [said[OURS]], [other], metric, inputs=inputs
                 )
+                gain = test.gain
                 one[side]["gain"] = {
-                    "value": gain.value, "low": gain.low, "high": gain.high, "p": p,
+                    "value": gain.value, "low": gain.low, "high": gain.high, "p": test.p_gain,
                 }  # fmt: skip
         found[metric] = one
     return found

@@ -24,10 +24,10 @@ from kd2edge.cli.output import allow_code_option, emit, json_option, say_lines
 def command(
     run: Path, precision: str | None, cache_dir: Path | None, allow_code: bool, as_json: bool
 ) -> int:
-    """Take the step again at which a training of RUN stopped because something was not finite.
+    """Take the step again at which a training of RUN went wrong: not finite, or a loss exploded.
 
     Shows every loss with its worst rows, gradient norms and the largest outputs of modules; writes
-    nothing. Ends with 1 where something is not finite again, with 0 where all is.
+    nothing. Ends with 1 where it goes wrong again, with 0 where it does not.
     """
     from kd2edge.cli.display import display
     from kd2edge.pipeline.verbs.replaying import replay_run

@@ -76,7 +76,7 @@ def command(
     as_json: bool,
     **how: Any,
 ) -> None:
-    """Try variants of RECIPE over seeds; say, per task, which differences are shown.
+    """Try variants of RECIPE over seeds; say, per task, what is shown to pay or to hurt.
 
     A grid or an ablation holds every variant against the recipe as it is. A search chooses by
     validation rows and holds its best one against it. Test rows are read for that alone. Stopped,

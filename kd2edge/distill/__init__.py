@@ -14,6 +14,7 @@ from kd2edge.distill.schedule import Constant, Moment, Schedule, Time
 from kd2edge.distill.settings import (
     LABELS_ALONE,
     DistillSettings,
+    Explosion,
     FeatureSpec,
     FeedSpec,
     LongTailSpec,
@@ -27,6 +28,7 @@ __all__ = [
     "Constant",
     "CurvePoint",
     "DistillSettings",
+    "Explosion",
     "FeatureSpec",
     "FeedSpec",
     "Knowledge",

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, final
 
+from kd2edge.distill.explosion import Growth
 from kd2edge.distill.meter import Meter
 from kd2edge.distill.result import CurvePoint
+from kd2edge.distill.settings import Explosion
 from kd2edge.tasks.spec import TaskName
 
 
@@ -19,10 +21,10 @@ class Cursor:
     """The position of a training; it changes with every step.
 
     Args:
+        meter: losses of the epoch in progress, and how they grew in all of them.
         step: steps taken.
         epoch: epochs finished.
         batch: batches taken in the epoch in progress.
-        meter: losses of the epoch in progress.
         curves: a point a finished epoch.
         best_epoch: epoch (from 1) of the best score, 0 when there is none yet.
         best_score: that score, the mean over tasks of how good their metrics are.
@@ -30,10 +32,10 @@ class Cursor:
         finished: whether all steps were taken.
     """
 
+    meter: Meter
     step: int = 0
     epoch: int = 0
     batch: int = 0
-    meter: Meter = field(default_factory=Meter)
     curves: list[CurvePoint] = field(default_factory=list)
     best_epoch: int = 0
     best_score: float = -math.inf
@@ -73,7 +75,7 @@ class Cursor:
                 self.step, self.epoch, self.seconds, means, dict(validation), values, dict(peers)
             )
         )
-        self.meter = Meter()
+        self.meter = Meter(self.meter.growth)
         best = score > self.best_score
         if best:
             self.best_epoch, self.best_score = self.epoch, score
@@ -92,6 +94,7 @@ class Cursor:
             "epoch": self.epoch,
             "batch": self.batch,
             "meter": self.meter.sums(),
+            "growth": self.meter.growth.to_json(),
             "curves": [asdict(point) for point in self.curves],
             "best_epoch": self.best_epoch,
             # JSON has no infinity.
@@ -101,15 +104,22 @@ class Cursor:
         }
 
 
-def cursor_from_json(state: Mapping[str, Any]) -> Cursor:
-    """The cursor of a checkpoint."""
+def cursor_from_json(state: Mapping[str, Any], explosion: Explosion | None) -> Cursor:
+    """The cursor of a checkpoint.
+
+    Args:
+        state: of it.
+        explosion: when a loss has exploded; None: it never does.
+    """
+    growth = Growth(explosion, state["growth"])
     cursor = Cursor(
         **{
             name: state[name]
             for name in ("step", "epoch", "batch", "best_epoch", "earlier_seconds")
         },
         meter=Meter(
-            [(task, kind, peer, total, count) for task, kind, peer, total, count in state["meter"]]
+            growth,
+            [(task, kind, peer, total, count) for task, kind, peer, total, count in state["meter"]],
         ),
         curves=[CurvePoint(**point) for point in state["curves"]],
         finished=state["finished"],

@@ -70,8 +70,8 @@ class TrainingJob:
     def key(self) -> str:
         """Fingerprint of everything that the trained weights depend on.
 
-        The metrics that are only reported are not in it, nor how often checkpoints are written and
-        how many threads compute.
+        The metrics that are only reported are not in it, nor how often checkpoints are written,
+        how many threads compute and when a loss has exploded.
         """
         unlabelled = self.knowledge is not None or self.settings.distill.mutual > 0
         train = self.train.fingerprint if unlabelled else self.train.labelled_fingerprint
@@ -79,7 +79,9 @@ class TrainingJob:
         return fingerprint(
             {
                 "origin": self.origin,
-                "settings": replace(self.settings, checkpoint_every=0, threads=None),
+                "settings": replace(
+                    self.settings, checkpoint_every=0, threads=None, explosion=None
+                ),
                 "splits": splits,
                 "tasks": [replace(task, metrics=()) for task in self.tasks],
                 "knowledge": self.knowledge.fingerprints() if self.knowledge else {},

@@ -8,7 +8,6 @@ import torch
 
 from kd2edge.data.device import device_of
 from kd2edge.distill.checkpoint import Checkpoint, load_checkpoint, remove_checkpoint
-from kd2edge.distill.cursor import cursor_from_json
 from kd2edge.distill.failed import remove_failed
 from kd2edge.distill.interruption import Interruption
 from kd2edge.distill.job import TrainingJob, require_resumable
@@ -36,7 +35,8 @@ def train(
 
     What is no longer finite is noticed when losses are read, perhaps steps later.  Training is then
     run again from the last good checkpoint, or from its beginning, to the first step that went
-    wrong, and the state before that step is kept for :func:`~kd2edge.distill.replay.replay`.
+    wrong, and the state before that step is kept for :func:`~kd2edge.distill.replay.replay`.  Of a
+    loss that has exploded that is the first of the steps in which it was far too large.
 
     Args:
         job: what to train.
@@ -50,7 +50,8 @@ def train(
         UsageError: settings that name nothing known, or a checkpoint of another training.
         IntegrityError: a damaged checkpoint.
         StorageError: the checkpoint or the net cannot be written.
-        Kd2edgeError: a loss, gradient or weight is no longer finite; it names step and rows.
+        Kd2edgeError: a loss, gradient or weight is no longer finite, or a loss has exploded; it
+            names step and rows.
     """
     device = device_of(job.settings.device)
     if job.knowledge is not None:
@@ -83,7 +84,7 @@ def _result(
     net = job.build()
     with conditions(job, device, found), interruption:
         training = Training(job, net, device, on_event)
-        if found is None or not cursor_from_json(found.state["cursor"]).finished:
+        if found is None or not found.state["cursor"]["finished"]:
             plan = training.plan
             on_event(BeginEvent(len(plan.rows), len(job.train), plan.epochs, plan.steps))
         if found is not None:

@@ -10,6 +10,7 @@ from typing import final
 from torch import Tensor
 
 from kd2edge.distill.balance import LossKey
+from kd2edge.distill.explosion import Exploded, Growth
 from kd2edge.tasks.spec import TaskName
 
 Sums = list[tuple[str, str, str, float, int]]
@@ -35,9 +36,15 @@ class Broken:
 
 @final
 class Meter:
-    """Sums named losses; tensors are read only when someone looks, so that no GPU is waited for."""
+    """Sums named losses; tensors are read only when someone looks, so that no GPU is waited for.
 
-    def __init__(self, sums: Sums | None = None) -> None:
+    Args:
+        growth: told of what is read; of the whole training.
+        sums: of a checkpoint.
+    """
+
+    def __init__(self, growth: Growth, sums: Sums | None = None) -> None:
+        self.growth = growth
         self._sums = {
             LossKey(TaskName(task), kind, peer): (total, count)
             for task, kind, peer, total, count in sums or []
@@ -82,11 +89,18 @@ class Meter:
         at, key, value = self._broken
         return Broken(key, value, self._read - at)
 
+    def exploded(self) -> tuple[Exploded, int] | None:
+        """The first loss that exploded, and batches since it began to; None while none did."""
+        self._collect()
+        found = self.growth.exploded
+        return None if found is None else (found, self.growth.step - found.since)
+
     def _collect(self) -> None:
         for losses in self._pending:
             self._read += 1
-            for key, loss in losses.items():
-                value = float(loss)
+            read = {key: float(loss) for key, loss in losses.items()}
+            self.growth.add({key: one for key, one in read.items() if key.kind not in VALUES})
+            for key, value in read.items():
                 if self._broken is None and not math.isfinite(value):
                     self._broken = self._read, key, value
                 total, count = self._sums.get(key, (0.0, 0))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from kd2edge.distill.balance import LossKey
+from kd2edge.distill.explosion import Exploded
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +56,17 @@ class NotFinite:
 
 
 class Lost(Exception):  # noqa: N818  (it never leaves the package: the loop looks for the cause)
-    """Something was seen not to be finite, perhaps steps after it came to be so.
+    """Something was seen not to be finite, perhaps steps after it came to be so, or exploded.
 
     Args:
         what: was seen.
-        step: the step (from 1) in which it was so.
+        step: the step (from 1) in which it was so; of what exploded, the first in which it was.
         epoch: of that step, from 1.
         positions: the rows of that step.
     """
 
     def __init__(
-        self, what: NotFinite, step: int, epoch: int, positions: npt.NDArray[np.int64]
+        self, what: NotFinite | Exploded, step: int, epoch: int, positions: npt.NDArray[np.int64]
     ) -> None:
         super().__init__(str(what))
         self.what = what

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kd2edge.data.device import device_of
 from kd2edge.distill.balance import LossKey
+from kd2edge.distill.explosion import Exploded, exploded_from_json
 from kd2edge.distill.failed import load_failed, named_rows
 from kd2edge.distill.job import TrainingJob
 from kd2edge.distill.meter import VALUES
@@ -47,7 +48,7 @@ class Replayed:
     Args:
         failed: ``failed.json``: what went wrong the first time.
         precision: that it was taken in now.
-        what: is not finite now; None where all is.
+        what: is not finite now, or as far too large as it was; None where nothing is.
         losses: of the batch, neither weighted nor balanced.
         rows: loss -> the worst rows first: each row alone, without dropout, and with the means of
             batch norms in place of the batch's own, before the step.  A row without that loss (no
@@ -60,7 +61,7 @@ class Replayed:
 
     failed: Mapping[str, Any]
     precision: str
-    what: NotFinite | None
+    what: NotFinite | Exploded | None
     losses: Mapping[LossKey, float]
     rows: Mapping[LossKey, Sequence[RowLoss]]
     gradients: Mapping[str, float]
@@ -92,7 +93,7 @@ def replay(job: TrainingJob, *, precision: str | None = None, most: int = 10) ->
     device = device_of(job.settings.device)
     net = job.build()
     with conditions(job, device, state):
-        seen = _Seen()
+        seen = _Seen(exploded_from_json(failed["what"], failed["step"]))
         training = Training(job, net, device, watch=seen)
         training.resume(state)
         cursor = training.cursor
@@ -117,10 +118,11 @@ def replay(job: TrainingJob, *, precision: str | None = None, most: int = 10) ->
 
 @final
 class _Seen:
-    """Keeps what one step shows."""
+    """Keeps what one step shows; of one in which a loss exploded, whether it does so again."""
 
-    def __init__(self) -> None:
-        self.what: NotFinite | None = None
+    def __init__(self, exploded: Exploded | None) -> None:
+        self.what: NotFinite | Exploded | None = None
+        self._exploded = exploded
         self.losses: dict[LossKey, float] = {}
         self.gradients: dict[str, float] = {}
         self.peaks: dict[str, float] = {}
@@ -141,6 +143,9 @@ class _Seen:
         self.losses = {key: float(loss) for key, loss in losses.items() if key.kind not in VALUES}
         found = broken_loss(losses) or broken_weight(self._training.named)
         self.what = self.what or found
+        exploded = self._exploded
+        if self.what is None and exploded is not None and exploded.holds(losses):
+            self.what = replace(exploded, value=float(losses[exploded.key]))
 
 
 def _norms(named: Sequence[tuple[str, nn.Parameter]]) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """Finding the first step that went wrong by training again, up to it.
 
+A loss that has exploded says itself since when; that step is trained up to again, for its state.
+
 A loss is NaN because of its rows, or because the update of the step before it left weights that are
 not finite while every loss of that step was.  In a good run nothing looks at gradients or weights;
 here each step is looked at before and after its update, so that the first of the two is named.
@@ -17,6 +19,7 @@ from torch import Tensor
 
 from kd2edge.distill.balance import LossKey
 from kd2edge.distill.checkpoint import Checkpoint, load_checkpoint
+from kd2edge.distill.explosion import Exploded
 from kd2edge.distill.failed import keep_failed, named_rows, some_rows
 from kd2edge.distill.interruption import Interruption
 from kd2edge.distill.job import TrainingJob
@@ -31,6 +34,8 @@ from kd2edge.distill.precision import precision_of
 from kd2edge.distill.saving import copied
 from kd2edge.distill.training import Training, conditions
 from kd2edge.errors import Kd2edgeError, StorageError
+
+_OTHERS = "the computation is not the same each time on this device or with these threads"
 
 
 class _Ended(Exception):  # noqa: N818  (it ends training again, and is no failure)
@@ -50,11 +55,12 @@ class _Search:
         positions: its rows.
     """
 
-    def __init__(self, until: int, interruption: Interruption) -> None:
-        self.what: NotFinite | None = None
+    def __init__(self, lost: Lost, interruption: Interruption) -> None:
+        self.what: NotFinite | Exploded | None = None
         self.state = Checkpoint({}, {})
         self.positions = np.empty(0, np.int64)
-        self._until = until
+        self._until = lost.step
+        self._exploded = lost.what if isinstance(lost.what, Exploded) else None
         self._interruption = interruption
         self._training: Training | None = None
 
@@ -62,9 +68,10 @@ class _Search:
         if self._interruption.requested:
             raise _Ended("it was stopped while it was looked for")
         if training.cursor.step >= self._until:
+            if self._exploded is not None:
+                raise _Ended(f"the last checkpoint is of a later step ({training.cursor.step})")
             raise _Ended(
-                f"trained again to step {self._until}, everything stayed finite: the computation is"
-                " not the same each time on this device or with these threads"
+                f"trained again to step {self._until}, everything stayed finite: {_OTHERS}"
             )
         self._training, self.positions = training, positions
         # Copies on the CPU: a GPU may have no room for a second state.
@@ -76,10 +83,14 @@ class _Search:
         self._end_at(broken_loss(losses) or broken_gradient(self._training.named))
 
     def after(self, losses: Mapping[LossKey, Tensor | float]) -> None:
-        assert self._training is not None
-        self._end_at(broken_loss(losses) or broken_weight(self._training.named))
+        training, exploded = self._training, self._exploded
+        assert training is not None
+        self._end_at(broken_loss(losses) or broken_weight(training.named))
+        if exploded is not None and training.cursor.step + 1 == self._until:
+            self._end_at(exploded if exploded.holds(losses) else None)
+            raise _Ended(f"trained again to step {self._until}, its loss is another one: {_OTHERS}")
 
-    def _end_at(self, what: NotFinite | None) -> None:
+    def _end_at(self, what: NotFinite | Exploded | None) -> None:
         if what is not None:
             self.what = what
             raise _Ended
@@ -96,7 +107,7 @@ def failure_of(
         lost: what was noticed, in that step or a later one.
         interruption: ends the search.
     """
-    search = _Search(lost.step, interruption)
+    search = _Search(lost, interruption)
     lacking = _searched(job, device, search)
     what, step, epoch, positions = lost.what, lost.step, lost.epoch, lost.positions
     if search.what is not None:
@@ -129,9 +140,15 @@ def failure_of(
         if met
         else f"the step was not met again: {lacking}"
     )
+    meant = (
+        " A loss that is meant to grow so wants a larger train.explosion.factor, or"
+        " train.explosion: null."
+        if isinstance(what, Exploded)
+        else ""
+    )
     return Kd2edgeError(
         f"{job.name}, step {step}, epoch {epoch}: {what}; rows {some_rows(rows)}. {kept}. Lower"
-        f" train.lr, raise train.warmup, or look at these rows; {again}"
+        f" train.lr, raise train.warmup, or look at these rows; {again}.{meant}"
     )
 
 

@@ -140,6 +140,21 @@ class Sampling:
     temperature: float
 
 
+@dataclass(frozen=True, slots=True)
+class Explosion:
+    """When a loss has exploded.
+
+    Args:
+        factor: how many times the smallest that it was, and the floor, it is above.
+        floor: added to the smallest, for losses that come near to 0.
+        steps: in so many batches more it is so than it is not.
+    """
+
+    factor: float
+    floor: float
+    steps: int
+
+
 #: No teacher has a say, and the tasks' losses are summed.
 LABELS_ALONE = DistillSettings(
     alpha=0.0,
@@ -179,6 +194,7 @@ class TrainSettings:
         device: ``auto``, ``cpu``, ``cuda``.
         threads: CPU threads; None leaves torch's setting.
         checkpoint_every: steps between two checkpoints.
+        explosion: when a loss has exploded, and training stops; None: it never does.
         freeze: paths of modules that stay as they are.
         layer_decay: what a level's learning rate is of that of the level above it.
         rates: path of a module -> what its learning rate is multiplied with.
@@ -203,6 +219,7 @@ class TrainSettings:
     device: str
     threads: int | None
     checkpoint_every: int
+    explosion: Explosion | None
     freeze: tuple[str, ...]
     layer_decay: float
     rates: Mapping[str, float]

@@ -26,9 +26,11 @@ from kd2edge.distill.evaluate import (
     metric_values,
     predict_split,
 )
+from kd2edge.distill.explosion import Exploded, Growth
 from kd2edge.distill.freezing import freeze
 from kd2edge.distill.interruption import Interruption
 from kd2edge.distill.job import TrainingJob
+from kd2edge.distill.meter import Meter
 from kd2edge.distill.not_finite import Lost, NotFinite, broken_weight, loss_not_finite
 from kd2edge.distill.optimizer import rate
 from kd2edge.distill.peer_training import PeerTraining
@@ -122,7 +124,7 @@ class Training:
         self.stepper = Stepper(self.net, self.objective, job.settings, device, self.precision)
         self.peers = [PeerTraining(one, job, device, self.precision) for one in job.peers]
         self._steppers = {"": self.stepper, **{one.peer.name: one.stepper for one in self.peers}}
-        self.cursor = Cursor()
+        self.cursor = Cursor(Meter(Growth(job.settings.explosion)))
         self.key = job.checkpoint_key
         self.best: dict[str, Tensor] = {}
 
@@ -148,7 +150,7 @@ class Training:
 
     def resume(self, found: Checkpoint) -> None:
         """Go on from a checkpoint of this training."""
-        self.cursor = cursor_from_json(found.state["cursor"])
+        self.cursor = cursor_from_json(found.state["cursor"], self.settings.explosion)
         self.best = under(BEST, found.tensors)
         if self.cursor.finished:
             self.net.load_state_dict(under(NET, found.tensors))
@@ -259,7 +261,7 @@ class Training:
             if interruption.requested:
                 self._interrupt(interruption)
             if cursor.step % self.settings.checkpoint_every == 0:
-                self._save(self._all_tensors())
+                self._checkpoint()
 
     def _end_epoch(self) -> None:
         cursor, plan = self.cursor, self.plan
@@ -326,10 +328,14 @@ class Training:
         self.on_event(event)
 
     def _require_finite(self) -> None:
-        """Stop at losses that are not finite, once somebody waits for them anyway."""
-        broken = self.cursor.meter.broken()
+        """Stop at losses that are not finite or exploded, once somebody waits for them anyway."""
+        meter = self.cursor.meter
+        broken = meter.broken()
         if broken is not None:
             raise self._lost(loss_not_finite(broken.key, broken.value), broken.ago)
+        exploded = meter.exploded()
+        if exploded is not None:
+            raise self._lost(*exploded)
 
     def _require_sound(self) -> None:
         """The same for losses and weights: finite losses may have left weights that are not."""
@@ -338,10 +344,15 @@ class Training:
         if found is not None:
             raise self._lost(found, 0)
 
-    def _lost(self, what: NotFinite, ago: int) -> Lost:
-        cursor = self.cursor
-        positions = self.plan.batches(cursor.epoch)[max(cursor.batch - 1 - ago, 0)]
-        return Lost(what, cursor.step - ago, cursor.epoch + 1, positions)
+    def _lost(self, what: NotFinite | Exploded, ago: int) -> Lost:
+        """What is wrong since so many steps before the last one, perhaps in an earlier epoch."""
+        epoch, batch = self.cursor.epoch, self.cursor.batch - 1 - ago
+        batches = self.plan.batches(epoch)
+        while batch < 0 and epoch:
+            epoch -= 1
+            batches = self.plan.batches(epoch)
+            batch += len(batches)
+        return Lost(what, self.cursor.step - ago, epoch + 1, batches[max(batch, 0)])
 
     def _interrupt(self, interruption: Interruption) -> None:
         self._save(self._all_tensors())
@@ -357,6 +368,12 @@ class Training:
 
     def _all_tensors(self) -> dict[str, Tensor]:
         return {**self.tensors(), **prefixed(BEST, self.best)}
+
+    def _checkpoint(self) -> None:
+        """Save, but where a loss may be about to explode: the checkpoint of before it stays."""
+        self._require_sound()
+        if not self.cursor.meter.growth.is_suspicious:
+            self._write(self._all_tensors())
 
     def _save(self, tensors: Mapping[str, Tensor]) -> None:
         self._require_sound()  # the last good checkpoint stays

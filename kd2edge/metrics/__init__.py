@@ -5,6 +5,7 @@ from __future__ import annotations
 from kd2edge.metrics.calibration import Bin, Reliability, reliability
 from kd2edge.metrics.estimate import (
     Estimate,
+    PairedTest,
     drop,
     evaluate,
     measure,
@@ -34,6 +35,7 @@ __all__ = [
     "GroupF1",
     "GroupScore",
     "Metric",
+    "PairedTest",
     "RankMetric",
     "Reliability",
     "class_groups",

@@ -60,6 +60,21 @@ class Estimate:
     distinct: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """A gain, and whether chance alone could have made it.
+
+    Args:
+        gain: with its two bounds, each one-sided.
+        p_gain: one-sided, of "there is no gain": small where there is one.
+        p_loss: one-sided, of "there is no loss".
+    """
+
+    gain: Estimate
+    p_gain: float
+    p_loss: float
+
+
 def measure(spec: TaskSpec, truth: Truth, decoded: Decoded, metric_name: str) -> float:
     """A metric of one model, without bounds; memory does not follow rows times classes.
 
@@ -151,7 +166,7 @@ def drop(
         UsageError: no such metric, or a confidence outside (0.5, 1).
     """
     how = _How(metric_name, inputs, confidence, resamples, seed)
-    return _tested_gain(spec, truth, [reference], [candidate], how)[0]
+    return _tested_gain(spec, truth, [reference], [candidate], how).gain
 
 
 def paired_gain_over_seeds(
@@ -197,7 +212,7 @@ def paired_gain_over_seeds(
     return paired_test_over_seeds(
         spec, truth, candidates, baselines, metric_name,
         inputs=inputs, confidence=confidence, resamples=resamples, seed=seed,
-    )[0]  # fmt: skip
+    ).gain  # fmt: skip
 
 
 def paired_test_over_seeds(
@@ -211,13 +226,14 @@ def paired_test_over_seeds(
     confidence: float = CONFIDENCE,
     resamples: int = 2000,
     seed: int = 0,
-) -> tuple[Estimate, float]:
-    """The gain of :func:`paired_gain_over_seeds`, and the p-value of "it is none, or a loss".
+) -> PairedTest:
+    """The gain of :func:`paired_gain_over_seeds` with its two one-sided tests.
 
-    The p-value is one-sided, by the same resamples as the lower bound, the phantom row counted
-    against the gain: ``(1 + #{resampled gain <= 0}) / (1 + resamples)`` (Davison and Hinkley 1997,
-    eq. 4.11; never 0, as none of so many resamples proves nothing beyond them).  It is at most
-    0.05 where the bound at 95 % is above 0.  1 where the two never differ.
+    Each p-value comes from the resamples of its bound, the phantom row counted against what is
+    tested: ``(1 + #{resampled gain <= 0}) / (1 + resamples)`` of a gain, ``>= 0`` of a loss
+    (Davison and Hinkley 1997, eq. 4.11; never 0, as none of so many resamples proves nothing
+    beyond them).  It is at most 0.05 where the bound at 95 % lies beyond 0.  Both are 1 where the
+    two never differ.  With the sides turned, each is the other but for the chance of drawing.
 
     Args:
         spec: the task.
@@ -260,8 +276,8 @@ def _tested_gain(
     better: Sequence[Decoded],
     worse: Sequence[Decoded],
     how: _How,
-) -> tuple[Estimate, float]:
-    """The gain, and the p-value of there being none."""
+) -> PairedTest:
+    """The gain and its tests, see :func:`paired_test_over_seeds`."""
     _check(how.confidence)
     made, count = metric(how.metric), len(better)
     found = resampled(
@@ -290,13 +306,16 @@ def _tested_gain(
         alike = 1 - (1 - sure) ** (1 / found.distinct)
         bound = float(np.mean(one.widest(values[0], values[0], alike)))
         none = Estimate(value, -bound, bound, sure, found.rows, distinct=found.distinct)
-        return none, 1.0
+        return PairedTest(none, 1.0, 1.0)
     least = -mixed(one.widest(below, above, share))  # t is symmetric: a draw serves both sides
-    low = _quantile(least, 1 - sure)
-    high = _quantile(mixed(one.widest(above, below, share)), sure)
-    p = (1 + int(np.count_nonzero(least <= 0))) / (1 + how.resamples)
+    most = mixed(one.widest(above, below, share))
+    low, high = _quantile(least, 1 - sure), _quantile(most, sure)
+    p_gain, p_loss = (
+        (1 + int(np.count_nonzero(against))) / (1 + how.resamples)
+        for against in (least <= 0, most >= 0)
+    )
     error = math.hypot(float(np.std((above - below).mean(axis=1))), _spread(above - below))
-    return _estimate(value, low, high, sure, found, error), p
+    return PairedTest(_estimate(value, low, high, sure, found, error), p_gain, p_loss)
 
 
 def _error_of_mean(gains: Floats) -> Floats:

@@ -157,11 +157,11 @@ def gain_plot(bars: Sequence[Bar], scale: Scale = POINTS, *, label: str) -> str:
     """Gains with their bounds in the metric's unit, and a line where there is none.
 
     Args:
-        bars: a gain each; their ``kind`` is what a test says of it: ``shown`` or ``not shown``.
+        bars: a gain each; their ``kind`` is what tests say of it: ``pays``, ``hurts`` or else.
         scale: the unit that gains are shown in.
         label: what the picture shows, for readers who do not see it.
     """
-    colours = {"shown": "pass"}
+    colours = {"pays": "pass", "hurts": "fail"}
     return drop_plot(
         [replace(bar, kind=colours.get(bar.kind, "none")) for bar in bars], None, scale, label=label
     )

@@ -12,14 +12,16 @@ from kd2edge.reporting.rendering import rendered
 from kd2edge.reporting.tables import Group, Table
 from kd2edge.scale import Scale
 
-__all__ = ["SCHEMA", "study_html", "study_table"]
+__all__ = ["HURTS", "NOT_SHOWN", "PAYS", "SCHEMA", "study_html", "study_table"]
 
 #: Version of study.json.
 SCHEMA = 1
 
+#: What the two tests of a comparison say; what was not shown is not shown to be nothing.
+PAYS, HURTS, NOT_SHOWN = "pays", "hurts", "not shown"
+
 Json = Mapping[str, Any]
-#: What a test says; that something was not shown does not show that there is nothing.
-_SAYS = {True: "shown", False: "not shown"}
+_COLOURS = {PAYS: "verdict-pass", HURTS: "verdict-fail"}
 
 
 def study_table(study: Json) -> Table:
@@ -28,7 +30,7 @@ def study_table(study: Json) -> Table:
     Args:
         study: ``study.json`` as ``kd2edge study`` writes it.
     """
-    columns = ("variant", "value", "gain", "at least, at most", "p", "gain is")
+    columns = ("variant", "value", "gain", "at least, at most", "p", "verdict")
     groups = tuple(_group(study, task) for task in study["tasks"])
     return Table(columns, groups, frozenset({0, 5}), tuple(_notes(study)))
 
@@ -100,11 +102,16 @@ def _group(study: Json, task: str) -> Group:
                 scale.number(_mean(one["variant_values"])),
                 _signed(scale, gain["value"]),
                 _bounds(scale, gain),
-                _p(one["p_holm"]),
-                _SAYS[one["shown"]],
+                _p(_smaller(one)),
+                one["verdict"],
             )
         )
     return Group(_title(study, task), tuple(rows))
+
+
+def _smaller(one: Json) -> float:
+    """The corrected p-value of the side that a comparison leans to."""
+    return min(one["p_holm"].values())
 
 
 def _p(value: float) -> str:
@@ -112,7 +119,7 @@ def _p(value: float) -> str:
 
 
 def _notes(study: Json) -> Iterator[str]:
-    seeds, sure, tests = study["seeds"], study["confidence"], len(study["comparisons"])
+    seeds, sure, tests = study["seeds"], study["confidence"], 2 * len(study["comparisons"])
     several = f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
     what = (
         "what the part brings: the recipe as it is less the recipe without it"
@@ -126,9 +133,16 @@ def _notes(study: Json) -> Iterator[str]:
         f"{over_seeds}."
     )
     yield (
-        f"p is one-sided, corrected for {tests} test{'s' * (tests != 1)} (Holm); a gain is shown"
-        f" where it is at most {1 - sure:.2f}. Not shown does not mean that there is none."
+        "Two one-sided tests each, of a gain (pays) and of a loss (hurts). p is that of the side"
+        f" the gain leans to, corrected for all {tests} tests (Holm): pays or hurts where it is at"
+        f" most {1 - sure:.2f}. Not shown does not mean that there is none."
     )
+    for word in (PAYS, HURTS):
+        if alone := [one for one in _tests(study, "alone", word) if one["verdict"] == NOT_SHOWN]:
+            yield (
+                f"Not shown, but the bound of each of these, taken alone, says that it {word}:"
+                f" {_named(alone)}. More seeds may tell."
+            )
     if len(seeds) == 1:
         yield "One seed: bounds and tests speak of that seed alone, others may differ more."
     elif len(seeds) < 5:
@@ -149,12 +163,21 @@ def _notes(study: Json) -> Iterator[str]:
         yield "The runs were made by different versions of kd2edge's code."
 
 
+def _tests(study: Json, key: str, word: str) -> list[Json]:
+    return [one for one in study["comparisons"] if one[key] == word]
+
+
+def _named(comparisons: list[Json]) -> str:
+    return ", ".join(f"{one['variant']} ({one['task']})" for one in comparisons)
+
+
 def _lead(study: Json) -> str:
-    tests = study["comparisons"]
-    shown = [one for one in tests if one["shown"]]
-    names = dict.fromkeys(f"{one['variant']} ({one['task']})" for one in shown)
-    tail = f": {', '.join(names)}." if names else "."
-    return f"A gain is shown in {len(shown)} of {len(tests)} tests{tail}"
+    pays, hurts = (_tests(study, "verdict", word) for word in (PAYS, HURTS))
+    said = [
+        f"{len(found)} {word}{f': {_named(found)}' if found else ''}"
+        for found, word in ((pays, "shown to pay"), (hurts, "shown to hurt"))
+    ]
+    return f"Of {len(study['comparisons'])} comparisons {'; '.join(said)}."
 
 
 def _facts(study: Json) -> list[Fact]:
@@ -167,7 +190,7 @@ def _facts(study: Json) -> list[Fact]:
 def _grid(study: Json, task: str) -> Grid:
     columns = [
         Column("Variant", is_text=True), Column("Value"), Column("Gain"), Column("p (Holm)"),
-        Column("Gain is", is_text=True),
+        Column("Verdict", is_text=True),
     ]  # fmt: skip
     scale = _scale(study, task)
     rows: list[list[Cell]] = []
@@ -182,18 +205,23 @@ def _grid(study: Json, task: str) -> Grid:
                 Cell(one["variant"]),
                 Cell(scale.number(value), sort=value),
                 Cell(_signed(scale, gain["value"]), f"[{_bounds(scale, gain)}]", "", gain["value"]),
-                Cell(_p(one["p_holm"]), sort=one["p_holm"]),
-                Cell(_SAYS[one["shown"]], kind="verdict-pass" if one["shown"] else ""),
+                Cell(_p(_smaller(one)), sort=_smaller(one)),
+                _verdict(one),
             ]
         )
     return Grid(columns, rows, _title(study, task), sortable=True)
+
+
+def _verdict(one: Json) -> Cell:
+    alone = "" if one["alone"] == one["verdict"] else f"alone: {one['alone']}"
+    return Cell(one["verdict"], alone, _COLOURS.get(one["verdict"], ""))
 
 
 def _figure(study: Json, task: str) -> Figure:
     bars = [
         Bar(
             one["variant"],
-            _SAYS[one["shown"]],
+            one["verdict"],
             one["gain"]["value"],
             one["gain"]["low"],
             one["gain"]["high"],

@@ -110,26 +110,72 @@ def strings(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
+def compared(variant: str, gain: tuple[float, float, float], **tests: Any) -> dict[str, Any]:
+    value, low, high = gain
+    return {
+        "variant": variant, "task": "t", "metric": "accuracy", "base": [0.8, 0.9],
+        "variant_values": [0.9, 0.9], "gain": {"value": value, "low": low, "high": high}, **tests,
+    }  # fmt: skip
+
+
 STUDY = {
-    "name": "losses", "seeds": [1, 2], "epochs": 5,
+    "name": "losses", "seeds": [1, 2], "epochs": 5, "resamples": 1999,
     "student": {"model": {"family": "static"}},
-    "variants": [{"trial": 0, "parameters": 1000}],
+    "variants": [
+        {"name": "as it is", "trial": 0, "parameters": 1000, "state": "complete", "reason": ""},
+        {"name": "hint|ed", "trial": 1, "parameters": None, "state": "failed", "reason": "no x"},
+    ],
     "tasks": {"t": {"factor": 100.0}},
     "comparisons": [
-        {
-            "variant": "distill.alpha=1", "task": "t", "metric": "accuracy", "base": [0.8, 0.9],
-            "variant_values": [0.9, 0.9], "gain": {"value": 0.05, "low": -0.01, "high": 0.1},
-            "p_holm": 0.2, "shown": False,
-        }
+        compared(
+            "alpha=1", (0.05, -0.01, 0.1), p={"gain": 0.1, "loss": 0.91},
+            p_holm={"gain": 0.2, "loss": 1.0}, verdict="not shown", alone="not shown",
+        ),
+        compared(
+            "loss=mse", (-0.05, -0.1, -0.02), p={"gain": 0.999, "loss": 0.0015},
+            p_holm={"gain": 1.0, "loss": 0.006}, verdict="hurts", alone="hurts",
+        ),
     ],
 }  # fmt: skip
 
 
-def test_a_study_says_what_each_variant_gains_and_whether_it_is_shown():
+def rows_of(study: Any) -> list[str]:
+    text = generate.studies({"study-losses": {**ORIGIN, "measured": study}})
+    rows = [line for line in text.splitlines() if line.startswith("| losses")]
+    return [row.replace("\N{MINUS SIGN}", "-") for row in rows]
+
+
+def test_a_study_says_what_each_variant_gains_or_loses_and_whether_it_is_shown():
+    gained, hurt, _ = rows_of(STUDY)
+    sides = "t | accuracy | 0.8500 | 0.9000"
+    assert gained == f"| losses | alpha=1 | {sides} | +5.00 | -1.00 | +10.00 | 0.200 | not shown |"
+    assert hurt == f"| losses | loss=mse | {sides} | -5.00 | -10.00 | -2.00 | 0.006 | hurts |"
     text = generate.studies({"study-losses": {**ORIGIN, "measured": STUDY}})
-    (row,) = [line for line in text.splitlines() if line.startswith("| losses")]
-    assert row == (
-        "| losses | distill.alpha=1 | t | accuracy | 0.8500 | 0.9000 | +5.00 | \N{MINUS SIGN}1.00 "
-        "| +10.00 | 0.200 | no |"
-    )
     assert "a `static` student of 1,000 parameters, 5 epochs, 2 seeds" in text
+    assert "was not kept" not in text
+
+
+def test_a_variant_that_failed_stands_there_with_its_reason():
+    assert rows_of(STUDY)[2:] == ["| losses | hint\\|ed | failed | no x |"]
+    none = {**STUDY, "variants": STUDY["variants"][:1]}
+    assert "Without a comparison" not in generate.studies(
+        {"study-losses": {**ORIGIN, "measured": none}}
+    )
+
+
+def test_a_record_without_the_test_of_a_loss_says_no_more_than_it_holds():
+    """Of p = 0.99 the other is at least 1.0005 - 0.99, times 4 for Holm; the bounds are kept."""
+    comparisons = [
+        compared("alpha=1", (0.05, -0.01, 0.1), p=0.1, p_holm=0.2, shown=False),
+        compared("loss=mse", (-0.05, -0.1, -0.02), p=0.98, p_holm=1.0, shown=False),
+    ]
+    _, hurt = rows_of({**STUDY, "comparisons": comparisons})[:2]
+    assert hurt.endswith("| -5.00 | -10.00 | -2.00 | >= 0.082 | not shown (alone: hurts) |")
+    comparisons[1]["p"] = 0.9995
+    gained, hurt = rows_of({**STUDY, "comparisons": comparisons})[:2]
+    assert hurt.endswith("| >= 0.004 | not tested (alone: hurts) |")
+    assert gained.endswith("| >= 0.300 | not shown |")
+    text = generate.studies(
+        {"study-losses": {**ORIGIN, "measured": {**STUDY, "comparisons": comparisons}}}
+    )
+    assert "Of losses the test of a loss was not kept" in text

@@ -80,6 +80,8 @@ def test_of_a_study_is_kept_what_it_found_and_no_place_of_this_machine(
     assert found["name"] == "s"
     assert not found["code_unchanged_since"]
     assert found["student"]["model"]["family"] == "cnn"
+    assert "family: cnn" in found["recipe_text"]
+    assert str(tmp_path) not in found["recipe_text"]
     student = {"source": {"path": "weights", "package": "p"}, "own": "/home/x", "kept": 1}
     assert studies.without_places([student]) == [{"source": {"package": "p"}, "kept": 1}]
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from kd2edge.distill.balance import LossKey
+from kd2edge.distill.explosion import Growth
 from kd2edge.distill.meter import Meter
 from kd2edge.distill.not_finite import broken_gradient, broken_loss, broken_weight
 from kd2edge.tasks.spec import TaskName
@@ -37,7 +38,7 @@ def test_parameters_are_named_the_first_one_alone(value: float) -> None:
 
 
 def test_a_meter_says_how_long_ago_a_loss_broke() -> None:
-    meter = Meter()
+    meter = Meter(Growth(None))
     assert meter.broken() is None
     for value in (1.0, 2.0):
         meter.add({_A: torch.tensor(value)})

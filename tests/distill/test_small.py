@@ -17,6 +17,7 @@ from kd2edge.data import Batch
 from kd2edge.distill import Constant, Method, Moment, Schedule, Time
 from kd2edge.distill.balance import LossKey
 from kd2edge.distill.balance.kinds import BALANCERS
+from kd2edge.distill.explosion import Growth
 from kd2edge.distill.features import FEATURE_LOSSES, PROJECTORS
 from kd2edge.distill.interruption import Interruption
 from kd2edge.distill.logits import LOGIT_LOSSES
@@ -108,20 +109,20 @@ def test_a_moment_of_a_task_that_nobody_teaches_has_no_teacher_and_no_losses_yet
 
 
 def test_meter_means_over_the_batches_that_have_a_loss() -> None:
-    meter = Meter()
+    meter = Meter(Growth(None))
     meter.add({LossKey(ONE, "task"): torch.tensor(1.0), LossKey(ONE, "kd"): torch.tensor(5.0)})
     meter.add({LossKey(ONE, "task"): torch.tensor(2.0)})
-    again = Meter(meter.sums())
+    again = Meter(Growth(None), meter.sums())
     again.add({LossKey(ONE, "task"): torch.tensor(6.0)})
     assert meter.means() == {ONE: {"task": 1.5, "kd": 5.0}}
     assert again.means() == {ONE: {"task": 3.0, "kd": 5.0}}
 
 
 def test_meter_keeps_what_schedules_gave_apart_from_losses() -> None:
-    meter = Meter()
+    meter = Meter(Growth(None))
     meter.add({LossKey(ONE, "kd"): torch.tensor(5.0), LossKey(ONE, "alpha"): torch.tensor(0.25)})
     meter.add({LossKey(ONE, "temperature"): 3.0, LossKey(ONE, "alpha"): 0.75})
-    for one in (meter, Meter(meter.sums())):
+    for one in (meter, Meter(Growth(None), meter.sums())):
         assert one.means() == {ONE: {"kd": 5.0}}
         assert one.values() == {ONE: {"alpha": 0.5, "temperature": 3.0}}
 

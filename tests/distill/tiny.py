@@ -13,7 +13,15 @@ import torch
 from torch import Tensor
 
 from kd2edge.data import Batch, EncodedSplit, Views, encode_split
-from kd2edge.distill import DistillSettings, FeatureSpec, Knowledge, Method, Time, TrainSettings
+from kd2edge.distill import (
+    DistillSettings,
+    Explosion,
+    FeatureSpec,
+    Knowledge,
+    Method,
+    Time,
+    TrainSettings,
+)
 from kd2edge.distill.balance import LossKey
 from kd2edge.distill.cohort import take_together
 from kd2edge.distill.step import Stepper, Turn
@@ -113,7 +121,10 @@ DISTILL = DistillSettings(
     mutual=0.0,
 )
 TRAIN = TrainSettings(
-    **Train().model_dump(exclude={"epochs", "lr", "batch_size", "device", "precision"}),
+    **Train().model_dump(
+        exclude={"epochs", "lr", "batch_size", "device", "precision", "explosion"}
+    ),
+    explosion=Explosion(**Train().model_dump()["explosion"]),
     epochs=3,
     batch_size=8,
     lr=1e-2,

@@ -310,26 +310,46 @@ def test_a_test_has_the_gain_and_bounds_of_the_estimate_and_says_what_its_bound_
 
         one, other = [model(better) for _ in range(3)], [model(0.80) for _ in range(3)]
         found = paired_gain_over_seeds(spec(4), Truth(true), one, other, "accuracy")
-        again, p = paired_test_over_seeds(spec(4), Truth(true), one, other, "accuracy")
-        assert again == found
-        assert 1 / 2001 <= p <= 1
-        if abs(p - 0.05) > 0.01:  # of 2,000 resamples
-            assert (p < 0.05) == (found.low > 0)
-        _, turned = paired_test_over_seeds(spec(4), Truth(true), other, one, "accuracy")
-        assert p + turned >= 0.98  # the phantom row counts against both; t was drawn
+        test = paired_test_over_seeds(spec(4), Truth(true), one, other, "accuracy")
+        assert test.gain == found
+        for p, is_beyond in ((test.p_gain, found.low > 0), (test.p_loss, found.high < 0)):
+            assert 1 / 2001 <= p <= 1
+            if abs(p - 0.05) > 0.01:  # of 2,000 resamples
+                assert (p < 0.05) == is_beyond
+        assert test.p_gain + test.p_loss >= 0.98  # the phantom counts against both; t was drawn
+
+
+@pytest.mark.parametrize("metric_name", ["accuracy", "macro_f1"])
+def test_a_loss_is_the_gain_of_the_sides_turned(random, spec, decided, metric_name: str):
+    true = random.integers(0, 3, 300)
+
+    def models(accuracy: float) -> list[Decoded]:
+        lost = [random.random(300) > accuracy for _ in range(3)]
+        return [decided(np.where(one, (true + 1) % 3, true), 3) for one in lost]
+
+    one, other = models(0.7), models(0.9)
+    test = paired_test_over_seeds(spec(3), Truth(true), one, other, metric_name)
+    turned = paired_test_over_seeds(spec(3), Truth(true), other, one, metric_name)
+    # Groups of equal rows come in another order, so that other weights are drawn for them.
+    tests = (test.p_gain, test.p_loss)
+    assert tests == pytest.approx((turned.p_loss, turned.p_gain), abs=0.01)
+    assert test.p_loss < 0.05 < 0.9 < test.p_gain
+    bounds = (test.gain.low, test.gain.high)
+    assert bounds == pytest.approx((-turned.gain.high, -turned.gain.low), abs=0.03)
 
 
 def test_what_never_differs_shows_nothing(random, spec, decided):
     truth, same = Truth(random.integers(0, 2, 50)), [decided(random.integers(0, 2, 50), 2)]
-    assert paired_test_over_seeds(spec(2), truth, same, same, "accuracy")[1] == 1.0
+    test = paired_test_over_seeds(spec(2), truth, same, same, "accuracy")
+    assert (test.p_gain, test.p_loss) == (1.0, 1.0)
 
 
 def test_one_changed_decision_of_many_shows_nothing(spec, decided):
     truth, said = answers(400, 1)
     best = [decided(np.zeros_like(said), 2)]
-    _, p = paired_test_over_seeds(spec(2), truth, best, [decided(said, 2)], "accuracy")
+    test = paired_test_over_seeds(spec(2), truth, best, [decided(said, 2)], "accuracy")
     # Of one discordant row, exact: the sign test says 1/2.
-    assert p == pytest.approx(0.5, abs=0.05)
+    assert test.p_gain == pytest.approx(0.5, abs=0.05)
 
 
 def test_seeds_are_paired_one_to_one(spec, decided):

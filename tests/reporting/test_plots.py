@@ -87,11 +87,15 @@ def test_names_of_close_points_do_not_cover_each_other():
 
 
 def test_a_gain_plot_colours_what_is_shown_and_has_no_budget():
-    bars = [Bar("a", "shown", 0.02, 0.01, 0.03), Bar("b", "not shown", 0.01, -0.01, 0.03)]
+    bars = [
+        Bar("a", "pays", 0.02, 0.01, 0.03),
+        Bar("b", "not shown", 0.01, -0.01, 0.03),
+        Bar("c", "hurts", -0.02, -0.03, -0.01),
+    ]
     svg = gain_plot(bars, label="x")
     classes = [node.get("class") or "" for node in tags(svg, "g")]
     assert [one for one in classes if "series" in one] == [
-        "series verdict-pass", "series verdict-none",
+        "series verdict-pass", "series verdict-none", "series verdict-fail",
     ]  # fmt: skip
     assert "+2.00" in texts(svg)
     assert not [node for node in tags(svg, "line") if node.get("class") == "budget"]

@@ -9,6 +9,7 @@ from kd2edge.reporting import study_html, study_table
 
 SHOWN = {"value": 0.031, "low": 0.012, "high": 0.05}
 NOT = {"value": -0.25, "low": -0.5, "high": 0.125}
+LOST = {"value": -0.042, "low": -0.08, "high": -0.011}
 
 
 def study() -> dict[str, Any]:
@@ -23,10 +24,15 @@ def study() -> dict[str, Any]:
     comparisons = [
         {
             "variant": variant, "task": task, "metric": tasks[task]["metric"],
-            "base": [0.8, 0.9], "variant_values": [0.7, 0.8], "gain": gain, "p": 0.01,
-            "p_holm": 0.0004 if gain is SHOWN else 0.9, "shown": gain is SHOWN,
+            "base": [0.8, 0.9], "variant_values": [0.7, 0.8], "gain": gain,
+            "p": {"gain": 0.01, "loss": 0.01}, "p_holm": {"gain": p[0], "loss": p[1]},
+            "verdict": verdict, "alone": verdict,
         }
-        for variant, gain in (("without a.b", SHOWN), ("without a.c", NOT))
+        for variant, gain, p, verdict in (
+            ("without a.b", SHOWN, (0.0004, 1.0), "pays"),
+            ("without a.c", NOT, (1.0, 0.9), "not shown"),
+            ("without a.d", LOST, (1.0, 0.012), "hurts"),
+        )
         for task in tasks
     ]  # fmt: skip
     variant = {
@@ -40,6 +46,7 @@ def study() -> dict[str, Any]:
             {"name": "as it is", "trial": 0, **variant},
             {"name": "without a.b", "trial": 1, **variant},
             {"name": "without a.c", "trial": 2, **variant, "reason": "it took <too> long"},
+            {"name": "without a.d", "trial": 3, **variant},
         ],
         "comparisons": comparisons, "codes": ["a"],
     }  # fmt: skip
@@ -48,16 +55,29 @@ def study() -> dict[str, Any]:
 def test_a_row_says_value_gain_bounds_and_what_the_test_says() -> None:
     lines = study_table(study()).text().splitlines()
     said = [" ".join(line.split()) for line in lines]
-    assert "without a.b 75.00 +3.10 +1.20, +5.00 <.001 shown" in said  # of intent, in points
+    assert "without a.b 75.00 +3.10 +1.20, +5.00 <.001 pays" in said  # of intent, in points
     assert "without a.c 0.75 −0.25 −0.5, +0.125 0.900 not shown" in said  # of age, in years
+    assert "without a.d 75.00 −4.20 −8.00, −1.10 0.012 hurts" in said
     assert all(len(line) <= 80 for line in lines)
 
 
 def test_what_is_not_shown_is_not_called_absent() -> None:
     notes = " ".join(study_table(study()).notes)
     assert "Not shown does not mean that there is none" in notes
-    assert "corrected for 4 tests (Holm)" in notes
+    assert "corrected for all 12 tests (Holm)" in notes  # two of each comparison
+    assert "taken alone" not in notes
     assert "without a.c: complete: it took <too> long" in notes
+
+
+def test_what_a_bound_alone_says_and_the_correction_does_not_is_named() -> None:
+    found = study()
+    found["comparisons"][2]["alone"] = "hurts"
+    assert "taken alone, says that it hurts: without a.c (intent). More" in " ".join(
+        study_table(found).notes
+    )
+    page = study_html(found)
+    assert page.count("alone: hurts") == 1
+    assert "alone: " not in study_html(study())
 
 
 @pytest.mark.parametrize(
@@ -74,7 +94,7 @@ def test_bounds_are_said_to_be_what_they_are() -> None:
     several, one = (" ".join(study_table(study() | {"seeds": at}).notes) for at in ([1, 2], [1]))
     assert "by a paired bootstrap over test rows, with Student's t over seeds." in several
     assert "the bounds are wide" in several
-    assert "by a paired bootstrap over test rows. p is" in one
+    assert "by a paired bootstrap over test rows. Two" in one
     assert "than should be" not in several + one
 
 
@@ -91,10 +111,16 @@ def test_the_page_has_a_plot_a_task_and_escapes_what_it_quotes() -> None:
     assert page.count('<svg class="plot"') == 2
     assert "it took &lt;too&gt; long" in page
     assert "mine-study: study" in page
-    assert "A gain is shown in 2 of 4 tests: without a.b (intent), without a.b (age)." in page
+    assert (
+        "Of 6 comparisons 2 shown to pay: without a.b (intent), without a.b (age); 2 shown to hurt:"
+        " without a.d (intent), without a.d (age)." in page
+    )
+    for colour in ("pass", "fail"):
+        assert page.count(f'series verdict-{colour}"') == 2
+        assert f'verdict-{colour}"><span>' in page
 
 
 def test_a_study_without_anything_to_compare_has_a_table_and_a_page() -> None:
     found = deepcopy(study()) | {"comparisons": []}
     assert "intent" in study_table(found).text()
-    assert "0 of 0 tests" in study_html(found)
+    assert "Of 0 comparisons 0 shown to pay; 0 shown to hurt." in study_html(found)

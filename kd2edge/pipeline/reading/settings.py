@@ -9,6 +9,7 @@ from typing import Any
 from kd2edge.distill import (
     LABELS_ALONE,
     DistillSettings,
+    Explosion,
     FeatureSpec,
     FeedSpec,
     LongTailSpec,
@@ -31,6 +32,7 @@ from kd2edge.recipe.schema import (
     Static,
     StaticModel,
     Teacher,
+    Train,
     TransformersModel,
 )
 from kd2edge.recipe.schema.base import Part
@@ -97,11 +99,16 @@ def teacher_settings(recipe: Recipe, teacher: Teacher, check: SplitCheck) -> Tra
         device=run.device,
         threads=run.threads,
         checkpoint_every=run.checkpoint_every,
+        explosion=_explosion(run),
         max_steps=None,
         sampling=None,
         mixup=None,
         distill=_lessons(recipe.learned_by(teacher), check) if teacher.taught_by else LABELS_ALONE,
     )
+
+
+def _explosion(train: Train) -> Explosion | None:
+    return None if train.explosion is None else Explosion(**train.explosion.model_dump())
 
 
 def _lessons(recipe: Recipe, check: SplitCheck) -> DistillSettings:
@@ -145,12 +152,13 @@ def student_settings(recipe: Recipe, tasks: Sequence[TaskName], check: SplitChec
         },
         mutual=distill.mutual_weight,
     )
-    own = recipe.train.model_dump(exclude={"mixup", "sampling"})
+    own = recipe.train.model_dump(exclude={"explosion", "mixup", "sampling"})
     mixed, sampled = recipe.train.mixup, recipe.train.sampling
     return TrainSettings(
         **own,
         seed=recipe.seed,
         max_steps=None,
+        explosion=_explosion(recipe.train),
         sampling=None if sampled is None else Sampling(sampled.temperature),
         mixup=None if mixed is None else Mixup(mixed.alpha, mixed.at),
         distill=settings,

@@ -41,7 +41,7 @@ class Replay:
 
     @property
     def failed(self) -> bool:
-        """Whether something is not finite now, too."""
+        """Whether something is not finite now, too, or a loss as far too large as it was."""
         return self.replayed.what is not None
 
     def to_json(self) -> dict[str, Any]:

@@ -81,6 +81,22 @@ class Mixup(Part):
     read, whatever they were made of."""
 
 
+class Explosion(Part):
+    """When a loss counts as exploded, and training stops.
+
+    The loss of a task and kind, neither weighted nor balanced, is above `factor` times (the
+    smallest that it was, in its first batch or as a mean over `steps` batches, plus `floor`) in
+    `steps` batches more than it is not.
+    """
+
+    factor: Annotated[float, Strict(), Field(gt=1, le=1e9)] = 100.0
+    """How many times as large: good trainings let losses grow many times over, too."""
+    floor: Positive = 1.0
+    """Added to the smallest: losses may begin at 0, or come near to it."""
+    steps: Annotated[Count, Field(le=10_000)] = 20
+    """Batches above, less those since that are not: a single one of odd rows stops nothing."""
+
+
 class Sampling(Part):
     """From which sources the rows of an epoch come, which has as many rows as without it.
 
@@ -107,6 +123,9 @@ class Train(TrainPart):
     """CPU threads; null: the physical cores."""
     checkpoint_every: Annotated[Count, Field(le=1_000_000)] = 200
     """Steps between two checkpoints that a stopped run resumes from."""
+    explosion: Explosion | None = Explosion()
+    """When the loss of a net has exploded, teachers included: training stops as it does at NaN;
+    null: never."""
     sampling: Sampling | None = None
     """Draws the training rows of the student and the baseline from their sources, e.g.
     `{temperature: 2}`; null: an epoch shows each row once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +16,7 @@ from kd2edge.pipeline.verbs.finished import FinishedRun, read_run
 from kd2edge.pipeline.verbs.study.plan import BASE, Plan
 from kd2edge.pipeline.verbs.study.runs import StudyFolder, TrialRun, runs_of
 from kd2edge.pipeline.verbs.study.storage import Trial
-from kd2edge.reporting.study import SCHEMA
+from kd2edge.reporting.study import HURTS, NOT_SHOWN, PAYS, SCHEMA
 from kd2edge.tasks.cut import CUTS, FITTED
 from kd2edge.tasks.reject import IN_SCOPE_RECALL, LIMITS, PROTOTYPES, TEMPERATURE
 from kd2edge.tasks.spec import TaskName, TaskSpec
@@ -23,11 +24,16 @@ from kd2edge.validate import Reference, open_reference
 from kd2edge.verdict import CONFIDENCE
 from kd2edge.version import __version__
 
-__all__ = ["findings", "reached"]
+__all__ = ["findings", "judge", "reached"]
 
 #: The rows that a search never looks at.
 _SPLIT = "test"
-_RESAMPLES = 2000
+#: Fewest resamples of a comparison, and how many each test asks for at least: the smallest p-value,
+#: one over their number, has to survive the correction for all tests with something to spare.
+_RESAMPLES, _A_TEST = 2000, math.ceil(1.25 / (1 - CONFIDENCE))
+
+#: What a test looks for, and what is said where it finds it.
+_SIDES: Mapping[str, str] = {"gain": PAYS, "loss": HURTS}
 
 #: Decode settings that a variant may have of its own: where scores are cut, and to what end.
 _CUT = {*CUTS, FITTED, IN_SCOPE_RECALL, TEMPERATURE, PROTOTYPES, *LIMITS.values()}
@@ -93,14 +99,15 @@ def findings(
     chosen = ([best] if best else []) if plan.is_search else paired
     specs, references = _specs(base[0]), [_reference(run) for run in base]
     compared: list[Json] = []
+    resamples = max(_RESAMPLES, _A_TEST * 2 * len(chosen) * len(specs))
     for variant in chosen:
         on_task(variant)
         others = [_reference(run) for run in runs[variant]]
         compared += [
-            _comparison(plan, variant, spec, references, others) for spec in specs.values()
+            _comparison(plan, variant, spec, references, others, resamples)
+            for spec in specs.values()
         ]
-    for one, p in zip(compared, holm([one["p"] for one in compared]), strict=True):
-        one |= {"p_holm": p, "shown": p <= 1 - CONFIDENCE}
+    judge(compared)
     first = references[0]
     return {
         "schema": SCHEMA,
@@ -108,10 +115,12 @@ def findings(
         "created_by": f"kd2edge {__version__}",
         "kind": "ablation" if plan.is_ablation else plan.sampler,
         "recipe": plan.loaded.fingerprint,
+        "recipe_text": plan.loaded.dump_resolved(),
+        "fields": plan.asked_fields(),
         "seeds": list(plan.seeds),
         "split": _SPLIT,
         "confidence": CONFIDENCE,
-        "resamples": _RESAMPLES,
+        "resamples": resamples,
         "objective": dict(plan.objective),
         "best": best if plan.is_search else None,
         "tasks": {task: _task(spec, first) for task, spec in specs.items()},
@@ -123,6 +132,29 @@ def findings(
             {run.report["fingerprints"]["code"] for one in runs.values() for run in one}
         ),
     }
+
+
+def judge(comparisons: Sequence[Json]) -> None:
+    """Say of each comparison what is shown: that it ``pays``, that it ``hurts``, or neither.
+
+    All one-sided tests of a study, a gain's and a loss's of each comparison, are one family for
+    Holm: the chance of any wrong word is that of one test.  ``alone`` is what the same two tests
+    say without the correction, as their bounds do.
+
+    Args:
+        comparisons: with ``p``, of a ``gain`` and of a ``loss``; ``p_holm``, ``verdict`` and
+            ``alone`` are added.
+    """
+    adjusted = holm([one["p"][side] for one in comparisons for side in _SIDES])
+    for at, one in enumerate(comparisons):
+        corrected = dict(zip(_SIDES, adjusted[2 * at :], strict=False))
+        one |= {"p_holm": corrected, "verdict": _verdict(corrected), "alone": _verdict(one["p"])}
+
+
+def _verdict(p: Mapping[str, float]) -> str:
+    """What is shown; opposite p-values add up to about 1 or more: never are both small."""
+    shown = (side for side in _SIDES if p[side] <= 1 - CONFIDENCE)
+    return _SIDES.get(next(shown, ""), NOT_SHOWN)
 
 
 def _value(trial: Trial) -> float:
@@ -180,11 +212,12 @@ def _comparison(
     spec: TaskSpec,
     base: Sequence[Reference],
     others: Sequence[Reference],
+    resamples: int,
 ) -> Json:
     """What a task gains; of an ablation by the part, else by the variant."""
     task = str(spec.name)
     better, worse = (base, others) if plan.is_ablation else (others, base)
-    gain, p = paired_test_over_seeds(
+    test = paired_test_over_seeds(
         spec,
         base[0].truths[task],
         [one.decoded[task] for one in better],
@@ -192,7 +225,7 @@ def _comparison(
         spec.metric,
         inputs=base[0].hashes.view(np.int64),
         confidence=CONFIDENCE,
-        resamples=_RESAMPLES,
+        resamples=resamples,
     )
     values = {"base": base, "variant_values": others}
     return {
@@ -203,8 +236,8 @@ def _comparison(
             side: [measure(spec, one.truths[task], one.decoded[task], spec.metric) for one in ones]
             for side, ones in values.items()
         },
-        "gain": asdict(gain),
-        "p": p,
+        "gain": asdict(test.gain),
+        "p": {"gain": test.p_gain, "loss": test.p_loss},
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
@@ -143,6 +143,13 @@ class Plan:
             **{name: fingerprint(value) for name, value in asked.items()},
         }
 
+    def asked_fields(self) -> dict[str, Any]:
+        """What is tried of each field, as ``--field`` has it: a list of values, or a range."""
+        return {
+            name: asdict(choice) if isinstance(choice, Range) else [*map(json_value, choice)]
+            for name, choice in self.space.items()
+        }
+
     def chosen(self, values: Mapping[str, Any]) -> Variant:
         """The variant with these values: of a list's field its JSON text, of a range's a number."""
         texts = {
@@ -236,7 +243,7 @@ def _require_of_student(path: str) -> None:
     first = path.partition(".")[0]
     if first in _APART:
         raise UsageError(f"{path}: it cannot be varied: {_APART[first]}")
-    if path in {"train.threads", "train.checkpoint_every"}:
+    if path in {"train.threads", "train.checkpoint_every"} or path.startswith("train.explosion"):
         raise UsageError(f"{path}: it cannot be varied: no student depends on it")
 
 

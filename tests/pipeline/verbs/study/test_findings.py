@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kd2edge.pipeline.steps.folders import RunFolder
 from kd2edge.pipeline.verbs.finished import FinishedRun
-from kd2edge.pipeline.verbs.study.findings import _same_rows
+from kd2edge.pipeline.verbs.study.findings import _same_rows, judge
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.validate.meaning import SplitMeaning, meaning_of
 
@@ -50,3 +51,22 @@ def test_thresholds_of_their_own_leave_runs_comparable(
 )
 def test_so_do_cuts_stated_or_fitted(decode: dict[str, float], same: bool) -> None:
     assert _same_rows([run(2, **decode)], [run(0, quantile=0.4, fitted=1)]) == same
+
+
+def test_what_pays_and_what_hurts_is_said_of_both_tests_after_one_correction() -> None:
+    """Six tests: 0.001 counts times 6, 0.002 times 5, 0.02 times 4 and is no longer shown."""
+    tested = [(0.001, 0.9995), (0.999, 0.002), (0.98, 0.02)]
+    found = [{"p": {"gain": gain, "loss": loss}} for gain, loss in tested]
+    judge(found)
+    assert [one["verdict"] for one in found] == ["pays", "hurts", "not shown"]
+    assert [one["alone"] for one in found] == ["pays", "hurts", "hurts"]
+    corrected = [(one["p_holm"]["gain"], one["p_holm"]["loss"]) for one in found]
+    assert corrected == [
+        (pytest.approx(0.006), 1.0), (1.0, pytest.approx(0.01)), (1.0, pytest.approx(0.08)),
+    ]  # fmt: skip
+
+
+def test_nothing_compared_is_nothing_judged() -> None:
+    none: list[dict[str, Any]] = []
+    judge(none)
+    assert none == []

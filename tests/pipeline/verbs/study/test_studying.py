@@ -20,6 +20,7 @@ from commands import Result, kd2edge, succeed
 from docs.documents import ROOT
 from kd2edge.metrics import holm
 from kd2edge.pipeline.verbs.study.plan import BASE
+from kd2edge.recipe import load_recipe
 from products import write_text_project
 
 pytestmark = pytest.mark.slow
@@ -124,8 +125,31 @@ def test_values_are_those_of_the_runs_reports_and_gains_their_differences(grid: 
         assert one["gain"]["value"] == pytest.approx(value - base, abs=1e-9)
         assert one["gain"]["low"] <= one["gain"]["value"] <= one["gain"]["high"]
     tests = grid.found["comparisons"]
-    assert [one["p_holm"] for one in tests] == holm([one["p"] for one in tests])
-    assert all(one["shown"] == (one["p_holm"] <= 0.05) for one in tests)
+    sides = [(one, side) for one in tests for side in ("gain", "loss")]
+    assert [one["p_holm"][side] for one, side in sides] == holm(
+        [one["p"][side] for one, side in sides]
+    )
+    words = {"gain": "pays", "loss": "hurts"}
+    for one, side in sides:
+        assert (one["verdict"] == words[side]) == (one["p_holm"][side] <= 0.05)
+
+
+def test_a_study_can_be_made_again_from_its_record_alone(grid: Made, tmp_path: Path) -> None:
+    """Its recipe with every default, as ``show`` prints it, every variant's settings, the seeds."""
+    found, again = grid.found, tmp_path / "again.yaml"
+    again.write_text(found["recipe_text"], encoding="utf-8")
+    assert load_recipe(again).fingerprint == found["recipe"]
+    assert found["recipe_text"] == succeed("show", grid.recipe).out
+    assert "weight_decay:" in found["recipe_text"]  # a default that the file does not state
+    for one in found["variants"]:
+        if one["state"] == "complete":
+            settings = [*one["settings"], "seed=3", "baseline=false"]
+            run = grid.folder / f"trial-{one['trial']:03d}" / "seed-3" / "recipe.yaml"
+            any_threads = ["train.threads=null"]
+            made = load_recipe(again, overrides=[*settings, *any_threads]).fingerprint
+            assert made == load_recipe(run, overrides=any_threads).fingerprint
+    assert found["seeds"] == [3]
+    assert found["fields"]["distill.temperature"] == [1.0, 4.0]
 
 
 def test_the_teacher_is_trained_once(grid: Made) -> None:
@@ -140,10 +164,10 @@ def test_the_teacher_is_trained_once(grid: Made) -> None:
 def test_table_and_page_say_no_more_than_the_tests(grid: Made) -> None:
     lines = grid.result.out.splitlines()
     assert all(len(line) <= 80 for line in lines if not line.startswith(("study:", "report:")))
-    shown = sum(one["shown"] for one in grid.found["comparisons"])
-    said = [line for line in lines if line.endswith(("  shown", "not shown"))]
-    assert len(said) == 4
-    assert sum(line.endswith("not shown") for line in said) == 4 - shown
+    said = [line for line in lines if line.endswith(("  pays", "  hurts", "  not shown"))]
+    assert sorted(line.split("  ")[-1] for line in said) == sorted(
+        one["verdict"] for one in grid.found["comparisons"]
+    )
     page = (grid.folder / "study.html").read_text(encoding="utf-8")
     assert page.count('<svg class="plot"') == 2  # a task each
     assert "Not shown does not mean that there is none" in page
