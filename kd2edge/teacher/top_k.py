@@ -123,8 +123,8 @@ def with_labels(
     """The same of classes among which each item's label is.
 
     A label in the ghost takes the place of the least likely class that was kept, which goes into
-    the ghost.  What the teacher thinks of it is taken for an even part of the ghost, so off by less
-    than the chance of the class that gives way.
+    the ghost.  What a teacher thinks of it is taken for an even part of the ghost, so off by less
+    than the chance of the class that gives way: both are below that.
 
     Args:
         logits: ``[item, k + 1]``, the ghost last.
