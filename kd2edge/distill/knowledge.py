@@ -17,6 +17,7 @@ from kd2edge.tasks.spec import Output, TaskName, TaskSpec
 from kd2edge.teacher.cache import TeacherCache
 from kd2edge.teacher.features import words_at
 from kd2edge.teacher.joins import Answer, Ensemble, Joint
+from kd2edge.teacher.top_k import Top
 
 _ALONE: Mapping[TaskName, Ensemble] = {}
 
@@ -26,18 +27,23 @@ class Heard:
     """What the teachers of a task say of the items of an array.
 
     Args:
-        said: of the only teacher, or of several as one: ``[item, channel]`` fp32 on the CPU.
-        classes: ``[item, k]`` which classes that is of; None: of all.
+        said: of the only teacher ``[item, channel]`` or its likeliest classes, or of several as
+            one; fp32 on the CPU.
     """
 
-    said: Tensor | Joint
-    classes: Tensor | None
+    said: Answer | Joint
+
+    @property
+    def classes(self) -> Tensor | None:
+        """Which classes that is of ``[item, k]``; None: of all."""
+        return None if isinstance(self.said, Tensor) else self.said.classes
 
     def at(self, temperature: float | Tensor) -> Tensor:
         """Logits ``[item, channel]``; NaN for a word that no teacher saw.
 
         Args:
-            temperature: of the distributions that are joined; a teacher alone is given as it is.
+            temperature: of the distributions that are joined, and of the mass of classes that are
+                kept together; all classes of a teacher alone are given as they are.
         """
         if isinstance(self.said, Tensor):
             return self.said
@@ -112,9 +118,8 @@ class Knowledge:
         answers = {name: _answer(self.caches[name], array, batch, words) for name in names}
         if len(answers) == 1:
             (only,) = answers.values()
-            return Heard(only.logits, only.classes)
-        joint = self.ensembles[task].asked(answers, output, ragged=words is not None)
-        return Heard(joint, joint.classes)
+            return Heard(only)
+        return Heard(self.ensembles[task].asked(answers, output, ragged=words is not None))
 
     def is_cut(self, array: str, task: TaskName) -> bool:
         """Whether a teacher of a task kept only the likeliest classes of an array."""
@@ -194,8 +199,11 @@ def _answer(cache: TeacherCache, array: str, batch: Batch, words: Words | None) 
     where = (batch.positions, batch.view)
     logits = _items(cache.logits(array, *where), array, batch, words)
     if array not in cache.top_k:
-        return Answer(logits)
-    return Answer(logits, _items(cache.classes(array, *where), array, batch, words).long())
+        return logits
+    classes, tail = (
+        _items(one(array, *where), array, batch, words) for one in (cache.classes, cache.tails)
+    )
+    return Top(logits, classes.long(), tail)
 
 
 def _items(values: np.ndarray | Ragged, array: str, batch: Batch, words: Words | None) -> Tensor:

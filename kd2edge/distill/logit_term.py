@@ -32,15 +32,18 @@ def logit_loss(task: TaskSpec, method: Method | None, *, cut: bool) -> Loss:
     if foreign:
         names = ", ".join(need.words for need in foreign)
         raise UsageError(f"{place}: the loss needs {names}; such a loss stands under features")
-    if cut and loss.in_place:
+    on = [name for name, value in method.options.items() if value is True]
+    stated = " with ".join([method.kind, *on])
+    if cut and loss.whole:
+        known = (name for name, one in LOGIT_LOSSES.items() if not one.whole)
+        few = ", ".join(name for name in known if not _misfit(LOGIT_LOSSES[name], task))
         raise UsageError(
-            f"{place}: the loss {method.kind} needs every class in its place, and the teacher's"
-            " cache keeps only the likeliest of an item: set its top_k to null"
+            f"{place}: the loss {stated} needs every class by itself, and the teacher's cache keeps"
+            " only the likeliest of an item, and all others together: set its top_k to null, or"
+            f" choose one of {few}, without standardise"
         )
     wrong = _misfit(loss, task)
     if wrong:
-        on = [name for name, value in method.options.items() if value is True]
-        stated = " with ".join([method.kind, *on])
         fitting = [name for name, other in LOGIT_LOSSES.items() if not _misfit(other, task)]
         raise UsageError(f"{place}: the loss {stated} {wrong}; choose one of {', '.join(fitting)}")
     return loss

@@ -45,6 +45,7 @@ class Given:
             item's values are arbitrary but finite.
         temperature: one value, or ``[item, 1]``.
         activation: what the task's logits become.
+        cut: whether the last of the logits is of all other classes together, and so no class.
         student_logits: ``[item, channel]``, fp32.
         teacher_logits: ``[item, channel]``, fp32; those of several teachers are already joined.
         targets: field of the task's kind -> ``[item, ...]``: ``labels`` are class indices, with
@@ -67,6 +68,7 @@ class Given:
     weights: Tensor
     temperature: float | Tensor = 1.0
     activation: Activation = "softmax"
+    cut: bool = False
     student_logits: Tensor | None = None
     teacher_logits: Tensor | None = None
     targets: Mapping[str, Tensor] | None = None
@@ -142,7 +144,8 @@ class Loss(nn.Module, ABC):
         kinds: of the tasks that it is defined for; none: of every kind.
         fewest_channels: that an item of such outputs has.
         tempered: whether a temperature changes what a loss on logits says.
-        in_place: whether a channel must be the same class in every item, or in the task's order.
+        whole: whether a loss on logits needs each class by itself: what it says of the likeliest
+            and of all others together is not what it says of all.
         per: of a loss on features, what an item is.  Items that are rows need not be the teacher's:
             each side may have its own words, places and inputs.
         projects: of a loss on features, whether it compares vectors number by number, so that the
@@ -158,7 +161,7 @@ class Loss(nn.Module, ABC):
     kinds: frozenset[str] = frozenset()
     fewest_channels: int = 1
     tempered: bool = True
-    in_place: bool = False
+    whole: bool = False
     per: Per = "item"
     projects: bool = True
     layers: int = 1

@@ -350,6 +350,8 @@ class Objective(nn.Module):
             now = temperature.at(self._moment(at, time, items))
             said = items.said(now)
             assert said is not None
+            if self._reads_labels(at):
+                said = said.with_labels(items.targets(), items.output.channels)
             student = said.merged(self._tail(at).taught(items.logits))
             losses.append(self._followed(at, items, said, student, now, shares))
         return _summed(losses)
@@ -398,8 +400,9 @@ class Objective(nn.Module):
             "temperature": temperature,
             "student_logits": student,
             "teacher_logits": said.logits,
+            "cut": said.classes is not None,
         }
-        if Need.TARGETS in loss.needs:
+        if self._reads_labels(at):
             more["targets"] = said.placed(items.targets())
         if Need.LABELLED in loss.needs:
             labelled = items.labelled() & said.seen
@@ -408,6 +411,11 @@ class Objective(nn.Module):
             more["rows"] = items.rows().to(items.device)
         given = _given(items, said.seen, **more)
         return loss(given) if shares is None else _shared(loss, given, said.seen, shares)
+
+    def _reads_labels(self, at: int) -> bool:
+        """Whether the loss beside what was said looks at targets, too."""
+        loss = self.soft[at]
+        return isinstance(loss, Loss) and Need.TARGETS in loss.needs
 
     def _tail(self, at: int) -> LongTail:
         tail = self.tails[at]

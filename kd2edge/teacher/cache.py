@@ -38,7 +38,7 @@ class TeacherCache:
     Attributes:
         tasks: the tasks it teaches, labels in the student's order.
         features: the paths whose features are kept.
-        top_k: array of which not all classes are kept -> how many are; the others are one more.
+        top_k: array of which not all classes are kept -> how many are.
         rows: rows of the split (each in ``views`` views).
         reused: whether an earlier call left it there.
         bytes: size on disk.
@@ -70,7 +70,7 @@ class TeacherCache:
     def logits(self, array: str, positions: Positions, view: int = 0) -> Values:
         """Logits ``[row, ..., channel]``, or ragged ``[word, channel]``: NaN for words not seen.
 
-        Of an array in :attr:`top_k` those of its likeliest classes, and of all others together.
+        Of an array in :attr:`top_k` those of its likeliest classes, less the largest.
 
         Args:
             array: of a task's head; the only one bears the task's name.
@@ -88,6 +88,18 @@ class TeacherCache:
             view: of each of them.
         """
         return self._take(_CLASSES + array, positions, view)
+
+    def tails(self, array: str, positions: Positions, view: int = 0) -> Values:
+        """All other classes together, of an array in :attr:`top_k` (see ``teacher.tail``).
+
+        ``[row, ..., temperature]``, or ragged ``[word, temperature]``.
+
+        Args:
+            array: of a task's head.
+            positions: of the rows.
+            view: of each of them.
+        """
+        return self._take(f"tails/{array}", positions, view)
 
     def feature(self, path: str, positions: Positions, view: int = 0) -> Values:
         """A feature in shared form (see ``teacher.features``); ragged when it is one a word."""

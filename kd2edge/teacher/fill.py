@@ -27,6 +27,7 @@ from kd2edge.tasks.outputs import arrays_of, outputs_of
 from kd2edge.tasks.spec import Output, TaskName, TaskSpec
 from kd2edge.teacher.cache import TeacherCache, write_statistics
 from kd2edge.teacher.features import GRID, Shared, shared_form
+from kd2edge.teacher.tail import TEMPERATURES
 from kd2edge.teacher.teacher import Answer, Teacher
 from kd2edge.teacher.top_k import index_dtype, kept_of, top_of
 
@@ -149,7 +150,7 @@ def _key(
             "features": sorted(features),
             "form": {"dtype": "float16", "grid": GRID} | ({"statistics": 1} if features else {}),
             **({"translated": translated} if translated else {}),
-            **({"top_k": dict(cut)} if cut else {}),
+            **({"top_k": dict(cut), "tail": TEMPERATURES} if cut else {}),
         }
     )
 
@@ -225,8 +226,9 @@ def _asked(job: _Job, answer: Answer, batch: Batch) -> dict[str, Shared]:
             ordered = kind.reordered(task, logits, order, output.name)
             translated = kind.translated(own, task, ordered, output.name)
             if name in job.cut:
-                translated, classes = top_of(translated, job.cut[name])
+                translated, classes, tail = top_of(translated, job.cut[name])
                 asked[f"classes/{name}"] = Shared(classes.to(_dtype(output)), words)
+                asked[f"tails/{name}"] = Shared(tail, words)
             asked[f"logits/{name}"] = Shared(translated, words)
     for path in job.features:
         feature = outputs.features[path].float()

@@ -2,12 +2,15 @@
 
 Top-k logits whose softmax is taken over those k alone teach that nothing else can be: the student
 is drawn to be surer than its teacher ever was.  With the mass of the others as one more class the
-k + 1 chances are the teacher's own, and the divergence from a student whose other classes are put
-together likewise is never more than that of all classes, 0 where the two agree.
+k + 1 chances are the teacher's own, *at the temperature that they are asked for at*: the ghost's
+logit is another at each (see ``teacher.tail``).  The divergence from a student whose other classes
+are put together likewise, at the same temperature, is then never more than that of all classes (the
+data processing inequality), and 0 where the two agree.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +18,7 @@ import torch
 from torch import Tensor
 
 from kd2edge.tasks.spec import Output
+from kd2edge.teacher.tail import TEMPERATURES, curve_of, logit_at
 
 #: More classes than these are worth it.
 MANY = 256
@@ -24,13 +28,22 @@ class Top(NamedTuple):
     """The likeliest classes of each item.
 
     Args:
-        logits: ``[item, k + 1]``, the ghost last: the logarithm of the sum of all others'
-            exponentials.
+        logits: ``[item, k]``.
         classes: ``[item, k]`` which ones they are, likeliest first.
+        tail: ``[item, temperature]`` all others together (see ``teacher.tail``).
     """
 
     logits: Tensor
     classes: Tensor
+    tail: Tensor
+
+    def at(self, temperature: float | Tensor) -> Tensor:
+        """The same in the form that losses read: ``[item, k + 1]``, the ghost last.
+
+        Args:
+            temperature: that the logits are divided by; one number, or ``[item, 1]``.
+        """
+        return torch.cat([self.logits, logit_at(self.tail, temperature)], dim=-1)
 
 
 def kept_of(output: Output, top_k: int | None) -> int | None:
@@ -53,11 +66,14 @@ def index_dtype(channels: int) -> str:
 
 
 def bytes_of(output: Output, top_k: int | None) -> tuple[int, ...]:
-    """Bytes of an item in each column of a cache: float16 logits, and their classes if not all."""
+    """Bytes of an item in each column of a cache.
+
+    Float16 logits; and, if not all classes are kept, which they are, and float16 numbers of others.
+    """
     k = kept_of(output, top_k)
     if k is None:
         return (2 * output.channels,)
-    return 2 * (k + 1), k * np.dtype(index_dtype(output.channels)).itemsize
+    return 2 * k, k * np.dtype(index_dtype(output.channels)).itemsize, 2 * len(TEMPERATURES)
 
 
 def top_of(logits: Tensor, k: int) -> Top:
@@ -71,19 +87,22 @@ def top_of(logits: Tensor, k: int) -> Top:
         k: how many.
     """
     found = logits.topk(k, dim=-1)
-    top = merged(logits, found.indices)
-    return Top(top - found.values[..., :1], found.indices)
+    most = found.values[..., :1]
+    others = (logits - most).scatter(-1, found.indices, -torch.inf)
+    return Top(found.values - most, found.indices, curve_of(others))
 
 
-def merged(logits: Tensor, classes: Tensor) -> Tensor:
+def merged(logits: Tensor, classes: Tensor, temperature: float | Tensor) -> Tensor:
     """Logits of some classes and of all others together ``[item, k + 1]``.
 
     Args:
         logits: ``[item, class]``.
         classes: ``[item, k]``, each once in an item, and not all there are.
+        temperature: that the logits are divided by; one number, or ``[item, 1]``.
     """
-    others = logits.scatter(-1, classes, -torch.inf).logsumexp(-1, keepdim=True)
-    return torch.cat([logits.gather(-1, classes), others], dim=-1)
+    # Divided first: a learned temperature has no gradient at what is -inf.
+    others = (logits / temperature).scatter(-1, classes, -torch.inf).logsumexp(-1, keepdim=True)
+    return torch.cat([logits.gather(-1, classes), others * temperature], dim=-1)
 
 
 def placed(labels: Tensor, classes: Tensor) -> Tensor:
@@ -96,3 +115,36 @@ def placed(labels: Tensor, classes: Tensor) -> Tensor:
     same = classes == labels.unsqueeze(-1)  # [item, k]
     among = torch.where(same.any(-1), same.int().argmax(-1), classes.shape[-1])
     return torch.where(labels < 0, labels, among)
+
+
+def with_labels(
+    logits: Tensor, classes: Tensor, labels: Tensor, temperature: float | Tensor, channels: int
+) -> tuple[Tensor, Tensor]:
+    """The same of classes among which each item's label is.
+
+    A label in the ghost takes the place of the least likely class that was kept, which goes into
+    the ghost.  What a teacher thinks of it is taken for an even part of the ghost, so off by less
+    than the chance of the class that gives way: both are below that.
+
+    Args:
+        logits: ``[item, k + 1]``, the ghost last.
+        classes: ``[item, k]``, likeliest first.
+        labels: class indices ``[item]``; below 0: none, and nothing changes.
+        temperature: at which the ghost was asked for; one number, or ``[item, 1]``.
+        channels: how many classes there are.
+
+    Returns:
+        Logits ``[item, k + 1]`` and classes ``[item, k]``.
+    """
+    label = labels.unsqueeze(-1)  # [item, 1]
+    hidden = (label >= 0) & (classes != label).all(-1, keepdim=True)
+    last, ghost = logits[:, -2:-1], logits[:, -1:]
+    others = channels - classes.shape[-1]
+    even = ghost / temperature - math.log(others)
+    left = torch.logaddexp(last / temperature, even + math.log(others - 1))
+    own = torch.where(hidden, even * temperature, last)
+    rest = torch.where(hidden, left * temperature, ghost)
+    return (
+        torch.cat([logits[:, :-2], own, rest], dim=-1),
+        torch.cat([classes[:, :-1], torch.where(hidden, label, classes[:, -1:])], dim=-1),
+    )

@@ -57,16 +57,25 @@ def test_a_task_without_a_loss_is_named() -> None:
     ("kind", "loss", "options"),
     [
         ("classification", "dist", {"beta": 1.0, "gamma": 1.0}),
+        ("classification", "dist", {"beta": 1.0, "gamma": 0.0}),
+        ("classification", "mse", {}),
         ("ordinal", "ranked_probability", {}),
     ],
 )
-def test_a_loss_that_needs_every_class_in_its_place_is_told_so(
+def test_a_loss_that_needs_every_class_by_itself_is_told_so(
     kind: str, loss: str, options: dict[str, Any]
 ) -> None:
-    with pytest.raises(UsageError, match=rf"the loss {loss} needs every class .* top_k to null"):
+    with pytest.raises(UsageError) as refused:
         logit_loss(TASKS[kind], Method(loss, options), cut=True)
+    assert f"the loss {loss} needs every class by itself" in str(refused.value)
+    assert "set its top_k to null, or choose one of cross_entropy, dkd, kl," in str(refused.value)
 
 
-def test_relations_within_an_item_need_only_its_likeliest_classes() -> None:
-    method = Method("dist", {"beta": 1.0, "gamma": 0.0})
-    assert logit_loss(TASKS["classification"], method, cut=True)
+@pytest.mark.parametrize("loss", ["cross_entropy", "dkd", "kl"])
+def test_z_scores_are_of_all_classes(loss: str) -> None:
+    task, plain = TASKS["classification"], Method(loss, DEFAULTS[loss])
+    assert logit_loss(task, plain, cut=True)
+    scored = Method(loss, {**DEFAULTS[loss], "standardise": True})
+    assert logit_loss(task, scored, cut=False)
+    with pytest.raises(UsageError, match=f"the loss {loss} with standardise needs every class .*"):
+        logit_loss(task, scored, cut=True)

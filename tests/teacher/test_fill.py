@@ -19,6 +19,7 @@ from kd2edge.errors import DataError, IntegrityError
 from kd2edge.ragged import Ragged
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher import NetTeacher, Outputs, Teacher, cache_outputs, fill
+from kd2edge.teacher.tail import TEMPERATURES
 from teacher.filler import VIEWS
 
 ALL = {"images": (IMAGES, image_rows), "tokens": (TOKENS, token_rows)}
@@ -319,23 +320,42 @@ def test_of_many_classes_the_likeliest_are_kept_and_the_others_as_one(
         if task.kind == "binary":
             assert np.array_equal(said, kept)
             continue
-        classes = cut.classes(task.name, at)
-        dense, few, which = (
-            one.values if isinstance(one, Ragged) else one for one in (said, kept, classes)
+        columns = (said, kept, cut.classes(task.name, at), cut.tails(task.name, at))
+        dense, few, which, tail = (
+            one.values if isinstance(one, Ragged) else one for one in columns
         )
         seen = ~np.isnan(dense).any(1)
         assert seen.any()
         assert np.isnan(few[~seen]).all()
+        assert np.isnan(tail[~seen]).all()
+        assert (tail.dtype, tail.shape) == (np.float16, (len(dense), len(TEMPERATURES)))
         assert (which.dtype, which.shape) == (np.int16, (len(dense), 4))
-        chances = np.exp(dense[seen].astype(np.float64))
-        chances /= chances.sum(1, keepdims=True)
-        top = np.take_along_axis(chances, which[seen].astype(np.int64), axis=1)
-        found = np.exp(few[seen].astype(np.float64))
-        found /= found.sum(1, keepdims=True)
-        np.testing.assert_allclose(found[:, :-1], top, rtol=0.01)
-        np.testing.assert_allclose(found[:, -1], 1 - top.sum(1), rtol=0.01)
-        # float16 makes ties among the likeliest; none that is left out is likelier by more.
-        assert (top.min(1) >= np.sort(chances, axis=1)[:, -4] * 0.99).all()
+        for at_one, temperature in enumerate(TEMPERATURES):
+            chances = np.exp(dense[seen].astype(np.float64) / temperature)
+            chances /= chances.sum(1, keepdims=True)
+            top = np.take_along_axis(chances, which[seen].astype(np.int64), axis=1)
+            own = few[seen].astype(np.float64) / temperature
+            others = tail[seen][:, at_one : at_one + 1].astype(np.float64)
+            found = np.exp(np.concatenate([own, others], axis=1))
+            found /= found.sum(1, keepdims=True)
+            np.testing.assert_allclose(found[:, :-1], top, rtol=0.02)
+            np.testing.assert_allclose(found[:, -1], 1 - top.sum(1), rtol=0.02)
+            # float16 makes ties among the likeliest; none that is left out is likelier by more.
+            assert (top.min(1) >= np.sort(chances, axis=1)[:, -4] * 0.98).all()
+
+
+def test_no_cache_that_knew_the_others_at_one_temperature_is_taken_for_this(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = (many(SHAPE),)
+    split = IMAGES.split(tmp_path, image_rows(), tasks=tasks)
+    teacher = IMAGES.net_teacher(tasks=tasks)
+    first = cache_outputs(teacher, split, tmp_path, tasks=tasks, top_k=4)
+    assert cache_outputs(teacher, split, tmp_path, tasks=tasks, top_k=4).reused
+    monkeypatch.setattr(fill, "TEMPERATURES", (1.0,))
+    other = cache_outputs(teacher, split, tmp_path, tasks=tasks, top_k=4)
+    assert not other.reused
+    assert other.fingerprint != first.fingerprint
 
 
 def test_few_classes_are_kept_under_the_same_key(tmp_path: Path) -> None:

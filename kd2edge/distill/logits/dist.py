@@ -35,11 +35,11 @@ class DIST(LogitLoss):
     """
 
     activations = frozenset({"softmax", "sigmoid"})
+    whole = True  # a correlation is over what there is, and the many small ones are most of it
 
     def __init__(self, task: TaskSpec, *, beta: float, gamma: float) -> None:
         super().__init__(task, standardise=False)
         self._beta, self._gamma = beta, gamma
-        self.in_place = gamma > 0
 
     def compared(self, student: Tensor, teacher: Tensor, given: Given) -> Tensor:
         ours, theirs = (

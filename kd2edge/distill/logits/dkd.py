@@ -44,7 +44,8 @@ class DKD(LogitLoss):
 
     def compared(self, student: Tensor, teacher: Tensor, given: Given) -> Tensor:
         labels = given.target("labels")
-        chosen = torch.where(labels == MISSING, teacher.argmax(-1), labels)
+        first = teacher[:, : -1 if given.cut else None].argmax(-1)
+        chosen = torch.where(labels == MISSING, first, labels)
         right, others = decoupled(student, teacher, chosen, given.temperature)
         return weighted_mean(self._alpha * right + self._beta * others, given.weights)
 

@@ -36,6 +36,7 @@ class LogitLoss(Loss):
             # A sigmoid's logits have a zero of their own, which a z-score would move.
             self.activations = self.activations & {"softmax"}
             self.fewest_channels = max(self.fewest_channels, FEWEST_CHANNELS)
+            self.whole = True  # mean and deviation are those of all classes
 
     def forward(self, given: Given) -> Tensor:
         student, teacher = given.need(Need.STUDENT_LOGITS), given.need(Need.TEACHER_LOGITS)

@@ -28,6 +28,7 @@ class MSE(LogitLoss):
 
     activations = frozenset({"softmax", "sigmoid", "none"})
     tempered = False
+    whole = True  # each class has its own difference
 
     def __init__(self, task: TaskSpec) -> None:
         super().__init__(task, standardise=False)

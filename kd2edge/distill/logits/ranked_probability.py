@@ -26,7 +26,7 @@ class RankedProbability(LogitLoss):
 
     activations = frozenset({"softmax"})
     kinds = frozenset({"ordinal"})
-    in_place = True
+    whole = True  # levels stand in an order
 
     def __init__(self, task: TaskSpec) -> None:
         super().__init__(task, standardise=False)

@@ -6,7 +6,6 @@ Distillation Based on Entropy") for several teachers; here teacher and label are
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from kd2edge.distill.schedule import Moment
 from kd2edge.distill.schedules.an_item import AnItem, between
 from kd2edge.tasks.spec import Activation
+from kd2edge.teacher.doubt import doubt
 
 
 @final
@@ -39,7 +39,7 @@ class Confidence(AnItem):
         assert said is not None
         output = moment.items.output
         if self.by == "entropy":
-            sure = sure_by_entropy(said.logits, output.activation)
+            sure = 1 - doubt(said.logits, output)
         else:
             sure = sure_by_probability(
                 said.logits, output.activation, output.channels, cut=said.classes is not None
@@ -68,23 +68,3 @@ def sure_by_probability(
         return torch.ones_like(logits[:, 0])
     likeliest = logits.softmax(-1)[:, : -1 if cut else None].amax(-1)
     return ((channels * likeliest - 1) / (channels - 1)).clamp(0, 1)
-
-
-def sure_by_entropy(logits: Tensor, activation: Activation) -> Tensor:
-    """One minus the entropy as a share of the largest that there is: ``[item]``.
-
-    Of a sigmoid that of each label's yes and no, and the mean over labels.  Where the logits are
-    cut to the likeliest classes, all others together count as one more.
-
-    Args:
-        logits: ``[item, channel]``.
-        activation: what the logits become.
-    """
-    if activation == "sigmoid":
-        yes_and_no = torch.stack([logits.sigmoid(), (-logits).sigmoid()])
-        share = torch.special.entr(yes_and_no).sum(0).mean(-1) / math.log(2)
-        return (1 - share).clamp(0, 1)
-    if logits.shape[-1] == 1:
-        return torch.ones_like(logits[:, 0])
-    entropy = torch.special.entr(logits.softmax(-1)).sum(-1)
-    return (1 - entropy / math.log(logits.shape[-1])).clamp(0, 1)

@@ -12,7 +12,7 @@ from kd2edge.distill.knowledge import Heard, Knowledge
 from kd2edge.errors import DataError
 from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.spec import Output, TaskSpec
-from kd2edge.teacher.top_k import merged, placed
+from kd2edge.teacher.top_k import merged, placed, with_labels
 
 
 class Said(NamedTuple):
@@ -24,21 +24,39 @@ class Said(NamedTuple):
             others together.
         seen: ``[item]`` on the CPU, which items student and teachers saw.
         classes: ``[item, k]`` on the device, which classes the logits are of; None: of all.
+        temperature: at which all others are together; one number, or ``[item, 1]``.
     """
 
     logits: Tensor
     seen: Tensor
-    classes: Tensor | None = None
+    classes: Tensor | None
+    temperature: float | Tensor
 
     def merged(self, student: Tensor) -> Tensor:
         """The student's logits ``[item, channel]`` of the classes that these are of."""
-        return student if self.classes is None else merged(student, self.classes)
+        if self.classes is None:
+            return student
+        return merged(student, self.classes, self.temperature)
 
     def placed(self, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         """Targets whose labels are among the classes that these are of."""
         if self.classes is None:
             return targets
         return {**targets, "labels": placed(targets["labels"], self.classes)}
+
+    def with_labels(self, targets: dict[str, Tensor], channels: int) -> Said:
+        """The same of classes among which each item's label is, for losses that look at it.
+
+        Args:
+            targets: of the items.
+            channels: how many classes there are.
+        """
+        if self.classes is None:
+            return self
+        logits, classes = with_labels(
+            self.logits, self.classes, targets["labels"], self.temperature, channels
+        )
+        return self._replace(logits=logits, classes=classes)
 
 
 @final
@@ -145,10 +163,16 @@ class Items:
                 f" {len(peer.logits)}; let both read the same words (input kind tokens), and"
                 " frames and maps of one size"
             )
-        return Said(peer.logits, self.seen & peer.seen)
+        return Said(peer.logits, self.seen & peer.seen, None, 1.0)
 
     def said(self, temperature: float | Tensor) -> Said | None:
-        """What the task's teachers say, several of them joined at a temperature; None: nobody."""
+        """What the task's teachers say at a temperature; None: nobody.
+
+        Of all classes of one teacher it is the same at each.
+
+        Args:
+            temperature: of the loss; one number, or ``[item, 1]``.
+        """
         if self._knowledge is None:
             return None
         if self._heard is None:
@@ -163,4 +187,5 @@ class Items:
             unseen = logits[:, 0].isnan()
             seen = seen & ~unseen
             logits = logits.masked_fill(unseen[:, None], 0.0)
-        return Said(logits.to(self.device, non_blocking=True), seen, self._classes)
+        logits = logits.to(self.device, non_blocking=True)
+        return Said(logits, seen, self._classes, temperature)

@@ -20,7 +20,7 @@ from kd2edge.tasks.kinds import task_kind
 from kd2edge.tasks.outputs import logits_of, outputs_of
 from kd2edge.tasks.spec import Output, TaskName, TaskSpec
 from kd2edge.teacher import TeacherCache
-from kd2edge.teacher.joins import Answer, Ensemble
+from kd2edge.teacher.joins import Ensemble
 
 __all__ = ["ensembles_of", "lacks_of", "said_of_task", "taught_by"]
 
@@ -184,5 +184,5 @@ def _parts(
     count = len(next(iter(items.values())))
     for at in range(0, count, _CHUNK):
         part = slice(at, at + _CHUNK)
-        answers = {name: Answer(torch.from_numpy(one[part])) for name, one in items.items()}
+        answers = {name: torch.from_numpy(one[part]) for name, one in items.items()}
         yield ensemble.asked(answers, output, ragged=ragged).at(1.0).numpy()

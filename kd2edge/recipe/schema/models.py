@@ -308,7 +308,8 @@ class Teacher(Part):
     """Its own inputs, where they differ from the student's."""
     top_k: Annotated[int, Strict(), Field(ge=2)] | None = 64
     """Of a training row of a task with more than 256 classes, so many of the likeliest are cached,
-    and the mass of all others as one more; null: all are."""
+    and the mass of all others as one more, at every temperature; null: all are, which `mse`,
+    `dist`, `ranked_probability` and `standardise` need."""
 
 
 class Init(Part):

@@ -8,14 +8,13 @@ reads the answers of the rows which it is measured on.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import torch
 from torch import Tensor
 
 from kd2edge.tasks.spec import Activation
+from kd2edge.teacher.doubt import doubt
 from kd2edge.teacher.joins.join import Join, Several
 
 
@@ -32,24 +31,4 @@ class Confidence(Join):
     activations: ClassVar[frozenset[Activation]] = frozenset({"softmax", "sigmoid"})
 
     def weights(self, several: Several) -> Tensor:
-        if several.output.activation == "sigmoid":
-            return (1 - _of_labels(several.logits)).clamp(min=0)
-        return (1 - _of_classes(several.logits, several.output.channels)).clamp(min=0)
-
-
-def _of_classes(logits: Tensor, channels: int) -> Tensor:
-    """Entropy as a share of that of ``channels`` equal chances ``[..., channel]`` -> ``[...]``.
-
-    Of classes that stand together the chance is taken for spread evenly: the most it can be.
-    """
-    if channels == 1:
-        return torch.zeros_like(logits[..., 0])
-    chances = logits.softmax(-1)
-    entropy = torch.special.entr(chances).sum(-1)
-    together = channels - logits.shape[-1] + 1
-    return (entropy + chances[..., -1] * math.log(together)) / math.log(channels)
-
-
-def _of_labels(logits: Tensor) -> Tensor:
-    yes_and_no = torch.stack([logits.sigmoid(), (-logits).sigmoid()])
-    return torch.special.entr(yes_and_no).sum(0).mean(-1) / math.log(2)
+        return 1 - doubt(several.logits, several.output)

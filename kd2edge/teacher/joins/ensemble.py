@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from kd2edge.tasks.spec import Output
-from kd2edge.teacher.joins.common_classes import Answer, on_common_classes
+from kd2edge.teacher.joins.common_classes import Answer, common_classes, said_of
 from kd2edge.teacher.joins.join import Join, Several
 from kd2edge.teacher.joins.mixture import mixture
+from kd2edge.teacher.top_k import Top
 
 __all__ = ["Answer", "Ensemble", "Joint"]
 
@@ -23,13 +24,13 @@ class Joint:
     """What several teachers say of some items, weighed.
 
     Args:
-        logits: ``[teacher, item, channel]`` fp32, finite.
+        answers: of the teachers, finite.
         shares: ``[teacher, item]`` of the teachers that saw the item, sums of 1; all 0: nobody did.
         output: what the array is.
-        classes: ``[item, k]`` of which classes the logits are; None: of all.
+        classes: ``[item, k]`` of which classes they are heard; None: of all.
     """
 
-    logits: Tensor
+    answers: Sequence[Answer]
     shares: Tensor
     output: Output
     classes: Tensor | None
@@ -40,7 +41,8 @@ class Joint:
         Args:
             temperature: of the distributions that are averaged; one number, or ``[item, 1]``.
         """
-        return mixture(self.logits, self.shares, temperature, self.output.activation)
+        logits = _heard(self.answers, self.output, self.classes, temperature)
+        return mixture(logits, self.shares, temperature, self.output.activation)
 
 
 @final
@@ -69,18 +71,40 @@ class Ensemble:
         """
         names = sorted(answers)
         several = [answers[name] for name in names]
-        classes: Tensor | None = None
-        if any(one.classes is not None for one in several):
-            logits, classes = on_common_classes(several, output.channels)
-        else:
-            logits = torch.stack([one.logits for one in several])
-        seen = torch.ones_like(logits[..., 0], dtype=torch.bool)  # [teacher, item]
+        cut = any(isinstance(one, Top) for one in several)
+        classes = common_classes(several, output.channels) if cut else None
+        seen = torch.stack([~_first(one).isnan() for one in several])  # [teacher, item]
         if ragged:
-            seen = ~logits[..., 0].isnan()
-            logits = logits.masked_fill(~seen.unsqueeze(-1), 0.0)
+            several = [_finite(one, ~own) for one, own in zip(several, seen, strict=True)]
+        else:
+            seen = torch.ones_like(seen)
+        logits = _heard(several, output, classes, 1.0)
         lacks = tuple(self.lacks[name] for name in names) if self.join.by_skill else None
         weights = self.join.weights(Several(logits, output, lacks))
-        return Joint(logits, _shares(weights, seen), output, classes)
+        return Joint(several, _shares(weights, seen), output, classes)
+
+
+def _heard(
+    several: Sequence[Answer], output: Output, classes: Tensor | None, temperature: float | Tensor
+) -> Tensor:
+    """What each teacher says of the same classes ``[teacher, item, channel]``."""
+    if classes is None:
+        return torch.stack([one for one in several if isinstance(one, Tensor)])
+    return torch.stack([said_of(one, classes, output.channels, temperature) for one in several])
+
+
+def _first(answer: Answer) -> Tensor:
+    """One number an item ``[item]``."""
+    return (answer.logits if isinstance(answer, Top) else answer)[..., 0]
+
+
+def _finite(answer: Answer, unseen: Tensor) -> Answer:
+    """The same with zeros for items ``[item]`` that were not seen."""
+    gone = unseen.unsqueeze(-1)
+    if not isinstance(answer, Top):
+        return answer.masked_fill(gone, 0.0)
+    logits, tail = (one.masked_fill(gone, 0.0) for one in (answer.logits, answer.tail))
+    return Top(logits, answer.classes, tail)
 
 
 def _shares(weights: Tensor, seen: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -110,3 +112,16 @@ def test_a_sure_teacher_still_teaches_how_the_others_relate() -> None:
     one = given(TASK, student, teacher, targets={"labels": torch.tensor([0])})
     plain = torch.autograd.grad(kl(student, teacher, 1.0).sum(), student)[0]
     assert gradient(loss(1.0, 1.0), one).norm() > 1e5 * plain.norm()
+
+
+def test_the_ghost_is_nobodys_first_choice() -> None:
+    """Of an unsure teacher all other classes together are likelier than any."""
+    student, teacher = random_logits(0), random_logits(1)
+    teacher[:, -1] = 30.0
+    none = {"labels": torch.full_like(LABELS, MISSING)}
+    first = {"labels": teacher[:, :-1].argmax(1)}
+    one, other = (
+        loss(1.0, 8.0)(replace(given(TASK, student, teacher, targets=targets), cut=True))
+        for targets in (none, first)
+    )
+    assert torch.equal(one, other)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kd2edge.tasks.spec import Activation, Output
-from kd2edge.teacher.joins import Answer, Ensemble, Join
+from kd2edge.teacher.joins import Ensemble, Join
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,6 +49,6 @@ def together(
     ragged: bool = False,
 ) -> Tensor:
     """What teachers say together at a temperature."""
-    answers = {name: Answer(one) for name, one in zip(names, several, strict=False)}
+    answers = dict(zip(names, several, strict=False))
     ensemble = Ensemble(join, dict(zip(names, lacks, strict=False)))
     return ensemble.asked(answers, output, ragged=ragged).at(temperature)

@@ -99,7 +99,7 @@ def test_the_mass_of_classes_that_stand_together_is_taken_for_spread() -> None:
     whole = torch.zeros(1, 1, 300)
     whole[..., :5] = torch.tensor([4.0, 3.0, 2.0, 2.0, 1.0])
     for logits in (whole, torch.zeros_like(whole)):
-        cut = Several(top_of(logits, 5).logits, output, None)
+        cut = Several(top_of(logits[0], 5).at(1.0)[None], output, None)
         torch.testing.assert_close(
             Confidence().weights(cut),
             Confidence().weights(Several(logits, output, None)),
