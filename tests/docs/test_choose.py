@@ -68,12 +68,16 @@ def test_what_a_recipe_brought_is_its_gain_over_labels_alone(
 def test_the_temperature_of_a_score_is_told_as_it_was_measured() -> None:
     scores = result("scopes-clinc150_static")["tasks"]["intent"]
     means = [mean(scores[f"probability, temperature {heat}"]["accuracy"]) for heat in (1, 2)]
-    assert "{:.4f} to {:.4f}".format(*means) in PAGE
+    assert "temperature 2 for 1, {:.4f} to {:.4f}".format(*means) in PAGE
+    scores = result("scopes-clinc150_static")["tasks"]["domain"]
+    names = ("probability, temperature 2", "cosine to the nearest of 16 prototypes a class")
+    means = [mean(scores[name]["accuracy"]) for name in names]
+    assert "16 prototypes for that, {:.4f} to {:.4f}".format(*means) in PAGE
 
 
 def test_no_other_number_stands_there() -> None:
     """What is not compared above has to be added there."""
-    assert len(NUMBERS.findall(PAGE)) == len(VARIANTS) + len(GAINS) + 2
+    assert len(NUMBERS.findall(PAGE)) == len(VARIANTS) + len(GAINS) + 4
 
 
 def test_it_fits_a_screen() -> None:
