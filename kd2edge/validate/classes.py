@@ -8,19 +8,23 @@ conditional form), corrected over the classes that are looked at (Bonferroni).
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from kd2edge.metrics.items import Ints, items_of
+from kd2edge.tasks.reject import reject_label
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 from kd2edge.validate.validation import ClassFall
 from kd2edge.verdict import ANY_FALL
 
-__all__ = ["ENOUGH", "class_falls"]
+__all__ = ["ENOUGH", "IN_SCOPE", "class_falls"]
 
 #: A class that was decided right for so many inputs and is never decided again fails by that alone.
 ENOUGH = 5
+#: What all rows in scope are called among the classes.
+IN_SCOPE = "rows in scope"
 
 
 def class_falls(
@@ -33,6 +37,9 @@ def class_falls(
 ) -> tuple[ClassFall, ...]:
     """The classes whose recall falls significantly, and those that are never decided any more.
 
+    All rows in scope of a task that rejects count as one more class, which is decided right where
+    they are not rejected: false alarms may spread over many classes and show in none.
+
     Args:
         spec: the task.
         truth: its labels.
@@ -44,26 +51,51 @@ def class_falls(
     before, after = (items_of(truth, one).labelled() for one in models)
     right, still = before.truth == before.decided, after.truth == after.decided
     decided = np.bincount(after.decided[after.decided >= 0], minlength=len(spec.labels))
-    known = [int(one) for one in np.unique(before.truth[right])]
+    groups = [
+        _Group(spec.labels[one], before.truth == one, right, still, gone=not decided[one])
+        for one in map(int, np.unique(before.truth[right]))
+    ]
+    reject = reject_label(spec)
+    if reject is not None:
+        own = before.truth != reject
+        answered, later = ((one.decided >= 0) & (one.decided != reject) for one in (before, after))
+        if answered[own].any():
+            groups.append(_Group(IN_SCOPE, own, answered, later, gone=not later.any()))
     found: list[ClassFall] = []
-    for one in known:
-        own = before.truth == one
+    for group in groups:
+        own, right, still = group.own, group.right, group.still
         if not (right & ~still)[own].any():
             continue
         keys = inputs[before.row[own]]
         lost, gained, count = _pairs(keys, right[own], still[own])
-        low = _low(lost, gained, count, (1 - confidence) / len(known))
-        gone = not decided[one]
-        if low <= 0 and not gone:
+        low = _low(lost, gained, count, (1 - confidence) / len(groups))
+        if low <= 0 and not group.gone:
             continue
         recalls = (float(right[own].mean()), float(still[own].mean()))
         fall = recalls[0] - recalls[1]
-        is_lost = gone and _kinds(keys, right[own]) >= ENOUGH and fall > max_drop_class
+        is_lost = group.gone and _kinds(keys, right[own]) >= ENOUGH and fall > max_drop_class
         failed = max_drop_class < ANY_FALL and (low > max_drop_class or is_lost)
-        found.append(
-            ClassFall(spec.labels[one], int(own.sum()), *recalls, max(low, 0.0), gone, failed)
-        )
+        rows = int(own.sum())
+        found.append(ClassFall(group.label, rows, *recalls, max(low, 0.0), group.gone, failed))
     return tuple(sorted(found, key=lambda fall: (not fall.failed, -fall.low, fall.label)))
+
+
+class _Group(NamedTuple):
+    """Some rows (words), and whether reference and artefact decide them right.
+
+    Args:
+        label: what they are called.
+        own: ``[row]`` which of all rows they are.
+        right: ``[row]`` of all rows, those that the reference decides right.
+        still: ``[row]`` those that the artefact does.
+        gone: the artefact decides so nowhere.
+    """
+
+    label: str
+    own: npt.NDArray[np.bool_]
+    right: npt.NDArray[np.bool_]
+    still: npt.NDArray[np.bool_]
+    gone: bool
 
 
 def _kinds(keys: npt.NDArray[np.uint64], chosen: npt.NDArray[np.bool_]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import beta
@@ -65,6 +67,28 @@ def test_repeated_inputs_of_a_class_are_one():
     assert (found.gone, found.failed, found.support) == (True, False, 80)
     (alone,) = falls(true, true, candidate)
     assert alone.failed
+
+
+def test_false_alarms_that_spread_over_all_classes_are_seen_together():
+    spec = replace(SPEC, decode={"reject": 16, "least_probability": 0.5})
+    true, _ = split()
+    # 15 of about 245 rows of every class are rejected: no class falls by 5 points for sure.
+    alarms = np.zeros(len(true), bool)
+    for label in range(16):
+        alarms[np.flatnonzero(true == label)[:15]] = True
+    candidate = np.where(alarms, 16, true)
+    keys = np.arange(len(true), dtype=np.uint64)
+    models = (said(true), said(candidate))
+    found = class_falls(spec, Truth(true), models, keys, 0.95, DEFAULT)
+    (failed,) = [one for one in found if one.failed]
+    assert (failed.label, failed.support, failed.gone) == (classes.IN_SCOPE, 3917, False)
+    assert (failed.reference, failed.candidate) == (1.0, pytest.approx(1 - 240 / 3917))
+    assert not any(one.failed for one in falls(true, true, candidate))
+    # Which label a row in scope gets says nothing of its being in scope.
+    other = np.where(true < 16, (true + 1) % 16, true)
+    models = (said(true), said(other))
+    found = class_falls(spec, Truth(true), models, keys, 0.95, DEFAULT)
+    assert classes.IN_SCOPE not in {one.label for one in found}
 
 
 def test_the_bound_is_that_of_clopper_and_pearson():
