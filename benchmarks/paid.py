@@ -49,21 +49,34 @@ def scopes(results: Tables) -> str:
     found = [results[name] for name in sorted(results) if name.startswith("scopes-")]
     if not found:
         return ""
-    header = ("recipe", "task", "score", "accuracy", "recall out of scope", "in scope")
-    keys = ("accuracy", "out_of_scope_recall", "in_scope_recall")
+    header = (
+        "recipe", "task", "whose", "score", "validation: recall out of scope", "test: accuracy",
+        "recall out of scope", "in scope",
+    )  # fmt: skip
+    keys = (
+        "validation_out_of_scope_recall", "accuracy", "out_of_scope_recall", "in_scope_recall",
+    )  # fmt: skip
     rows: list[Row] = [
-        (content(one)["recipe"], task, score, *(f"{mean(values[key]):.4f}" for key in keys))
+        (
+            content(one)["recipe"], task, whose, score,
+            *(f"{mean(values[key]):.4f}" for key in keys),
+        )
         for one in found
-        for task, scored in content(one)["tasks"].items()
-        for score, values in scored.items()
-    ]
+        for task in content(one)["tasks"]
+        for whose, tasks in {
+            "student": content(one)["tasks"],
+            **{f"teacher {name}": own for name, own in content(one)["teachers"].items()},
+        }.items()
+        for score, values in tasks[task].items()
+    ]  # fmt: skip
     seeds = len(next(iter(next(iter(content(found[0])["tasks"].values())).values()))["accuracy"])
     return written(
         "What tells rows out of scope",
-        f"Scores of one and the same students ({seeds} seeds, means) on test rows, each with a"
-        " threshold fitted to the validation rows to the recipe's aim.  Probability and energy are"
-        " what `reject` has; distances are cosines in the space that heads read, from the mean of"
-        " the training rows: to prototypes as by `by: distance`, to all rows as nothing of the"
+        f"Scores of one and the same students ({seeds} seeds, means) and of their teacher on test"
+        " rows, each with a threshold fitted to the validation rows to the recipe's aim; what it"
+        " finds of the validation rows out of scope is what to choose by.  Probability and energy"
+        " are what `reject` has; distances are cosines in the space that heads read, from the mean"
+        " of the training rows: to prototypes as by `by: distance`, to all rows as nothing of the"
         " product does.",
         table(header, rows),
         found,

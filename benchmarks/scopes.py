@@ -1,7 +1,9 @@
 """What tells rows in and out of scope apart: scores of finished runs, on their test rows.
 
 Each run is a finished ``kd2edge distill`` of one recipe with a seed of its own; a task rejects.
-A score's threshold is fitted to the validation rows to the task's aim, by the product's own code.
+A score's threshold is fitted to the validation rows to the task's aim, by the product's own code;
+what it finds of the validation rows out of scope tells which score to choose.  The nets that taught
+the first run stand beside its student: a student is to be held against a teacher scored alike.
 Distances in feature space are worked out here, of nets that were trained to reject otherwise: the
 features are what the task's head reads, prototypes (k-means, as the product's) and stored rows
 (which it has not) those of the labelled training rows in scope.
@@ -21,8 +23,8 @@ from scipy.special import logsumexp, softmax
 from sklearn.cluster import KMeans
 
 from kd2edge.data import EncodedSplit
-from kd2edge.nets import Net, load_net
-from kd2edge.pipeline.reading.model_inputs import student_inputs
+from kd2edge.nets import Net, load_net, net_files
+from kd2edge.pipeline.reading.model_inputs import student_inputs, teacher_inputs
 from kd2edge.pipeline.reading.prepare import prepare_data
 from kd2edge.pipeline.steps.folders import RunFolder
 from kd2edge.pipeline.steps.work import Work
@@ -53,12 +55,22 @@ def main() -> None:
     arguments.add_argument("--cache", type=Path, help="folder of encoded rows (default: the run's)")
     given = arguments.parse_args()
     each = [measured(RunFolder(path), given.cache) for path in given.runs]
+    first = RunFolder(given.runs[0])
+    teachers = {
+        one.name: {
+            task: joined([scored])
+            for task, scored in measured(first, given.cache, one.name).items()
+        }
+        for one in load_recipe(first.recipe).recipe.teachers
+        if net_files(first.teachers / one.name)[0].exists()
+    }
     name = load_recipe(RunFolder(given.runs[0]).recipe).recipe.name
     tasks = {task: joined([one[task] for one in each]) for task in each[0]}
     for task, scores in tasks.items():
         for score, found in scores.items():
             print(f"{task} {score}: {found['accuracy']} {found['out_of_scope_recall']}")
-    record(f"scopes-{name}", {"recipe": name, "tasks": tasks}, given.out, ["numpy", "torch"])
+    found = {"recipe": name, "tasks": tasks, "teachers": teachers}
+    record(f"scopes-{name}", found, given.out, ["numpy", "torch"])
 
 
 def joined(seeds: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, list[float]]]:
@@ -69,14 +81,26 @@ def joined(seeds: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict
     }
 
 
-def measured(run: RunFolder, cache: Path | None) -> dict[str, dict[str, dict[str, float]]]:
-    """Task that rejects -> score -> accuracy and recall of the student's decisions."""
+def measured(
+    run: RunFolder, cache: Path | None, teacher: str = ""
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Task that rejects -> score -> accuracy and recall of the student's decisions, or a teacher's.
+
+    Args:
+        run: a finished one.
+        cache: folder of its encoded rows; None: its own.
+        teacher: a net that taught; "": the student.
+    """
     loaded = load_recipe(run.recipe)
     data = prepare_data(loaded)
     work = Work(loaded, run, data, cache or run.cache, resume=True, on_event=lambda event: None)
-    inputs = student_inputs(loaded.recipe, data.rows["train"], data.learned)
+    inputs = (
+        teacher_inputs(loaded.recipe, teacher, data.learned)
+        if teacher
+        else student_inputs(loaded.recipe, data.rows["train"], data.learned)
+    )
     splits = work.encode(inputs, loaded.recipe.seed)
-    net = load_net(run.student)
+    net = load_net(run.teachers / teacher if teacher else run.student)
     found: dict[str, dict[str, dict[str, float]]] = {}
     for task in work.tasks:
         label = reject_label(task)
@@ -121,7 +145,10 @@ def decided(
     assert limit is not None
     said = np.where(score(test) < limit, label, likeliest)
     outside = test.truth == label
+    beyond = validation.truth == label
+    kept = np.where(score(validation) < limit, label, validation.logits.argmax(axis=1))
     return {
+        "validation_out_of_scope_recall": float(np.mean(kept[beyond] == label)),
         "accuracy": float(np.mean(said == test.truth)),
         "in_scope_recall": float(np.mean(said[~outside] != label)),
         "out_of_scope_recall": float(np.mean(said[outside] == label)),

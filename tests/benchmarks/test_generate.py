@@ -63,9 +63,16 @@ def test_a_student_is_held_against_teacher_and_baseline(share: float, low: float
 def test_scores_of_scope_stand_by_their_means():
     assert generate.scopes({}) == ""
     one = {"accuracy": [0.8, 0.9], "out_of_scope_recall": [0.7, 0.7], "in_scope_recall": [1, 1]}
-    found = {"recipe": "r", "tasks": {"intent": {"energy": one}}}
+    one["validation_out_of_scope_recall"] = [0.6, 0.6]
+    other = {key: [0.5] for key in one}
+    found = {
+        "recipe": "r",
+        "tasks": {"intent": {"energy": one}},
+        "teachers": {"big": {"intent": {"energy": other}}},
+    }
     text = generate.scopes({"scopes-r": {**ORIGIN, "measured": found}})
-    assert "| r | intent | energy | 0.8500 | 0.7000 | 1.0000 |" in text
+    assert "| r | intent | student | energy | 0.6000 | 0.8500 | 0.7000 | 1.0000 |" in text
+    assert "| r | intent | teacher big | energy | 0.5000 | 0.5000 | 0.5000 | 0.5000 |" in text
     assert "2 seeds" in text
 
 
