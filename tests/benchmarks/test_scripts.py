@@ -112,10 +112,60 @@ def test_overhead(image_product: Product, token_product: Product):
     assert "predict_ratio" not in words["calls"][0]  # arrays do not tell where words start
 
 
+_HINTS = (("encoder.layer.0", "encoder.layer.0"), ("encoder.layer.1", "encoder.layer.0"))
+
+
 def test_step_with_and_without_a_teacher(token_product: Product):
     found = step.measured(token_product.recipe, 32, 2)
     assert set(found["times"]) == {"supervised", "distilled"}
     assert found["ratio"] > 0
+    assert found["hints"] == []  # the recipe follows no features, and nothing says which
+    assert "hinted_ratio" not in found
+
+
+def test_a_hinted_step_reads_two_layers_of_the_teacher_and_the_others_none(
+    token_product: Product, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(step, "HINTS", {"tiny-token": _HINTS})
+    asked: dict[str, list[str]] = {}
+    real_step, real_feature = step.step, step.TeacherCache.feature
+
+    def watched(*given):
+        take = real_step(*given)
+        way = "hinted" if given[3].distill.features else "others"
+
+        def taken():
+            asked[""] = asked.setdefault(way, [])
+            return take()
+
+        return taken
+
+    def feature(self, path, *rest):
+        asked.setdefault("", []).append(path)
+        return real_feature(self, path, *rest)
+
+    monkeypatch.setattr(step, "step", watched)
+    monkeypatch.setattr(step.TeacherCache, "feature", feature)
+    found = step.measured(token_product.recipe, 32, 1)
+    assert found["hints"] == [list(one) for one in _HINTS]
+    assert found["hinted_ratio"] > 0
+    assert set(asked["hinted"]) == {"encoder.layer.0", "encoder.layer.1"}
+    assert asked["others"] == []
+
+
+def test_recipes_that_steps_are_measured_of_have_two_hints_and_others_their_own(
+    text_product: Product,
+):
+    for name in step.RECIPES:
+        path = ROOT / name
+        hints = step.hints_of(path)
+        assert len(hints) == 2
+        followed = step.load_recipe(path, overrides=[step.following(hints)]).recipe.distill.features
+        assert [one.loss.kind for one in followed] == ["mse", "mse"]
+    (own,) = step.hints_of(text_product.recipe)
+    assert own["from"] == ["encoder.layer.1"]
+    nothing = step.load_recipe(text_product.recipe, overrides=[step.following(())]).recipe
+    assert nothing.distill.features == ()
 
 
 def test_a_distilled_step_really_asks_the_cache(token_product: Product, monkeypatch):
