@@ -302,7 +302,7 @@ def _model2vec(
         side.ask("quantise", trained=str(kept / way), to=to)
         return side
     took = side.ask("fit", epochs=epochs).seconds
-    print(f"model2vec, {way}: trained in {took:.0f} s", flush=True)
+    print(f"model2vec, {way}: ready in {took:.0f} s", flush=True)
     return side
 
 

@@ -259,7 +259,7 @@ def taking(
         objective.prepare(features, first)
     objective.to(device)
     if compiler is not None:
-        net.compile(backend=compiler)  # hooks that stand by now are part of what is compiled
+        compile_net(net, compiler)
     stepper = Stepper(net, objective, settings, device, precision_of(settings.precision, device))
     at = 0
 
@@ -273,6 +273,22 @@ def taking(
         return found
 
     return take
+
+
+def compile_net(net: Net, compiler: str) -> None:
+    """Let ``torch.compile`` have a net, with the hooks that stand by now.
+
+    All nets of a process run the same code, and what was compiled for one is taken for the next
+    where it looks alike: by default hooks are not looked at, and a net that is to be captured would
+    run what was compiled without.  Beyond some nets the compiler gives up and says nothing.
+    """
+    import torch._dynamo
+
+    settings = torch._dynamo.config
+    settings.skip_nnmodule_hook_guards = False
+    settings.recompile_limit = settings.accumulated_recompile_limit = 1000
+    settings.fail_on_recompile_limit_hit = True
+    net.compile(backend=compiler)
 
 
 if __name__ == "__main__":

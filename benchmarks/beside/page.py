@@ -24,12 +24,17 @@ def model2vec(results: Tables) -> str:
         " the stated share of the rows in scope keeps its answers.  Gains are in points, with the"
         " lower bound (one-sided 95 %, paired bootstrap over test rows).  Model2Vec has a"
         " classifier for each task, with a table of its own (as its documents have it) or with one"
-        " for all.",
+        " for all.  `int8`: its tables quantised after training.",
         table(_ACCURACY, [row for one in bundles for row in accuracy_rows(one)])
         + "\n\nRaw text to the answers of all tasks on one core, sentences of real length in turns."
         "  DistilBERT has random weights, in dynamic int8 by ONNX Runtime's default: its time and"
-        " size alone are of interest.\n\n"
-        + table(_SPEED, [row for one in bundles for row in speed_rows(one, "rows/s")])
+        " size alone are of interest.  Bytes are those of the files that it takes to answer on"
+        " either side: weights, tokenizer and configuration.  A `static` student, which NumPy runs,"
+        " is to have at least 0.8x of Model2Vec's rows a second and at most 1/3 of its bytes.\n\n"
+        + table(
+            (*_SPEED, "met"),
+            [row for one in bundles for row in speed_rows(one, "rows/s", held=static_held)],
+        )
         + derived_said(bundles)
         + sides_said(bundles),
         [found],

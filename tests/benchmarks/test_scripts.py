@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import accuracy
 import encoding
@@ -22,7 +23,7 @@ import studies
 import timing
 
 from kd2edge.pipeline.steps.folders import RunFolder
-from products import Product
+from products import Product, write_text_project
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -151,6 +152,25 @@ def test_a_hinted_step_reads_two_layers_of_the_teacher_and_the_others_none(
     assert found["hinted_ratio"] > 0
     assert set(asked["hinted"]) == {"encoder.layer.0", "encoder.layer.1"}
     assert asked["others"] == []
+
+
+def test_a_compiled_net_is_still_captured_beside_one_that_is_not(tmp_path: Path):
+    recipe = write_text_project(tmp_path)  # it follows a feature
+    seen: list[Any] = []
+    real = step.Turn
+
+    def turn(batch, features, *rest):
+        seen.append({path: one.grad_fn for path, one in features.items()})
+        return real(batch, features, *rest)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(step, "Turn", turn)
+        found = step.measured(recipe, 32, 2, compiler="eager")
+    assert found["compiler"] == "eager"
+    assert found["hinted_ratio"] > 0
+    graphs = [one["encoder.layer.0"] for one in seen if one]
+    assert len(graphs) > 2
+    assert len(set(graphs)) == len(graphs)  # each step's own feature, not one of before
 
 
 def test_recipes_that_steps_are_measured_of_have_two_hints_and_others_their_own(

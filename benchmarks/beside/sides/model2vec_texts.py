@@ -38,13 +38,13 @@ def fit(epochs: int) -> None:
     Args:
         epochs: at most; -1: until it stops itself.
     """
+    if all((FOLDER / task).is_dir() for task in TEXTS.tasks):
+        _load()
+        return
     import torch
     from model2vec.distill import distill
     from model2vec.train import StaticModelForClassification
 
-    if all((FOLDER / task).is_dir() for task in TEXTS.tasks):
-        _load()
-        return
     torch.set_num_threads(1)
     table = _table(distill)
     for task in TEXTS.tasks:
