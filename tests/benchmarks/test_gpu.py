@@ -90,6 +90,8 @@ def test_every_recipe_on_text_has_a_row_and_steps_rows_with_and_without_the_comp
         for what in ("steps", "balancers"):
             assert {f"{what}-{recipe}", f"{what}-{recipe}-compiled"} <= set(gpu.ROWS)
         assert f"features-{recipe}" in gpu.ROWS
+    limits = [gpu.most_of(f"steps-quickstart{more}") for more in ("", "-compiled")]
+    assert limits[0] < limits[1] < gpu.most_of("resume")
 
 
 def test_a_recipe_is_trained_for_some_steps_alone(lab: gpu.Lab, tmp_path: Path) -> None:
