@@ -56,7 +56,7 @@ bench: $(STAMP)  ## the side-by-side measurements behind docs/results.md
 # Takes the environment of `make install` where it is, else the machine's own Python as it stands: a GPU
 # machine may reach no package index.  WHEELS=DIR brings what it lacks.
 GPU_PYTHON ?= $(if $(wildcard $(STAMP)),$(BIN)/python,python3)
-gpu:  ## what only a CUDA machine can show, in at most 8 minutes; each row runs or says why not
+gpu:  ## what only a CUDA machine can show, in at most 10 minutes; each row runs or says why not
 	$(GPU_PYTHON) benchmarks/gpu.py $(if $(WHEELS),--wheels $(WHEELS))
 
 recipes: $(STAMP)  ## run every recipe in full, three seeds (hours; resumable; needs KD2EDGE_DATA)

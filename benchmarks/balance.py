@@ -19,18 +19,16 @@ from typing import Any, get_args
 
 import torch
 from recording import ROOT, parser, record, shown
-from step import Some
+from step import Some, taking
 from timing import interleaved, ratio
 from torch import Tensor, nn
 
 from kd2edge.data import EncodedSplit, encode_split
-from kd2edge.distill import Method, Time, TrainSettings
+from kd2edge.distill import Method, TrainSettings
 from kd2edge.distill.balance import BALANCERS, Balancer, LossKey, Shared
 from kd2edge.distill.balance.weighting import WEIGHTINGS
-from kd2edge.distill.cohort import take_together
 from kd2edge.distill.objective import Objective
 from kd2edge.distill.precision import precision_of
-from kd2edge.distill.step import Stepper, Turn
 from kd2edge.pipeline.reading.model_inputs import ModelInputs, student_inputs
 from kd2edge.pipeline.reading.prepare import prepare_data
 from kd2edge.pipeline.reading.settings import baseline_settings
@@ -70,6 +68,11 @@ def main() -> None:
     )
     arguments.add_argument("--threads", type=int, default=None)
     arguments.add_argument("--device", default="cpu")
+    arguments.add_argument(
+        "--only", nargs="*", default=None, choices=sorted(BALANCERS), help="of the first part"
+    )
+    arguments.add_argument("--compile", action="store_true", help="with torch.compile, there")
+    arguments.add_argument("--name", default="balance", help="of the result")
     given = arguments.parse_args()
     # Of cvxpy, on how the library states its problem.
     warnings.filterwarnings("ignore", "You are solving a parameterized problem")
@@ -77,7 +80,10 @@ def main() -> None:
         torch.set_num_threads(given.threads)
     device = torch.device(given.device)
     recipes = given.recipes or [ROOT / name for name in RECIPES]
-    steps = [steps_of(path, given.rows, given.rounds, device) for path in recipes]
+    compiler = "inductor" if given.compile else None
+    steps = [
+        steps_of(path, given.rows, given.rounds, device, given.only, compiler) for path in recipes
+    ]
     calls = [
         calls_of(name, count, form, given.rounds, device)
         for count in given.counts
@@ -87,7 +93,7 @@ def main() -> None:
     limits = {"step": STEP_LIMIT, "call": CALL_LIMIT, "difference": SAME}
     found = {"limits": limits, "tasks": TASKS, "steps": steps, "calls": calls}
     packages = ["torch", "torchjd", "transformers", "cvxpy", "quadprog", "ecos"]
-    record("balance", found, given.out, packages)
+    record(given.name, found, given.out, packages)
 
 
 def options(kind: str) -> dict[str, Any]:
@@ -96,17 +102,47 @@ def options(kind: str) -> dict[str, Any]:
     return parts[kind]().model_dump(exclude={"kind", "weights"})
 
 
-def variants() -> dict[str, Method]:
-    """Every balancer as recipes default to it, those of gradients also over all parameters."""
-    found = {name: Method(name, options(name)) for name in sorted(BALANCERS)}
-    for name in sorted(WEIGHTINGS):
+def variants(only: Sequence[str] | None = None) -> dict[str, Method]:
+    """Every balancer as recipes default to it, those of gradients also over all parameters.
+
+    Args:
+        only: of these kinds; None: of all.  The plain sum is always there.
+    """
+    kinds = sorted(BALANCERS if only is None else {"static", *only})
+    found = {name: Method(name, options(name)) for name in kinds}
+    for name in (one for one in kinds if one in WEIGHTINGS):
         given = {**options(name), "gradients": "parameters"}
         found[f"{name}, parameters"] = Method(name, given)
     return found
 
 
-def steps_of(path: Path, rows: int, rounds: int, device: torch.device) -> dict[str, Any]:
-    """A step under every balancer over the plain one."""
+def feature_level(name: str) -> bool:
+    """Whether a variant weighs gradients of features that all heads read.
+
+    That is what the limit of a step is for: others weigh losses alone, look twice at a batch, or
+    pass through the trunk for every task.
+    """
+    return name in WEIGHTINGS or name == "gradnorm"
+
+
+def steps_of(
+    path: Path,
+    rows: int,
+    rounds: int,
+    device: torch.device,
+    only: Sequence[str] | None = None,
+    compiler: str | None = None,
+) -> dict[str, Any]:
+    """A step under every balancer over the plain one.
+
+    Args:
+        path: of the recipe.
+        rows: that batches are made of.
+        rounds: steps of each.
+        device: that they are taken on.
+        only: kinds of balancers; None: all.
+        compiler: what ``torch.compile`` calls its backend; None: it is left out.
+    """
     loaded = load_recipe(path)
     data = prepare_data(loaded)
     first = next(iter(data.tasks.values()))
@@ -115,14 +151,18 @@ def steps_of(path: Path, rows: int, rounds: int, device: torch.device) -> dict[s
     names = tuple(task.name for task in tasks)
     some = joined([Source("some", Some(data.rows["train"], rows), names)])
     plain = baseline_settings(loaded.recipe, list(data.tasks), data.checks["train"], 1)
-    one_for_all = {"temperature": 1.0, "weight": 1.0, "logits": {}, "long_tail": {}}
+    # What the recipe states by task, for tasks of other names.
+    same = dict.fromkeys(("temperature", "sample_weight", "weight"), 1.0)
+    one_for_all = {**same, "logits": {}, "long_tail": {}}
     plain = replace(plain, distill=replace(plain.distill, **one_for_all))
     with TemporaryDirectory() as folder, ExitStack() as hooks:
         split = encode_split(some, inputs.pairs, tasks, Path(folder), file_hashes=inputs.hashes)
         times = interleaved(
             {
-                name: step(loaded, tasks, inputs, split, balanced(plain, method), hooks, device)
-                for name, method in variants().items()
+                name: step(
+                    loaded, tasks, inputs, split, balanced(plain, how), hooks, device, compiler
+                )
+                for name, how in variants(only).items()
             },
             rounds=rounds,
         )
@@ -139,7 +179,9 @@ def steps_of(path: Path, rows: int, rounds: int, device: torch.device) -> dict[s
         "precision": precision_of(plain.precision, device),
         "threads": torch.get_num_threads(),
         "times": {name: one.to_json() for name, one in times.items()},
+        "compiler": compiler,
         "ratios": ratios,
+        "feature_level": [name for name in ratios if feature_level(name)],
     }
 
 
@@ -155,27 +197,13 @@ def step(
     settings: TrainSettings,
     open_hooks: ExitStack,
     device: torch.device,
+    compiler: str | None = None,
 ) -> Callable[[], object]:
     """A function that takes the next step, over the same batches each time around."""
     net = fresh_net(loaded.recipe.student.model, inputs, tasks, loaded.recipe.seed)
     net = net.train().to(device)
-    objective = Objective(tasks, settings.distill, None, settings.label_smoothing).to(device)
-    features = open_hooks.enter_context(net.capture(objective.captures))
-    batches = torch.arange(len(split)).split(settings.batch_size)
-    whole = [batch.numpy() for batch in batches if len(batch) == settings.batch_size]
-    stepper = Stepper(net, objective, settings, device, precision_of(settings.precision, device))
-    at = 0
-
-    def take() -> object:
-        nonlocal at
-        at = (at + 1) % len(whole)
-        turn = Turn(split.batch(whole[at]), features, Time(0, 1, 0), settings.lr)
-        found = take_together({"": stepper}, {"": turn})
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)  # a step is over when the GPU has done it
-        return found
-
-    return take
+    objective = Objective(tasks, settings.distill, None, settings.label_smoothing)
+    return taking(net, objective, split, settings, open_hooks, device, compiler)
 
 
 class Perceptron(nn.Module):

@@ -2,16 +2,21 @@
 
 From losses to the gradients of a perceptron's trunk with 2 to 20 heads (that of ``balance.py``),
 over the parameters, as LibMTL's ``Trainer`` does it by default.  How far two are apart is the
-largest difference of the gradients, as a share of the largest number in them.  Methods that both
-have and that are the same formula: its PCGrad shuffles tasks with another generator, so beyond two
-tasks only its time is compared; its IMTL also learns a scale of each loss, which is 1 at first.
+largest difference of the gradients, as a share of the largest number in them.
+
+Every method of ours that either of them has.  Those with a memory start with the same numbers in
+it, for at their start they are the plain sum: DWA's last two epochs, GradNorm's weights, FAMO's and
+the uncertainties' logits.  Of FAMO the second look at the batch is left out on both sides.  What
+draws has another generator on each side, so its time alone is compared: random weights, and the
+order of PCGrad beyond two tasks.  LibMTL's IMTL also learns a scale of each loss, which is 1 at
+first; its CAGrad is written for three tasks, and fails with others.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,7 +30,10 @@ from recording import parser, record
 from safetensors.numpy import load_file
 from timing import in_turns, interval, ratio
 
-METHODS = ("geometric", "imtl_g", "mgda", "pcgrad")
+METHODS = (
+    "aligned_mtl", "cagrad", "dwa", "famo", "geometric", "gradnorm", "imtl_g", "mgda", "nash_mtl",
+    "pcgrad", "random", "uncertainty", "upgrad",
+)  # fmt: skip
 COUNTS = (2, 4, 8, 20)
 #: Of the faster one's time, and how far gradients may be apart.
 LIMITS = {"call": 1.1, "difference": 1e-5}
@@ -40,15 +48,20 @@ def main() -> None:
     arguments = parser(__doc__)
     environment.add_argument(arguments)
     arguments.add_argument("--counts", type=int, nargs="*", default=COUNTS, help="tasks")
+    arguments.add_argument("--methods", nargs="*", default=METHODS, choices=METHODS)
     arguments.add_argument("--rounds", type=int, default=40)
     arguments.add_argument("--times", type=int, default=5, help="calls of a turn")
     given = arguments.parse_args()
-    found = measured(given.environments, given.counts, given.rounds, given.times)
+    found = measured(given.environments, given.counts, given.rounds, given.times, given.methods)
     record("beside_libmtl", {"limits": LIMITS, **found}, given.out, ["torch", "torchjd"])
 
 
 def measured(
-    environments: Path | None, counts: Sequence[int], rounds: int, times: int
+    environments: Path | None,
+    counts: Sequence[int],
+    rounds: int,
+    times: int,
+    methods: Sequence[str] = METHODS,
 ) -> dict[str, Any]:
     """Every method with every number of tasks.
 
@@ -57,6 +70,7 @@ def measured(
         counts: tasks.
         rounds: turns of each side.
         times: calls of a turn.
+        methods: those of :data:`METHODS` that are asked for.
     """
     with tempfile.TemporaryDirectory() as place, ExitStack() as running:
         ours = running.enter_context(Side(sys.executable, "kd2edge_balance", folder=place))
@@ -72,27 +86,36 @@ def measured(
             other = None
             found["sides"][LIBMTL] = {"not_run": str(error)}
             print(f"libmtl: not run: {error}")
-        found["calls"] = calls(ours, other, Path(place), counts, rounds, times)
+        found["calls"] = [
+            call
+            for method in methods
+            for call in calls(method, ours, other, Path(place), counts, rounds, times)
+        ]
     return found
 
 
 def calls(
-    ours: Side, other: Side | None, place: Path, counts: Sequence[int], rounds: int, times: int
-) -> list[Json]:
-    """A line a method and number of tasks, of methods that a library has."""
-    found: list[Json] = []
-    for method in METHODS:
-        in_torchjd = ours.ask("has", method=method).value
-        for count in counts:
-            asked = {"method": method, "count": count}
-            sides: Sides = {OURS: (ours, {"who": OURS, **asked})}
-            if other is not None:
-                sides[LIBMTL] = (other, asked)
-            if in_torchjd:
-                sides[TORCHJD] = (ours, {"who": TORCHJD, **asked})
-            found.append({**asked, **one_call(sides, place, rounds, times)})
-            print(f"{method}, {count} tasks: {found[-1].get('ratio')}x of the faster")
-    return found
+    method: str,
+    ours: Side,
+    other: Side | None,
+    place: Path,
+    counts: Sequence[int],
+    rounds: int,
+    times: int,
+) -> Iterator[Json]:
+    """A line a number of tasks."""
+    in_torchjd = ours.ask("has", method=method).value
+    in_libmtl = other is not None and other.ask("has", method=method).value
+    for count in counts:
+        asked = {"method": method, "count": count}
+        sides: Sides = {OURS: (ours, {"who": OURS, **asked})}
+        if other is not None and in_libmtl:
+            sides[LIBMTL] = (other, asked)
+        if in_torchjd:
+            sides[TORCHJD] = (ours, {"who": TORCHJD, **asked})
+        found = {**asked, **one_call(sides, place, rounds, times)}
+        print(f"{method}, {count} tasks: {found.get('ratio')}x of the faster", flush=True)
+        yield found
 
 
 def one_call(sides: Sides, place: Path, rounds: int, times: int) -> Json:
@@ -124,7 +147,7 @@ def one_call(sides: Sides, place: Path, rounds: int, times: int) -> Json:
     taken = in_turns(turns, rounds=rounds, warm=2)
     faster = min(libraries, key=lambda name: taken[name].median)
     asked = sides[OURS][1]
-    is_drawn = asked["method"] == "pcgrad" and asked["count"] > 2
+    is_drawn = asked["method"] == "random" or (asked["method"] == "pcgrad" and asked["count"] > 2)
     return {
         "faster": faster,
         "ratio": ratio(taken[OURS], taken[faster]),

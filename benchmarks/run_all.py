@@ -48,6 +48,7 @@ def plan(runs: Path, models: Path) -> Iterator[list[str]]:
     if "KD2EDGE_DATA" in os.environ:
         yield ["beside_distillers.py"]
     yield ["memory.py"]
+    yield ["task_counts.py"]
     if "KD2EDGE_DATA" in os.environ:
         yield ["encoding.py"]
     made = [name for name in NAMES if (models / name / "manifest.json").is_file()]

@@ -44,6 +44,11 @@ def cells(line: Row) -> Iterator[str]:
     return (cell.replace("|", "\\|") for cell in line)
 
 
+def wanted(command: str) -> str:
+    """Below a table without rows: what measures them."""
+    return f"\n\nTo be measured by `python benchmarks/{command}`."
+
+
 def points(share: float) -> str:
     return f"{100 * share:.2f}"
 

@@ -289,6 +289,7 @@ def test_sentences_without_the_other_libraries(text_product: Product):
         artefact="onnx-fp32",
     )
     assert found["sides"]["model2vec"] == {"not_run": "no folder of environments was given"}
+    assert found["sides"]["model2vec, int8"]["not_run"].startswith("it is made of model2vec")
     ours = found["sides"][OURS]
     assert ours["artefact"] == "onnx-fp32"
     needed = ("onnx/onnx-fp32.onnx", "tokenizer/text.json", "manifest.json")
@@ -297,6 +298,63 @@ def test_sentences_without_the_other_libraries(text_product: Product):
     assert found["tasks"]["intent"]["plain"]["macro_f1"][OURS]["value"] == pytest.approx(wanted)
     assert [one["batch"] for one in found["calls"]] == [1, 4]
     assert all(one["per_second"][OURS] > 0 and not one["over_ours"] for one in found["calls"])
+
+
+def test_other_artefacts_are_measured_once_each_and_where_a_bundle_has_them(text_product: Product):
+    first = {"sides": {OURS: {"artefact": "onnx-fp32"}}}
+    also = ["numpy-int8", "onnx-fp32", "onnx-int8-dynamic"]
+    found = beside_model2vec.further(text_product.bundle, first, also)
+    assert found == ["onnx-int8-dynamic"]
+
+
+def test_model2vec_is_quantised_from_what_was_trained_and_trained_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[tuple[str, str, dict[str, Any]]] = []
+
+    class Other:
+        def __init__(self, python: Path, script: str, **given: Any) -> None:
+            self.folder = given["folder"]
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def ask(self, what: str, **given: Any) -> process.Answer:
+            asked.append((what, Path(self.folder).name, given))
+            return process.Answer(None, 1.0)
+
+    monkeypatch.setattr(beside_model2vec, "Side", Other)
+    monkeypatch.setattr(environment, "python_of", lambda *_: Path("python"))
+    with beside_model2vec.ExitStack() as running:
+        for way in beside_model2vec.WAYS.values():
+            for to in beside_model2vec.TYPES:
+                beside_model2vec._model2vec(None, tmp_path, tmp_path, way, to, 3, running)
+    assert asked == [
+        ("fit", "own", {"epochs": 3}),
+        ("quantise", "own-int8", {"trained": str(tmp_path / "own"), "to": "int8"}),
+        ("fit", "shared", {"epochs": 3}),
+        ("quantise", "shared-int8", {"trained": str(tmp_path / "shared"), "to": "int8"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("artefact", "side", "ratio", "ours", "met"),
+    [
+        ("numpy-int8", "model2vec, int8", 0.8, 100, "yes"),
+        ("numpy-int8", "model2vec, int8", 0.79, 100, "**no**"),
+        ("numpy-fp32", "model2vec", 2.0, 101, "**no**"),
+        ("onnx-fp32", "model2vec", 2.0, 100, ""),
+        ("numpy-int8", "distilbert", 2.0, 100, ""),
+    ],
+)
+def test_a_static_student_is_held_against_model2vec_s_speed_and_bytes(
+    artefact: str, side: str, ratio: float, ours: int, met: str
+):
+    sides = {OURS: {"artefact": artefact, "bytes": ours}, side: {"bytes": 300}}
+    assert page.static_held({"sides": sides}, side, {"ratio": ratio}) == met
 
 
 def test_words_without_spacy(token_product: Product):
@@ -352,14 +410,38 @@ def test_others_get_our_nets_our_batches_and_our_loss(text_product: Product, tmp
 
 
 def test_balancers_beside_torchjd_alone():
-    found = beside_libmtl.measured(None, [2], rounds=2, times=1)
+    found = beside_libmtl.measured(None, [2, 3], rounds=2, times=1)
     assert found["sides"]["libmtl"] == {"not_run": "no folder of environments was given"}
-    calls = {one["method"]: one for one in found["calls"]}
-    assert calls.pop("geometric")["not_run"] == {"libmtl": "no library has it here"}
-    for one in calls.values():
+    calls = {(one["method"], one["count"]): one for one in found["calls"]}
+    assert set(calls) == {(name, count) for name in beside_libmtl.METHODS for count in (2, 3)}
+    for (method, count), one in calls.items():
+        if method == "gradnorm":  # LibMTL's alone
+            assert one["not_run"] == {"libmtl": "no library has it here"}
+            continue
         assert one["faster"] == "torchjd"
-        assert one["differences"]["torchjd"] < 1e-5
         assert one["norms"][OURS] > 0
+        if method == "random" or (method, count) == ("pcgrad", 3):
+            assert one["differences"] == {"torchjd": None}
+        else:
+            assert one["differences"]["torchjd"] < 1e-5
+
+
+def test_methods_of_losses_are_compared_with_something_in_their_memory(tmp_path: Path):
+    """DWA, FAMO and uncertainties weigh all tasks alike at their start: that would show nothing."""
+    with Side(sys.executable, "kd2edge_balance", folder=str(tmp_path)) as ours:
+        ours.ask("prepare", count=4)
+        found = {}
+        for method in ("dwa", "famo", "gradnorm", "uncertainty", "geometric"):
+            out = tmp_path / "one.safetensors"
+            ours.ask("gradient", who=OURS, method=method, count=4, out=str(out))
+            gradient = beside_libmtl.load_file(out)["gradient"]
+            found[method] = gradient / np.linalg.norm(gradient)
+    with np.load(tmp_path / "data4.npz") as arrays:
+        assert arrays["remembered"].tolist() == pytest.approx([0.5, 5 / 6, 7 / 6, 1.5])
+    names = list(found)
+    for at, one in enumerate(names):
+        for other in names[at + 1 :]:
+            assert np.abs(found[one] - found[other]).max() > 1e-4
 
 
 @pytest.mark.slow
@@ -414,6 +496,16 @@ def test_the_page_holds_balancers_against_the_faster_library():
     assert "| geometric | 4 | not run: gone |" in text
 
 
+def test_a_library_that_fails_is_said_to_have_failed():
+    one = {
+        "method": "cagrad", "count": 4, "faster": "torchjd", "ratio": 1.0, "interval": [1.0, 1.1],
+        "differences": {"torchjd": 1e-7}, "failed": {"libmtl": "ValueError"},
+    }  # fmt: skip
+    measured = {"limits": beside_libmtl.LIMITS, "sides": {}, "calls": [one]}
+    text = page.balancers({"beside_libmtl": {**ORIGIN, "measured": measured}})
+    assert "| cagrad | 4 | torchjd | 1.00x (1.00 to 1.10) | failed | 1.0e-07 | yes |" in text
+
+
 def test_the_page_says_what_did_not_run_and_who_is_ahead():
     gain = {"value": 0.02, "low": 0.01, "high": 0.03, "p": 0.001}
     one = {"accuracy": {OURS: {"value": 0.9}, "model2vec": {"value": 0.88, "gain": gain}}}
@@ -428,6 +520,6 @@ def test_the_page_says_what_did_not_run_and_who_is_ahead():
     text = page.model2vec({"beside_model2vec": result})
     assert "| x | late | not run: no pip |" in text
     assert "| 0.8800 | 0.9000 | 2.00 (1.00) | yes |" in text
-    assert "| 1,000 rows/s | 2,000 rows/s | 2.00x (1.90 to 2.10) | 2,000 | 10 |" in text
+    assert "| 1,000 rows/s | 2,000 rows/s | 2.00x (1.90 to 2.10) | 2,000 | 10 |  |" in text
     assert "kd2edge 0.9500" in text
     assert page.spacy({}).count("not measured yet") == 2

@@ -45,7 +45,7 @@ def test_what_was_not_measured_is_said():
     text = generate.page({})
     sections = text.split("\n## ")[1:]
     # Whole rows, students without an input, all families, scores of scope: none where none are.
-    assert len(sections) == len(generate.SECTIONS) - 4 == 20
+    assert len(sections) == len(generate.SECTIONS) - 4 == 22
     assert all(generate.MISSING in section for section in sections)
     assert "yes" not in text
 
@@ -123,6 +123,41 @@ def compared(variant: str, gain: tuple[float, float, float], **tests: Any) -> di
         "variant": variant, "task": "t", "metric": "accuracy", "base": [0.8, 0.9],
         "variant_values": [0.9, 0.9], "gain": {"value": value, "low": low, "high": high}, **tests,
     }  # fmt: skip
+
+
+def test_a_step_is_held_against_the_limit_of_what_it_learns_from():
+    one = {
+        "name": "x", "batch": 64, "precision": "fp32", "ratio": 1.04, "hinted_ratio": 1.2,
+        "times": {"supervised": {"median_us": 2000.0}},
+    }  # fmt: skip
+    text = generate.steps({"step": {**ORIGIN, "measured": {"recipes": [one]}}})
+    said = "| x | 64 | fp32 | 2.0 ms | cached logits"
+    assert f"{said} | 1.040x | 1.05x | yes |" in text
+    assert f"{said}, 2 hints | 1.200x | 1.15x | **no** |" in text
+    del one["hinted_ratio"]
+    text = generate.steps({"step": {**ORIGIN, "measured": {"recipes": [one]}}})
+    assert f"{said}, 2 hints | {generate.MISSING} | 1.15x |  |" in text
+
+
+def test_a_balancer_of_features_is_held_against_a_limit_and_others_are_shown():
+    step = {
+        "name": "x", "batch": 64, "times": {"static": {"median_us": 2000.0}},
+        "ratios": {"dwa": 1.3, "mgda": 1.1, "mgda, parameters": 3.0, "upgrad": 1.2},
+        "feature_level": ["mgda", "upgrad"],
+    }  # fmt: skip
+    call = {"method": "mgda", "tasks": 20, "gradients": "features", "ratio": 1.05}
+    limits = {"step": 1.15, "call": 1.1, "difference": 1e-5}
+    calls = [{**call, "difference": 1e-6}, {**call, "difference": 2e-5}]
+    measured = {"limits": limits, "steps": [step], "calls": calls}
+    text = generate.balancing({"balance": {**ORIGIN, "measured": measured}})
+    lines = [line for line in text.splitlines() if line.startswith("| x |")]
+    assert [line.split(" | ")[3] for line in lines] == [
+        "mgda", "upgrad", "dwa", "mgda, parameters",
+    ]  # fmt: skip
+    assert [line.split(" | ")[-1] for line in lines] == ["yes |", "**no** |", " |", " |"]
+    assert "| mgda | 20 | features | 1.050x | 1.0e-06 | yes |" in text
+    assert "| mgda | 20 | features | 1.050x | 2.0e-05 | **no** |" in text
+    assert "benchmarks/balance.py" in generate.balancing({})
 
 
 STUDY = {

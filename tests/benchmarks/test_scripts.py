@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import accuracy
 import encoding
@@ -22,7 +23,7 @@ import studies
 import timing
 
 from kd2edge.pipeline.steps.folders import RunFolder
-from products import Product
+from products import Product, write_text_project
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -114,10 +115,79 @@ def test_overhead(image_product: Product, token_product: Product):
     assert "predict_ratio" not in words["calls"][0]  # arrays do not tell where words start
 
 
+_HINTS = (("encoder.layer.0", "encoder.layer.0"), ("encoder.layer.1", "encoder.layer.0"))
+
+
 def test_step_with_and_without_a_teacher(token_product: Product):
     found = step.measured(token_product.recipe, 32, 2)
     assert set(found["times"]) == {"supervised", "distilled"}
     assert found["ratio"] > 0
+    assert found["hints"] == []  # the recipe follows no features, and nothing says which
+    assert "hinted_ratio" not in found
+
+
+def test_a_hinted_step_reads_two_layers_of_the_teacher_and_the_others_none(
+    token_product: Product, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(step, "HINTS", {"tiny-token": _HINTS})
+    asked: dict[str, list[str]] = {}
+    real_step, real_feature = step.step, step.TeacherCache.feature
+
+    def watched(*given):
+        take = real_step(*given)
+        way = "hinted" if given[3].distill.features else "others"
+
+        def taken():
+            asked[""] = asked.setdefault(way, [])
+            return take()
+
+        return taken
+
+    def feature(self, path, *rest):
+        asked.setdefault("", []).append(path)
+        return real_feature(self, path, *rest)
+
+    monkeypatch.setattr(step, "step", watched)
+    monkeypatch.setattr(step.TeacherCache, "feature", feature)
+    found = step.measured(token_product.recipe, 32, 1)
+    assert found["hints"] == [list(one) for one in _HINTS]
+    assert found["hinted_ratio"] > 0
+    assert set(asked["hinted"]) == {"encoder.layer.0", "encoder.layer.1"}
+    assert asked["others"] == []
+
+
+def test_a_compiled_net_is_still_captured_beside_one_that_is_not(tmp_path: Path):
+    recipe = write_text_project(tmp_path)  # it follows a feature
+    seen: list[Any] = []
+    real = step.Turn
+
+    def turn(batch, features, *rest):
+        seen.append({path: one.grad_fn for path, one in features.items()})
+        return real(batch, features, *rest)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(step, "Turn", turn)
+        found = step.measured(recipe, 32, 2, compiler="eager")
+    assert found["compiler"] == "eager"
+    assert found["hinted_ratio"] > 0
+    graphs = [one["encoder.layer.0"] for one in seen if one]
+    assert len(graphs) > 2
+    assert len(set(graphs)) == len(graphs)  # each step's own feature, not one of before
+
+
+def test_recipes_that_steps_are_measured_of_have_two_hints_and_others_their_own(
+    text_product: Product,
+):
+    for name in step.RECIPES:
+        path = ROOT / name
+        hints = step.hints_of(path)
+        assert len(hints) == 2
+        followed = step.load_recipe(path, overrides=[step.following(hints)]).recipe.distill.features
+        assert [one.loss.kind for one in followed] == ["mse", "mse"]
+    (own,) = step.hints_of(text_product.recipe)
+    assert own["from"] == ["encoder.layer.1"]
+    nothing = step.load_recipe(text_product.recipe, overrides=[step.following(())]).recipe
+    assert nothing.distill.features == ()
 
 
 def test_a_distilled_step_really_asks_the_cache(token_product: Product, monkeypatch):

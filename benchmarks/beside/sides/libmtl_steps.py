@@ -41,11 +41,16 @@ from LibMTL import weighting  # noqa: E402
 from LibMTL.architecture.HPS import HPS  # noqa: E402
 
 #: Ours -> its class and the arguments that its documents have.
-METHODS = {
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "cagrad": ("CAGrad", {"calpha": 0.4, "rescale": 0}),
+    "dwa": ("DWA", {"T": 2.0}),
     "geometric": ("GLS", {}),
+    "gradnorm": ("GradNorm", {"alpha": 1.5}),
     "imtl_g": ("IMTL", {}),
     "mgda": ("MGDA", {"mgda_gn": "none"}),
     "pcgrad": ("PCGrad", {}),
+    "random": ("RLW", {"dist": "Normal"}),
+    "uncertainty": ("UW", {}),
 }
 _MADE: dict[tuple[str, int], Any] = {}
 
@@ -82,8 +87,23 @@ def _model(method: str, count: int) -> Any:
         )
         model = kind([*heads], trunk, heads, False, False, torch.device("cpu"))
         model.init_param()
+        _remember(model, method, count)
         _MADE[key] = model
     return _MADE[key]
+
+
+def _remember(model: Any, method: str, count: int) -> None:
+    """What a method with a memory has in it, as the other sides have; the epoch it is asked in."""
+    with np.load(FOLDER / f"data{count}.npz", allow_pickle=False) as arrays:
+        memory = arrays["remembered"]
+    model.epoch = 2
+    # A column an epoch.
+    model.train_loss_buffer = np.stack([np.ones_like(memory), memory], 1)
+    with torch.no_grad():
+        if method == "uncertainty":
+            model.loss_scale.copy_(torch.from_numpy(memory))
+        elif method == "gradnorm":  # its weights are K times a softmax of these
+            model.loss_scale.copy_(torch.from_numpy(memory).log())
 
 
 def _data(count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -97,6 +117,8 @@ def _step(method: str, count: int, x: torch.Tensor, labels: torch.Tensor) -> Any
     losses = torch.zeros(count)
     for at, task in enumerate(model.task_name):
         losses[at] = nn.functional.cross_entropy(said[task], labels[at])
+    if method == "uncertainty":  # it halves the losses, which ours does not
+        losses = 2 * losses
     model.zero_grad(set_to_none=False)
     model.backward(losses, **METHODS[method][1])
     return model
@@ -115,4 +137,7 @@ def gradient(method: str, count: int, out: str) -> None:
     save_file({"gradient": torch.cat(grads)}, out)
 
 
-serve({"steps": steps, "gradient": gradient}, ("LibMTL", "torch", "scipy"))
+serve(
+    {"steps": steps, "gradient": gradient, "has": lambda method: method in METHODS},
+    ("LibMTL", "torch", "scipy"),
+)
