@@ -130,7 +130,8 @@ class TrainingJob:
 
     def _sources_key(self) -> dict[str, str]:
         """What the key says of the sources; nothing where nobody draws from them."""
-        if self.settings.sampling is None or self.sources is None:
+        sampling = self.settings.sampling
+        if sampling is None or sampling.over != "sources" or self.sources is None:
             return {}
         return {"sources": fingerprint_bytes(self.sources.tobytes())}
 

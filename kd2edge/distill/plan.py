@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kd2edge.data.draw import drawn
+from kd2edge.data.draw import drawn, rarest
 from kd2edge.data.sampler import epoch_order, steps_an_epoch
 from kd2edge.data.split import EncodedSplit
-from kd2edge.distill.settings import TrainSettings
+from kd2edge.distill.settings import Sampling, TrainSettings
 from kd2edge.errors import DataError, UsageError
 from kd2edge.tasks.spec import TaskName
 
@@ -21,11 +21,11 @@ class Sampled:
     """How the rows of an epoch are drawn.
 
     Args:
-        sources: which source each of the plan's rows is of ``[row]``.
+        groups: which source or task each of the plan's rows is of ``[row]``.
         temperature: see :func:`~kd2edge.data.draw.drawn`.
     """
 
-    sources: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64]
     temperature: float
 
 
@@ -39,7 +39,7 @@ class Plan:
         batch_size: rows a step.
         seed: of the order.
         steps: steps in all.
-        sampled: how rows are drawn from their sources; None: each is shown once an epoch.
+        sampled: how rows are drawn; None: each is shown once an epoch.
     """
 
     rows: npt.NDArray[np.int64]
@@ -58,7 +58,7 @@ class Plan:
         """Positions of every batch of an epoch (from 0)."""
         rows, lengths = self.rows, self.lengths
         if self.sampled is not None:
-            chosen = drawn(self.sampled.sources, self.sampled.temperature, self.seed, epoch)
+            chosen = drawn(self.sampled.groups, self.sampled.temperature, self.seed, epoch)
             rows, lengths = rows[chosen], lengths[chosen]
         return [rows[batch] for batch in epoch_order(lengths, self.batch_size, self.seed, epoch)]
 
@@ -80,7 +80,7 @@ def plan_of(
         settings: epochs or steps, batch size, seed.
         taught: whether teachers have a say; without one, rows without any label teach nothing.
         hidden: positions of rows that are not shown.
-        sources: which source each row of the split is of ``[row]``, where they are drawn from.
+        sources: which source each row of the split is of ``[row]``, where these are drawn from.
 
     Raises:
         DataError: a task that the split does not know, or no rows to learn from.
@@ -104,7 +104,21 @@ def plan_of(
     rows = rows.astype(np.int64)
     sampled = None
     if settings.sampling is not None:
-        if sources is None:
-            raise UsageError("sampling: expected the source of each row, found none; state them")
-        sampled = Sampled(sources[rows], settings.sampling.temperature)
+        groups = _groups(split, tasks, settings.sampling, rows, sources)
+        sampled = Sampled(groups, settings.sampling.temperature)
     return Plan(rows, lengths, settings.batch_size, settings.seed, steps, sampled)
+
+
+def _groups(
+    split: EncodedSplit,
+    tasks: Sequence[TaskName],
+    sampling: Sampling,
+    rows: npt.NDArray[np.int64],
+    sources: npt.NDArray[np.int64] | None,
+) -> npt.NDArray[np.int64]:
+    """What each of the plan's rows is drawn as one of ``[row]``."""
+    if sampling.over == "tasks":
+        return rarest(np.stack([split.labelled([task])[rows] for task in tasks]))
+    if sources is None:
+        raise UsageError("sampling: expected the source of each row, found none; state them")
+    return sources[rows]

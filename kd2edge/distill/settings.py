@@ -130,14 +130,16 @@ class Mixup:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the rows of an epoch are drawn from their sources.
+    """How the rows of an epoch are drawn.
 
     Args:
-        temperature: a source of n rows has a share in proportion to ``n ** (1 / temperature)``; at
-            least 1.
+        temperature: a source or task of n rows has a share in proportion to
+            ``n ** (1 / temperature)``; at least 1.
+        over: ``sources`` or ``tasks``; a row is of the rarest task that it has a label of.
     """
 
     temperature: float
+    over: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ class TrainSettings:
         max_steps: steps in all, whatever ``epochs`` says (most baselines get the student's).
         validate_every: epochs between validations; the last epoch is always validated.
         keep: ``best`` epoch by the mean of the tasks' metrics, or ``last``.
-        sampling: how rows are drawn from their sources; None: an epoch shows each once.
+        sampling: how rows are drawn from sources or tasks; None: an epoch shows each once.
         mixup: how rows are mixed in pairs; None: they are shown as they are.
         distill: losses and balance.
         precision: ``auto``, ``fp32`` or ``bf16``.

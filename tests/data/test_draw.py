@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kd2edge.data.draw import drawn, quotas
+from kd2edge.data.draw import drawn, quotas, rarest
 
 #: Rows of two sources, 900 and 100, mixed.
 TWO = np.random.default_rng(0).permutation(np.repeat([4, 7], [900, 100]))
@@ -63,3 +63,53 @@ def test_it_is_a_function_of_seed_and_epoch() -> None:
 
 def test_of_one_source_all_rows_are_shown() -> None:
     assert drawn(np.zeros(9, np.int64), 3.0, 0, 4).tolist() == list(range(9))
+
+
+def test_a_row_counts_for_the_rarest_task_that_it_has_a_label_of() -> None:
+    """Of 5, 2 and 2 rows; of two as rare the first."""
+    labelled = np.array(
+        [
+            [True, True, True, True, True, False],
+            [False, True, True, False, False, False],
+            [False, False, True, True, False, False],
+        ]
+    )
+    assert rarest(labelled).tolist() == [0, 1, 1, 2, 0, -1]
+    assert rarest(labelled[[0, 2, 1]]).tolist() == [0, 2, 1, 1, 0, -1]
+    assert rarest(labelled[:1]).tolist() == [0, 0, 0, 0, 0, -1]
+
+
+def test_a_task_with_a_hundredth_of_the_rows_is_seen_as_often_as_t5_says() -> None:
+    """Raffel et al. 2020, section 3.5.2: in proportion to n ** (1 / T); here 99.50 to 10 at T = 2.
+
+    Of 10,000 rows an epoch 913 are of it, each of its 100 nine times or ten.
+    """
+    few = np.random.default_rng(3).permutation(10_000) < 100  # [row]
+    tasks = rarest(np.stack([~few, few]))
+    share = 100**0.5 / (9_900**0.5 + 100**0.5)
+    shown = np.zeros(10_000, np.int64)
+    for epoch in range(4):
+        found = drawn(tasks, 2.0, 7, epoch)
+        assert len(found) == 10_000
+        assert abs(few[found].sum() - share * 10_000) < 1
+        shown += np.bincount(found, minlength=10_000)
+    assert set(shown[few]) == {36, 37}
+    assert set(shown[~few]) == {3, 4}
+    assert np.array_equal(drawn(tasks, 2.0, 7, 3), found)  # of seed and epoch alone
+    assert drawn(tasks, 1.0, 7, 0).tolist() == list(range(10_000))
+
+
+def test_labels_of_several_tasks_in_a_row_are_all_seen() -> None:
+    """Every row has a label of the first task, one in a hundred of the second, too."""
+    few = np.arange(10_000) % 100 == 0
+    found = drawn(rarest(np.stack([np.ones(10_000, np.bool_), few])), 2.0, 0, 0)
+    assert few[found].sum() == 913
+
+
+def test_rows_of_no_group_are_shown_once_an_epoch() -> None:
+    groups = np.repeat([-1, 0, 1], [50, 90, 10])
+    for epoch in range(3):
+        found = drawn(groups, 2.0, 5, epoch)
+        assert found[:50].tolist() == list(range(50))
+        assert (groups[found] == 1).sum() == 25  # of 100: 9.49 to 3.16
+    assert drawn(np.full(4, -1), 3.0, 0, 1).tolist() == [0, 1, 2, 3]

@@ -444,7 +444,7 @@ def test_rows_are_drawn_from_their_sources_and_resume_to_the_same_bits(
     images: Lesson, tmp_path: Path
 ) -> None:
     sources = np.repeat([0, 1], [40, 10])
-    settings = replace(FULL, sampling=Sampling(2.0))
+    settings = replace(FULL, sampling=Sampling(2.0, "sources"))
     assert_resumes(
         replace(images, sources=sources), IMAGES.net(), IMAGES.net(), settings, tmp_path, after=10
     )
@@ -458,13 +458,37 @@ def test_rows_are_drawn_from_their_sources_and_resume_to_the_same_bits(
         plan_of(images.train, names, settings, taught=True)
 
 
+def test_rows_are_drawn_by_their_tasks_and_resume_to_the_same_bits(
+    images: Lesson, tmp_path: Path
+) -> None:
+    settings = replace(FULL, sampling=Sampling(2.0, "tasks"))
+    assert_resumes(images, IMAGES.net(), IMAGES.net(), settings, tmp_path, after=10)
+    names = [task.name for task in IMAGES.tasks]
+    plan = plan_of(images.train, names, settings, taught=True)
+    labels = np.stack([images.train.labelled([name]) for name in names])  # [task, row]
+    counts = labels.sum(axis=1)
+    few, many = labels[counts.argmin()], labels[counts.argmax()] & ~labels[counts.argmin()]
+    sizes = np.array([few.sum(), many.sum()]) ** 0.5
+    rows = int(labels.any(axis=0).sum())
+    for epoch in range(3):
+        walked = np.concatenate(plan.batches(epoch))
+        assert len(walked) == len(images.train) == 50
+        assert sorted(walked[~labels.any(axis=0)[walked]]) == list(range(30, 50))
+        assert abs(few[walked].sum() - rows * sizes[0] / sizes.sum()) < 1
+    keys = {
+        images.job(IMAGES.net(), tmp_path, replace(FULL, sampling=one)).key
+        for one in (None, Sampling(2.0, "tasks"), Sampling(3.0, "tasks"))
+    }
+    assert len(keys) == 3
+
+
 def test_sampling_at_one_is_no_sampling_and_the_key_follows_the_sources(
     images: Lesson, tmp_path: Path
 ) -> None:
     nets = IMAGES.net(), IMAGES.net()
     sources = np.repeat([0, 1], [40, 10])
     images.run(nets[0], tmp_path / "plain", FULL)
-    at_one = replace(FULL, sampling=Sampling(1.0))
+    at_one = replace(FULL, sampling=Sampling(1.0, "sources"))
     images.run(nets[1], tmp_path / "one", at_one, sources=sources)
     assert_same_bits(weights(nets[0]), weights(nets[1]))
     jobs = [

@@ -16,7 +16,7 @@ from kd2edge.pipeline.reading.learned import Learned, fitted_files, learned_toke
 from kd2edge.pipeline.reading.model_inputs import input_spec, word_cutters
 from kd2edge.pipeline.reading.phases import StudentPhase, lacking_rows, learners_of, taught_teachers
 from kd2edge.pipeline.reading.rejecting import rejecting, unrejectable
-from kd2edge.pipeline.reading.sampling import lacking_sources
+from kd2edge.pipeline.reading.sampling import nothing_to_draw
 from kd2edge.pipeline.reading.sources import (
     SPLITS,
     HoldOutPlan,
@@ -195,9 +195,8 @@ def require_sound(loaded: LoadedRecipe, data: Prepared) -> None:
         lacking = lacking_rows(loaded.recipe, data.rows["train"], labelled)
         problems += [loaded.problem(place, message) for place, message in lacking]
     if not problems:
-        labelled = data.checks["train"].any_labelled(data.tasks)
-        lacking = lacking_sources(loaded.recipe, data.rows["train"], labelled)
-        problems += [loaded.problem(place, message) for place, message in lacking.items()]
+        alone = nothing_to_draw(loaded.recipe, data.rows["train"], data.checks["train"])
+        problems += [loaded.problem(place, message) for place, message in alone.items()]
     if problems:
         raise RecipeError(problems)
 

@@ -1,15 +1,25 @@
-"""Which source each training row is of, where the rows of an epoch are drawn from sources."""
+"""Which source each training row is of, and whether there is something to draw from."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
+from kd2edge.data.draw import rarest
 from kd2edge.pipeline.reading.phases import hidden_rows, is_taught, named_sources, phases_of
 from kd2edge.recipe import Recipe
+from kd2edge.rows.check import SplitCheck
 from kd2edge.rows.join import JoinedRows
+from kd2edge.tasks.spec import TaskName
 
-__all__ = ["lacking_sources", "source_of_rows"]
+__all__ = ["nothing_to_draw", "source_of_rows"]
+
+
+#: What is drawn, in messages.
+_ROWS = {
+    "sources": "training rows",
+    "tasks": "labelled training rows (each counts for the rarest task that it has a label of)",
+}
 
 
 def source_of_rows(recipe: Recipe, rows: JoinedRows) -> npt.NDArray[np.int64]:
@@ -25,29 +35,35 @@ def source_of_rows(recipe: Recipe, rows: JoinedRows) -> npt.NDArray[np.int64]:
     return np.repeat(np.array(own, np.int64), [len(one.rows) for one in rows.sources])
 
 
-def lacking_sources(
-    recipe: Recipe, rows: JoinedRows, labelled: npt.NDArray[np.bool_]
-) -> dict[str, str]:
-    """Phases whose rows are all of one source, of which there is nothing to draw: place -> why.
+def nothing_to_draw(recipe: Recipe, rows: JoinedRows, check: SplitCheck) -> dict[str, str]:
+    """Phases whose rows are all of one source or task, where these are drawn from: place -> why.
 
     Args:
         recipe: what says so.
         rows: the training rows.
-        labelled: ``[row]`` whether it has a label of any task.
+        check: of them.
     """
     found: dict[str, str] = {}
+    names = [TaskName(task) for task in recipe.tasks]
+    labelled = check.any_labelled(names)  # [row]
     for phase in phases_of(recipe):
-        if phase.recipe.train.sampling is None:
+        sampling = phase.recipe.train.sampling
+        if sampling is None:
             continue
         shown = np.ones(len(rows), np.bool_) if is_taught(phase.recipe) else labelled.copy()
         hidden = hidden_rows(phase, rows, labelled)
         if hidden is not None:
             shown[hidden] = False
-        if len(np.unique(source_of_rows(recipe, rows)[shown])) < 2:
+        if sampling.over == "sources":
+            groups = source_of_rows(recipe, rows)[shown]
+        else:
+            groups = rarest(np.stack([check.labelled[task][shown] for task in names]))
+        if len(np.unique(groups[groups >= 0])) < 2:
             # Left out of a phase it is as in the whole recipe; left out there it is so of all.
             way = "say `train: {sampling: null}` in it" if phase.name else "leave it out"
             found[f"{phase.place}train.sampling"] = (
-                "sampling weighs sources against each other, and the training rows"
-                f"{f' of phase {phase.name}' if phase.name else ''} are of one: {way}"
+                f"sampling weighs {sampling.over} against each other, and the"
+                f" {_ROWS[sampling.over]}{f' of phase {phase.name}' if phase.name else ''} are of"
+                f" one: {way}"
             )
     return found

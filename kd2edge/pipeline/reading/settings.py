@@ -159,7 +159,7 @@ def student_settings(recipe: Recipe, tasks: Sequence[TaskName], check: SplitChec
         seed=recipe.seed,
         max_steps=None,
         explosion=_explosion(recipe.train),
-        sampling=None if sampled is None else Sampling(sampled.temperature),
+        sampling=None if sampled is None else Sampling(sampled.temperature, sampled.over),
         mixup=None if mixed is None else Mixup(mixed.alpha, mixed.at),
         distill=settings,
     )

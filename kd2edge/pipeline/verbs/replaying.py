@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from kd2edge.distill import TrainingJob
+from kd2edge.distill.explosion import EXPLOSION
 from kd2edge.distill.failed import has_failed
 from kd2edge.distill.replay import Replayed, replay
 from kd2edge.errors import UsageError
@@ -75,7 +76,7 @@ class Replay:
         where = f"{self.name}, step {first['step']}, epoch {first['epoch']}"
         lines = [
             f"{where}, {found.precision} (was: {first['precision']}, {first['device']})",
-            f"now: {found.what or 'losses, gradients and weights are finite'}",
+            f"now: {found.what or _sound(first)}",
         ]
         for key, value in found.losses.items():
             whose = f"peer {key.peer}: " if key.peer else ""
@@ -96,6 +97,13 @@ class Replay:
             "(rows: each alone, without dropout, with the means of batch norms; the worst first)",
         ]
         return "\n".join(lines)
+
+
+def _sound(failed: Mapping[str, Any]) -> str:
+    """What is said of a step that no longer goes wrong."""
+    finite = "losses, gradients and weights are finite"
+    is_explosion = failed["what"]["kind"] == EXPLOSION
+    return f"{finite}, and the loss is below its limit" if is_explosion else finite
 
 
 def replay_run(

@@ -98,14 +98,17 @@ class Explosion(Part):
 
 
 class Sampling(Part):
-    """From which sources the rows of an epoch come, which has as many rows as without it.
+    """From which sources or tasks the rows of an epoch come, which has as many as without it.
 
-    A source of n rows has a share in proportion to n to the power of 1 / `temperature`: rows of
-    small sources are shown more than once, and of large ones some in a later epoch.
+    A source or task of n rows has a share in proportion to n to the power of 1 / `temperature`:
+    rows of small ones are shown more than once, and of large ones some in a later epoch.
     """
 
+    over: Literal["sources", "tasks"] = "sources"
+    """Of `tasks` a row counts for the one with the fewest labelled rows that it has a label of;
+    rows without any label are shown once an epoch, as ever."""
     temperature: Annotated[float, Strict(), Field(ge=1, le=100)] = 2.0
-    """At 1 every row is shown once; the higher, the more alike are the sources' shares."""
+    """At 1 every row is shown once; the higher, the more alike are the shares."""
 
 
 class Train(TrainPart):
@@ -127,8 +130,8 @@ class Train(TrainPart):
     """When the loss of a net has exploded, teachers included: training stops as it does at NaN;
     null: never."""
     sampling: Sampling | None = None
-    """Draws the training rows of the student and the baseline from their sources, e.g.
-    `{temperature: 2}`; null: an epoch shows each row once."""
+    """Draws the training rows of the student and the baseline from their sources or tasks, e.g.
+    `{over: tasks, temperature: 2}`; null: an epoch shows each row once."""
     mixup: Mixup | None = None
     """Mixes the training rows of the student and the baseline, e.g. `{alpha: 0.2}`; null: they are
     shown as they are."""

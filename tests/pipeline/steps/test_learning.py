@@ -65,7 +65,7 @@ def test_a_phase_is_shown_its_rows(make: Make, rows: str, shown: int) -> None:
 
 def test_the_rows_of_one_source_are_one_to_draw_from(make: Make) -> None:
     (job,) = make("train.sampling={temperature: 2}").jobs()
-    assert job.settings.sampling == Sampling(2.0)
+    assert job.settings.sampling == Sampling(2.0, "sources")
     assert job.sources is not None
     assert np.bincount(job.sources).tolist() == [48, 12]
     split = "data.sources.0.train=[train.jsonl, validation.jsonl]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -240,6 +241,21 @@ def test_a_phase_may_name_a_source_of_several_files(tmp_path: Path) -> None:
     phases = "phases=[{name: one, rows: [bank]}]"
     plan = plan_of(load_recipe(recipe, overrides=[files, phases]))
     assert plan.phases["one"].rows == 96
+
+
+def test_rows_that_have_labels_of_all_tasks_are_none_to_draw_by_task(tmp_path: Path) -> None:
+    recipe, sampling = write_text_project(tmp_path), "train.sampling={over: tasks}"
+    assert plan_of(load_recipe(recipe, overrides=[sampling]))  # some rows lack a label
+    path = tmp_path / "train.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    path.write_text(
+        "\n".join(json.dumps({**row, "urgent": row.get("urgent") or "no"}) for row in rows),
+        encoding="utf-8",
+    )
+    (found,) = problems_of(recipe, sampling)
+    assert found.field == "train.sampling"
+    assert "sampling weighs tasks against each other" in found.message
+    assert "the rarest task that it has a label of) are of one: leave it out" in found.message
 
 
 def test_one_source_is_none_to_draw_from(tmp_path: Path) -> None:

@@ -96,3 +96,35 @@ def test_rows_that_have_changed_are_refused(tmp_path: Path) -> None:
     refused = kd2edge("replay", run)
     assert refused.code == 2
     assert "settings, data or teachers than are here now" in refused.err
+
+
+def test_a_loss_that_explodes_is_replayed_and_gone_on_from_by_who_means_it(
+    text_product: Product, tmp_path: Path
+) -> None:
+    """Adam moves every weight by 5 a step: losses of hundreds, all finite."""
+    run = tmp_path / "run"
+    shutil.copytree(text_product.run, run)
+    settings = ["train.lr=5", "train.warmup=0", "train.schedule=constant", "train.epochs=5"]
+    how = [*text_product.settings, "--run-dir", run]
+    for one in (*settings, "baseline=false", "train.checkpoint_every=1"):
+        how += ["--set", one]
+    small = ("--set", "train.explosion={factor: 10, steps: 3}")
+    ended = kd2edge("distill", text_product.recipe, *how, *small)
+    assert ended.code == 1
+    found = kept(run, "student")
+    assert found["what"]["kind"] == "explosion"
+    where = f"student, step {found['step']}, epoch {found['epoch']}: loss {found['what']['loss']}"
+    assert f"{where} of {found['what']['task']} explodes: " in ended.err
+    assert found["rows"][0]["place"] in ended.err
+
+    replayed = kd2edge("replay", run, "--json")
+    assert (replayed.code, replayed.json["what"]) == (1, found["what"])
+    path = run / "checkpoints" / "student" / "failed" / "failed.json"
+    found["what"]["limit"] = 1e9
+    path.write_text(json.dumps(found), encoding="utf-8")
+    said = kd2edge("replay", run)
+    assert (said.code, "finite, and the loss is below its limit" in said.out) == (0, True)
+
+    on = succeed("distill", text_product.recipe, *how, "--set", "train.explosion=null", "--resume")
+    assert f"resumed at step {found['step'] - 1}" in on.err
+    assert not path.exists()
