@@ -7,15 +7,19 @@ from kd2edge.student.kinds import MAPPINGS, init_from
 from kd2edge.student.layers import copy_layers
 from kd2edge.student.mapped import Mapped
 from kd2edge.student.outputs import output_embeddings, piece_outputs
+from kd2edge.student.start import Start, StartedPart, start_of
 from kd2edge.student.whole import whole_net
 
 __all__ = [
     "MAPPINGS",
     "Mapped",
+    "Start",
+    "StartedPart",
     "copy_layers",
     "init_from",
     "output_embeddings",
     "piece_outputs",
+    "start_of",
     "svd_embeddings",
     "whole_net",
     "worded",

@@ -55,18 +55,22 @@ def svd_embeddings(
     words = _kept(theirs["word"].weight.double(), kept_ids, ours["word"].num_embeddings)
     basis = top_directions(words, ours["word"].embedding_dim)
     ours["word"].weight.copy_(words @ basis)
-    parts = ["word"]
+    parts, partly = ["word"], dict[str, int]()
     for role in sorted(set(ours) & set(theirs) - {"word"}):
         rows = min(ours[role].num_embeddings, theirs[role].num_embeddings)
         ours[role].weight[:rows] = (theirs[role].weight[:rows].double() @ basis).to(
             ours[role].weight
         )
         parts.append(role)
+        partly[role] = rows * ours[role].embedding_dim
     if len(basis) == basis.shape[1]:
         parts += _copied_behind(branch.backbone, worded(teacher, "teacher")[1].backbone)
     if "embeddings_project" not in parts and _start_projection(branch.backbone, basis):
         parts.append("embeddings_project")
-    return Mapped(tuple(parts), float((words @ basis).square().sum() / words.square().sum()))
+    whole = float(words.square().sum())
+    kept = float((words @ basis).square().sum()) / whole if whole else 1.0
+    narrower = basis.shape[1] < len(basis)
+    return Mapped(tuple(parts), kept, by_values=narrower, partly=partly)
 
 
 def worded(net: Net, who: str) -> tuple[str, Branch]:

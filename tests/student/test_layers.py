@@ -137,3 +137,11 @@ def test_the_table_lists_every_mapping() -> None:
         "svd_embeddings",
         "whole_net",
     ]
+
+
+def test_a_word_copies_what_its_list_copies() -> None:
+    one, two = make_net("bert", 2), make_net("bert", 2)
+    mapped = copy_layers(one, make_net("bert", 1), "last")
+    assert mapped == copy_layers(two, make_net("bert", 1), [0, 1])
+    assert mapped.source == "layers 0, 1"
+    assert _equal(one.state_dict(), two.state_dict())

@@ -322,8 +322,10 @@ class Init(Part):
     """What each piece of `output` embeddings weighs: `sif`, the less the more often it stands in
     the training rows; `none`, all the same; null: `sif` for a student of family `static`, whose
     mean frequent pieces would fill, `none` for others."""
-    layers: tuple[Natural, ...] | None = None
-    """Teacher's layers (counted from 0) that the student's start from, where the widths agree."""
+    layers: Literal["first", "last", "strided"] | tuple[Natural, ...] | None = None
+    """Teacher's layers (counted from 0) that the student's start from, where the widths agree: a
+    list, or as many as the student has: the `first`, the `last`, or `strided`, in even steps from
+    the first layer to the last."""
 
 
 class InitOfRun(Part):
