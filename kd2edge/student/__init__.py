@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from kd2edge.student.conv_channels import conv_channels
 from kd2edge.student.embeddings import svd_embeddings, worded
+from kd2edge.student.hidden_channels import hidden_channels
 from kd2edge.student.kinds import MAPPINGS, init_from
 from kd2edge.student.layers import copy_layers
 from kd2edge.student.mapped import Mapped
@@ -15,7 +17,9 @@ __all__ = [
     "Mapped",
     "Start",
     "StartedPart",
+    "conv_channels",
     "copy_layers",
+    "hidden_channels",
     "init_from",
     "output_embeddings",
     "piece_outputs",

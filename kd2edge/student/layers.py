@@ -33,8 +33,26 @@ def copy_layers(student: Net, teacher: Net, layers: Sequence[int] | str) -> Mapp
     Raises:
         UsageError: nets without such layers, too many or unknown layers, or widths that differ.
     """
+    (path, _), ours, theirs, taken = matched_layers(student, teacher, layers)
+    for index, source in enumerate(taken):
+        _require_same_shapes(ours[index], theirs[source], index, source)
+    for index, source in enumerate(taken):
+        ours[index].load_state_dict(theirs[source].state_dict())
+    parts = tuple(f"{path}.{index}" for index in range(len(taken)))
+    said = ", ".join(map(str, taken))
+    return Mapped(parts, 1.0, source=f"layer{'s' * (len(taken) != 1)} {said}")
+
+
+def matched_layers(
+    student: Net, teacher: Net, layers: Sequence[int] | str
+) -> tuple[tuple[str, str], nn.ModuleList, nn.ModuleList, list[int]]:
+    """Both nets' layers: where each keeps them, the lists, and which of the teacher's are taken.
+
+    Raises:
+        UsageError: nets without such layers, too many or unknown layers.
+    """
     path, ours = _layers(student, "student")
-    _, theirs = _layers(teacher, "teacher")
+    place, theirs = _layers(teacher, "teacher")
     if isinstance(layers, str):
         layers = chosen_layers(layers, len(ours), len(theirs))
     if len(layers) > len(ours):
@@ -48,13 +66,7 @@ def copy_layers(student: Net, teacher: Net, layers: Sequence[int] | str) -> Mapp
             f"init layers {list(layers)}: the teacher has layers 0 to {len(theirs) - 1},"
             f" not {unknown}"
         )
-    for index, source in enumerate(layers):
-        _require_same_shapes(ours[index], theirs[source], index, source)
-    for index, source in enumerate(layers):
-        ours[index].load_state_dict(theirs[source].state_dict())
-    parts = tuple(f"{path}.{index}" for index in range(len(layers)))
-    taken = ", ".join(map(str, layers))
-    return Mapped(parts, 1.0, source=f"layer{'s' * (len(layers) != 1)} {taken}")
+    return (path, place), ours, theirs, list(layers)
 
 
 def _layers(net: Net, who: str) -> tuple[str, nn.ModuleList]:

@@ -142,8 +142,9 @@ def _parameters(net: Net, part: str) -> list[nn.Parameter]:
     for branch in net.branches.values():
         if part in branch.embeddings():
             return list(branch.embeddings()[part].parameters())
-        if part in dict(branch.backbone.named_modules()):
-            return list(branch.backbone.get_submodule(part).parameters())
+        for within in (branch.backbone, branch):  # what a mapping names, and `adapter`
+            if part in dict(within.named_modules()):
+                return list(within.get_submodule(part).parameters())
     return list(net.module(part).parameters())
 
 

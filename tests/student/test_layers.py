@@ -132,7 +132,9 @@ def test_what_lies_behind_tables_is_taken_over_only_where_widths_are_equal() -> 
 
 def test_the_table_lists_every_mapping() -> None:
     assert sorted(MAPPINGS) == [
+        "conv_channels",
         "copy_layers",
+        "hidden_channels",
         "output_embeddings",
         "svd_embeddings",
         "whole_net",

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kd2edge.nets import Net, build_net
+from kd2edge.nets import ModelSpec, Net, build_net
 from kd2edge.student import Mapped, Start, init_from, start_of
-from nets.tiny import LEFT, MODELS, TEXT, VOCABULARY, make_net
+from nets.tiny import IMAGE, LEFT, MODELS, TEXT, VOCABULARY, make_net
 
 _MODELS = sorted(MODELS)
 
@@ -122,3 +122,36 @@ def test_neighbouring_layers_are_told_as_a_range() -> None:
     (part,) = start_of(net, done, "big").parts
     assert part.what == "stages 0-1"
     assert "stage 2" in start_of(net, done, "big").fresh
+
+
+def test_weights_that_the_model_names_itself_are_told_apart_from_the_teachers() -> None:
+    teacher, student = make_net("bert", 1), make_net("bert", 2)
+    student.model = replace(student.model, pretrained=True)
+    start = start_of(student, init_from(student, teacher, {"copy_layers": {"layers": [1]}}), "big")
+    own, layer = start.parts
+    assert (own.how, own.origin) == ("source", "its own pretrained weights")
+    assert own.parameters == _count(student, "embeddings") + _count(student, "encoder.layer.1")
+    assert layer.parameters == _count(student, "encoder.layer.0")
+    assert set(start.fresh) == {"casing embeddings", "heads"}
+
+
+def test_of_several_inputs_each_has_its_own_parts() -> None:
+    config = {**MODELS["cnn"].config, "hidden": 6}
+    model = ModelSpec(
+        "joint",
+        encoders={"text": MODELS["bert"], "image": ModelSpec("cnn", config)},
+        fusion={"kind": "concat", "hidden": 0},
+    )
+    teacher, student = (
+        build_net(model, [TEXT, IMAGE], [LEFT], vocabulary={"text": VOCABULARY}, seed=seed)
+        for seed in (1, 2)
+    )
+    mappings = {"svd_embeddings": {}, "copy_layers": {"layers": [0, 1]}, "conv_channels": {}}
+    start = start_of(student, init_from(student, teacher, mappings), "big")
+    _, layers, stages = start.parts
+    text, image = (student.branches[name] for name in ("text", "image"))
+    assert layers.parameters == sum(
+        one.numel() for one in text.backbone.get_submodule("encoder").parameters()
+    )
+    assert stages.parameters == sum(one.numel() for one in image.parameters())
+    assert set(start.fresh) == {"heads"}

@@ -44,6 +44,10 @@ __all__ = [
     "trained_student",
 ]
 
+#: Training rows by which channels are chosen, and how many of them a teacher reads together.
+_LOOKED_AT = 512
+_BATCH = 32
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -235,6 +239,16 @@ def _table(work: Work, learner: Learner, teacher: AskedTeacher, name: str) -> Pi
     return piece_table(load_net(teacher.stem), theirs, spec, ids, rows)
 
 
+def _rows(work: Work, teacher: AskedTeacher) -> list[Mapping[str, Tensor]]:
+    """Training rows as a teacher reads them, evenly taken from all."""
+    theirs = teacher_inputs(work.recipe, teacher.name, work.data.learned)
+    split = work.encode(theirs, work.recipe.seed)["train"]
+    count = min(len(split), _LOOKED_AT)
+    work.on_event(StageEvent(f"ask {teacher.name}", f"which channels vary on {count:,} rows"))
+    positions = np.linspace(0, len(split) - 1, count).round().astype(np.int64)
+    return [split.batch(some).inputs for some in np.array_split(positions, -(-count // _BATCH))]
+
+
 def _fresh(work: Work, learner: Learner) -> Net:
     recipe = work.recipe
     return fresh_net(recipe.student.model, learner.inputs, work.tasks, recipe.seed)
@@ -250,8 +264,8 @@ def _begun(
     origin = ""
     if init is not None and starter is not None:
         origin = starter.name
-        table = partial(_table, work, learner, starter)
-        done = start_from(net, load_net(starter.stem), init, learner.inputs, table)
+        table, rows = partial(_table, work, learner, starter), partial(_rows, work, starter)
+        done = start_from(net, load_net(starter.stem), init, learner.inputs, table, rows)
     if trained is not None:
         origin = trained.origin
         done = start_as(net, trained)
@@ -295,7 +309,12 @@ def start_as(net: Net, trained: TrainedStudent) -> dict[str, Mapped]:
 
 
 def start_from(
-    net: Net, teacher: Net, init: Init, inputs: ModelInputs, table: Callable[[str], PieceTable]
+    net: Net,
+    teacher: Net,
+    init: Init,
+    inputs: ModelInputs,
+    table: Callable[[str], PieceTable],
+    rows: Callable[[], Sequence[Mapping[str, Tensor]]],
 ) -> dict[str, Mapped]:
     """Start a student's tables and layers from its teacher's, in place, and say what that did.
 
@@ -306,6 +325,8 @@ def start_from(
         inputs: of the student: which rows of a vocabulary it kept.
         table: gives what the teacher makes of each piece of an input of the student; called only
             where the recipe asks for output embeddings.
+        rows: gives batches of training rows as the teacher reads them; called only where channels
+            are chosen by them.
 
     Raises:
         UsageError: nets that do not fit.
@@ -317,8 +338,13 @@ def start_from(
         pieces = table(worded(net, "student")[0])
         shown = {"vectors": pieces.vectors, "shares": pieces.shares}
         mappings["output_embeddings"] = {**shown, "weighing": init.weighing}
-    if init.layers is not None:
+    if init.embeddings == "channels":
+        kept = {"kept_ids": _kept_ids(net, inputs), "layers": init.layers}
+        mappings["hidden_channels"] = {**kept, "batches": rows()}
+    elif init.layers is not None:
         mappings["copy_layers"] = {"layers": init.layers}
+    if init.convolutions is not None:
+        mappings["conv_channels"] = {}
     return init_from(net, teacher, mappings)
 
 

@@ -59,6 +59,9 @@ __all__ = ["NetSize", "Rehearsed", "nets_of", "rehearse"]
 
 _Spec = TypeVar("_Spec", FeatureSpec, FeedSpec)
 
+#: Mappings for which a teacher is asked about pieces or rows, of which it is shown hardly any here.
+_ASKING = ("hidden_channels", "output_embeddings")
+
 #: Size of every dynamic dimension: two rows of two pieces, which no net is too small for.
 _SIZE = 2
 
@@ -364,7 +367,10 @@ class _Rehearsal:
         if init is None or self.starter is None:
             return start_of(net, {}, "")
         self._require_same_pieces(init)
-        done = start_from(net, self.starter, init, self.inputs, self._tried)
+        starter = self.starter
+        done = start_from(
+            net, starter, init, self.inputs, self._tried, lambda: [starter.ones(_SIZE, _SIZE)]
+        )
         return start_of(net, done, init.teacher, self._unknown(init, done))
 
     def _unknown(self, init: Init, done: Mapping[str, Mapped]) -> list[str]:
@@ -374,7 +380,7 @@ class _Rehearsal:
         return [
             how
             for how, mapped in done.items()
-            if mapped.by_values and not (loaded and how == "svd_embeddings")
+            if mapped.by_values and not (loaded and how not in _ASKING)
         ]
 
     def _require_trees(self, teacher: Teacher, model: BoostingModel, inputs: ModelInputs) -> None:
