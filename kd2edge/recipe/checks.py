@@ -333,9 +333,22 @@ def _inits_fit(recipe: Recipe) -> Iterator[Fault]:
     if init.embeddings != "none" and not all(worded):
         message = "only transformers, conv and static have embeddings of words; write none"
         yield ("student", "init", "embeddings"), message
-    if init.embeddings == "none" and init.layers is None:
-        message = "it starts nothing: expected embeddings: svd or output, or layers"
+    elif init.embeddings == "channels" and not all(
+        isinstance(part, TransformersModel)
+        for parts in both
+        for part in parts
+        if isinstance(part, _WORDED)
+    ):
+        message = "only transformers have channels to cut; write svd, output or none"
+        yield ("student", "init", "embeddings"), message
+    if init.embeddings == "none" and init.layers is None and init.convolutions is None:
+        message = "it starts nothing: expected embeddings, layers or convolutions"
         yield ("student", "init"), message
+    if init.convolutions is not None and not all(
+        any(isinstance(part, CnnModel) for part in parts) for parts in both
+    ):
+        message = "only models of family cnn have such convolutions; leave it out"
+        yield ("student", "init", "convolutions"), message
     if init.weighing is not None and init.embeddings != "output":
         message = "only output embeddings are weighed: write embeddings: output, or leave it out"
         yield ("student", "init", "weighing"), message

@@ -52,21 +52,25 @@ def svd_embeddings(
     """
     _, branch = worded(student, "student")
     theirs, ours = worded(teacher, "teacher")[1].embeddings(), branch.embeddings()
-    words = _kept(theirs["word"].weight.double(), kept_ids, ours["word"].num_embeddings)
+    words = kept_rows(theirs["word"].weight.double(), kept_ids, ours["word"].num_embeddings)
     basis = top_directions(words, ours["word"].embedding_dim)
     ours["word"].weight.copy_(words @ basis)
-    parts = ["word"]
+    parts, partly = ["word"], dict[str, int]()
     for role in sorted(set(ours) & set(theirs) - {"word"}):
         rows = min(ours[role].num_embeddings, theirs[role].num_embeddings)
         ours[role].weight[:rows] = (theirs[role].weight[:rows].double() @ basis).to(
             ours[role].weight
         )
         parts.append(role)
+        partly[role] = rows * ours[role].embedding_dim
     if len(basis) == basis.shape[1]:
         parts += _copied_behind(branch.backbone, worded(teacher, "teacher")[1].backbone)
     if "embeddings_project" not in parts and _start_projection(branch.backbone, basis):
         parts.append("embeddings_project")
-    return Mapped(tuple(parts), float((words @ basis).square().sum() / words.square().sum()))
+    whole = float(words.square().sum())
+    kept = float((words @ basis).square().sum()) / whole if whole else 1.0
+    narrower = basis.shape[1] < len(basis)
+    return Mapped(tuple(parts), kept, by_values=narrower, partly=partly)
 
 
 def worded(net: Net, who: str) -> tuple[str, Branch]:
@@ -86,18 +90,20 @@ def worded(net: Net, who: str) -> tuple[str, Branch]:
     return next(iter(found.items()))
 
 
-def _kept(words: Tensor, kept_ids: npt.NDArray[np.int64] | None, vocabulary: int) -> Tensor:
-    """The teacher's rows in the order of the student's vocabulary, ``[vocabulary, width]``."""
+def kept_rows(words: Tensor, kept_ids: npt.NDArray[np.int64] | None, vocabulary: int) -> Tensor:
+    """The teacher's rows in the order of the student's vocabulary, ``[vocabulary, width]``.
+
+    Raises:
+        UsageError: another number of rows than the student has, or ids that the teacher lacks.
+    """
     ids = np.arange(len(words)) if kept_ids is None else np.asarray(kept_ids)
     if len(ids) != vocabulary:
         raise UsageError(
-            f"init by svd: the student's table has {vocabulary} words, but {len(ids)} of the"
+            f"init: the student's table has {vocabulary} words, but {len(ids)} of the"
             " teacher's are kept; both must come from the same cut of the vocabulary"
         )
     if ids.min(initial=0) < 0 or ids.max(initial=0) >= len(words):
-        raise UsageError(
-            f"init by svd: kept ids must lie in 0..{len(words) - 1}, the teacher's table"
-        )
+        raise UsageError(f"init: kept ids must lie in 0..{len(words) - 1}, the teacher's table")
     return words[torch.as_tensor(ids, device=words.device)]
 
 

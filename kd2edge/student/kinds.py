@@ -8,7 +8,9 @@ from typing import Any
 
 from kd2edge.errors import UsageError
 from kd2edge.nets.net import Net
+from kd2edge.student.conv_channels import conv_channels
 from kd2edge.student.embeddings import svd_embeddings
+from kd2edge.student.hidden_channels import hidden_channels
 from kd2edge.student.layers import copy_layers
 from kd2edge.student.mapped import Mapped
 from kd2edge.student.outputs import output_embeddings
@@ -17,7 +19,9 @@ from kd2edge.student.whole import whole_net
 #: Name -> ``(student, teacher, **options) -> Mapped``.
 MAPPINGS: MappingProxyType[str, Callable[..., Mapped]] = MappingProxyType(
     {
+        "conv_channels": conv_channels,
         "copy_layers": copy_layers,
+        "hidden_channels": hidden_channels,
         "output_embeddings": output_embeddings,
         "svd_embeddings": svd_embeddings,
         "whole_net": whole_net,

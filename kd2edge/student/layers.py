@@ -1,7 +1,7 @@
 """Start a student's layers from some of the teacher's, as they are.
 
-Sanh et al. 2019, "DistilBERT" (every second layer); which ones to take: Sajjad et al. 2023, "On the
-effect of dropping layers of pre-trained transformer models".
+Sanh et al. 2019, "DistilBERT" (arXiv:1910.01108, section 3); which ones to take: Sajjad et al.
+2023, see :mod:`kd2edge.nets.chosen_layers`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from kd2edge.errors import UsageError
+from kd2edge.nets.chosen_layers import chosen_layers
 from kd2edge.nets.net import Net
 from kd2edge.student.mapped import Mapped
 
@@ -20,14 +21,40 @@ _LISTS = ("encoder.layer", "transformer.layer")
 
 
 @torch.no_grad()
-def copy_layers(student: Net, teacher: Net, layers: Sequence[int]) -> Mapped:
+def copy_layers(student: Net, teacher: Net, layers: Sequence[int] | str) -> Mapped:
     """Copy layer ``layers[i]`` of the teacher into layer ``i`` of the student, in place.
+
+    Args:
+        student: the net to start.
+        teacher: the net to start from; it is not changed.
+        layers: of the teacher, counted from 0, or a word of :func:`chosen_layers`, by which every
+            layer of the student gets one.
 
     Raises:
         UsageError: nets without such layers, too many or unknown layers, or widths that differ.
     """
+    (path, _), ours, theirs, taken = matched_layers(student, teacher, layers)
+    for index, source in enumerate(taken):
+        _require_same_shapes(ours[index], theirs[source], index, source)
+    for index, source in enumerate(taken):
+        ours[index].load_state_dict(theirs[source].state_dict())
+    parts = tuple(f"{path}.{index}" for index in range(len(taken)))
+    said = ", ".join(map(str, taken))
+    return Mapped(parts, 1.0, source=f"layer{'s' * (len(taken) != 1)} {said}")
+
+
+def matched_layers(
+    student: Net, teacher: Net, layers: Sequence[int] | str
+) -> tuple[tuple[str, str], nn.ModuleList, nn.ModuleList, list[int]]:
+    """Both nets' layers: where each keeps them, the lists, and which of the teacher's are taken.
+
+    Raises:
+        UsageError: nets without such layers, too many or unknown layers.
+    """
     path, ours = _layers(student, "student")
-    _, theirs = _layers(teacher, "teacher")
+    place, theirs = _layers(teacher, "teacher")
+    if isinstance(layers, str):
+        layers = chosen_layers(layers, len(ours), len(theirs))
     if len(layers) > len(ours):
         raise UsageError(
             f"init layers {list(layers)}: the student has {len(ours)} layers,"
@@ -39,11 +66,7 @@ def copy_layers(student: Net, teacher: Net, layers: Sequence[int]) -> Mapped:
             f"init layers {list(layers)}: the teacher has layers 0 to {len(theirs) - 1},"
             f" not {unknown}"
         )
-    for index, source in enumerate(layers):
-        _require_same_shapes(ours[index], theirs[source], index, source)
-    for index, source in enumerate(layers):
-        ours[index].load_state_dict(theirs[source].state_dict())
-    return Mapped(tuple(f"{path}.{index}" for index in range(len(layers))), 1.0)
+    return (path, place), ours, theirs, list(layers)
 
 
 def _layers(net: Net, who: str) -> tuple[str, nn.ModuleList]:

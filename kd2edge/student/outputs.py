@@ -93,4 +93,5 @@ def output_embeddings(
     fresh, found = table.weight.double().square().mean(), words.square().mean()
     scale = (fresh / found).sqrt() if found > 0 else 0.0
     table.weight[: len(words)] = (words * scale).to(table.weight)
-    return Mapped(tuple(parts), explained)
+    partly = {"word": len(words) * table.embedding_dim, "word_weights": len(shares)}
+    return Mapped(tuple(parts), explained, by_values=True, partly=partly)

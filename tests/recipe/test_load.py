@@ -146,8 +146,16 @@ def test_faults_between_parts_are_found_beside_faults_of_keys(
         ("data.sources.rows.make={kind: remix}", "labels do not hold for made rows"),
         ("student.init={from: small}", "no teacher 'small'"),
         ("student.init={from: big, embeddings: none}", "it starts nothing"),
+        ("student.init={from: big, convolutions: l1_norm}", "only models of family cnn"),
         ("student.init={from: big, weighing: sif}", "only output embeddings are weighed"),
-        ("student.init={from: big, embeddings: outputs}", "expected 'svd', 'output' or 'none'"),
+        (
+            "student.init={from: big, embeddings: outputs}",
+            "expected 'svd', 'output', 'channels' or 'none'",
+        ),
+        (
+            "student={model: {family: static}, init: {from: big, embeddings: channels}}",
+            "only transformers have channels to cut",
+        ),
         ("student.model={family: conv, config: {kernel: 4}}", "expected an odd number"),
         ("student.model={family: conv, config: {layers: 0}}", "expected at least 1"),
         ("student.model={family: conv, config: {pieces: 1}}", "expected at least 2"),

@@ -132,8 +132,18 @@ def test_what_lies_behind_tables_is_taken_over_only_where_widths_are_equal() -> 
 
 def test_the_table_lists_every_mapping() -> None:
     assert sorted(MAPPINGS) == [
+        "conv_channels",
         "copy_layers",
+        "hidden_channels",
         "output_embeddings",
         "svd_embeddings",
         "whole_net",
     ]
+
+
+def test_a_word_copies_what_its_list_copies() -> None:
+    one, two = make_net("bert", 2), make_net("bert", 2)
+    mapped = copy_layers(one, make_net("bert", 1), "last")
+    assert mapped == copy_layers(two, make_net("bert", 1), [0, 1])
+    assert mapped.source == "layers 0, 1"
+    assert _equal(one.state_dict(), two.state_dict())

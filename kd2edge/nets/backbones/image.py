@@ -66,7 +66,7 @@ class ImageAdapter(Adapter):
         self.hidden = Dense(readout.features, readout.hidden) if readout.hidden else None
         self._input = spec.name
         self._name = spec.prefix + "pixel_values"
-        self._grid = readout.grid
+        self.grid = readout.grid
         scale, shift = affine(spec)
         # Not persistent: the input's spec is the only place that states them.
         self.register_buffer("scale", scale, persistent=False)
@@ -76,7 +76,7 @@ class ImageAdapter(Adapter):
         pixels = arrays[self._name].to(self.scale.dtype) * self.scale + self.shift
         output = backbone(pixels)
         features = output if isinstance(output, Tensor) else output.last_hidden_state
-        pooled = averaged(features, self._grid).flatten(1)
+        pooled = averaged(features, self.grid).flatten(1)
         pooled = pooled if self.hidden is None else self.hidden(pooled)
         return Features(pooled, maps={self._input: (features,)})
 

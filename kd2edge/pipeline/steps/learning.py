@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from kd2edge.distill import Knowledge, Peer, TrainingJob, TrainSettings
 from kd2edge.events import StageEvent
@@ -33,7 +34,7 @@ from kd2edge.pipeline.steps.training import finished_record, origin_of
 from kd2edge.pipeline.steps.work import Learner, Work, fresh_net
 from kd2edge.recipe import Recipe
 from kd2edge.recipe.schema.models import Init, InitOfRun
-from kd2edge.student import init_from, worded
+from kd2edge.student import Mapped, Start, init_from, start_of, worded
 
 __all__ = [
     "Students",
@@ -43,6 +44,10 @@ __all__ = [
     "students_of",
     "trained_student",
 ]
+
+#: Training rows by which channels are chosen, and how many of them a teacher reads together.
+_LOOKED_AT = 512
+_BATCH = 32
 
 
 @final
@@ -56,13 +61,15 @@ class Students:
         knowledge: of those who teach, in all phases; None: nobody does.
         starter: what the student has of one of them.
         trained: the student of another run that it starts as.
+        begun: makes what student and baseline start as; once, whoever asks.
     """
 
     work: Work
     learner: Learner
     knowledge: Knowledge | None
-    starter: _Starter | None
+    starter: AskedTeacher | None
     trained: TrainedStudent | None
+    begun: Callable[[], _Begun]
 
     def jobs(self) -> Iterator[TrainingJob]:
         """The student's phases in their order, then the baseline.
@@ -73,6 +80,11 @@ class Students:
         yield from self._phases()
         if self.work.recipe.baseline and learns_from_others(self.work.recipe):
             yield self._baseline()
+
+    def start_of(self, job: TrainingJob) -> Callable[[], Mapping[str, Any]] | None:
+        """Says what the net of a job was started from; None where a phase before it made it."""
+        later = [place.stem for place in phase_places(self.work)[1:]]
+        return None if job.stem in later else lambda: self.begun().start.to_json()
 
     def _phases(self) -> Iterator[TrainingJob]:
         before: _Start | None = None
@@ -144,11 +156,10 @@ class Students:
     def _job(self, name: str, stem: Path, settings: TrainSettings) -> TrainingJob:
         """A training of the student on labels alone, from its start."""
         work, learner = self.work, self.learner
-        starter = self.starter
         model, init = work.recipe.student.model, work.recipe.student.started_by
         start = None
-        if init is not None and starter is not None:
-            start = {**init.model_dump(mode="json"), "weights": starter.teacher.record.weights}
+        if init is not None and self.starter is not None:
+            start = {**init.model_dump(mode="json"), "weights": self.starter.record.weights}
         if self.trained is not None:
             start = {
                 "heads": self.trained.heads,
@@ -156,7 +167,7 @@ class Students:
             }
         return TrainingJob(
             name=name,
-            build=partial(_started_student, work, learner, starter, self.trained),
+            build=partial(_as_begun, work, learner, self.begun),
             origin=origin_of(model, start),
             tasks=work.tasks,
             train=learner.splits["train"],
@@ -186,7 +197,10 @@ def students_of(work: Work, learner: Learner, teachers: Sequence[AskedTeacher]) 
     knowledge = knowledge_for(work, work.recipe, learner, asked)
     init = work.recipe.student.started_as
     trained = None if init is None else trained_student(init, learner.inputs)
-    return Students(work, learner, knowledge, _starter(work, learner, teachers), trained)
+    started_by = work.recipe.student.started_by
+    starter = next((one for one in teachers if started_by and one.name == started_by.teacher), None)
+    begun = cache(partial(_begun, work, learner, starter, trained))
+    return Students(work, learner, knowledge, starter, trained, begun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +209,11 @@ class TrainedStudent:
 
     stem: Path
     heads: bool
+
+    @property
+    def origin(self) -> str:
+        """What it is called where a student's start is told."""
+        return "/".join(self.stem.parts[-2:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,22 +225,11 @@ class _Start:
 
 
 @dataclass(frozen=True, slots=True)
-class _Starter:
-    """What students start from.
+class _Begun:
+    """The weights that student and baseline start with, and where they are from."""
 
-    Args:
-        teacher: whose values are taken.
-        table: of a student's input, made once; see :func:`start_from`.
-    """
-
-    teacher: AskedTeacher
-    table: Callable[[str], PieceTable]
-
-
-def _starter(work: Work, learner: Learner, teachers: Sequence[AskedTeacher]) -> _Starter | None:
-    init = work.recipe.student.started_by
-    found = next((one for one in teachers if init and one.name == init.teacher), None)
-    return None if found is None else _Starter(found, cache(partial(_table, work, learner, found)))
+    state: Mapping[str, Tensor]
+    start: Start
 
 
 def _table(work: Work, learner: Learner, teacher: AskedTeacher, name: str) -> PieceTable:
@@ -232,17 +240,46 @@ def _table(work: Work, learner: Learner, teacher: AskedTeacher, name: str) -> Pi
     return piece_table(load_net(teacher.stem), theirs, spec, ids, rows)
 
 
-def _started_student(
-    work: Work, learner: Learner, starter: _Starter | None, trained: TrainedStudent | None
-) -> Net:
+def _rows(work: Work, teacher: AskedTeacher) -> list[Mapping[str, Tensor]]:
+    """Training rows as a teacher reads them, evenly taken from all."""
+    theirs = teacher_inputs(work.recipe, teacher.name, work.data.learned)
+    split = work.encode(theirs, work.recipe.seed)["train"]
+    count = min(len(split), _LOOKED_AT)
+    work.on_event(StageEvent(f"ask {teacher.name}", f"which channels vary on {count:,} rows"))
+    positions = np.linspace(0, len(split) - 1, count).round().astype(np.int64)
+    return [split.batch(some).inputs for some in np.array_split(positions, -(-count // _BATCH))]
+
+
+def _fresh(work: Work, learner: Learner) -> Net:
+    recipe = work.recipe
+    return fresh_net(recipe.student.model, learner.inputs, work.tasks, recipe.seed)
+
+
+def _begun(
+    work: Work, learner: Learner, starter: AskedTeacher | None, trained: TrainedStudent | None
+) -> _Begun:
     """A fresh student, started from a teacher's tables and layers, or as another student was."""
-    student = work.recipe.student
-    net = fresh_net(student.model, learner.inputs, work.tasks, work.recipe.seed)
-    if student.started_by is not None and starter is not None:
-        teacher = load_net(starter.teacher.stem)
-        start_from(net, teacher, student.started_by, learner.inputs, starter.table)
+    init = work.recipe.student.started_by
+    net = _fresh(work, learner)
+    done: dict[str, Mapped] = {}
+    origin = ""
+    if init is not None and starter is not None:
+        origin = starter.name
+        table, rows = partial(_table, work, learner, starter), partial(_rows, work, starter)
+        done = start_from(net, load_net(starter.stem), init, learner.inputs, table, rows)
     if trained is not None:
-        start_as(net, trained)
+        origin = trained.origin
+        done = start_as(net, trained)
+    start = start_of(net, done, origin)
+    if start.parts:
+        work.on_event(StageEvent("start", "; ".join(start.lines())))
+    return _Begun(net.state_dict(), start)
+
+
+def _as_begun(work: Work, learner: Learner, begun: Callable[[], _Begun]) -> Net:
+    """A student with the weights that it starts with."""
+    net = _fresh(work, learner)
+    net.load_state_dict(begun().state)
     return net
 
 
@@ -262,20 +299,25 @@ def trained_student(init: InitOfRun, inputs: ModelInputs) -> TrainedStudent:
     return TrainedStudent(stem, init.heads)
 
 
-def start_as(net: Net, trained: TrainedStudent) -> None:
-    """Let a student be what another one was, in place.
+def start_as(net: Net, trained: TrainedStudent) -> dict[str, Mapped]:
+    """Let a student be what another one was, in place, and say what that did.
 
     Raises:
         UsageError: nets of other shapes.
         IntegrityError: a net that is damaged.
     """
-    init_from(net, load_net(trained.stem), {"whole_net": {"heads": trained.heads}})
+    return init_from(net, load_net(trained.stem), {"whole_net": {"heads": trained.heads}})
 
 
 def start_from(
-    net: Net, teacher: Net, init: Init, inputs: ModelInputs, table: Callable[[str], PieceTable]
-) -> None:
-    """Start a student's tables and layers from its teacher's, in place.
+    net: Net,
+    teacher: Net,
+    init: Init,
+    inputs: ModelInputs,
+    table: Callable[[str], PieceTable],
+    rows: Callable[[], Sequence[Mapping[str, Tensor]]],
+) -> dict[str, Mapped]:
+    """Start a student's tables and layers from its teacher's, in place, and say what that did.
 
     Args:
         net: the student; changed.
@@ -284,6 +326,8 @@ def start_from(
         inputs: of the student: which rows of a vocabulary it kept.
         table: gives what the teacher makes of each piece of an input of the student; called only
             where the recipe asks for output embeddings.
+        rows: gives batches of training rows as the teacher reads them; called only where channels
+            are chosen by them.
 
     Raises:
         UsageError: nets that do not fit.
@@ -295,9 +339,14 @@ def start_from(
         pieces = table(worded(net, "student")[0])
         shown = {"vectors": pieces.vectors, "shares": pieces.shares}
         mappings["output_embeddings"] = {**shown, "weighing": init.weighing}
-    if init.layers is not None:
+    if init.embeddings == "channels":
+        kept = {"kept_ids": _kept_ids(net, inputs), "layers": init.layers}
+        mappings["hidden_channels"] = {**kept, "batches": rows()}
+    elif init.layers is not None:
         mappings["copy_layers"] = {"layers": init.layers}
-    init_from(net, teacher, mappings)
+    if init.convolutions is not None:
+        mappings["conv_channels"] = {}
+    return init_from(net, teacher, mappings)
 
 
 def _kept_ids(net: Net, inputs: ModelInputs) -> npt.NDArray[np.int64] | None:

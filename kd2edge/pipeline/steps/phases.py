@@ -42,6 +42,7 @@ def joined_record(phases: Mapping[str, NetRecord]) -> NetRecord:
     *_, last = phases.values()
     if len(phases) == 1:
         return last
+    first = next(iter(phases.values()))
     steps, epochs, seconds = 0, 0, 0.0
     curve: list[Mapping[str, Any]] = []
     for name, record in phases.items():
@@ -62,4 +63,5 @@ def joined_record(phases: Mapping[str, NetRecord]) -> NetRecord:
         best_epoch=before + last.best_epoch if last.best_epoch else 0,
         last_epoch=epochs,
         curve=tuple(curve),
+        start=first.start,
     )

@@ -6,7 +6,7 @@ is tried on these fresh nets: only shapes and names matter there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar, final
@@ -50,13 +50,17 @@ from kd2edge.pipeline.steps.work import fresh_net
 from kd2edge.recipe import LoadedRecipe, Recipe
 from kd2edge.recipe.schema import BoostingModel, GivenModel, Model, Teacher, TrainPart
 from kd2edge.recipe.schema.models import Init
+from kd2edge.student import Mapped, Start, start_of
 from kd2edge.tasks.outputs import outputs_of
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher.top_k import kept_of
 
-__all__ = ["NetSize", "nets_of", "rehearse"]
+__all__ = ["NetSize", "Rehearsed", "nets_of", "rehearse"]
 
 _Spec = TypeVar("_Spec", FeatureSpec, FeedSpec)
+
+#: Mappings for which a teacher is asked about pieces or rows, of which it is shown hardly any here.
+_ASKING = ("hidden_channels", "output_embeddings")
 
 #: Size of every dynamic dimension: two rows of two pieces, which no net is too small for.
 _SIZE = 2
@@ -70,13 +74,27 @@ class NetSize:
     embedding_parameters: int
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What is known of a recipe's nets before any is trained.
+
+    Args:
+        sizes: of every net that is trained, by name.
+        start: what the student will start as: what it will have of its teacher by shapes, and how
+            much of the teacher that keeps where it is known by now.
+    """
+
+    sizes: Mapping[str, NetSize]
+    start: Start
+
+
 def rehearse(
     loaded: LoadedRecipe,
     tasks: Sequence[TaskSpec],
     inputs: ModelInputs,
     learned: Learned = NONE,
-) -> dict[str, NetSize]:
-    """Make every net that the recipe trains, and try what joins them; their sizes by name.
+) -> Rehearsed:
+    """Make every net that the recipe trains, and try what joins them.
 
     Args:
         loaded: the recipe.
@@ -102,7 +120,8 @@ def rehearse(
     rehearsal.reference()
     if rehearsal.problems:
         raise RecipeError(rehearsal.problems)
-    return rehearsal.sizes
+    assert rehearsal.start is not None  # there is a student, where nothing was wrong
+    return Rehearsed(rehearsal.sizes, rehearsal.start)
 
 
 def nets_of(
@@ -148,6 +167,7 @@ class _Rehearsal:
     sizes: dict[str, NetSize] = field(default_factory=dict)
     # Of the teachers only what the student is joined to: they are large.
     features: dict[tuple[str, str], Tensor] = field(default_factory=dict)
+    start: Start | None = None
     starter: Net | None = None
     starter_inputs: ModelInputs | None = None
 
@@ -194,13 +214,8 @@ class _Rehearsal:
                 follows = bool(phase.recipe.distill.features or phase.recipe.distill.feed)
                 with self._noted(f"{phase.place}train.mixup"):
                     require_mixable(net, phase.recipe.train.mixup.at, follows=follows)
-        if recipe.student.started_as is not None:
-            with self._noted("student.init"):
-                start_as(net, trained_student(recipe.student.started_as, self.inputs))
-        if self.starter is not None and recipe.student.started_by is not None:
-            with self._noted("student.init"):
-                self._require_same_pieces(recipe.student.started_by)
-                start_from(net, self.starter, recipe.student.started_by, self.inputs, self._tried)
+        with self._noted("student.init"):
+            self.start = self._started(net)
 
     def peers(self) -> None:
         """Make the nets that learn beside the student."""
@@ -341,6 +356,32 @@ class _Rehearsal:
         assert self.starter_inputs is not None
         ids = piece_ids_of(self.inputs, name)
         return tried_table(self.starter, self.starter_inputs, ids)
+
+    def _started(self, net: Net) -> Start:
+        """Start the student from what there is by now: its teacher may be trained yet."""
+        student = self.loaded.recipe.student
+        if student.started_as is not None:
+            trained = trained_student(student.started_as, self.inputs)
+            return start_of(net, start_as(net, trained), trained.origin)
+        init = student.started_by
+        if init is None or self.starter is None:
+            return start_of(net, {}, "")
+        self._require_same_pieces(init)
+        starter = self.starter
+        done = start_from(
+            net, starter, init, self.inputs, self._tried, lambda: [starter.ones(_SIZE, _SIZE)]
+        )
+        return start_of(net, done, init.teacher, self._unknown(init, done))
+
+    def _unknown(self, init: Init, done: Mapping[str, Mapped]) -> list[str]:
+        """Mappings of which only a teacher that is trained, and asked, shows what they keep."""
+        (teacher,) = (one for one in self.loaded.recipe.teachers if one.name == init.teacher)
+        loaded = teacher.checkpoint is not None
+        return [
+            how
+            for how, mapped in done.items()
+            if mapped.by_values and not (loaded and how not in _ASKING)
+        ]
 
     def _require_trees(self, teacher: Teacher, model: BoostingModel, inputs: ModelInputs) -> None:
         """Trees have no features and start no student: it is enough that they can be grown."""

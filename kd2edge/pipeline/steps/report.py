@@ -165,6 +165,9 @@ def _models(results: Mapping[str, ModelResult], teaching: Sequence[str]) -> dict
     }
     if "reference" in own:
         own["reference"]["kind"] = results["reference"].kind
+    start = results["student"].record.start
+    if start is not None and start["parts"]:
+        own["student"]["start"] = dict(start)
     if not teaching:
         return own
     together = _cost([results[name].record for name in teaching])

@@ -53,6 +53,8 @@ class NetRecord:
         flops: of one row of median length.
         curve: a point an epoch, as ``report.json`` keeps it.
         files: name -> SHA-256 of every file of the net; empty in records of before it was kept.
+        start: how much of a student was started from what, as ``kd2edge.student.Start`` says it;
+            None: of another net, or of a phase that goes on with the one before it.
     """
 
     key: str
@@ -67,6 +69,7 @@ class NetRecord:
     last_epoch: int = 0
     curve: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
     files: Mapping[str, str] = field(default_factory=dict)
+    start: Mapping[str, Any] | None = None
 
 
 def origin_of(model: Model, start: object = None) -> dict[str, object]:
@@ -124,7 +127,14 @@ def has_record(stem: Path) -> bool:
     return _record(stem) is not None
 
 
-def train_net(job: TrainingJob, *, resume: bool, reuse: bool, on_event: Listener) -> NetRecord:
+def train_net(
+    job: TrainingJob,
+    *,
+    resume: bool,
+    reuse: bool,
+    on_event: Listener,
+    start: Callable[[], Mapping[str, Any]] | None = None,
+) -> NetRecord:
     """Train a net and write its record, or take over one that this very job has trained.
 
     Args:
@@ -132,6 +142,7 @@ def train_net(job: TrainingJob, *, resume: bool, reuse: bool, on_event: Listener
         resume: go on from its checkpoint.
         reuse: take over a finished net.
         on_event: told about progress.
+        start: says what a student was started from; None: there is nothing to say.
 
     Raises:
         Interrupted: stopped; the state was saved.
@@ -154,6 +165,7 @@ def train_net(job: TrainingJob, *, resume: bool, reuse: bool, on_event: Listener
         best_epoch=result.best_epoch,
         last_epoch=result.last_epoch,
         curve=tuple(asdict(point) for point in result.curves),
+        start=start() if start is not None else None,
     )
     write_record(job.stem, record)
     return record

@@ -159,7 +159,13 @@ def _learn(work: Work, students: Students) -> dict[str, ModelResult]:
     for job in students.jobs():
         reuse = work.resume or job.stem.parent == run.phases
         resume = _goes_on(work, job)
-        records[job.stem] = train_net(job, resume=resume, reuse=reuse, on_event=work.on_event)
+        records[job.stem] = train_net(
+            job,
+            resume=resume,
+            reuse=reuse,
+            on_event=work.on_event,
+            start=students.start_of(job),
+        )
     phases = {
         phase.name: records[place.stem]
         for phase, place in zip(phases_of(work.recipe), phase_places(work), strict=True)

@@ -48,6 +48,7 @@ from kd2edge.recipe.schema.models import single_models
 from kd2edge.rows.check import SplitCheck
 from kd2edge.rows.hashes import row_hashes
 from kd2edge.rows.leak import leaks
+from kd2edge.student import Start
 from kd2edge.tasks.outputs import arrays_of, outputs_of
 from kd2edge.tasks.spec import TaskName, TaskSpec
 from kd2edge.teacher.joins import Join
@@ -135,6 +136,7 @@ class Plan:
             metric and what artefacts may lose of it, and notes on its labels; of one that several
             teach together, who they are and how they are joined.
         models: teacher, student, baseline -> size and steps, how many trees, or what is asked.
+        start: how much of the student starts from what.
         cache_bytes: estimate of the teachers' cached logits, of all splits.
         uncounted: teachers' layers and maps that are cached too, and not in ``cache_bytes``.
         truncated: input -> share of training rows that ``max_length`` cuts.
@@ -155,6 +157,7 @@ class Plan:
     held_out: Mapping[str, Mapping[str, float]]
     tasks: Mapping[str, Mapping[str, Any]]
     models: Mapping[str, AnyPlan]
+    start: Start
     cache_bytes: int
     uncounted: tuple[str, ...]
     truncated: Mapping[str, float]
@@ -170,7 +173,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
-        return asdict(self)
+        return {**asdict(self), "start": self.start.to_json()}
 
     def text(self) -> str:
         """For a terminal."""
@@ -184,6 +187,8 @@ class Plan:
         lines += [line for task, one in self.tasks.items() for line in task_lines(task, one)]
         lines += [f"model      {name}: {model.text()}" for name, model in self.models.items()]
         lines += [f"model      reference: {self.reference}"] if self.reference else []
+        first, *rest = self.start.lines()
+        lines += [f"start      student: {first}", *(f"           {line}" for line in rest)]
         lines += [f"phase      {name}: {phase.text()}" for name, phase in self.phases.items()]
         lines += [
             f"weights    {name}: {PICKLED}, read as tensors alone; safetensors are preferred"
@@ -234,7 +239,7 @@ def plan_of(loaded: LoadedRecipe, *, allow_code: bool = False) -> Plan:
     require_sound(loaded, data)
     inputs = student_inputs(recipe, data.rows["train"], data.learned)
     require_pieces(data, inputs)
-    sizes = rehearse(loaded, list(data.tasks.values()), inputs, data.learned)
+    rehearsed = rehearse(loaded, list(data.tasks.values()), inputs, data.learned)
     given = require_given(loaded, data, allow_code=allow_code)
     cut = cut_rows(data, inputs)
     return Plan(
@@ -243,7 +248,8 @@ def plan_of(loaded: LoadedRecipe, *, allow_code: bool = False) -> Plan:
         distinct=_distinct(data),
         held_out=_held_out(recipe),
         tasks=_tasks(recipe, data),
-        models={**given, **_models(recipe, data, sizes)},
+        models={**given, **_models(recipe, data, rehearsed.sizes)},
+        start=rehearsed.start,
         cache_bytes=sum(_cache_bytes(recipe, data, split) for split in SPLITS),
         uncounted=_uncounted(recipe, data),
         truncated={name: splits["train"].share for name, splits in cut.items()},

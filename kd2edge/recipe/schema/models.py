@@ -317,15 +317,21 @@ class Init(Part):
 
     teacher: Annotated[Name, Field(alias="from")]
     """Name of the teacher."""
-    embeddings: Literal["svd", "output", "none"] = "svd"
+    embeddings: Literal["svd", "output", "channels", "none"] = "svd"
     """`svd`: the embedding table is the teacher's, brought to the student's width; `output`: it is
-    what the teacher makes of each piece alone, likewise."""
+    what the teacher makes of each piece alone, likewise; `channels`: of a transformer, tables and
+    `layers` are cut to those channels of the teacher that vary most over training rows."""
     weighing: Literal["sif", "none"] | None = None
     """What each piece of `output` embeddings weighs: `sif`, the less the more often it stands in
     the training rows; `none`, all the same; null: `sif` for a student of family `static`, whose
     mean frequent pieces would fill, `none` for others."""
-    layers: tuple[Natural, ...] | None = None
-    """Teacher's layers (counted from 0) that the student's start from, where the widths agree."""
+    layers: Literal["first", "last", "strided"] | tuple[Natural, ...] | None = None
+    """Teacher's layers (counted from 0) that the student's start from, where the widths agree, or
+    with `embeddings: channels` where the student's is smaller: a list, or as many as the student
+    has: the `first`, the `last`, or `strided`, in even steps from the first layer to the last."""
+    convolutions: Literal["l1_norm"] | None = None
+    """How convolutions of a `cnn` are cut to a student with fewer channels: `l1_norm`, to those of
+    the teacher's filters that have the largest sum of absolute weights."""
 
 
 class InitOfRun(Part):

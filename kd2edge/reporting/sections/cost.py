@@ -31,10 +31,27 @@ def section(report: Json) -> Section | None:
     if not rows:
         return None
     blocks: list[Block] = [Grid(_COLUMNS, rows)]
+    if start := models.get("student", {}).get("start"):
+        blocks.append(Note(_start_text(start)))
     cache: Json = report.get("cache", {})
     if cache.get("bytes"):
         blocks.append(Note(_cache_text(cache)))
     return Section("cost", "Size and cost", blocks)
+
+
+def _start_text(start: Json) -> str:
+    """What the student was started from, and how much of what it was taken from that keeps."""
+    parts = [
+        f"{one['what']} from {one['origin']} ({one['how']}{_kept_text(one['explained'])}), "
+        f"{formats.percent(one['parameters'] / start['parameters'])}"
+        for one in start["parts"]
+    ]
+    share = formats.percent(start["started"] / start["parameters"])
+    return f"Start: {share} of the student's parameters: {'; '.join(parts)}. The rest by chance."
+
+
+def _kept_text(explained: Any) -> str:
+    return "" if explained is None or explained == 1.0 else f", keeps {formats.percent(explained)}"
 
 
 def _cache_text(cache: Json) -> str:

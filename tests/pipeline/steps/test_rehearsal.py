@@ -74,6 +74,7 @@ def problems_of(recipe: Path, *overrides: str) -> list[Problem]:
         ("student.model={family: static, config: {embedding: 32}}", _INIT,
          "wider (32) than the teacher's (16)"),
         ("student.init={from: bert, embeddings: output, layers: [5]}", _INIT, "layers 0 to 1"),
+        ("student.init={from: bert, embeddings: channels}", _INIT, "let embedding_size be"),
         ("train.freeze=encoder.layr.0", "train.freeze",
          "no module 'encoder.layr.0'; the nearest are encoder.layer.0, "),
         ("train.freeze=[backbone, heads]", "train.freeze", "nothing is left to train"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,46 @@ def test_values_are_told_with_their_unit() -> None:
             "metric mae, max_drop 0.25 EUR"
         )
     ]
+
+
+def test_what_the_student_will_start_as_is_told_by_shapes(text_product: Product) -> None:
+    """A teacher that is not trained yet shows nothing of what its width keeps."""
+    planned = plan(text_product)
+    tables, *_ = planned.start.parts
+    assert (tables.origin, tables.how, tables.explained) == ("bert", "svd_embeddings", None)
+    assert planned.start.parameters == planned.to_json()["models"]["student"]["parameters"]
+    assert "how much that keeps is known in the run" in planned.text()
+    recorded = json.loads((text_product.run / "report.json").read_text("utf-8"))
+    start = recorded["models"]["student"]["start"]
+    assert 0 < start["parts"][0].pop("explained") < 1
+    said = json.loads(json.dumps(planned.to_json()["start"]))
+    assert said["parts"][0].pop("explained") is None
+    assert start == said
+    page = (text_product.run / "report.html").read_text("utf-8")
+    assert "svd_embeddings, keeps" in page
+
+
+def test_of_a_teacher_that_is_there_all_is_told(text_product: Product) -> None:
+    stem = text_product.run / "teachers" / "bert.safetensors"
+    loaded = (f"teachers.0.checkpoint={stem}", "teachers.0.train=null")
+    overrides = [*text_product.overrides, *loaded]
+    planned = plan_of(load_recipe(text_product.recipe, overrides=overrides))
+    recorded = json.loads((text_product.run / "report.json").read_text("utf-8"))
+    wanted = recorded["models"]["student"]["start"]["parts"][0]["explained"]
+    assert planned.start.parts[0].explained == pytest.approx(wanted)
+    output = [*overrides, "student.init.embeddings=output"]  # which asks it about every piece
+    assert (
+        plan_of(load_recipe(text_product.recipe, overrides=output)).start.parts[0].explained is None
+    )
+
+
+def test_layers_that_a_word_means_are_listed(tmp_path: Path) -> None:
+    recipe = write_text_project(tmp_path)
+    said = succeed("check", recipe, "--set", "student.init.layers=last").out
+    assert "layer 0 from layer 1 of bert (copy_layers)" in said
+
+
+def test_a_student_from_chance_is_said_to_be(tmp_path: Path) -> None:
+    planned = plan_of(load_recipe(write_text_project(tmp_path), overrides=["student.init=null"]))
+    count = planned.start.parameters
+    assert f"start      student: all {count:,} parameters from chance" in planned.text()
