@@ -161,7 +161,7 @@ class Growth:
     @property
     def is_suspicious(self) -> bool:
         """Whether a loss is above its limit: what is saved now might not be good."""
-        return any(one.above for one in self._seen.values())
+        return self._how is not None and any(one.above for one in self._seen.values())
 
     def to_json(self) -> dict[str, Any]:
         """JSON values that a new one goes on from."""

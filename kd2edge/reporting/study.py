@@ -18,7 +18,9 @@ __all__ = ["HURTS", "NOT_SHOWN", "PAYS", "SCHEMA", "study_html", "study_table"]
 SCHEMA = 1
 
 #: What the two tests of a comparison say; what was not shown is not shown to be nothing.
-PAYS, HURTS, NOT_SHOWN = "pays", "hurts", "not shown"
+PAYS = "pays"
+HURTS = "hurts"
+NOT_SHOWN = "not shown"
 
 Json = Mapping[str, Any]
 _COLOURS = {PAYS: "verdict-pass", HURTS: "verdict-fail"}

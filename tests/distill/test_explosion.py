@@ -92,6 +92,16 @@ def test_null_is_never() -> None:
     assert found_in([1.0] * 9 + [1e30] * 99, None) is None
 
 
+def test_who_goes_on_without_it_suspects_nothing_that_was_above() -> None:
+    """Else no checkpoint would ever be written again."""
+    growth = Growth(HOW)
+    for value in (1.0, 1.0, 50.0):
+        growth.add({KEY: value})
+    kept = growth.to_json()
+    assert Growth(HOW, kept).is_suspicious
+    assert not Growth(None, kept).is_suspicious
+
+
 def test_losses_of_good_trainings_that_grow_many_times_are_left_alone() -> None:
     """The default: T^2 KL of logits that differ by 10, with T from 1 to 20; agreement that ends."""
     teacher, student = torch.tensor([15.0, -15.0]), torch.tensor([5.0, -5.0])
