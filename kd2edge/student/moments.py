@@ -88,7 +88,14 @@ def moments_of(
 
 @torch.no_grad()
 def walk(net: Net, paths: Iterable[str], batches: Iterable[Arrays], see: _See) -> None:
-    """Show the visible pieces of some rows as they pass modules of the backbone, in fp64."""
+    """Show the visible pieces of some rows as they pass modules of the backbone, in fp64.
+
+    Args:
+        net: a transformer of text on the CPU; it is put into evaluation mode.
+        paths: of the modules.
+        batches: rows as the net reads them.
+        see: what looks.
+    """
     name, branch = worded(net, "teacher")
     (prefix,) = (spec.prefix for spec in net.inputs if spec.name == name)
     modules = {path: branch.backbone.get_submodule(path) for path in paths}
