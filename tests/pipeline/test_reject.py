@@ -216,6 +216,14 @@ def test_teachers_of_a_task_that_rejects_by_distance_do_so_by_probability(projec
     assert keys == [{"reject", "least_probability", "in_scope_recall"}]
 
 
+def test_check_says_how_many_numbers_prototypes_will_be(project: Path) -> None:
+    said = succeed("check", project / "recipe.yaml").out
+    # A middle and three for each of two labels, of 12 numbers each: as many as were fitted.
+    assert said.count("in embeddings), then at most 84 of prototypes, ") == 2
+    (teacher,) = [line for line in said.splitlines() if line.startswith("model      words:")]
+    assert "prototypes" not in teacher
+
+
 def test_prototypes_are_shipped_and_counted(project: Path) -> None:
     with load(project / "bundle", artefact="numpy-fp32") as model:
         arrays = model.logits({"text": ["moon lute fern ox", "card pin chip pin"]})

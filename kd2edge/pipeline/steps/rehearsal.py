@@ -52,6 +52,7 @@ from kd2edge.recipe.schema import BoostingModel, GivenModel, Model, Teacher, Tra
 from kd2edge.recipe.schema.models import Init
 from kd2edge.student import Mapped, Start, start_of
 from kd2edge.tasks.outputs import outputs_of
+from kd2edge.tasks.reject import prototypes_asked
 from kd2edge.tasks.spec import TaskSpec
 from kd2edge.teacher.top_k import kept_of
 
@@ -68,10 +69,18 @@ _SIZE = 2
 
 @dataclass(frozen=True, slots=True)
 class NetSize:
-    """How many numbers a net learns."""
+    """How many numbers a net learns.
+
+    Args:
+        parameters: all that training changes.
+        embedding_parameters: those of them in embeddings.
+        prototypes: numbers in the prototypes that its tasks ask for once it is trained, at most: a
+            label with few different rows has fewer.
+    """
 
     parameters: int
     embedding_parameters: int
+    prototypes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,4 +529,9 @@ def _feature(net: Net, path: str) -> Tensor:
 
 
 def _size(net: Net) -> NetSize:
-    return NetSize(net.parameter_count(), net.embedding_parameter_count())
+    asked = {task.name: prototypes_asked(task) for task in net.tasks}
+    # Of every label but the one that rejects, and the middle that they are taken from.
+    rows = sum(
+        count * (len(task.labels) - 1) + 1 for task in net.tasks if (count := asked[task.name])
+    )
+    return NetSize(net.parameter_count(), net.embedding_parameter_count(), rows * net.fusion.width)

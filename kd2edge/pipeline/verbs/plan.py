@@ -69,6 +69,7 @@ class ModelPlan:
         parameters: that it has.
         embedding_parameters: those of them in embeddings.
         steps: that it is trained for.
+        prototypes: numbers in the prototypes that are fitted then, at most.
         taught_by: the teachers that teach it, where it is a teacher itself.
         beside: the nets that learn beside it, where there are any.
     """
@@ -76,6 +77,7 @@ class ModelPlan:
     parameters: int
     embedding_parameters: int
     steps: int
+    prototypes: int = 0
     taught_by: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
 
@@ -83,8 +85,9 @@ class ModelPlan:
         """For a terminal."""
         taught = f", taught by {', '.join(self.taught_by)}" if self.taught_by else ""
         taught += f", beside {', '.join(self.beside)}" if self.beside else ""
+        more = f", then at most {self.prototypes:,} of prototypes" if self.prototypes else ""
         return (
-            f"{self.parameters:,} parameters ({self.embedding_parameters:,} in embeddings), "
+            f"{self.parameters:,} parameters ({self.embedding_parameters:,} in embeddings){more}, "
             f"{self.steps:,} step{'' if self.steps == 1 else 's'}{taught}"
         )
 
@@ -368,9 +371,11 @@ def _models(recipe: Recipe, data: Prepared, sizes: Mapping[str, NetSize]) -> dic
             one = _model(sizes[teacher.name], steps[teacher.name])
             found[teacher.name] = replace(one, taught_by=teacher.taught_by)
     peers = _peers(recipe, data, sizes)
-    found["student"] = replace(_model(sizes["student"], steps["student"]), beside=tuple(peers))
+    own = sizes["student"].prototypes
+    student = _model(sizes["student"], steps["student"])
+    found["student"] = replace(student, beside=tuple(peers), prototypes=own)
     if recipe.baseline and learns_from_others(recipe):
-        found["baseline"] = _model(sizes["student"], steps["baseline"])
+        found["baseline"] = replace(_model(sizes["student"], steps["baseline"]), prototypes=own)
     return found | peers
 
 
