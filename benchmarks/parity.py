@@ -8,7 +8,7 @@ named by its row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from kd2edge.runtime import Model, load
 from kd2edge.runtime.batches import merged
 from kd2edge.tasks import gather_words
 from kd2edge.tasks.kinds import task_kind
+from kd2edge.tasks.reject import prototypes_of
 from kd2edge.tasks.spec import Decoded, TaskSpec
 
 LIMIT = 1e-4
@@ -111,7 +112,9 @@ def compared(model: Model, net: Any, rows: Rows, count: int) -> dict[str, Head]:
             exact = {name: value.numpy() for name, value in net(tensors).items()}
         said = model.logits(arrays)
         for name, spec in model.tasks.items():
-            compare(spec, encoded, (exact[name], said[name]), start, heads[name])
+            # A task that rejects by distance decides by two arrays: its logits are compared alone.
+            one = replace(spec, decode={}) if prototypes_of(spec) else spec
+            compare(one, encoded, (exact[name], said[name]), start, heads[name])
     return heads
 
 

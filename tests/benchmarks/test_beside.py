@@ -263,6 +263,24 @@ def test_an_aim_keeps_its_share_in_scope_whatever_accuracy_says():
     assert 0.35 < keep["rejecting at 0.5, temperature 4"][OURS] < 0.6
 
 
+def test_a_task_that_rejects_by_distance_is_held_as_it_was_shipped_too():
+    test = logits((0.6, 0.2, 0.2), (0.2, 0.7, 0.1), (0.9, 0.05, 0.05), (0.2, 0.45, 0.35))
+    cosines = {"intent.scope": np.array([[0.9], [0.9], [0.2], [0.9]], np.float32)}
+    scored = {
+        OURS: {"validation": test | cosines, "test": test | cosines},
+        "other": {"validation": test, "test": test},
+    }
+    shipped = {"reject": 2, "least_cosine": 0.5, "prototypes": 3, "in_scope_recall": 0.5}
+    spec = TaskSpec(_SPEC.name, _SPEC.kind, _SPEC.labels, _SPEC.metric, decode=shipped)
+    found = beside_model2vec.judged({"intent": spec}, _SPLITS, scored, "oos", 0.5)["intent"]
+    way = "rejecting at 0.5, ours by distance"
+    assert found[way]["accuracy"][OURS] == {"value": 1.0}  # the third row is far from all
+    before = found["rejecting at 0.5"]["accuracy"]["other"]["value"]
+    assert found[way]["accuracy"]["other"]["value"] == before < 1
+    assert found["thresholds"][way][OURS] == 0.5
+    assert way not in beside_model2vec.judged({"intent": _SPEC}, _SPLITS, scored, "oos", 0.5)
+
+
 def test_a_task_that_follows_from_another_is_read_off_it():
     domain = TaskSpec(TaskName("domain"), "classification", ("m", "oos"), "accuracy")
     test = logits((0.1, 0.8, 0.1), (0.2, 0.7, 0.1), (0.4, 0.35, 0.25), (0.2, 0.45, 0.35))

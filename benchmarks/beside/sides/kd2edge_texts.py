@@ -19,10 +19,11 @@ _PASS = 256
 
 
 def scores(split: str, out: str) -> None:
-    """Logits ``[row, C]`` a task."""
+    """Logits ``[row, C]`` a task, and what else its head gives."""
     texts = TEXTS.of(split)
     parts = [MODEL.logits({COLUMN: texts[at : at + _PASS]}) for at in range(0, len(texts), _PASS)]
-    np.savez(out, **{task: np.concatenate([part[task] for part in parts]) for task in TEXTS.tasks})
+    names = [one for one in parts[0] if one.partition(".")[0] in TEXTS.tasks]
+    np.savez(out, **{name: np.concatenate([part[name] for part in parts]) for name in names})
 
 
 def answer(first: int, count: int, batch: int) -> int:
