@@ -95,6 +95,11 @@ def students(results: Tables) -> str:
         f"\n\nThe baseline of {', '.join(chance)} started from chance when this was measured: where"
         " the recipe starts the student from its teacher's tables, the gain holds that, too."
     )
+    scored = [name for name in RECIPES if content(results.get(f"scopes-{name}")).get("teachers")]
+    alike = (
+        f"\n\nThe teacher of {', '.join(scored)} rejects by probability where its student does by"
+        " distance; scored alike [it reaches more](#what-tells-rows-out-of-scope)."
+    )
     drawn = [name for name, one in found.items() if one and _SEEDS not in content(one)]
     narrow = (
         f"\n\nThe bounds of {', '.join(drawn)} are of before: a few seeds drawn again and again"
@@ -107,7 +112,7 @@ def students(results: Tables) -> str:
         " above the same student trained without a teacher: the lower bound of the gain"
         " (one-sided 95 %, paired bootstrap over test rows, t over seeds) above 0.  Student and"
         " baseline are means over the seeds; gains are in points, or in the metric's unit.",
-        table(header, rows) + said * bool(chance) + narrow * bool(drawn),
+        table(header, rows) + said * bool(chance) + alike * bool(scored) + narrow * bool(drawn),
         list(found.values()),
     )
 
