@@ -148,13 +148,14 @@ class Growth:
             if not seen.above:
                 seen.since, seen.value, seen.limit = self.step, value, limit
             seen.above += 1
-            if seen.above == how.steps and self.exploded is None:
+            # More than enough: who goes on may ask for fewer steps than there were.
+            if seen.above >= how.steps and self.exploded is None:
                 self.exploded = Exploded(key, seen.value, seen.limit, seen.since, seen.above)
         elif seen.above:
             seen.above -= 1
         seen.total += value
         seen.count += 1
-        if seen.count == how.steps:
+        if seen.count >= how.steps:
             seen.smallest = min(seen.smallest, max(seen.total / seen.count, 0.0))
             seen.total, seen.count = 0.0, 0
 

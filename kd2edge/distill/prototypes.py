@@ -9,14 +9,17 @@ import torch
 from kd2edge.data.device import device_of, full_fp32
 from kd2edge.data.split import EncodedSplit
 from kd2edge.nets import Net
-from kd2edge.nets.heads.scope import LEAST, Scope
+from kd2edge.nets.heads.scope import Scope
 from kd2edge.tasks.reject import by_prototypes, prototypes_asked, reject_label
 from kd2edge.tasks.spec import MISSING, TaskName, TaskSpec
 
 __all__ = ["fit_prototypes", "prototypes"]
 
-#: Rows that a task's prototypes are fitted to; of more this many are drawn: what bounds memory.
+#: Rows that a task's prototypes are fitted to; of more about as many are drawn: what bounds memory.
 ROWS = 65_536
+
+#: What the length of a vector is taken for where it is smaller.
+_LEAST = 1e-9
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -32,7 +35,8 @@ def fit_prototypes(
     Args:
         net: trained; it stays on ``device``.
         split: the rows that it learned from; they are seen as they are, in view 0.
-        seed: of the clusters, and of which rows are drawn where there are more than :data:`ROWS`.
+        seed: of the clusters, and of which rows of a label are drawn where there are more than
+            :data:`ROWS` in all.
         batch_size: rows a forward pass.
         device: ``auto``, ``cpu``, ``cuda``.
     """
@@ -97,7 +101,14 @@ def _in_scope(split: EncodedSplit, task: TaskSpec, seed: int) -> Rows:
     found = np.flatnonzero((labels != MISSING) & (labels != reject_label(task)))
     if len(found) <= ROWS:
         return found
-    return np.sort(np.random.default_rng(seed).choice(found, ROWS, replace=False))
+    draw, least = np.random.default_rng(seed), prototypes_asked(task) or 0
+    drawn: list[Rows] = []
+    for label in np.unique(labels[found]):
+        own = found[labels[found] == label]
+        # Its share, but as many as it is to have prototypes: without any, all its rows are far.
+        size = min(len(own), max(ROWS * len(own) // len(found), least))
+        drawn.append(draw.choice(own, size, replace=False))
+    return np.sort(np.concatenate(drawn))
 
 
 def _vectors(
@@ -123,4 +134,4 @@ def _scope(middle: Floats, centres: Floats) -> Scope:
 
 
 def _unit(vectors: Floats) -> Floats:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), LEAST)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _LEAST)

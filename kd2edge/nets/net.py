@@ -224,21 +224,21 @@ class Net(nn.Module):
                 yield f"heads.{task.name}.{name}".removesuffix("."), module
 
     def decide(self, tasks: Sequence[TaskSpec], scopes: Mapping[TaskName, Scope]) -> None:
-        """Take what was fitted once the weights were trained.
+        """Take what is fitted once the weights are trained, in place of what was.
 
         Args:
             tasks: the same ones with the settings of their decisions.
-            scopes: task that rejects by distance -> what its head has for it.
+            scopes: task that rejects by distance -> what its head has for it; others have none.
 
         Raises:
             UsageError: two arrays of one name.
         """
         self._names = _array_names(tasks)
         self.tasks = tuple(tasks)
-        for name, scope in scopes.items():
-            head = self.heads[module_key(name)]
-            assert isinstance(head, PooledHead)
-            head.add_scope(scope)
+        for task in tasks:
+            head = self.heads[module_key(task.name)]
+            if isinstance(head, PooledHead):
+                head.set_scope(scopes.get(task.name))
 
     def array_specs(self) -> tuple[ArraySpec, ...]:
         """What :meth:`forward` takes, over all inputs."""

@@ -14,7 +14,7 @@ from kd2edge.verdict import Word, as_word
 __all__ = ["FORMS", "ArtefactLine", "artefact_lines", "check_report", "gate_text", "leading_split"]
 
 #: Version of report.json that this code reads.
-SCHEMA = 2
+SCHEMA = 3
 
 #: The models of a report, in the order of the tables, with the names that people read.
 FORMS: Mapping[str, str] = {

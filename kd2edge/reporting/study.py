@@ -15,7 +15,7 @@ from kd2edge.scale import Scale
 __all__ = ["HURTS", "NOT_SHOWN", "PAYS", "SCHEMA", "study_html", "study_table"]
 
 #: Version of study.json.
-SCHEMA = 1
+SCHEMA = 2
 
 #: What the two tests of a comparison say; what was not shown is not shown to be nothing.
 PAYS = "pays"

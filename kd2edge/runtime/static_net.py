@@ -25,8 +25,8 @@ SCALES = ".scales"
 
 #: Below what an embedding holds: what padding counts as in a maximum.
 _HIDDEN = np.float32(-1.0e4)
-#: What a vector's length is taken for where it is smaller.
-_SHORT = np.float32(1e-9)
+#: What a vector's largest number is taken for where it is smaller.
+_SHORT = np.float32(1e-4)
 #: Added to the score of an input that is absent: exp() of it is 0.
 _ABSENT = np.float32(-1.0e4)
 
@@ -223,8 +223,9 @@ class _Nearest:
 
     def __call__(self, rows: Floats) -> Floats:
         apart = rows - self._middle
+        apart = apart / np.maximum(np.abs(apart).max(-1, keepdims=True), _SHORT)
         length = np.sqrt(np.square(apart).sum(-1, keepdims=True))
-        return (apart @ self._matrix).max(-1, keepdims=True) / np.maximum(length, _SHORT)
+        return (apart @ self._matrix).max(-1, keepdims=True) / np.maximum(length, np.float32(1))
 
 
 _LAYERS = {"linear": _Linear, "nearest": _Nearest}

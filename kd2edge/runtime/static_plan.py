@@ -21,7 +21,7 @@ from kd2edge.files.strict_json import (
     parsed,
 )
 
-_SCHEMA = 1
+_SCHEMA = 2
 _LIMIT = 1 << 20
 #: The normal numbers of float32.
 _SMALLEST, _LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127
@@ -109,6 +109,11 @@ class StaticPlan:
         if schema > _SCHEMA:
             raise SchemaTooNewError(
                 f"{place}: layers of schema {schema}, this kd2edge reads {_SCHEMA}; update kd2edge"
+            )
+        if schema < _SCHEMA:
+            raise IntegrityError(
+                f"{place}: layers of schema {schema}, this kd2edge reads {_SCHEMA}; export the run"
+                " again"
             )
         plan = cls(
             fields.list("encoders", _encoder),

@@ -9,6 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from kd2edge.errors import UsageError
 from kd2edge.nets.net import Net, first_tensor
 from kd2edge.nets.watched import watched
 from kd2edge.student.embeddings import worded
@@ -57,7 +58,16 @@ class _Sums:
         )
 
     def moments(self) -> Moments:
-        """What they come to."""
+        """What they come to.
+
+        Raises:
+            UsageError: nothing was counted.
+        """
+        if not self._count:
+            raise UsageError(
+                "init channels: none of the training rows that the teacher is shown has a visible"
+                " piece of the text; let another start do (`embeddings: output` or `svd`)"
+            )
         mean = self._sum / self._count
         blocks = mean.unflatten(0, (-1, self._size))
         outer = torch.einsum("bi,bj->bij", blocks, blocks)

@@ -29,8 +29,6 @@ def whole_net(student: Net, teacher: Net, *, heads: bool) -> Mapped:
         teacher: the student of another run; it is not changed.
         heads: also those of tasks of the same name, kind and labels.
 
-    Prototypes of rows in scope are not copied: they are fitted once this net is trained.
-
     Raises:
         UsageError: a tensor that the other net has in another shape, or one of the two lacks.
     """

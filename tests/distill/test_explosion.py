@@ -102,6 +102,30 @@ def test_who_goes_on_without_it_suspects_nothing_that_was_above() -> None:
     assert not Growth(None, kept).is_suspicious
 
 
+def test_who_goes_on_and_asks_for_fewer_steps_finds_what_was_above() -> None:
+    growth = Growth(replace(HOW, steps=50))
+    for value in (1.0, 1.0, *[100.0] * 20):
+        growth.add({KEY: value})
+    assert growth.exploded is None
+    later = Growth(HOW, json.loads(json.dumps(growth.to_json())))
+    later.add({KEY: 100.0})
+    assert later.exploded is not None
+    assert later.exploded.since == 3
+
+
+def test_who_goes_on_and_asks_for_fewer_steps_still_takes_means() -> None:
+    growth = Growth(replace(HOW, steps=50))
+    for _ in range(10):
+        growth.add({KEY: 8.0})
+    later = Growth(HOW, json.loads(json.dumps(growth.to_json())))
+    for _ in range(9):
+        later.add({KEY: 0.5})
+    assert later.exploded is None
+    for _ in range(3):
+        later.add({KEY: 40.0})
+    assert later.exploded is not None  # held against 0.5, no longer against 8
+
+
 def test_losses_of_good_trainings_that_grow_many_times_are_left_alone() -> None:
     """The default: T^2 KL of logits that differ by 10, with T from 1 to 20; agreement that ends."""
     teacher, student = torch.tensor([15.0, -15.0]), torch.tensor([5.0, -5.0])

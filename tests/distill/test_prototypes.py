@@ -130,10 +130,16 @@ def test_a_task_without_rows_in_scope_goes_on_by_probability(tmp_path: Path) -> 
     assert (found.by, found.threshold) == ("probability", 0.0)
 
 
-def test_of_many_rows_some_are_drawn(split: EncodedSplit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_rows_each_label_has_its_share_and_as_many_as_its_prototypes(
+    split: EncodedSplit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.asarray(split.truth(SHAPE.name).labels)
+    counts = [int((labels == label).sum()) for label in (0, 1)]
+    assert min(counts) > 6
     monkeypatch.setattr(module, "ROWS", 6)
-    net = fitted(split, asking(16))
-    assert 0 < int(net.tasks[0].decode["prototypes"]) <= 6
+    assert fitted(split, asking(5)).tasks[0].decode["prototypes"] == 10
+    monkeypatch.setattr(module, "ROWS", sum(counts) - 1)
+    assert fitted(split, asking(999)).tasks[0].decode["prototypes"] == sum(counts)
 
 
 def test_a_net_with_prototypes_comes_back_from_its_files(

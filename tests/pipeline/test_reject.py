@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from commands import kd2edge, succeed
 from kd2edge.bundle import manifest_to_json, open_bundle
 from kd2edge.bundle.paths import MANIFEST
+from kd2edge.nets import load_net
 from kd2edge.runtime import load
 from kd2edge.validate import open_reference
 from products import write_jsonl, write_tokenizer
@@ -214,6 +216,25 @@ def test_teachers_of_a_task_that_rejects_by_distance_do_so_by_probability(projec
     own = json.loads((project / "run" / "teachers" / "words.json").read_text())["tasks"]
     keys = [one["decode"].keys() for one in own if one["name"] == "near"]
     assert keys == [{"reject", "least_probability", "in_scope_recall"}]
+
+
+def test_prototypes_are_those_of_the_last_phase(project: Path, tmp_path: Path) -> None:
+    run, phases = tmp_path / "run", "[{name: first, train: {epochs: 1}}, {name: last}]"
+    for name in ("train.jsonl", "validation.jsonl", "test.jsonl", "odd.jsonl", "tokenizer.json"):
+        shutil.copy(project / name, tmp_path / name)
+    (tmp_path / "recipe.yaml").write_text(_RECIPE, encoding="utf-8")
+    succeed(
+        "distill",
+        tmp_path / "recipe.yaml",
+        "--run-dir",
+        run,
+        *("--set", f"phases={phases}", "--set", "baseline=false", "--set", "train.epochs=3"),
+    )
+    first, last = load_net(run / "phases" / "first"), load_net(run / "student")
+    assert first.tasks[2].decode["prototypes"] == last.tasks[2].decode["prototypes"] == 6
+    one, other = (net.state_dict() for net in (first, last))
+    for name in ("heads.near.scope.middle", "heads.near.scope.matrix", "heads.near.linear.weight"):
+        assert not torch.equal(one[name], other[name])
 
 
 def test_check_says_how_many_numbers_prototypes_will_be(project: Path) -> None:

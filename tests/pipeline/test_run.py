@@ -56,7 +56,7 @@ def test_the_log_is_json_lines_that_name_every_stage(product: Product) -> None:
 
 
 def test_the_report_has_every_task_model_and_split(report: dict[str, Any]) -> None:
-    assert report["schema"] == 2
+    assert report["schema"] == 3
     for split in ("validation", "test"):
         part = report["splits"][split]
         assert part["tasks"].keys() == report["tasks"].keys()

@@ -114,7 +114,7 @@ def make_report(tasks: dict[str, list[str]], *, name: str = "quickstart") -> Rep
     gain = {task: {"value": 0.032, "low": 0.024, "high": 0.041} for task in tasks}
     split = {"rows": 4000, "tasks": blocks, "gain": gain}
     return {
-        "schema": 2,
+        "schema": 3,
         "name": name,
         "seed": 17,
         "created_by": "kd2edge 0.1.0",

@@ -148,8 +148,8 @@ def test_what_is_no_report_is_refused(broken):
 
 
 def test_a_newer_report_is_refused(report):
-    with pytest.raises(SchemaTooNewError, match="schema 3"):
-        html_report({**report, "schema": 3})
+    with pytest.raises(SchemaTooNewError, match="schema 4"):
+        html_report({**report, "schema": 4})
 
 
 def test_the_legend_of_the_losses_names_what_is_drawn(report):

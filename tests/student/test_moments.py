@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
+from kd2edge.errors import UsageError
 from kd2edge.student.largest import largest
 from kd2edge.student.moments import moments_of
 from nets.tiny import make_arrays, make_net
@@ -31,6 +33,13 @@ def test_blocks_have_their_covariances_and_channels_their_variances() -> None:
     np.testing.assert_allclose(found[_GAVE].covariance[:, 0, 0], gave.var(0), atol=1e-10)
     single = moments_of(net, {_GIVEN: 1}, [], batches)[_GIVEN]
     np.testing.assert_allclose(single.covariance[:, 0, 0], given.var(0), atol=1e-10)
+
+
+def test_rows_without_a_visible_piece_are_refused() -> None:
+    arrays = make_arrays("bert")
+    arrays["attention_mask"] = torch.zeros_like(arrays["attention_mask"])
+    with pytest.raises(UsageError, match="has a visible piece of the text"):
+        moments_of(make_net("bert"), {_GIVEN: 8}, [_GAVE], [arrays])
 
 
 def test_the_net_is_left_as_it_was() -> None:

@@ -30,12 +30,12 @@ class PooledHead(Head):
         self.linear = nn.Linear(widths.pooled, outputs[0].channels)
         self.scope: Scope | None = None
         if count := prototypes_of(spec):
-            self.add_scope(Scope(widths.pooled, count))
+            self.set_scope(Scope(widths.pooled, count))
 
-    def add_scope(self, scope: Scope) -> None:
-        """Let it tell how far rows are in scope, too."""
+    def set_scope(self, scope: Scope | None) -> None:
+        """Let it tell how far rows are in scope, too; None: no longer."""
         self.scope = scope
-        self.shapes = (*self.shapes, (BATCH, 1))
+        self.shapes = (self.shapes[0], *([] if scope is None else [(BATCH, 1)]))
 
     def forward(self, features: Features) -> tuple[Tensor, ...]:
         logits = self.linear(self.dropout(features.pooled))

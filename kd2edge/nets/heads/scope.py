@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-#: What a vector's length is taken for where it is smaller.
-LEAST = 1e-9
+#: What a vector's largest number is taken for where it is smaller; half precision holds it.
+LEAST = 1e-4
 
 
 class Scope(nn.Module):
@@ -32,6 +32,8 @@ class Scope(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         apart = vectors - self.middle
-        length = apart.square().sum(dim=1, keepdim=True).sqrt().clamp_min(LEAST)
+        # Numbers of at most 1 first: the squares of others may be too large for half precision.
+        apart = apart / apart.abs().amax(dim=1, keepdim=True).clamp_min(LEAST)
+        length = apart.square().sum(dim=1, keepdim=True).sqrt()  # 1 at least, but next to 0
         # Divided behind the product: there it is one number a row.
-        return (apart @ self.matrix).amax(dim=1, keepdim=True) / length
+        return (apart @ self.matrix).amax(dim=1, keepdim=True) / length.clamp_min(1.0)

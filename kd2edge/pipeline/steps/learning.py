@@ -35,6 +35,7 @@ from kd2edge.pipeline.steps.work import Learner, Work, fresh_net
 from kd2edge.recipe import Recipe
 from kd2edge.recipe.schema.models import Init, InitOfRun
 from kd2edge.student import Mapped, Start, init_from, start_of, worded
+from kd2edge.tasks.spec import TaskSpec
 
 __all__ = [
     "Students",
@@ -104,7 +105,8 @@ class Students:
         job = self._job(phase.title, place.stem, student_settings(phase.recipe, tasks, check))
         if before is not None:
             origin = origin_of(self.work.recipe.student.model, {"phase": before.weights})
-            job = replace(job, build=partial(load_net, before.stem), origin=origin)
+            build = partial(_undecided, before.stem, self.work.tasks)
+            job = replace(job, build=build, origin=origin)
         return replace(
             job,
             checkpoints=place.checkpoints,
@@ -180,6 +182,13 @@ class Students:
             sources=source_of_rows(work.recipe, work.data.rows["train"]),
             rows=work.data.rows["train"],
         )
+
+
+def _undecided(stem: Path, tasks: Sequence[TaskSpec]) -> Net:
+    """A net of the phase before, without what was fitted to it: it is going to be another one."""
+    net = load_net(stem)
+    net.decide(tasks, {})
+    return net
 
 
 def students_of(work: Work, learner: Learner, teachers: Sequence[AskedTeacher]) -> Students:

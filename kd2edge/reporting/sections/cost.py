@@ -47,7 +47,8 @@ def _start_text(start: Json) -> str:
         for one in start["parts"]
     ]
     share = formats.percent(start["started"] / start["parameters"])
-    return f"Start: {share} of the student's parameters: {'; '.join(parts)}. The rest by chance."
+    rest = " The rest by chance." if start["started"] < start["parameters"] else ""
+    return f"Start: {share} of the student's parameters: {'; '.join(parts)}.{rest}"
 
 
 def _kept_text(explained: Any) -> str:

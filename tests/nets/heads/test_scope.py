@@ -43,6 +43,16 @@ def test_a_row_in_the_middle_has_a_finite_answer() -> None:
     assert net(torch.tensor([[1.0, 2.0]]).double()).item() == 0.0
 
 
+@pytest.mark.parametrize("size", [1e-2, 1.0, 1e4])
+def test_half_precision_holds_near_and_far_rows(size: float) -> None:
+    random = np.random.default_rng(3)
+    prototypes, rows = unit(random.normal(size=(6, 64))), random.normal(size=(9, 64)) * size
+    wanted = (unit(rows) @ prototypes.T).max(axis=1)
+    net = scope(np.zeros(64), prototypes).half()
+    found = net(torch.from_numpy(rows).half())[:, 0].float().numpy()
+    assert np.abs(found - wanted).max() < 5e-3
+
+
 def test_nothing_of_it_is_learned_but_all_of_it_is_counted() -> None:
     net = Scope(4, 3)
     assert not any(one.requires_grad for one in net.parameters())
