@@ -2,7 +2,7 @@
 
 The same rows three times, in turns: in calls of one batch each that run in one pass, as who states
 ``batch_size`` asks for; in such calls where nobody states it, which are parted by length where that
-saves padding; and in one call, sorted.  Rows are the test rows of the bundle's run, or those of
+saves padding; and in one call, sorted.  Rows are the test rows of a bundle's run, or those of its
 ``--data``.
 """
 
@@ -25,13 +25,19 @@ from kd2edge.runtime import Model, load
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("bundles", nargs="+", type=Path)
-    arguments.add_argument("--data", type=Path, help="a file of rows; for a single bundle")
+    arguments.add_argument(
+        "--data", type=Path, action="append", help="a file of rows; one for each bundle, in order"
+    )
     arguments.add_argument("--batch", type=int, default=64)
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--rounds", type=int, default=5)
     given = arguments.parse_args()
     sizes = (given.batch, given.threads, given.rounds)
-    found = [measured(path, given.data, *sizes) for path in given.bundles]
+    files = given.data or [None] * len(given.bundles)
+    if len(files) != len(given.bundles):
+        arguments.error(f"{len(given.bundles)} bundles, and {len(files)} files of rows")
+    pairs = zip(given.bundles, files, strict=True)
+    found = [measured(path, data, *sizes) for path, data in pairs]
     record("lengths", {"bundles": found}, given.out, ["onnxruntime", "openvino", "tokenizers"])
 
 
