@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from kd2edge.reporting import study_html, study_table
+from kd2edge.reporting.study import SCHEMA
 
 SHOWN = {"value": 0.031, "low": 0.012, "high": 0.05}
 NOT = {"value": -0.25, "low": -0.5, "high": 0.125}
@@ -39,7 +40,7 @@ def study() -> dict[str, Any]:
         "settings": [], "state": "complete", "validation": 0.5, "parameters": 1234, "reason": "",
     }  # fmt: skip
     return {
-        "schema": 1, "name": "mine-study", "created_by": "kd2edge 0", "kind": "ablation",
+        "schema": SCHEMA, "name": "mine-study", "created_by": "kd2edge 0", "kind": "ablation",
         "recipe": "f" * 64, "seeds": [17, 18], "split": "test", "confidence": 0.95,
         "resamples": 2000, "objective": {"intent": "macro_f1"}, "best": None, "tasks": tasks,
         "variants": [

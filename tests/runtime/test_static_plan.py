@@ -54,6 +54,12 @@ def test_a_plan_that_is_none_is_refused(change: Any, message: str) -> None:
         StaticPlan.from_json(json.dumps(content).encode(), "plan.json")
 
 
+def test_a_plan_of_an_older_kd2edge_says_what_to_do() -> None:
+    content = json.loads(plan().to_json()) | {"schema": 1}
+    with pytest.raises(IntegrityError, match="layers of schema 1, .* export the run again"):
+        StaticPlan.from_json(json.dumps(content).encode(), "plan")
+
+
 def test_a_plan_of_a_newer_kd2edge_says_so() -> None:
     content = json.loads(plan().to_json()) | {"schema": 9}
     with pytest.raises(SchemaTooNewError, match="update kd2edge"):

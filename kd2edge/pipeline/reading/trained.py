@@ -78,11 +78,8 @@ def trained_stem(path: Path, whose: str = "init") -> Path:
         UsageError: it is not there.
     """
     stem = _net_stem(path)
-    if not _are_there(net_files(stem)):
-        raise UsageError(
-            f"{whose} {path}: expected {stem.name}.safetensors with {stem.name}.json beside it, as"
-            " `kd2edge distill` writes them into a run and under its teachers/ and phases/"
-        )
+    place = "into a run and under its teachers/ and phases/"
+    _require_there(net_files(stem), f"{whose} {path}", place)
     return stem
 
 
@@ -96,11 +93,7 @@ def trees_stem(path: Path) -> Path:
         UsageError: they are not there.
     """
     stem = _trees_stem(path)
-    if not _are_there(boosted_files(stem)):
-        raise UsageError(
-            f"checkpoint {path}: expected {stem.name}.npz with {stem.name}.json beside it, as"
-            " `kd2edge distill` writes them under teachers/"
-        )
+    _require_there(boosted_files(stem), f"checkpoint {path}", "under teachers/")
     return stem
 
 
@@ -207,6 +200,15 @@ def _net_stem(path: Path) -> Path:
 
 def _trees_stem(path: Path) -> Path:
     return path.with_suffix("") if path.suffix == ".npz" else path
+
+
+def _require_there(files: Sequence[Path], what: str, place: str) -> None:
+    if not _are_there(files):
+        weights, described = (file.name for file in files)
+        raise UsageError(
+            f"{what}: expected {weights} with {described} beside it, as `kd2edge distill` writes"
+            f" them {place}"
+        )
 
 
 def _are_there(files: Sequence[Path]) -> bool:

@@ -82,7 +82,7 @@ class Students:
         if self.work.recipe.baseline and learns_from_others(self.work.recipe):
             yield self._baseline()
 
-    def start_of(self, job: TrainingJob) -> Callable[[], Mapping[str, Any]] | None:
+    def told_start(self, job: TrainingJob) -> Callable[[], Mapping[str, Any]] | None:
         """Says what the net of a job was started from; None where a phase before it made it."""
         later = [place.stem for place in phase_places(self.work)[1:]]
         return None if job.stem in later else lambda: self.begun().start.to_json()

@@ -529,9 +529,7 @@ def _feature(net: Net, path: str) -> Tensor:
 
 
 def _size(net: Net) -> NetSize:
-    asked = {task.name: prototypes_asked(task) for task in net.tasks}
+    asked = [(len(task.labels) - 1, prototypes_asked(task)) for task in net.tasks]
     # Of every label but the one that rejects, and the middle that they are taken from.
-    rows = sum(
-        count * (len(task.labels) - 1) + 1 for task in net.tasks if (count := asked[task.name])
-    )
+    rows = sum(labels * count + 1 for labels, count in asked if count)
     return NetSize(net.parameter_count(), net.embedding_parameter_count(), rows * net.fusion.width)

@@ -164,7 +164,7 @@ def _learn(work: Work, students: Students) -> dict[str, ModelResult]:
             resume=resume,
             reuse=reuse,
             on_event=work.on_event,
-            start=students.start_of(job),
+            start=students.told_start(job),
         )
     phases = {
         phase.name: records[place.stem]

@@ -108,12 +108,12 @@ def test_a_phase_starts_from_the_weights_of_the_one_before_it_and_has_them_in_it
         override = f"phases=[{{name: first, train: {{lr: {lr}}}}}, {{name: second}}]"
         jobs = make(override).jobs()
         first = next(jobs)
-        told = students.start_of(first)
+        told = students.told_start(first)
         made = train_net(first, resume=False, reuse=False, on_event=lambda event: None, start=told)
         assert made.start is not None
         assert made.start["fresh"]
         second = next(jobs)
-        assert students.start_of(second) is None  # the phase before it is its start
+        assert students.told_start(second) is None  # the phase before it is its start
         wanted, found = load_net(first.stem).state_dict(), second.build().state_dict()
         assert all(torch.equal(one, wanted[name]) for name, one in found.items())
         keys.append(second.key)
